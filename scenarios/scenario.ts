@@ -1,0 +1,144 @@
+// A scenario: one claim about what the platform survives, as data (H2.1). YAML is loaded into this one value, with every
+// default filled in, every unit resolved and every name checked; nothing later asks the file again.
+// Times are whole microseconds, sizes bytes, chances ratios [numerator, denominator].
+import type { ModuleLimits } from '../system/domain/module.ts';
+import type { Architecture, GeoPoint } from '../system/domain/node.ts';
+import type { DeploymentSpec, TriggerSpec } from '../system/domain/deployment.ts';
+import type { DeploymentName, ModuleName, NodeId, Subject, SubjectFilter, ZonePath } from '../system/domain/identifiers.ts';
+
+export type Ratio = readonly [numerator: number, denominator: number];
+
+/** One-way delay of a link in microseconds. */
+export type LatencyLaw =
+  | { readonly law: 'constant'; readonly micros: number }
+  | { readonly law: 'uniform'; readonly microsMin: number; readonly microsMax: number }
+  | { readonly law: 'normal'; readonly microsMean: number; readonly microsDeviation: number; readonly microsMin: number };
+
+export type ZoneSpec = { readonly zone: ZonePath; readonly location: GeoPoint };
+
+/** Law of the link between two zones, both ways; within a zone `a` equals `b`. */
+export type LinkSpec = { readonly a: ZonePath; readonly b: ZonePath; readonly latency: LatencyLaw; readonly loss: Ratio };
+
+export type NodeSpec = {
+  readonly node: NodeId;
+  readonly zone: ZonePath;
+  readonly faultDomain: ZonePath;
+  readonly location: GeoPoint;
+  readonly architecture: Architecture;
+  readonly isaFeatures: readonly string[];
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly hardware: readonly string[];
+  /** Fuel that one core executes in a microsecond. */
+  readonly fuelPerMicro: number;
+  /** When its agent is started, from the start of the run. */
+  readonly startMicros: number;
+};
+
+export type FleetSpec = {
+  readonly controller: { readonly zone: ZonePath; readonly location: GeoPoint };
+  readonly zones: readonly ZoneSpec[];
+  /** Every pair of zones has exactly one entry. */
+  readonly links: readonly LinkSpec[];
+  readonly nodes: readonly NodeSpec[];
+};
+
+/** How a module is signed: by the trusted key of the suite, by a key nobody trusts, not at all, or changed after signing. */
+export type SigningSpec = 'trusted' | 'untrusted' | 'unsigned' | 'tampered';
+
+/** The broker's and the control plane's bounds and times that a scenario may set. */
+export type PlatformSpec = {
+  readonly heartbeatIntervalMs: number;
+  readonly suspectAfterMs: number;
+  readonly unavailableAfterMs: number;
+  readonly leaseMs: number;
+  /** Bound: events that the broker holds for its consumers. */
+  readonly queueEventsMax: number;
+};
+
+export type TimeSpec =
+  | { readonly kind: 'at'; readonly micros: number }
+  /** Drawn from the seed, uniformly. */
+  | { readonly kind: 'between'; readonly microsMin: number; readonly microsMax: number };
+
+export type FaultSpec =
+  /** Power loss: unsynced data is gone. Restarts after `forMicros` (null: stays off). Target a node or `controller`. */
+  | { readonly kind: 'crash'; readonly machine: string; readonly forMicros: number | null }
+  /** Frozen as by SIGSTOP: nothing runs, timers that came due fire after it. */
+  | { readonly kind: 'pause'; readonly machine: string; readonly forMicros: number }
+  /** No message between any machine of `a` and any of `b` (zones or machines), both ways. */
+  | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[]; readonly forMicros: number }
+  /** Multiplies the delay between two zones. */
+  | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio; readonly forMicros: number }
+  | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio; readonly forMicros: number }
+  /** What the controller signs while this lasts is signed with a key that agents must not believe. */
+  | { readonly kind: 'forge-artefact'; readonly forMicros: number };
+
+export type FaultKind = FaultSpec['kind'];
+export const FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'forge-artefact'];
+
+export type StepSpec = { readonly at: TimeSpec } & (
+  | { readonly do: 'fault'; readonly fault: FaultSpec }
+  /** A version of a module from an example: bytes differ between versions (the version's number is in a custom section). */
+  | {
+      readonly do: 'push';
+      readonly module: ModuleName;
+      readonly example: string;
+      readonly capabilities: readonly string[] | null;
+      readonly limits: Partial<ModuleLimits>;
+      readonly signing: SigningSpec;
+      /** False: the push must be refused; the runner fails the run when it is not as said. */
+      readonly accepted: boolean;
+    }
+  | { readonly do: 'deploy'; readonly spec: DeploymentSpec }
+  | { readonly do: 'trigger'; readonly spec: TriggerSpec }
+  | { readonly do: 'scale'; readonly deployment: DeploymentName; readonly replicas: number }
+  | { readonly do: 'rollback'; readonly deployment: DeploymentName; readonly version: number }
+  | { readonly do: 'drain'; readonly node: NodeId }
+);
+
+/** A stream of events: from a machine of a zone, at a rate, with data made of a template. */
+export type WorkloadSpec = {
+  readonly name: string;
+  readonly subject: Subject;
+  /** Zone that the publisher sits in. */
+  readonly from: ZonePath;
+  readonly startMicros: number;
+  readonly endMicros: number;
+  /** Mean distance of two events. */
+  readonly everyMicros: number;
+  /** steady: exact distance; poisson: exponential distances; burst: `burstEvents` at once each time. */
+  readonly shape: 'steady' | 'poisson' | 'burst';
+  readonly burstEvents: number;
+  /** Text with `{n}` (count from 1), `{id}` and `{random:a:b}` (whole number from the workload's stream). */
+  readonly data: string;
+  /** Publications of one event before it is given up as refused, when the broker is full or unreachable. */
+  readonly attemptsMax: number;
+};
+
+/** A goal by name with its parameters, times in microseconds. Which names there are: `scenarios/goals`. */
+export type GoalSpec = { readonly goal: string; readonly parameters: Readonly<Record<string, string | number | boolean>> };
+
+export type Scenario = {
+  /** File name without ending: the name it is run by. */
+  readonly name: string;
+  readonly file: string;
+  /** One question, which the verdict answers. */
+  readonly question: string;
+  readonly description: string;
+  readonly requirements: readonly string[];
+  readonly tags: readonly string[];
+  readonly fleet: FleetSpec;
+  readonly platform: PlatformSpec;
+  readonly steps: readonly StepSpec[];
+  readonly workload: readonly WorkloadSpec[];
+  /** Subjects whose events the testbed subscribes to and records as `workload.result`. */
+  readonly observe: readonly SubjectFilter[];
+  /** Keys of the state store that are read at the end and recorded as `state.observed`. */
+  readonly observeState: readonly string[];
+  readonly goals: readonly GoalSpec[];
+  /** Length of the phase in which workload and faults happen. */
+  readonly durationMicros: number;
+  /** Quiet afterwards: all faults healed; liveness must be reached within it. */
+  readonly quietMicros: number;
+};

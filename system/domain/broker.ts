@@ -1,0 +1,74 @@
+// What clients say to the embedded broker and to the state store beside it, each as one call on their endpoint.
+import type { BusEvent, FailureReason, FencingToken } from './event.ts';
+import type { ConsumerName, SubjectFilter } from './identifiers.ts';
+
+export const PUBLISH_METHOD = '/wasmmatrix.Bus/Publish';
+export const CONSUMER_METHOD = '/wasmmatrix.Bus/Consumer';
+export const FETCH_EVENTS_METHOD = '/wasmmatrix.Bus/Fetch';
+export const SETTLE_METHOD = '/wasmmatrix.Bus/Settle';
+export const STATE_GET_METHOD = '/wasmmatrix.State/Get';
+export const STATE_PUT_METHOD = '/wasmmatrix.State/Put';
+
+export type ConsumerSpec = {
+  readonly name: ConsumerName;
+  readonly filter: SubjectFilter;
+  readonly ackWaitMs: number;
+  readonly deliveriesMax: number;
+  readonly backoffMs: number;
+  readonly backoffMsMax: number;
+  /** Deliveries that may be outstanding at once, over all who fetch. */
+  readonly pendingMax: number;
+};
+
+export type PublishRequest = {
+  readonly event: BusEvent;
+  /** Null for publishers that are no instance. */
+  readonly fence: FencingToken | null;
+};
+
+export type FetchEventsRequest = {
+  readonly consumer: ConsumerName;
+  readonly eventsMax: number;
+  /** How long the broker holds the request open when it has nothing. */
+  readonly waitMs: number;
+  readonly fence: FencingToken | null;
+};
+
+/** `delivery` names this delivery; settling another one of the same event is refused. */
+export type DeliveredEvent = {
+  readonly event: BusEvent;
+  readonly sequence: number;
+  readonly delivery: number;
+  /** 1 for the first. */
+  readonly attempt: number;
+};
+
+export type FetchEventsReply = { readonly deliveries: readonly DeliveredEvent[] };
+
+export type Settlement =
+  | { readonly kind: 'ack' }
+  | { readonly kind: 'nak'; readonly reason: FailureReason }
+  | { readonly kind: 'term'; readonly reason: FailureReason };
+
+export type SettleRequest = {
+  readonly consumer: ConsumerName;
+  readonly sequence: number;
+  readonly delivery: number;
+  readonly settlement: Settlement;
+  readonly fence: FencingToken | null;
+};
+
+/** `version` grows with each write of a key, from 1. */
+export type StateEntry = { readonly version: number; readonly value: Uint8Array };
+
+export type StateGetRequest = { readonly key: string };
+export type StateGetReply = { readonly entry: StateEntry | null };
+
+export type StatePutRequest = {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** 0: must not exist. Null: any. */
+  readonly expectedVersion: number | null;
+  readonly fence: FencingToken | null;
+};
+export type StatePutReply = { readonly version: number };

@@ -1,0 +1,57 @@
+// The operator API: commands that change what is wanted, queries that read what is, a stream of entries to watch.
+import type { DeploymentSpec, InstanceView, PlacementDecision, TriggerSpec } from './deployment.ts';
+import type { DeploymentName, KeyId, ModuleName, NodeId, Term, TriggerName } from './identifiers.ts';
+import type { ModuleManifest, ModuleVersion, Signature, TrustedKey } from './module.ts';
+import type { NodeView } from './node.ts';
+
+export const EXECUTE_METHOD = '/wasmmatrix.Operator/Execute';
+export const QUERY_METHOD = '/wasmmatrix.Operator/Query';
+
+export type OperatorCommand =
+  | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[] }
+  | { readonly kind: 'trust-revoke'; readonly key: KeyId }
+  | {
+      readonly kind: 'module-push';
+      readonly manifest: ModuleManifest;
+      /** Null: unsigned, which is refused and recorded. */
+      readonly signature: Signature | null;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly kind: 'deployment-apply'; readonly spec: DeploymentSpec }
+  | { readonly kind: 'deployment-scale'; readonly deployment: DeploymentName; readonly replicas: number }
+  | { readonly kind: 'deployment-delete'; readonly deployment: DeploymentName }
+  | { readonly kind: 'rollback'; readonly deployment: DeploymentName; readonly version: number }
+  | { readonly kind: 'trigger-apply'; readonly spec: TriggerSpec }
+  | { readonly kind: 'trigger-delete'; readonly trigger: TriggerName }
+  | { readonly kind: 'node-drain'; readonly node: NodeId };
+
+/** `id` makes a command idempotent: the same id is answered with the first reply and applied once. */
+export type OperatorRequest = { readonly id: string; readonly command: OperatorCommand };
+
+export type OperatorReply =
+  | { readonly kind: 'done'; readonly sequence: number }
+  | { readonly kind: 'module-stored'; readonly sequence: number; readonly module: ModuleName; readonly version: number };
+
+export type OperatorQuery =
+  | { readonly kind: 'nodes' }
+  | { readonly kind: 'modules' }
+  | { readonly kind: 'deployments' }
+  | { readonly kind: 'instances' }
+  | { readonly kind: 'trust' };
+
+export type DeploymentView = {
+  readonly spec: DeploymentSpec;
+  readonly revision: number;
+  /** Version that instances are to run now. */
+  readonly version: number;
+  readonly triggers: readonly TriggerSpec[];
+  /** Last decision for each instance, with reasons. */
+  readonly decisions: readonly PlacementDecision[];
+};
+
+export type OperatorAnswer =
+  | { readonly kind: 'nodes'; readonly term: Term; readonly nodes: readonly NodeView[] }
+  | { readonly kind: 'modules'; readonly term: Term; readonly modules: readonly ModuleVersion[] }
+  | { readonly kind: 'deployments'; readonly term: Term; readonly deployments: readonly DeploymentView[] }
+  | { readonly kind: 'instances'; readonly term: Term; readonly instances: readonly InstanceView[] }
+  | { readonly kind: 'trust'; readonly term: Term; readonly keys: readonly TrustedKey[] };

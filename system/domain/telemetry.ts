@@ -1,0 +1,93 @@
+// Every kind of record that the product and the testbeds write, with its fields. Goals read nothing else (architecture §10).
+// A new kind is added here first. Fields are flat and printable; quantities carry their unit in the name.
+import type { ErrorCode } from './errors.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+type Flat = string | number | boolean | null;
+
+export type RecordKinds = {
+  // Anything a person may want to read and no goal depends on.
+  log: { level: LogLevel; message: string };
+
+  // controller
+  'controller.started': { term: number; sequence: number; entries: number };
+  'controller.stopped': { term: number; cause: string };
+  'node.enrolled': { node: string; incarnation: number; architecture: string; zone: string; cores: number; memoryBytes: number; profile: string };
+  'node.status': { node: string; incarnation: number; from: string; to: string; cause: string };
+  'trust.added': { key: string };
+  'trust.revoked': { key: string };
+  'module.stored': { module: string; version: number; digest: string; key: string };
+  'module.refused': { module: string; digest: string; key: string | null; code: ErrorCode };
+  'artefact.signed': { module: string; version: number; profile: string; artefact: string };
+  'deployment.applied': { deployment: string; module: string; version: number; replicas: number; revision: number };
+  'deployment.deleted': { deployment: string };
+  'trigger.applied': { trigger: string; deployment: string; subject: string };
+  'rollback.accepted': { deployment: string; from: number; to: number };
+  /** The commands for every affected node have left (R2.2). */
+  'rollback.issued': { deployment: string; version: number; nodes: number; micros: number };
+  'placement.decided': { instance: string; node: string; score: number; proximityMicros: number | null; feasible: number; why: string; runnersUp: string };
+  'placement.refused': { instance: string; why: string };
+  /** The controller's view; from and to are states of `InstanceState`. */
+  'instance.state': { instance: string; deployment: string; from: string; to: string; node: string | null; epoch: number; version: number; cause: string };
+  'command.accepted': { id: string; command: string; sequence: number };
+  'command.refused': { id: string; command: string; code: ErrorCode };
+  /** The reply left: what it confirms must survive every crash from here on (R13.6). */
+  'command.acknowledged': { id: string; command: string; sequence: number };
+  'security.refused': { node: string; subject: string; code: ErrorCode; message: string };
+
+  // agent
+  'agent.started': { node: string; bootId: string; version: string };
+  'agent.session': { node: string; state: 'connected' | 'lost'; attempt: number; cause: string };
+  'agent.lease': { node: string; state: 'held' | 'lapsed' };
+  'agent.desired': { node: string; term: number; revision: number; assignments: number; applied: boolean };
+  'agent.metrics': { node: string; invocations: number; failures: number; fuel: number; invocationsActive: number; memoryBytesFree: number; cpuPermille: number };
+  'artefact.fetched': { node: string; artefact: string; bytes: number };
+  'artefact.loaded': { node: string; module: string; version: number; digest: string; artefact: string; key: string };
+  'artefact.refused': { node: string; module: string; version: number; artefact: string; code: ErrorCode };
+  /** The agent serves this instance from here on. */
+  'instance.serving': { node: string; instance: string; epoch: number; version: number };
+  'instance.ended': { node: string; instance: string; epoch: number; cause: string };
+  'invocation.started': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number };
+  'invocation.finished': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number; outcome: string; fuel: number; memoryBytesPeak: number; micros: number; hostCalls: number };
+  /** The instances of a node's engine that exist while nothing runs (P11: none). */
+  'invocation.idle': { node: string; guests: number };
+  'capability.refused': { node: string; instance: string; module: string; capability: string; operation: string };
+
+  // broker and state store
+  'event.accepted': { event: string; subject: string; sequence: number; bytes: number; instance: string | null; epoch: number | null };
+  'event.refused': { event: string; subject: string; code: ErrorCode };
+  'event.duplicate': { event: string; subject: string; sequence: number };
+  'event.delivered': { consumer: string; event: string; sequence: number; attempt: number; instance: string | null; epoch: number | null };
+  'event.acknowledged': { consumer: string; event: string; sequence: number; attempt: number; instance: string | null; epoch: number | null };
+  'event.retried': { consumer: string; event: string; sequence: number; attempt: number; delayMs: number; code: string };
+  'event.deadlettered': { consumer: string; event: string; sequence: number; attempts: number; code: string };
+  'effect.fenced': { what: string; instance: string; epoch: number; current: number };
+  'fence.raised': { instance: string; epoch: number };
+  'consumer.created': { consumer: string; filter: string; next: number };
+  'queue.depth': { queue: string; depth: number; bound: number };
+  'state.written': { key: string; version: number; bytes: number; instance: string | null; epoch: number | null };
+
+  // testbed: what was really done to the world
+  'run.started': { scenario: string; world: string; durationMs: number };
+  'run.phase': { phase: 'start' | 'work' | 'quiet' | 'end' };
+  'machine.started': { machine: string; role: 'controller' | 'node'; zone: string; incarnation: number };
+  'machine.stopped': { machine: string; role: 'controller' | 'node'; cause: string };
+  'machine.paused': { machine: string };
+  'machine.resumed': { machine: string };
+  'fault.begun': { fault: string; kind: string; target: string; detail: string };
+  'fault.ended': { fault: string; kind: string; target: string };
+  /** An artefact or module that carries a signature which must not be believed. */
+  'forgery.made': { what: 'artefact' | 'module'; digest: string; detail: string };
+  'workload.published': { event: string; subject: string; outcome: 'accepted' | 'refused' | 'unknown'; code: string | null; micros: number };
+  'workload.result': { event: string; subject: string; source: string; trigger: string; data: string };
+  'operator.commanded': { id: string; command: string };
+  'operator.answered': { id: string; command: string; outcome: 'done' | 'refused' | 'unknown'; code: string | null; sequence: number | null; micros: number };
+  'state.observed': { key: string; value: string | null };
+  'inventory.observed': { node: string; status: string; incarnation: number; architecture: string; zone: string; cores: number; memoryBytes: number };
+  'module.observed': { module: string; version: number; digest: string; key: string };
+  'instance.observed': { instance: string; state: string; node: string | null; epoch: number; version: number };
+};
+
+export type RecordKind = keyof RecordKinds;
+export type RecordFields = Readonly<Record<string, Flat>>;
