@@ -24,6 +24,7 @@ export const WM_ERRORS = {
   WM_SIGNATURE_INVALID: { kind: 'rejected', meaning: 'A signature does not match the bytes it claims to sign.', next: 'Sign again, and make sure that the file was not changed after signing.' },
   WM_SIGNER_UNTRUSTED: { kind: 'rejected', meaning: 'The key that signed is not in the trust store, or was revoked.', next: 'Add the key to the trust store, or sign with a trusted key.' },
   WM_DIGEST_MISMATCH: { kind: 'rejected', meaning: 'Bytes do not have the digest that was promised.', next: 'Fetch or upload again; if it happens twice, the store or the link changes bytes.' },
+  WM_KEY_UNUSABLE: { kind: 'rejected', meaning: 'A private key file is damaged, or readable by others than its owner.', next: 'Restore the file, or give it back to its owner alone if nobody copied it.' },
   WM_CAPABILITY_INVALID: { kind: 'rejected', meaning: 'A declared capability is not one the platform knows.', next: 'Use a capability of docs/reference/guest-abi.md.' },
   WM_CAPABILITY_NOT_GRANTABLE: { kind: 'rejected', meaning: 'A module declares a capability that its signer may not grant.', next: 'Remove the capability, or sign with a key that may grant it.' },
   WM_CAPABILITY_REFUSED: { kind: 'rejected', meaning: 'A guest tried an operation that no capability of it covers.', next: 'Declare the capability in the module, if the module should have it.' },
