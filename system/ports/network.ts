@@ -3,6 +3,7 @@
 // Bounds: a message is at most MESSAGE_BYTES_MAX; a stream admits `windowBytes` before `send` waits for the receiver.
 // Failures: WM_UNREACHABLE means nothing was sent; after sending, WM_CONNECTION_LOST and WM_DEADLINE are unknown.
 // Cancellation: closing a connection settles everything outstanding on it.
+// Deadlines: `deadlineMicros` is how long to wait from the moment of the call, here and in every other port.
 import type { Outcome } from '../domain/outcome.ts';
 import type { Endpoint } from '../domain/identifiers.ts';
 
