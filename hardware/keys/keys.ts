@@ -1,6 +1,6 @@
 // Keys in files, one a pair, readable by their owner alone (R8.4). Refuses a file that anyone else may read. A key is made
 // once: of two processes that make it at the same time both end with the same one, and a crash leaves a whole file or none.
-import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -120,7 +120,7 @@ export class FileKeys implements Keys {
   /** Writes aside, syncs, then links to the final name, which fails when another process was faster. */
   async #create(path: string): Promise<void> {
     const pem = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' });
-    const aside = `${path}.${process.pid}.${Date.now()}.new`;
+    const aside = `${path}.${randomUUID()}.new`;
     const file = await open(aside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, OWNER_ONLY);
     try {
       await file.writeFile(pem);
