@@ -49,6 +49,7 @@ export type RecordKinds = {
   'instance.serving': { node: string; instance: string; epoch: number; version: number };
   'instance.ended': { node: string; instance: string; epoch: number; cause: string };
   'invocation.started': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number };
+  /** `outcome` is `completed` when the guest returned 0 and its result is durable, otherwise a `WM_*` code. Written before the delivery is settled. */
   'invocation.finished': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number; outcome: string; fuel: number; memoryBytesPeak: number; micros: number; hostCalls: number };
   /** The instances of a node's engine that exist while nothing runs (P11: none). */
   'invocation.idle': { node: string; guests: number };
