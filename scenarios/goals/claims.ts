@@ -1,0 +1,305 @@
+// The goals that a scenario names, with their parameters. Each is one claim in words; which there are is this table.
+import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
+import { matchesSubject } from '../../system/domain/subject.ts';
+import type { RunRecord } from '../record.ts';
+import type { Scenario } from '../scenario.ts';
+import { describeMicros, goalOf, Ledger, percentile, type Goal, type GoalDefinition, type GoalParameters } from './goal.ts';
+
+/** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
+function answered(parameters: GoalParameters, scenario: Scenario): Goal {
+  const filter = text(parameters, 'subject') as SubjectFilter;
+  const within = count(parameters, 'within');
+  const percent = count(parameters, 'percentile', 100);
+  const ledger = new Ledger('answered', `Of the accepted events on ${filter}, ${percent} % have a result within ${describeMicros(within)} of being published, and all have one by the end.`);
+  const results = new Set<string>();
+  for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
+  const published = new Map<string, number>();
+  const waiting = new Set<string>();
+  /** Results that overtook the acknowledgement of their event. */
+  const early = new Map<string, number>();
+  const micros: number[] = [];
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind === 'workload.published' && matchesSubject(filter, record.fields.subject as Subject)) {
+        if (record.fields.outcome !== 'accepted') return;
+        // The record is written when the acknowledgement arrives; the event left `micros` earlier.
+        const since = record.micros - record.fields.micros;
+        published.set(record.fields.event, since);
+        const result = early.get(record.fields.event);
+        early.delete(record.fields.event);
+        if (result === undefined) waiting.add(record.fields.event);
+        else micros.push(result - since);
+      }
+      if (record.kind === 'workload.result' && results.has(record.fields.trigger)) {
+        const since = published.get(record.fields.source);
+        if (since === undefined) early.set(record.fields.source, record.micros);
+        else if (waiting.delete(record.fields.source)) micros.push(record.micros - since);
+      }
+    },
+    (end) => {
+      for (const event of waiting) {
+        ledger.expectByEnd(false, end, () => `Event ${event} was accepted and has no result by the end.`);
+      }
+      const worst = percentile(micros, percent);
+      ledger.expectByEnd(micros.length > 0, end, () => `No event on ${filter} was answered at all.`);
+      ledger.checks += micros.length;
+      if (worst !== null) {
+        ledger.figures['answered'] = micros.length;
+        ledger.figures['p50Micros'] = percentile(micros, 50) ?? 0;
+        ledger.figures['p99Micros'] = percentile(micros, 99) ?? 0;
+        ledger.expect(
+          worst <= within,
+          { source: 'testbed', micros: end.micros },
+          () => `${percent} % of ${micros.length} events on ${filter} were answered within ${describeMicros(worst)}; the limit is ${describeMicros(within)}.`,
+          null,
+        );
+      }
+    },
+  );
+}
+
+/** After each crash of a node, the instances it held are served elsewhere in time. */
+function failover(parameters: GoalParameters): Goal {
+  const within = count(parameters, 'within');
+  const ledger = new Ledger('failover', `What a node that dies was serving is served elsewhere within ${describeMicros(within)}.`);
+  const serving = new Map<string, string>();
+  const lost = new Map<string, { readonly node: string; readonly since: number }>();
+  const micros: number[] = [];
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind === 'instance.serving') {
+        const { instance, node } = record.fields;
+        serving.set(instance, node);
+        const gone = lost.get(instance);
+        if (gone === undefined || gone.node === node) return;
+        lost.delete(instance);
+        micros.push(record.micros - gone.since);
+        ledger.expect(
+          record.micros - gone.since <= within,
+          record,
+          () => `Instance ${instance} was served on ${node} ${describeMicros(record.micros - gone.since)} after ${gone.node} died; the limit is ${describeMicros(within)}.`,
+          gone.node,
+        );
+      }
+      if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node) serving.delete(record.fields.instance);
+      if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== 'stop') {
+        for (const [instance, node] of serving) if (node === record.fields.machine) lost.set(instance, { node, since: record.micros });
+      }
+    },
+    (end) => {
+      for (const [instance, gone] of lost) {
+        ledger.expectByEnd(false, end, () => `Instance ${instance} is served nowhere since ${gone.node} died at ${describeMicros(gone.since)}.`, gone.node);
+      }
+      ledger.expectByEnd(micros.length > 0, end, () => 'No instance had to move: the scenario tested nothing.');
+      ledger.figures['microsMax'] = Math.max(0, ...micros);
+    },
+  );
+}
+
+/** At least so many pushes were refused with this code. */
+function refused(parameters: GoalParameters): Goal {
+  const code = text(parameters, 'code');
+  const least = count(parameters, 'atLeast', 1);
+  return counting(
+    'refused',
+    `At least ${least} module${least === 1 ? ' is' : 's are'} refused with ${code}, and the refusal is on record.`,
+    least,
+    (record) => record.kind === 'module.refused' && record.fields.code === code,
+    (n) => `${n} refusals with ${code} are on record, and ${least} were due.`,
+  );
+}
+
+/** Agents refused at least so many artefacts with this code. */
+function artefactRefused(parameters: GoalParameters): Goal {
+  const code = text(parameters, 'code');
+  const least = count(parameters, 'atLeast', 1);
+  return counting(
+    'artefact-refused',
+    `At least ${least} artefact${least === 1 ? ' is' : 's are'} refused by an agent with ${code} before anything is loaded.`,
+    least,
+    (record) => record.kind === 'artefact.refused' && record.fields.code === code,
+    (n) => `${n} artefacts were refused by agents with ${code}, and ${least} were due: an agent did not check.`,
+  );
+}
+
+/** Guests were refused at least so many operations. */
+function capabilityRefused(parameters: GoalParameters): Goal {
+  const operation = text(parameters, 'operation');
+  const least = count(parameters, 'atLeast', 1);
+  return counting(
+    'capability-refused',
+    `${operation} is refused at least ${least} times to guests that have no capability for it.`,
+    least,
+    (record) => record.kind === 'capability.refused' && record.fields.operation === operation,
+    (n) => `${operation} was refused ${n} times, and ${least} were due.`,
+  );
+}
+
+/** Every instance of a deployment ends up running one version. */
+function versionEverywhere(parameters: GoalParameters): Goal {
+  const deployment = text(parameters, 'deployment');
+  const version = count(parameters, 'version');
+  const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
+  const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
+  const serving = new Map<string, { readonly version: number; readonly node: string }>();
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind === 'instance.serving') serving.set(record.fields.instance, record.fields);
+      if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`)) seen.set(record.fields.instance, record.fields);
+    },
+    (end) => {
+      ledger.expectByEnd(seen.size > 0, end, () => `Deployment ${deployment} has no instance at the end.`);
+      for (const [instance, view] of seen) {
+        if (view.state === 'stopped') continue;
+        ledger.expectByEnd(
+          view.state === 'running' && view.version === version,
+          end,
+          () => `Instance ${instance} is ${view.state} in version ${view.version} at the end.`,
+          view.node,
+        );
+        ledger.expectByEnd(
+          serving.get(instance)?.version === version,
+          end,
+          () => `Node ${serving.get(instance)?.node} last served ${instance} in version ${serving.get(instance)?.version}.`,
+          view.node,
+        );
+      }
+    },
+  );
+}
+
+/** All instances of a deployment run at the end, optionally inside (or outside) a zone. */
+function running(parameters: GoalParameters, scenario: Scenario): Goal {
+  const deployment = text(parameters, 'deployment');
+  const least = count(parameters, 'atLeast');
+  const zone = parameters['zone'] === undefined ? null : text(parameters, 'zone');
+  const ledger = new Ledger('running', `At the end at least ${least} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`}.`);
+  const zones = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.zone as string]));
+  let found = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind !== 'instance.observed' || !record.fields.instance.startsWith(`${deployment}/`) || record.fields.state !== 'running') return;
+      const at = zones.get(record.fields.node ?? '') ?? '';
+      if (zone === null || at === zone || at.startsWith(`${zone}/`)) found += 1;
+    },
+    (end) => ledger.expectByEnd(found >= least, end, () => `${found} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`} at the end; ${least} were due.`),
+  );
+}
+
+/** The counter's value equals the number of distinct events accepted for it: effect exactly once. */
+function countedOnce(parameters: GoalParameters): Goal {
+  const key = text(parameters, 'key');
+  const subject = text(parameters, 'subject') as SubjectFilter;
+  const ledger = new Ledger('counted-once', `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`);
+  const accepted = new Set<string>();
+  let value: string | null = null;
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind === 'event.accepted' && matchesSubject(subject, record.fields.subject as Subject)) accepted.add(record.fields.event);
+      if (record.kind === 'state.observed' && record.fields.key === key) value = record.fields.value;
+    },
+    (end) => {
+      // The counter guest writes its count as the leading decimal digits of the value.
+      const counted = value === null ? 0 : Number(/\d+/.exec(value)?.[0] ?? NaN);
+      ledger.expectByEnd(accepted.size > 0, end, () => `No event on ${subject} was accepted.`);
+      ledger.expect(counted === accepted.size, { source: 'testbed', micros: end.micros }, () => `State ${key} says ${counted} and ${accepted.size} events were accepted.`, null);
+      ledger.figures['counted'] = counted;
+    },
+  );
+}
+
+/** The broker's queue met its bound, refused beyond it, and never exceeded it. */
+function queueBounded(parameters: GoalParameters): Goal {
+  const least = count(parameters, 'refusedAtLeast', 1);
+  const ledger = new Ledger('queue-bounded', `The broker's queue stays within its bound and refuses at least ${least} events beyond it.`);
+  let refusals = 0;
+  let deepest = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind === 'queue.depth') {
+        const { queue, depth, bound } = record.fields;
+        deepest = Math.max(deepest, depth);
+        ledger.expect(depth <= bound, record, () => `Queue ${queue} holds ${depth} events; its bound is ${bound}.`);
+      }
+      if (record.kind === 'event.refused' && record.fields.code === 'WM_BUS_FULL') refusals += 1;
+    },
+    (end) => {
+      ledger.expectByEnd(refusals >= least, end, () => `${refusals} events were refused at the bound; ${least} were due: the storm was no storm.`);
+      ledger.figures['depthMax'] = deepest;
+      ledger.figures['refused'] = refusals;
+    },
+  );
+}
+
+/** A record of this kind, whose field has this value, is written at least and at most so often. */
+function happens(parameters: GoalParameters): Goal {
+  const kind = text(parameters, 'record');
+  const field = parameters['field'] === undefined ? null : text(parameters, 'field');
+  const value = parameters['value'];
+  const least = count(parameters, 'atLeast', 0);
+  const most = count(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
+  const what = field === null ? kind : `${kind} with ${field} ${String(value)}`;
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `at least ${least} times` : least === 0 ? `at most ${most} times` : `${least} to ${most} times`;
+  const ledger = new Ledger('happens', `${what} happens ${bounds}.`);
+  let n = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      if (record.kind !== kind) return;
+      if (field !== null && String((record.fields as Readonly<Record<string, unknown>>)[field]) !== String(value)) return;
+      n += 1;
+      ledger.expect(n <= most, record, () => `${what} happened ${n} times; at most ${most} are allowed.`, machineOf(record));
+    },
+    (end) => {
+      ledger.expectByEnd(n >= least, end, () => `${what} happened ${n} times; at least ${least} were due.`);
+      ledger.figures['times'] = n;
+    },
+  );
+}
+
+function counting(name: string, claim: string, least: number, matches: (record: RunRecord) => boolean, because: (n: number) => string): Goal {
+  const ledger = new Ledger(name, claim);
+  let n = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      if (matches(record)) n += 1;
+    },
+    (end) => {
+      ledger.expectByEnd(n >= least, end, () => because(n));
+      ledger.figures['times'] = n;
+    },
+  );
+}
+
+function machineOf(record: RunRecord): string {
+  return 'node' in record.fields && typeof record.fields.node === 'string' ? record.fields.node : record.source;
+}
+
+function text(parameters: GoalParameters, name: string): string {
+  return String(parameters[name]);
+}
+
+function count(parameters: GoalParameters, name: string, fallback?: number): number {
+  const value = parameters[name];
+  return typeof value === 'number' ? value : (fallback ?? Number.NaN);
+}
+
+export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {
+  answered: { meaning: 'Accepted events on a subject get their result in time.', required: { subject: 'text', within: 'duration' }, optional: { percentile: 'percent' }, create: answered },
+  failover: { meaning: 'What a node that dies was serving is served elsewhere in time.', required: { within: 'duration' }, optional: {}, create: failover },
+  refused: { meaning: 'Pushes are refused with a code, on record.', required: { code: 'text' }, optional: { atLeast: 'count' }, create: refused },
+  'artefact-refused': { meaning: 'Agents refuse artefacts with a code.', required: { code: 'text' }, optional: { atLeast: 'count' }, create: artefactRefused },
+  'capability-refused': { meaning: 'An operation is refused to guests without a capability.', required: { operation: 'text' }, optional: { atLeast: 'count' }, create: capabilityRefused },
+  'version-everywhere': { meaning: 'Every instance of a deployment ends up in one version.', required: { deployment: 'name', version: 'count' }, optional: {}, create: versionEverywhere },
+  running: { meaning: 'So many instances of a deployment run at the end.', required: { deployment: 'name', atLeast: 'count' }, optional: { zone: 'text' }, create: running },
+  'counted-once': { meaning: 'A counter in state equals the number of accepted events.', required: { key: 'text', subject: 'text' }, optional: {}, create: countedOnce },
+  'queue-bounded': { meaning: 'The broker stays within its bound and refuses beyond it.', required: {}, optional: { refusedAtLeast: 'count' }, create: queueBounded },
+  happens: { meaning: 'A kind of record is written so often.', required: { record: 'text' }, optional: { field: 'text', value: 'text', atLeast: 'count', atMost: 'count' }, create: happens },
+};

@@ -1,0 +1,178 @@
+// P11 and fencing: every accepted event is processed or dead-lettered with a reason, nothing is acknowledged before its
+// guest ran, nothing stale has an effect, and no instance exists while there is nothing to do.
+import { consumerOf } from '../../system/domain/deployment.ts';
+import { matchesSubject } from '../../system/domain/subject.ts';
+import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
+import type { RunRecord } from '../record.ts';
+import type { Scenario } from '../scenario.ts';
+import { goalOf, Ledger, type Goal } from './goal.ts';
+
+type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number };
+
+/** P11: every accepted event is processed at least once or dead-lettered with a reason; no instance while idle. */
+export function onDemandEvents(scenario: Scenario): Goal {
+  const ledger = new Ledger(
+    'P11',
+    'Every accepted event is processed at least once or dead-lettered with a reason, never acknowledged before its guest ran, retried within the limits, and no guest exists while idle.',
+  );
+  const triggers = new Map<string, { readonly trigger: string; readonly backoffMsMax: number }>();
+  for (const step of scenario.steps) {
+    if (step.do === 'trigger') triggers.set(consumerOf(step.spec.name), { trigger: step.spec.name, backoffMsMax: step.spec.backoffMsMax });
+  }
+  const consumers = new Map<string, ConsumerWatch>();
+  /** Accepted and neither acknowledged nor dead-lettered, by `consumer event`. */
+  const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
+  const completed = new Set<string>();
+  const accepted = new Set<string>();
+  const running = new Map<string, { readonly node: string; readonly what: string }>();
+
+  const settle = (record: Extract<RunRecord, { kind: 'event.acknowledged' }>): void => {
+    const { consumer, event, instance } = record.fields;
+    open.delete(`${consumer} ${event}`);
+    const trigger = triggers.get(consumer);
+    if (trigger === undefined) return;
+    ledger.expect(
+      completed.has(`${trigger.trigger} ${event}`),
+      record,
+      () => `Event ${event} was acknowledged for trigger ${trigger.trigger} by ${instance ?? 'nobody'}, but no guest had finished it: it was acknowledged before the guest ran.`,
+    );
+  };
+
+  return goalOf(
+    ledger,
+    (record) => {
+      switch (record.kind) {
+        case 'consumer.created': {
+          const trigger = triggers.get(record.fields.consumer);
+          if (trigger !== undefined && !consumers.has(record.fields.consumer)) {
+            consumers.set(record.fields.consumer, {
+              trigger: trigger.trigger,
+              filter: record.fields.filter as SubjectFilter,
+              from: record.fields.next,
+            });
+          }
+          break;
+        }
+        case 'event.accepted': {
+          const { event, subject, sequence } = record.fields;
+          ledger.expect(!accepted.has(event), record, () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`);
+          accepted.add(event);
+          for (const [name, consumer] of consumers) {
+            if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject)) {
+              open.set(`${name} ${event}`, { event, consumer: name, micros: record.micros });
+            }
+          }
+          break;
+        }
+        case 'event.acknowledged':
+          settle(record);
+          break;
+        case 'event.deadlettered':
+          ledger.expect(record.fields.code !== '', record, () => `Event ${record.fields.event} was dead-lettered without a reason.`);
+          open.delete(`${record.fields.consumer} ${record.fields.event}`);
+          break;
+        case 'event.retried': {
+          const trigger = triggers.get(record.fields.consumer);
+          if (trigger === undefined) break;
+          ledger.expect(
+            record.fields.delayMs <= trigger.backoffMsMax,
+            record,
+            () => `Event ${record.fields.event} is delivered again after ${record.fields.delayMs} ms; the largest backoff is ${trigger.backoffMsMax} ms.`,
+          );
+          break;
+        }
+        case 'invocation.started': {
+          const { node, instance, event, trigger } = record.fields;
+          running.set(`${node} ${instance} ${trigger} ${event}`, { node, what: `${instance} with event ${event}` });
+          break;
+        }
+        case 'invocation.finished': {
+          const { node, instance, event, trigger, outcome } = record.fields;
+          running.delete(`${node} ${instance} ${trigger} ${event}`);
+          if (outcome === 'completed') completed.add(`${trigger} ${event}`);
+          break;
+        }
+        case 'machine.stopped':
+          for (const [key, guest] of running) if (guest.node === record.fields.machine) running.delete(key);
+          break;
+        default:
+      }
+    },
+    (end) => {
+      for (const left of open.values()) {
+        ledger.expectByEnd(
+          false,
+          end,
+          () => `Event ${left.event} was accepted and neither processed nor dead-lettered for ${left.consumer} by the end: it is lost or stuck.`,
+        );
+      }
+      for (const guest of running.values()) {
+        ledger.expectByEnd(false, end, () => `A guest of ${guest.what} on ${guest.node} still exists at the end, with nothing left to do.`, guest.node);
+      }
+      ledger.checks += accepted.size;
+      ledger.figures['accepted'] = accepted.size;
+    },
+  );
+}
+
+/** R1.3: an effect of a superseded placement is refused, and superseded placements start nothing. */
+export function fencing(scenario: Scenario): Goal {
+  const ledger = new Ledger('R1.3', 'Once an instance is served elsewhere, its former placement starts nothing and has no effect.');
+  const movable = new Set<string>();
+  for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'move') movable.add(step.spec.name);
+  const fence = new Map<string, number>();
+  const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
+  const effect = (record: RunRecord, what: string, instance: string | null, epoch: number | null): void => {
+    if (instance === null || epoch === null) return;
+    const current = fence.get(instance) ?? 0;
+    ledger.expect(
+      epoch >= current,
+      record,
+      () => `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current}): the fence did not hold.`,
+    );
+  };
+  return goalOf(ledger, (record) => {
+    switch (record.kind) {
+      case 'fence.raised':
+        fence.set(record.fields.instance, Math.max(record.fields.epoch, fence.get(record.fields.instance) ?? 0));
+        break;
+      case 'instance.state': {
+        // The controller's word counts as well, so that a broker that was never told is found out.
+        const { instance, to, epoch } = record.fields;
+        if (to === 'running') fence.set(instance, Math.max(epoch, fence.get(instance) ?? 0));
+        break;
+      }
+      case 'instance.serving': {
+        const { instance, epoch, node } = record.fields;
+        const before = serving.get(instance);
+        if (before === undefined || before.epoch < epoch) serving.set(instance, { epoch, node });
+        break;
+      }
+      case 'invocation.started': {
+        const { instance, epoch, node, event } = record.fields;
+        const current = serving.get(instance);
+        if (current === undefined || !movable.has(instance.slice(0, instance.lastIndexOf('/')))) break;
+        ledger.expect(
+          epoch >= current.epoch || node === current.node,
+          record,
+          () => `Node ${node} started event ${event} for instance ${instance} in epoch ${epoch} although ${current.node} serves it in epoch ${current.epoch}: a stale instance works on.`,
+          node,
+        );
+        break;
+      }
+      case 'event.accepted':
+        effect(record, `Event ${record.fields.event}`, record.fields.instance, record.fields.epoch);
+        break;
+      case 'event.acknowledged':
+        effect(record, `The acknowledgement of event ${record.fields.event}`, record.fields.instance, record.fields.epoch);
+        break;
+      case 'state.written':
+        effect(record, `The write of ${record.fields.key}`, record.fields.instance, record.fields.epoch);
+        break;
+      case 'effect.fenced':
+        ledger.checks += 1;
+        break;
+      default:
+    }
+  });
+}

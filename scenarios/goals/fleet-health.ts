@@ -1,0 +1,230 @@
+// P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
+import type { Scenario } from '../scenario.ts';
+import { describeMicros, goalOf, Ledger, type Goal } from './goal.ts';
+
+/** R1.2: sampling of the failure detector and message delay on top of the configured times. */
+const DETECTION_SLACK_MICROS = 600_000;
+/** R6.2: work of an unavailable node is placed again within this time of the mark. */
+const REPLACEMENT_MICROS = 100_000;
+/** A started agent is enrolled within this time when the controller can be reached. */
+const ENROLMENT_MICROS = 10_000_000;
+
+const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {
+  healthy: ['suspect', 'draining', 'unavailable'],
+  suspect: ['healthy', 'unavailable', 'draining'],
+  unavailable: ['healthy', 'draining'],
+  draining: ['healthy', 'suspect', 'unavailable'],
+};
+
+/** P1: every started agent is in the inventory, with what it reported and its current health. */
+export function registration(scenario: Scenario): Goal {
+  const ledger = new Ledger('P1', 'Every started agent is in the inventory, with what it reported and its current health.');
+  const facts = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node]));
+  const waiting = new Map<string, number>();
+  const up = new Set<string>();
+  const status = new Map<string, string>();
+  const seen = new Map<string, { readonly status: string; readonly matches: boolean }>();
+  let controllerUp = false;
+  let disturbed = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      switch (record.kind) {
+        case 'machine.started':
+          if (record.fields.role === 'controller') controllerUp = true;
+          else {
+            up.add(record.fields.machine);
+            waiting.set(record.fields.machine, record.micros);
+          }
+          break;
+        case 'machine.stopped':
+          if (record.fields.role === 'controller') controllerUp = false;
+          else {
+            up.delete(record.fields.machine);
+            waiting.delete(record.fields.machine);
+          }
+          break;
+        case 'fault.begun':
+          disturbed += 1;
+          break;
+        case 'fault.ended':
+          disturbed -= 1;
+          for (const machine of waiting.keys()) waiting.set(machine, record.micros);
+          break;
+        case 'node.enrolled': {
+          const node = facts.get(record.fields.node);
+          ledger.expect(
+            node !== undefined &&
+              node.architecture === record.fields.architecture &&
+              node.zone === record.fields.zone &&
+              node.cores === record.fields.cores &&
+              node.memoryBytes === record.fields.memoryBytes,
+            record,
+            () => `Node ${record.fields.node} was enrolled with facts that differ from the machine's.`,
+            record.fields.node,
+          );
+          const since = waiting.get(record.fields.node);
+          if (since !== undefined && controllerUp && disturbed === 0) {
+            ledger.expect(
+              record.micros - since <= ENROLMENT_MICROS,
+              record,
+              () => `Node ${record.fields.node} was enrolled ${describeMicros(record.micros - since)} after its agent started; the limit is ${describeMicros(ENROLMENT_MICROS)}.`,
+              record.fields.node,
+            );
+          }
+          waiting.delete(record.fields.node);
+          status.set(record.fields.node, 'healthy');
+          break;
+        }
+        case 'node.status': {
+          const { node, from, to } = record.fields;
+          ledger.expect(
+            STATUS_CHANGES[from]?.includes(to) === true,
+            record,
+            () => `Node ${node} went from ${from} to ${to}, which is no change of status that exists.`,
+            node,
+          );
+          status.set(node, to);
+          break;
+        }
+        case 'inventory.observed': {
+          const node = facts.get(record.fields.node);
+          seen.set(record.fields.node, {
+            status: record.fields.status,
+            matches:
+              node !== undefined &&
+              node.architecture === record.fields.architecture &&
+              node.zone === record.fields.zone &&
+              node.cores === record.fields.cores &&
+              node.memoryBytes === record.fields.memoryBytes,
+          });
+          break;
+        }
+        default:
+      }
+    },
+    (end) => {
+      for (const machine of up) {
+        const view = seen.get(machine);
+        ledger.expectByEnd(view !== undefined, end, () => `Node ${machine} runs but is not in the inventory at the end.`, machine);
+        if (view === undefined) continue;
+        ledger.expectByEnd(view.matches, end, () => `Node ${machine} is in the inventory with facts that differ from the machine's.`, machine);
+        ledger.expectByEnd(
+          view.status === 'healthy' || view.status === 'draining',
+          end,
+          () => `Node ${machine} runs, but the inventory calls it ${view.status} at the end.`,
+          machine,
+        );
+      }
+      for (const [machine, view] of seen) {
+        if (up.has(machine)) continue;
+        ledger.expectByEnd(view.status !== 'healthy', end, () => `Node ${machine} is off, but the inventory calls it healthy at the end.`, machine);
+      }
+    },
+  );
+}
+
+/** P2: an unresponsive node is marked in time, its work re-placed in time, and it returns under a new incarnation. */
+export function failureAndRecovery(scenario: Scenario): Goal {
+  const ledger = new Ledger(
+    'P2',
+    `A node that stops answering is marked unavailable within ${scenario.platform.unavailableAfterMs} ms (+${DETECTION_SLACK_MICROS / 1_000} ms), its work is placed again within ${REPLACEMENT_MICROS / 1_000} ms of the mark, and it returns under a new incarnation.`,
+  );
+  const movable = new Map<string, boolean>();
+  const holder = new Map<string, { node: string | null; deployment: string; state: string }>();
+  const silentSince = new Map<string, number>();
+  const unavailable = new Map<string, number>();
+  const orphans = new Map<string, { readonly node: string; readonly since: number }>();
+  const enrolled = new Set<string>();
+  let controllerSince: number | null = null;
+  const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS;
+  for (const step of scenario.steps) if (step.do === 'deploy') movable.set(step.spec.name, step.spec.whenUnreachable === 'move');
+
+  const checkTimes = (record: { readonly source: string; readonly micros: number }): void => {
+    if (controllerSince === null) return;
+    for (const [node, since] of silentSince) {
+      const from = Math.max(since, controllerSince);
+      if (record.micros - from <= detectionMicros) continue;
+      ledger.expect(
+        false,
+        record,
+        () => `Node ${node} stopped at ${describeMicros(since)} and was not marked unavailable within ${describeMicros(detectionMicros)}: the failure detector is late.`,
+        node,
+      );
+    }
+    for (const [instance, orphan] of orphans) {
+      const from = Math.max(orphan.since, controllerSince);
+      if (record.micros - from <= REPLACEMENT_MICROS) continue;
+      ledger.expect(
+        false,
+        record,
+        () => `Instance ${instance} was not placed again within ${describeMicros(REPLACEMENT_MICROS)} of its node ${orphan.node} being marked unavailable.`,
+        orphan.node,
+      );
+    }
+  };
+
+  return goalOf(ledger, (record) => {
+    checkTimes(record);
+    switch (record.kind) {
+      case 'machine.started':
+        if (record.fields.role === 'controller') controllerSince = record.micros;
+        else silentSince.delete(record.fields.machine);
+        break;
+      case 'machine.stopped':
+        if (record.fields.role === 'controller') {
+          controllerSince = null;
+          orphans.clear();
+        } else if (enrolled.has(record.fields.machine) && !unavailable.has(record.fields.machine) && record.fields.cause !== 'stop') {
+          silentSince.set(record.fields.machine, record.micros);
+        }
+        break;
+      // A controller that is frozen or cut off from its own timers cannot be held to a time.
+      case 'machine.paused':
+        if (record.fields.machine === 'controller') controllerSince = null;
+        break;
+      case 'machine.resumed':
+        if (record.fields.machine === 'controller') controllerSince = record.micros;
+        break;
+      case 'instance.state': {
+        const { instance, deployment, to, node } = record.fields;
+        holder.set(instance, { node, deployment, state: to });
+        if (to === 'assigned' || to === 'stopped' || to === 'running') orphans.delete(instance);
+        break;
+      }
+      case 'placement.refused':
+        orphans.delete(record.fields.instance);
+        break;
+      case 'node.enrolled': {
+        const { node, incarnation } = record.fields;
+        const before = unavailable.get(node);
+        if (before !== undefined) {
+          ledger.expect(
+            incarnation > before,
+            record,
+            () => `Node ${node} returned after it was unavailable, but kept incarnation ${before}.`,
+            node,
+          );
+          unavailable.delete(node);
+        }
+        enrolled.add(node);
+        silentSince.delete(node);
+        break;
+      }
+      case 'node.status': {
+        const { node, to, incarnation } = record.fields;
+        if (to === 'unavailable') {
+          ledger.checks += 1;
+          silentSince.delete(node);
+          unavailable.set(node, incarnation);
+          for (const [instance, held] of holder) {
+            if (held.node !== node || held.state === 'stopped' || held.state === 'pending' || movable.get(held.deployment) === false) continue;
+            orphans.set(instance, { node, since: record.micros });
+          }
+        }
+        break;
+      }
+      default:
+    }
+  });
+}

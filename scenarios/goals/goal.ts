@@ -1,0 +1,106 @@
+// What a goal is, and the ledger in which it keeps its checks and its first breach. Goals read records only; the first
+// breach explains the run, so later ones are counted and not kept.
+import type { RunRecord, GoalResult } from '../record.ts';
+import type { Scenario } from '../scenario.ts';
+
+export interface Goal {
+  readonly name: string;
+  observe(record: RunRecord): void;
+  /** Called once, after the last record. */
+  finish(end: RunEnd): GoalResult;
+  /** True as soon as it can not hold any more. */
+  readonly broken: boolean;
+}
+
+export type RunEnd = { readonly micros: number };
+
+export type GoalParameters = Readonly<Record<string, string | number | boolean>>;
+
+/** `duration` values are written as `2s` in a scenario and arrive as microseconds. */
+export type ParameterKind = 'duration' | 'count' | 'name' | 'text' | 'percent';
+
+export type GoalDefinition = {
+  /** One sentence for the list of goals. */
+  readonly meaning: string;
+  readonly required: Readonly<Record<string, ParameterKind>>;
+  readonly optional: Readonly<Record<string, ParameterKind>>;
+  readonly create: (parameters: GoalParameters, scenario: Scenario) => Goal;
+};
+
+type Breach = { readonly because: string; readonly machine: string | null; readonly micros: number; readonly unconverged: boolean };
+
+export class Ledger {
+  readonly name: string;
+  readonly claim: string;
+  readonly figures: Record<string, number> = {};
+  checks = 0;
+  #breach: Breach | null = null;
+
+  constructor(name: string, claim: string) {
+    this.name = name;
+    this.claim = claim;
+  }
+
+  get broken(): boolean {
+    return this.#breach !== null && !this.#breach.unconverged;
+  }
+
+  /** Counts a check; keeps the first that fails. `because` is built only then. */
+  expect(holds: boolean, record: { readonly source: string; readonly micros: number }, because: () => string, machine: string | null = null): void {
+    this.checks += 1;
+    if (!holds && this.#breach === null) {
+      this.#breach = { because: because(), machine: machine ?? record.source, micros: record.micros, unconverged: false };
+    }
+  }
+
+  /** Counts a check that time has run out on. */
+  expectByEnd(holds: boolean, end: RunEnd, because: () => string, machine: string | null = null): void {
+    this.checks += 1;
+    if (!holds && this.#breach === null) this.#breach = { because: because(), machine, micros: end.micros, unconverged: true };
+  }
+
+  result(): GoalResult {
+    const breach = this.#breach;
+    return {
+      name: this.name,
+      claim: this.claim,
+      held: breach === null,
+      unconverged: breach?.unconverged ?? false,
+      because: breach?.because ?? '',
+      machine: breach?.machine ?? null,
+      micros: breach?.micros ?? null,
+      checks: this.checks,
+      figures: this.figures,
+    };
+  }
+}
+
+/** A goal from its ledger and two functions. */
+export function goalOf(ledger: Ledger, observe: (record: RunRecord) => void, finish: (end: RunEnd) => void = () => {}): Goal {
+  return {
+    name: ledger.name,
+    get broken() {
+      return ledger.broken;
+    },
+    observe,
+    finish(end) {
+      finish(end);
+      return ledger.result();
+    },
+  };
+}
+
+/** `1.250 s`, `3.1 ms`, `40 µs`. */
+export function describeMicros(micros: number): string {
+  if (micros >= 1_000_000) return `${(micros / 1_000_000).toFixed(3)} s`;
+  if (micros >= 1_000) return `${(micros / 1_000).toFixed(1)} ms`;
+  return `${micros} µs`;
+}
+
+/** Nearest-rank percentile of whole numbers; null when there are none. Sorts a copy. */
+export function percentile(values: readonly number[], percent: number): number | null {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  const rank = Math.ceil((percent * sorted.length) / 100);
+  return sorted[Math.max(0, Math.min(sorted.length, rank) - 1)] ?? null;
+}

@@ -1,0 +1,35 @@
+// The door: the invariants that every run is held to, and the goals that a scenario names.
+import type { Scenario } from '../scenario.ts';
+import { CLAIMS } from './claims.ts';
+import { fencing, onDemandEvents } from './events.ts';
+import { failureAndRecovery, registration } from './fleet-health.ts';
+import type { Goal } from './goal.ts';
+import { lifecycle, proximity, resources } from './placement.ts';
+import { capabilities, signatures, versions } from './supply-chain.ts';
+
+export { CLAIMS } from './claims.ts';
+export type { Goal, GoalDefinition, ParameterKind, RunEnd } from './goal.ts';
+
+/** P1 to P8, P11 and the fence: checked throughout every run. */
+export function createInvariants(scenario: Scenario): readonly Goal[] {
+  return [
+    registration(scenario),
+    failureAndRecovery(scenario),
+    signatures(scenario),
+    versions(),
+    capabilities(scenario),
+    proximity(scenario),
+    resources(scenario),
+    lifecycle(),
+    onDemandEvents(scenario),
+    fencing(scenario),
+  ];
+}
+
+/** The goals of a loaded scenario, whose names and parameters were checked when it was loaded. */
+export function createGoals(scenario: Scenario): readonly Goal[] {
+  return scenario.goals.flatMap((spec) => {
+    const definition = CLAIMS[spec.goal];
+    return definition === undefined ? [] : [definition.create(spec.parameters, scenario)];
+  });
+}

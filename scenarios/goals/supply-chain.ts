@@ -1,0 +1,229 @@
+// P3, P4, P5: what may be stored and run, which versions there are, and what a guest may do.
+import { grantsPublish, grantsState, parseCapability, type Capability } from '../../system/domain/capability.ts';
+import { consumerOf } from '../../system/domain/deployment.ts';
+import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
+import type { Subject } from '../../system/domain/identifiers.ts';
+import type { Scenario } from '../scenario.ts';
+import { describeMicros, goalOf, Ledger, type Goal } from './goal.ts';
+
+/** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
+const ROLLBACK_MICROS = 10_000;
+
+/** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
+export function signatures(scenario: Scenario): Goal {
+  const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
+  const trusted = new Set<string>();
+  const forged = new Map<string, string>();
+  const stored = new Set<string>();
+  let refusals = 0;
+  const refusalsDue = scenario.steps.filter((step) => step.do === 'push' && !step.accepted).length;
+  return goalOf(
+    ledger,
+    (record) => {
+      switch (record.kind) {
+        case 'trust.added':
+          trusted.add(record.fields.key);
+          break;
+        case 'trust.revoked':
+          trusted.delete(record.fields.key);
+          break;
+        case 'forgery.made':
+          forged.set(record.fields.digest, record.fields.detail);
+          break;
+        case 'module.stored': {
+          const { module, version, digest, key } = record.fields;
+          ledger.expect(trusted.has(key), record, () => `Module ${module} version ${version} was stored although its key ${key} is not trusted.`);
+          ledger.expect(!forged.has(digest), record, () => `Module ${module} version ${version} was stored although its signature must not be believed: ${forged.get(digest)}.`);
+          stored.add(digest);
+          break;
+        }
+        case 'module.refused':
+          refusals += 1;
+          break;
+        case 'artefact.loaded': {
+          const { node, module, version, digest, artefact, key } = record.fields;
+          ledger.expect(
+            !forged.has(artefact) && !forged.has(digest),
+            record,
+            () => `Node ${node} loaded ${module} version ${version} although the signature of its artefact must not be believed (${forged.get(artefact) ?? forged.get(digest)}): the agent did not check it.`,
+            node,
+          );
+          ledger.expect(stored.has(digest), record, () => `Node ${node} loaded ${module} version ${version}, which was never stored as deployable.`, node);
+          ledger.expect(trusted.has(key), record, () => `Node ${node} loaded ${module} version ${version}, signed by ${key}, which is not trusted.`, node);
+          break;
+        }
+        default:
+      }
+    },
+    (end) => {
+      ledger.expectByEnd(
+        refusals >= refusalsDue,
+        end,
+        () => `${refusalsDue} pushes had to be refused, and ${refusals} refusals are on record.`,
+        'controller',
+      );
+    },
+  );
+}
+
+/** P4: version history is complete; any version can be the next one, within the rollback budget. */
+export function versions(): Goal {
+  const ledger = new Ledger('P4', `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command.`);
+  const history = new Map<string, string[]>();
+  const acknowledged = { sequence: 0, id: '' };
+  const rollbackTo = new Map<string, { version: number; micros: number }>();
+  const commanded = new Map<string, number>();
+  const observed = new Map<string, Map<number, string>>();
+  let worstIssue = 0;
+  let worstServe = 0;
+  return goalOf(
+    ledger,
+    (record) => {
+      switch (record.kind) {
+        case 'module.stored': {
+          const { module, version, digest } = record.fields;
+          const digests = history.get(module) ?? [];
+          if (version <= digests.length) {
+            ledger.expect(digests[version - 1] === digest, record, () => `Module ${module} version ${version} was rewritten.`);
+          } else {
+            ledger.expect(version === digests.length + 1, record, () => `Module ${module} got version ${version} after ${digests.length}: the history has a gap.`);
+            digests.push(digest);
+            history.set(module, digests);
+          }
+          break;
+        }
+        case 'command.acknowledged':
+          if (record.fields.sequence > acknowledged.sequence) {
+            acknowledged.sequence = record.fields.sequence;
+            acknowledged.id = `${record.fields.command} ${record.fields.id}`;
+          }
+          break;
+        // R13.6: what was acknowledged is there after a restart.
+        case 'controller.started':
+          ledger.expect(
+            record.fields.sequence >= acknowledged.sequence,
+            record,
+            () =>
+              `The controller recovered its journal up to ${record.fields.sequence}, but had acknowledged ${acknowledged.id} at ${acknowledged.sequence}: what was acknowledged is lost, so the journal was not synced before the reply.`,
+            'controller',
+          );
+          break;
+        case 'rollback.accepted': {
+          const { deployment, to } = record.fields;
+          ledger.checks += 1;
+          rollbackTo.set(deployment, { version: to, micros: record.micros });
+          break;
+        }
+        case 'rollback.issued':
+          worstIssue = Math.max(worstIssue, record.fields.micros);
+          ledger.expect(
+            record.fields.micros <= ROLLBACK_MICROS,
+            record,
+            () => `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+          );
+          break;
+        case 'agent.desired':
+          if (record.fields.applied) commanded.set(record.fields.node, record.micros);
+          break;
+        case 'instance.serving': {
+          const { node, instance, version } = record.fields;
+          const deployment = instance.slice(0, instance.lastIndexOf('/'));
+          const wanted = rollbackTo.get(deployment);
+          const since = commanded.get(node);
+          if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
+          worstServe = Math.max(worstServe, record.micros - since);
+          ledger.expect(
+            record.micros - since <= ROLLBACK_MICROS,
+            record,
+            () => `Node ${node} served version ${version} of ${instance} ${describeMicros(record.micros - since)} after its command; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+            node,
+          );
+          break;
+        }
+        case 'module.observed': {
+          const versionsSeen = observed.get(record.fields.module) ?? new Map<number, string>();
+          versionsSeen.set(record.fields.version, record.fields.digest);
+          observed.set(record.fields.module, versionsSeen);
+          break;
+        }
+        default:
+      }
+    },
+    (end) => {
+      for (const [module, digests] of history) {
+        digests.forEach((digest, i) => {
+          ledger.expectByEnd(
+            observed.get(module)?.get(i + 1) === digest,
+            end,
+            () => `Version ${i + 1} of module ${module} was stored and is missing or changed at the end.`,
+            'controller',
+          );
+        });
+      }
+      ledger.figures['issueMicrosMax'] = worstIssue;
+      ledger.figures['serveMicrosMax'] = worstServe;
+    },
+  );
+}
+
+/** P5: no guest effect without a capability that covers it. */
+export function capabilities(scenario: Scenario): Goal {
+  const ledger = new Ledger('P5', 'No guest has an effect that no capability of its module covers.');
+  const moduleOf = new Map<string, string>();
+  const results = new Map<string, Set<string>>();
+  const granted = new Map<string, Capability[]>();
+  for (const step of scenario.steps) {
+    if (step.do === 'deploy') moduleOf.set(step.spec.name, step.spec.module);
+    if (step.do === 'trigger' && step.spec.result !== null) {
+      const subjects = results.get(step.spec.deployment) ?? new Set();
+      subjects.add(step.spec.result);
+      results.set(step.spec.deployment, subjects);
+    }
+    if (step.do === 'trigger') {
+      const subjects = results.get(step.spec.deployment) ?? new Set();
+      subjects.add(`${DEAD_LETTER_PREFIX}.${consumerOf(step.spec.name)}`);
+      results.set(step.spec.deployment, subjects);
+    }
+    if (step.do === 'push' && step.accepted) {
+      const held = granted.get(step.module) ?? [];
+      for (const text of step.capabilities ?? []) {
+        const capability = parseCapability(text);
+        if (capability !== null) held.push(capability);
+      }
+      granted.set(step.module, held);
+    }
+  }
+  const grantsOf = (instance: string): readonly Capability[] => granted.get(moduleOf.get(deploymentOf(instance)) ?? '') ?? [];
+  return goalOf(ledger, (record) => {
+    switch (record.kind) {
+      case 'state.written': {
+        const { instance, key } = record.fields;
+        if (instance === null) break;
+        ledger.expect(
+          grantsState(grantsOf(instance), 'state-write', key),
+          record,
+          () => `Instance ${instance} wrote state ${key} without a capability that covers it.`,
+        );
+        break;
+      }
+      case 'event.accepted': {
+        const { instance, subject } = record.fields;
+        if (instance === null) break;
+        ledger.expect(
+          results.get(deploymentOf(instance))?.has(subject) === true || grantsPublish(grantsOf(instance), subject as Subject),
+          record,
+          () => `Instance ${instance} published on ${subject} without a capability that covers it.`,
+        );
+        break;
+      }
+      case 'capability.refused':
+        ledger.checks += 1;
+        break;
+      default:
+    }
+  });
+}
+
+export function deploymentOf(instance: string): string {
+  return instance.slice(0, instance.lastIndexOf('/'));
+}
