@@ -1,0 +1,83 @@
+// The world that never existed: virtual time in whole microseconds, events in a total order, chance by named stream, a
+// rolling digest of what happened. It delivers one event, drains every microtask, and delivers the next. It knows no ports.
+// It refuses to read the process's time, timers or chance: what it needs of Node.js (a way to drain microtasks, to give its
+// thread back, to see the wall clock) is injected as its host.
+import type { RandomStream } from '../../system/ports/random.ts';
+import type { Machine } from './machine.ts';
+
+export type { Machine } from './machine.ts';
+
+export interface ScheduledEvent {
+  /** Virtual time at which it comes due. */
+  readonly micros: number;
+  /** Neither delivered nor cancelled nor dropped. */
+  readonly pending: boolean;
+  /** Idempotent; afterwards it is not delivered any more. */
+  cancel(): void;
+}
+
+/** Why a play ended. quiet: nothing was left to happen. time: `microsMax` was reached. failed: a bug, see `error`. */
+export type EndReason = 'done' | 'quiet' | 'time' | 'failed' | 'cancelled';
+
+export type KernelEnd = {
+  readonly reason: EndReason;
+  /** The first thing handed to `fail`, null when nothing was. */
+  readonly error: unknown;
+  readonly micros: number;
+  readonly steps: number;
+  readonly digest: string;
+};
+
+export type MachineOptions = {
+  /** Work that can go on at once; 1 when absent. */
+  readonly cores?: number;
+};
+
+export interface Kernel {
+  /** Virtual microseconds since the start of the run. */
+  now(): number;
+  /**
+   * Delivers `run` once, `delayMicros` (whole, not negative) from now, never from within this call. Same instant: in the
+   * order of the calls. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
+   * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies.
+   */
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
+  /** The stream of that name, always the same object. Derived from the seed and the name alone. */
+  stream(name: string): RandomStream;
+  /** Creates a machine that has not booted. A bug when the name is taken. */
+  machine(name: string, options?: MachineOptions): Machine;
+  /** Something worth comparing happened (a record, a message): mixed into the digest together with the time. */
+  note(machine: string, text: string): void;
+  /** A promise of a handler: nobody awaits it, and its rejection ends the run as a bug. */
+  own(what: string, promise: Promise<unknown>): void;
+  /** Ends the run after the current event; the first error counts. */
+  fail(error: unknown): void;
+  /** Delivers events until `done()` (asked after each), quiet, `microsMax` of virtual time, a failure or cancellation. */
+  play(until: { readonly done: () => boolean; readonly microsMax: number }): Promise<KernelEnd>;
+  /** 16 hexadecimal digits over everything delivered and noted so far; never over the seed. */
+  digest(): string;
+  /** Events delivered. */
+  readonly steps: number;
+}
+
+/** What the kernel needs of the process. Composition roots inject it (`sim/campaign`); it never reaches simulated code. */
+export interface KernelHost {
+  /** Calls `next` when every microtask has run, without a turn of the event loop. */
+  afterMicrotasks(next: () => void): void;
+  /** Calls `next` in a later turn of the event loop. */
+  giveBack(next: () => void): void;
+  /** Wall clock, for giving the thread back only; nothing simulated follows from it. */
+  wallMs(): number;
+  /** Simulated code is about to run: from here on ambient calls are refused and handed to `fail`. */
+  enter(fail: (error: unknown) => void): void;
+  /** Simulated code stands still until the next `enter`. */
+  leave(): void;
+  /** The user gave up. Asked whenever the thread was given back. */
+  cancelled(): boolean;
+}
+
+export type KernelOptions = {
+  /** Canonical text of the seed, such as `0x2a`. */
+  readonly seed: string;
+  readonly host: KernelHost;
+};
