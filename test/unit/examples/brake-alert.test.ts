@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DENIED, loadGuest, MemoryHost, runGuest } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 describe('the example brake-alert', () => {
-  let brakeAlert: WebAssembly.Module;
+  let brakeAlert: GuestModule;
   beforeAll(async () => {
     brakeAlert = await loadGuest('brake-alert');
   }, 60_000);
@@ -51,6 +52,12 @@ describe('the example brake-alert', () => {
   it('finds its members in any order and skips others', () => {
     const run = read('\r\n{"x":[1,{"a":[]},"}"],"id":null,"a":-8,"t":true,"f":false,"o":{},"v":3.5\t}\n');
     expect(run).toMatchObject({ exitCode: 0, stdout: '{"alert":true,"id":null,"v":3.5,"a":-8}' });
+  });
+
+  it('reads an event of many reads, up to a bound', () => {
+    const reading = (bytes: number) => `{"note":"${'x'.repeat(bytes)}","v":1,"a":-9}`;
+    expect(read(reading(300_000))).toMatchObject({ exitCode: 0, stdout: '{"alert":true,"id":null,"v":1,"a":-9}' });
+    expect(read(reading(2 ** 20)).stderr).toContain('larger than this guest reads');
   });
 
   it.each([

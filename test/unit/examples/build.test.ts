@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildExamples, compileExample } from '../../../scenarios/examples/build.ts';
+import { MemoryHost, runGuest } from './guest-runner.ts';
+import { webAssembly } from './webassembly.ts';
 
 const SOURCES = join(import.meta.dirname, '../../../scenarios/examples');
 const COMPILE_TIMEOUT_MS = 60_000;
@@ -16,8 +18,17 @@ const IMPORTS: Record<string, string[]> = {
   counter: [...ENVIRONMENT, 'fd_write', 'proc_exit', 'wasmmatrix.state_get', 'wasmmatrix.state_set', 'wasmmatrix.take'],
   echo: STREAMS,
   forbidden: [
-    ...['clock_time_get', ...ENVIRONMENT, 'fd_read', 'fd_write', 'path_open', 'poll_oneoff', 'proc_exit', 'random_get'],
-    ...['wasmmatrix.publish', 'wasmmatrix.state_get', 'wasmmatrix.take'],
+    'clock_time_get',
+    ...ENVIRONMENT,
+    'fd_read',
+    'fd_write',
+    'path_open',
+    'poll_oneoff',
+    'proc_exit',
+    'random_get',
+    'wasmmatrix.publish',
+    'wasmmatrix.state_get',
+    'wasmmatrix.take',
   ],
   trap: STREAMS,
 };
@@ -49,12 +60,12 @@ describe('the build of the examples', () => {
 
   it('gives small commands that import what they use and start nothing else', { timeout: COMPILE_TIMEOUT_MS }, async () => {
     for (const [name, { wasmPath, manifest }] of await buildExamples()) {
-      const module = await WebAssembly.compile(await readFile(wasmPath));
-      const imports = WebAssembly.Module.imports(module).map((entry) =>
+      const module = await webAssembly.compile(await readFile(wasmPath));
+      const imports = webAssembly.Module.imports(module).map((entry) =>
         entry.module === 'wasi_snapshot_preview1' ? entry.name : `${entry.module}.${entry.name}`,
       );
       expect(imports.toSorted(), name).toEqual(IMPORTS[name]);
-      expect(WebAssembly.Module.exports(module).map((entry) => entry.name).toSorted(), name).toEqual(['_start', 'memory']);
+      expect(webAssembly.Module.exports(module).map((entry) => entry.name).toSorted(), name).toEqual(['_start', 'memory']);
       expect((await stat(wasmPath)).size, name).toBeLessThan(8192);
       expect(manifest.limits.memoryBytesMax, name).toBeGreaterThanOrEqual(2 * 65_536);
     }
@@ -70,6 +81,24 @@ describe('the build of the examples', () => {
       forbidden: [],
       trap: [],
     });
+  });
+
+  it('compiles and runs the guest of the reference page', { timeout: COMPILE_TIMEOUT_MS }, async () => {
+    const page = await readFile(join(SOURCES, '../../docs/reference/guest-abi.md'), 'utf8');
+    const sourceDirectory = join(root, 'page');
+    const assembly = join(sourceDirectory, 'latest', 'assembly');
+    await cp(join(SOURCES, 'sdk'), join(sourceDirectory, 'sdk'), { recursive: true });
+    await mkdir(assembly, { recursive: true });
+    await writeFile(join(assembly, 'latest.ts'), /```ts\n([^]*?)```/.exec(page)?.[1] ?? '');
+    const manifest = /```yaml\n([^]*?) *```/.exec(page)?.[1] ?? '';
+    await writeFile(join(sourceDirectory, 'latest', 'module.yaml'), manifest.replaceAll(/^ {3}/gm, ''));
+    const built = await buildExamples({ sourceDirectory, cacheDirectory: join(root, 'page-cache') });
+    const latest = await webAssembly.compile(await readFile(built.get('latest')?.wasmPath ?? ''));
+    const host = new MemoryHost();
+    expect(runGuest(latest, { data: 'one' }, host).stdout).toBe('{"replacedVersion":0}');
+    expect(runGuest(latest, { id: 'second', data: 'two\n2' }, host).stdout).toBe('{"replacedVersion":1}');
+    expect(host.state.get('latest/data')).toEqual({ version: 2, value: 'two\n2' });
+    expect(host.published.at(-1)).toEqual({ subject: 'latest.changed', payload: 'second' });
   });
 
   describe('with a mistake', () => {

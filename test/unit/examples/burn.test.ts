@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadGuest, runGuest } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 /** The same generator, so that a guest that skips its work is found out. */
 function burn(steps: number): bigint {
@@ -13,7 +14,7 @@ function burn(steps: number): bigint {
 }
 
 describe('the example burn', () => {
-  let guest: WebAssembly.Module;
+  let guest: GuestModule;
   beforeAll(async () => {
     guest = await loadGuest('burn');
   }, 60_000);

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CONFLICT, loadGuest, MemoryHost, runGuest, UNAVAILABLE, type Answer } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 const COUNT_KEY = 'counter/count';
 const RECENT_EVENTS_MAX = 256;
 const CONFLICT_RETRIES_MAX = 16;
 
 describe('the example counter', () => {
-  let counter: WebAssembly.Module;
+  let counter: GuestModule;
   beforeAll(async () => {
     counter = await loadGuest('counter');
   }, 60_000);
@@ -38,6 +39,12 @@ describe('the example counter', () => {
     const host = new MemoryHost();
     for (const id of ['a', 'aa', 'ab', 'b', 'ba', '\n', 'a\n', '1\n']) runGuest(counter, { id }, host);
     expect(countIn(host)).toBe(8);
+  });
+
+  it('is not misled by a variable whose name begins like the one it reads', () => {
+    const host = new MemoryHost();
+    for (const id of ['a', 'b']) runGuest(counter, { id, environment: { WM_EVENT_ID_BEFORE: 'same' } }, host);
+    expect(countIn(host)).toBe(2);
   });
 
   it('counts both of two guests that race, one of them being the same event', () => {

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadGuest, runGuest } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 describe('the example echo', () => {
-  let echo: WebAssembly.Module;
+  let echo: GuestModule;
   beforeAll(async () => {
     echo = await loadGuest('echo');
   }, 60_000);

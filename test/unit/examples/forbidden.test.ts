@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DENIED, loadGuest, MemoryHost, runGuest, WASI_NOT_CAPABLE } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 const WASI_NO_ENTRY = 44;
 
 describe('the example forbidden', () => {
-  let forbidden: WebAssembly.Module;
+  let forbidden: GuestModule;
   beforeAll(async () => {
     forbidden = await loadGuest('forbidden');
   }, 60_000);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WASI } from 'node:wasi';
 import { buildExamples } from '../../../scenarios/examples/build.ts';
+import { webAssembly, type GuestMemory, type GuestModule } from './webassembly.ts';
 
 export const DENIED = -1;
 export const NOT_FOUND = -2;
@@ -32,22 +33,22 @@ export type GuestResult = {
   readonly memoryBytes: number;
 };
 
-const modules = new Map<string, Promise<WebAssembly.Module>>();
+const modules = new Map<string, Promise<GuestModule>>();
 
-export async function loadGuest(name: string): Promise<WebAssembly.Module> {
+export async function loadGuest(name: string): Promise<GuestModule> {
   const loaded = modules.get(name) ?? compileGuest(name);
   modules.set(name, loaded);
   return loaded;
 }
 
-async function compileGuest(name: string): Promise<WebAssembly.Module> {
+async function compileGuest(name: string): Promise<GuestModule> {
   const built = (await buildExamples()).get(name);
   if (built === undefined) throw new Error(`there is no example ${name}`);
-  return WebAssembly.compile(await readFile(built.wasmPath));
+  return webAssembly.compile(await readFile(built.wasmPath));
 }
 
 export function runGuest(
-  module: WebAssembly.Module,
+  module: GuestModule,
   event: GuestEvent,
   host: GuestHost = {},
   granted: readonly string[] = [],
@@ -60,11 +61,11 @@ export function runGuest(
     const wasi = new WASI({
       version: 'preview1',
       env: {
+        ...event.environment,
         WM_EVENT_ID: event.id ?? 'event-1',
         WM_EVENT_SUBJECT: 'sensors.brake',
         WM_TRIGGER: 'test',
         WM_ATTEMPT: '1',
-        ...event.environment,
       },
       stdin: streams[0],
       stdout: streams[1],
@@ -75,18 +76,18 @@ export function runGuest(
       ALWAYS_GRANTED.includes(name) || granted.includes(name) ? call : () => WASI_NOT_CAPABLE,
     ]);
     const bridge = createBridge(host);
-    const instance = new WebAssembly.Instance(module, {
+    const instance = new webAssembly.Instance(module, {
       wasi_snapshot_preview1: Object.fromEntries(functions),
       wasmmatrix: bridge.imports,
     });
-    const memory = instance.exports['memory'] as WebAssembly.Memory;
+    const memory = instance.exports.memory;
     bridge.attach(memory);
     let exitCode: number | null = null;
     let trap: string | null = null;
     try {
       exitCode = wasi.start(instance);
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError) && !(error instanceof RangeError)) throw error;
+      if (!(error instanceof webAssembly.RuntimeError) && !(error instanceof RangeError)) throw error;
       trap = error.message;
     }
     return {
@@ -135,7 +136,7 @@ function split(request: string, parts: number): string[] {
 
 /** Requests and responses cross as Latin-1, so that a string holds any bytes unchanged. */
 function createBridge(host: GuestHost) {
-  let memory: WebAssembly.Memory | null = null;
+  let memory: GuestMemory | null = null;
   let response: Buffer = Buffer.alloc(0);
   const view = (start: number, length: number): Buffer => {
     if (memory === null) throw new Error('the guest called before it was started');
@@ -148,7 +149,7 @@ function createBridge(host: GuestHost) {
     return response.byteLength;
   };
   return {
-    attach: (exported: WebAssembly.Memory) => {
+    attach: (exported: GuestMemory) => {
       memory = exported;
     },
     imports: {

@@ -1,11 +1,12 @@
 import { createContext, Script } from 'node:vm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadGuest, runGuest } from './guest-runner.ts';
+import type { GuestModule } from './webassembly.ts';
 
 const SPIN_TIMEOUT_MS = 200;
 
 describe('the example trap', () => {
-  let trap: WebAssembly.Module;
+  let trap: GuestModule;
   beforeAll(async () => {
     trap = await loadGuest('trap');
   }, 60_000);
