@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// One executable: a table of verbs, each loaded when it is called. What a verb does lives in the folder it belongs to.
+import { createRequire } from 'node:module';
+import process from 'node:process';
+import { Command, CommanderError } from 'commander';
+
+type VerbEntry = { readonly name: string; readonly summary: string; readonly load: () => Promise<{ readonly add: (program: Command) => void }> };
+
+const VERBS: readonly VerbEntry[] = [
+  { name: 'run', summary: 'play scenarios and say what held', load: async () => ({ add: (await import('./sim/verbs.ts')).addRun }) },
+  { name: 'doctor', summary: 'say what this machine lacks', load: async () => ({ add: (await import('./hardware/verbs.ts')).addDoctor }) },
+];
+
+const NODE_MAJOR_LEAST = 24;
+const EXIT_REJECTED = 2;
+const EXIT_BUG = 70;
+
+async function main(args: readonly string[]): Promise<void> {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < NODE_MAJOR_LEAST) {
+    process.stderr.write(
+      `WM_ARGUMENT (rejected): wasmmatrix needs Node.js ${NODE_MAJOR_LEAST} and was started with ${process.versions.node}. Run it as \`npx wasmmatrix\` after \`npm ci\`, which brings the right one.\n`,
+    );
+    process.exitCode = EXIT_REJECTED;
+    return;
+  }
+  const { version } = createRequire(import.meta.url)('./package.json') as { readonly version: string };
+  const program = new Command('wasmmatrix')
+    .description('Runs signed WebAssembly modules close to where they are needed, and proves that it will keep working.')
+    .version(version, '-V, --version')
+    .showHelpAfterError('(run with --help for what is accepted)')
+    .exitOverride();
+  const wanted = args.find((arg) => !arg.startsWith('-')) ?? '';
+  for (const verb of VERBS) {
+    if (verb.name === wanted) (await verb.load()).add(program);
+    else program.command(verb.name).summary(verb.summary).description(verb.summary);
+  }
+  program.addHelpText('after', '\nExit codes: 0 held, 1 a goal or invariant did not hold, 2 rejected, 3 did not converge, 4 not deterministic, 70 bug, 130 interrupted.');
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version end with 0; everything else that commander refuses is a wrong command line.
+    process.exitCode = error.exitCode === 0 || error.code === 'commander.help' ? 0 : EXIT_REJECTED;
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`WM_BUG (bug): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nReport this with the command that you ran.\n`);
+  process.exitCode = EXIT_BUG;
+});

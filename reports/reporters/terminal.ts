@@ -1,0 +1,72 @@
+// What a person reads in the terminal: one line for each scenario, and for a failure the goal in words, what happened, the
+// last events of the machine concerned, and the one command that reproduces it. Returns lines; never writes.
+import type { RunSummary, SuiteSummary, Verdict } from '../../scenarios/record.ts';
+import { describeRatio, describeRecord, describeSpan, describeTime } from '../describe.ts';
+import { decidingGoal, groupByScenario, sum, worstVerdict, type ScenarioGroup } from '../summarise.ts';
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+/** Wraps text for a terminal with colours; the identity elsewhere. */
+export type Paint = (style: Style, text: string) => string;
+
+const MARKS: Readonly<Record<Verdict, readonly [mark: string, style: Style]>> = {
+  held: ['✔', 'green'],
+  violated: ['✖', 'red'],
+  unconverged: ['✖', 'red'],
+  nondeterministic: ['✖', 'red'],
+  bug: ['✖', 'red'],
+  rejected: ['!', 'yellow'],
+  cancelled: ['–', 'yellow'],
+};
+
+/** Seeds of a failed scenario that are told in full; the others are counted. */
+const FAILURES_TOLD_MAX = 2;
+
+export function scenarioLines(group: ScenarioGroup, nameWidth: number, paint: Paint): readonly string[] {
+  const [mark, style] = MARKS[group.verdict];
+  const seeds = `${group.runs.length} seed${group.runs.length === 1 ? '' : 's'}`;
+  const figures = `${describeSpan(group.simulatedMicros)} simulated in ${describeSpan(group.wallMs * 1_000)} ${describeRatio(group.ratio)}`;
+  return [
+    `${paint(style, mark)} ${paint('bold', group.scenario.padEnd(nameWidth))}  ${paint(style, group.verdict.padEnd(8))}  ${seeds.padEnd(8)}  ${paint('dim', figures)}`,
+    `  ${' '.repeat(nameWidth)}  ${group.question}`,
+  ];
+}
+
+export function failureLines(run: RunSummary, paint: Paint): readonly string[] {
+  const lines = [paint('red', `${run.scenario} with seed ${run.seed}: ${run.verdict}`)];
+  const goal = decidingGoal(run);
+  if (run.trouble !== null) lines.push(...run.trouble.split('\n').map((line) => `  ${line}`));
+  if (goal !== null) {
+    lines.push(`  ${paint('bold', goal.name)}  ${goal.claim}`);
+    lines.push(`  ${paint('red', goal.because)}`);
+    if (goal.micros !== null) lines.push(paint('dim', `  noticed at ${describeTime(goal.micros)}`));
+    const others = run.goals.filter((other) => !other.held && other !== goal);
+    if (others.length > 0) lines.push(`  also not held: ${others.map((other) => other.name).join(', ')}`);
+  }
+  if (run.lastRecords.length > 0) {
+    lines.push(`  last events${goal?.machine === null || goal === null ? '' : ` of ${goal.machine}`}:`);
+    for (const record of run.lastRecords) lines.push(paint('dim', `    ${describeTime(record.micros).padStart(13)}  ${record.source}  ${describeRecord(record)}`));
+  }
+  lines.push(`  reproduce: ${paint('bold', run.reproduce)}`);
+  return lines;
+}
+
+export function suiteLines(suite: SuiteSummary, outFolder: string, paint: Paint): readonly string[] {
+  const groups = groupByScenario(suite.runs);
+  const lines: string[] = [];
+  for (const group of groups) {
+    const failures = group.runs.filter((run) => run.verdict !== 'held' && run.verdict !== 'cancelled');
+    for (const run of failures.slice(0, FAILURES_TOLD_MAX)) lines.push('', ...failureLines(run, paint));
+    if (failures.length > FAILURES_TOLD_MAX) lines.push(`  and ${failures.length - FAILURES_TOLD_MAX} more seeds of ${group.scenario}: ${failures.slice(FAILURES_TOLD_MAX).map((run) => run.seed).join(' ')}`);
+  }
+  const held = suite.runs.filter((run) => run.verdict === 'held').length;
+  const verdict = worstVerdict(suite.runs.map((run) => run.verdict));
+  const [mark, style] = MARKS[verdict];
+  const simulatedMicros = sum(suite.runs.map((run) => run.simulatedMicros));
+  lines.push(
+    '',
+    paint(style, `${mark} ${held} of ${suite.runs.length} runs held`) +
+      `, ${groups.filter((group) => group.verdict === 'held').length} of ${groups.length} scenarios; ${describeSpan(simulatedMicros)} simulated in ${describeSpan(suite.wallMs * 1_000)} (${describeRatio(suite.wallMs > 0 ? simulatedMicros / 1_000 / suite.wallMs : null)})${suite.verify ? '; every seed was played twice' : ''}.`,
+    `  report: ${outFolder}/report.html`,
+  );
+  return lines;
+}

@@ -1,0 +1,70 @@
+// What a suite of runs comes to: runs grouped by scenario, one verdict each, the exit code. Pure; knows records only.
+import type { GoalResult, RunSummary, SuiteSummary, Verdict } from '../scenarios/record.ts';
+
+/** Worst first: a suite is as good as its worst run. */
+const SEVERITY: readonly Verdict[] = ['bug', 'nondeterministic', 'violated', 'unconverged', 'rejected', 'cancelled', 'held'];
+
+/** Exit codes of the command line (architecture §9). 130 is what shells use for an interrupt. */
+const EXIT_CODES: Readonly<Record<Verdict, number>> = {
+  held: 0,
+  violated: 1,
+  rejected: 2,
+  unconverged: 3,
+  nondeterministic: 4,
+  bug: 70,
+  cancelled: 130,
+};
+
+export function worstVerdict(verdicts: readonly Verdict[]): Verdict {
+  return SEVERITY.find((verdict) => verdicts.includes(verdict)) ?? 'held';
+}
+
+export function exitCodeOf(suite: SuiteSummary): number {
+  return EXIT_CODES[worstVerdict(suite.runs.map((run) => run.verdict))];
+}
+
+export type ScenarioGroup = {
+  readonly scenario: string;
+  readonly question: string;
+  readonly runs: readonly RunSummary[];
+  readonly verdict: Verdict;
+  readonly simulatedMicros: number;
+  readonly wallMs: number;
+  /** Simulated time over wall time; null when no time passed. */
+  readonly ratio: number | null;
+};
+
+/** Groups in the order in which the scenarios first appear. */
+export function groupByScenario(runs: readonly RunSummary[]): readonly ScenarioGroup[] {
+  const groups = new Map<string, RunSummary[]>();
+  for (const run of runs) groups.set(run.scenario, [...(groups.get(run.scenario) ?? []), run]);
+  return [...groups].map(([scenario, members]) => {
+    const simulatedMicros = sum(members.map((run) => run.simulatedMicros));
+    const wallMs = sum(members.map((run) => run.wallMs));
+    return {
+      scenario,
+      question: members[0]?.question ?? '',
+      runs: members,
+      verdict: worstVerdict(members.map((run) => run.verdict)),
+      simulatedMicros,
+      wallMs,
+      ratio: wallMs > 0 ? simulatedMicros / 1_000 / wallMs : null,
+    };
+  });
+}
+
+/** The goal that explains a failed run: broken for good before not reached in time. */
+export function decidingGoal(run: RunSummary): GoalResult | null {
+  const broken = run.goals.filter((goal) => !goal.held);
+  return broken.find((goal) => !goal.unconverged) ?? broken[0] ?? null;
+}
+
+/** One sentence that says why a run did not hold; empty when it did. */
+export function causeOf(run: RunSummary): string {
+  if (run.verdict === 'held') return '';
+  return run.trouble ?? decidingGoal(run)?.because ?? `The run ended as ${run.verdict}.`;
+}
+
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
