@@ -92,3 +92,6 @@ export type RecordKinds = {
 
 export type RecordKind = keyof RecordKinds;
 export type RecordFields = Readonly<Record<string, Flat>>;
+
+/** A record before it is said: what a pure function found worth telling. */
+export type Fact = { [K in RecordKind]: { readonly kind: K; readonly fields: Readonly<RecordKinds[K]> } }[RecordKind];
