@@ -4,8 +4,14 @@
 // thread back, to see the wall clock) is injected as its host.
 import type { RandomStream } from '../../system/ports/random.ts';
 import type { Machine } from './machine.ts';
+import type { Observer } from './observer.ts';
+import { SimKernel } from './loop.ts';
 
 export type { Machine } from './machine.ts';
+export type { Observer } from './observer.ts';
+export { Divergence, compareWith, createRecording } from './divergence.ts';
+export type { Comparer, Recording } from './divergence.ts';
+export { canonicalSeed } from './stream.ts';
 
 export interface ScheduledEvent {
   /** Virtual time at which it comes due. */
@@ -50,6 +56,8 @@ export interface Kernel {
   note(machine: string, text: string): void;
   /** A promise of a handler: nobody awaits it, and its rejection ends the run as a bug. */
   own(what: string, promise: Promise<unknown>): void;
+  /** The last events delivered, oldest first, for people: number, time, machine, label, cause. */
+  recent(): readonly string[];
   /** Ends the run after the current event; the first error counts. */
   fail(error: unknown): void;
   /** Delivers events until `done()` (asked after each), quiet, `microsMax` of virtual time, a failure or cancellation. */
@@ -80,4 +88,10 @@ export type KernelOptions = {
   /** Canonical text of the seed, such as `0x2a`. */
   readonly seed: string;
   readonly host: KernelHost;
+  /** Watches every delivery and note, to record one play and compare another with it; null when absent. */
+  readonly observer?: Observer | null;
 };
+
+export function createKernel(options: KernelOptions): Kernel {
+  return new SimKernel(options);
+}

@@ -1,7 +1,10 @@
 // A simulated computer: what is scheduled for it dies with it. A machine is created once and boots many times; each boot
 // is an incarnation, and whatever an earlier incarnation scheduled is dropped, so that its promises never settle.
 // Its processor costs time: `execute` queues work on `cores`. It does not know what the computer runs.
-import type { ScheduledEvent } from './kernel.ts';
+import { Bug, assert } from '../../system/domain/outcome.ts';
+import type { Event, Ledger, Owner } from './event.ts';
+import { Fifo } from './fifo.ts';
+import type { MachineOptions, ScheduledEvent } from './kernel.ts';
 
 export interface Machine {
   readonly name: string;
@@ -23,4 +26,180 @@ export interface Machine {
   execute(costMicros: number, label: string, run: () => void): ScheduledEvent;
   /** How far the civil clock of this machine is off, in milliseconds; survives a boot. */
   civilOffsetMs: number;
+}
+
+/** Bound: events that come due while a machine is paused. */
+export const HELD_EVENTS_MAX = 1_000_000;
+/** Bound: work that waits for a core of one machine. */
+export const EXECUTE_QUEUE_MAX = 1_000_000;
+
+/** What a machine needs of the kernel. */
+export interface MachineKernel {
+  readonly ledger: Ledger;
+  readonly steps: number;
+  now(): number;
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
+  /** Queues a delivery of the first held event of the machine for this instant. */
+  release(machine: SimMachine): void;
+}
+
+export class SimMachine implements Machine, Owner {
+  readonly name: string;
+  readonly cores: number;
+  incarnation = 0;
+  alive = false;
+  paused = false;
+  queued = 0;
+  civilOffsetMs = 0;
+  /** True from a resume until everything held was delivered: what comes due meanwhile queues behind it. */
+  releasing = false;
+  /** The event in the queue that stands for the first one held. */
+  ticket: Event | null = null;
+  readonly held = new Fifo<Event>();
+  readonly #kernel: MachineKernel;
+  readonly #waiting = new Fifo<Work>();
+  #running: Work[] = [];
+  #crashedAtStep = -1;
+
+  constructor(kernel: MachineKernel, name: string, options: MachineOptions) {
+    const cores = options.cores ?? 1;
+    assert(Number.isInteger(cores) && cores >= 1, `machine ${name} has whole cores, not ${cores}`);
+    this.#kernel = kernel;
+    this.name = name;
+    this.cores = cores;
+  }
+
+  lives(incarnation: number): boolean {
+    return this.alive && this.incarnation === incarnation;
+  }
+
+  crash(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.paused = false;
+    this.releasing = false;
+    this.#kernel.ledger.dead += this.queued;
+    this.queued = 0;
+    this.ticket = null;
+    this.held.clear();
+    this.#waiting.clear();
+    this.#running = [];
+    this.#crashedAtStep = this.#kernel.steps;
+  }
+
+  boot(): void {
+    if (this.alive) throw new Bug(`Invariant broken: machine ${this.name} boots while it is running`);
+    // The microtasks of the old incarnation run until the end of this event and must find their machine dead.
+    if (this.incarnation > 0 && this.#crashedAtStep === this.#kernel.steps) {
+      throw new Bug(`Invariant broken: machine ${this.name} boots in the event that crashed it`);
+    }
+    this.incarnation++;
+    this.alive = true;
+  }
+
+  pause(): void {
+    if (!this.alive || this.paused) return;
+    this.paused = true;
+    for (const work of this.#running) work.suspend(this.#kernel.now());
+  }
+
+  resume(): void {
+    if (!this.alive || !this.paused) return;
+    this.paused = false;
+    if (this.held.size > 0 && !this.releasing) {
+      this.releasing = true;
+      this.#kernel.release(this);
+    }
+    for (const work of this.#running) this.#begin(work);
+    this.#dispatch();
+  }
+
+  hold(event: Event): void {
+    if (this.held.size >= HELD_EVENTS_MAX) {
+      throw new Bug(`Invariant broken: more than ${HELD_EVENTS_MAX} events are held for ${this.name} (HELD_EVENTS_MAX)`);
+    }
+    this.held.push(event);
+  }
+
+  execute(costMicros: number, label: string, run: () => void): ScheduledEvent {
+    assert(Number.isSafeInteger(costMicros) && costMicros >= 0, `work "${label}" costs whole microseconds, not ${costMicros}`);
+    if (this.#waiting.size >= EXECUTE_QUEUE_MAX) {
+      throw new Bug(`Invariant broken: more than ${EXECUTE_QUEUE_MAX} pieces of work wait for a core of ${this.name} (EXECUTE_QUEUE_MAX)`);
+    }
+    const work = new Work(this, costMicros, label, run, (cancelled) => this.#drop(cancelled));
+    if (!this.alive) return work;
+    this.#waiting.push(work);
+    this.#dispatch();
+    return work;
+  }
+
+  #dispatch(): void {
+    while (!this.paused && this.#running.length < this.cores) {
+      const work = this.#waiting.shift();
+      if (work === undefined) return;
+      if (work.run === null) continue;
+      this.#running.push(work);
+      this.#begin(work);
+    }
+  }
+
+  #begin(work: Work): void {
+    work.event = this.#kernel.after(work.costMicros, this, work.label, () => {
+      const run = work.run;
+      work.run = null;
+      this.#drop(work);
+      if (run !== null) run();
+    });
+  }
+
+  /** Done or cancelled: its core is free. */
+  #drop(work: Work): void {
+    const index = this.#running.indexOf(work);
+    if (index < 0) return;
+    this.#running.splice(index, 1);
+    this.#dispatch();
+  }
+}
+
+class Work implements ScheduledEvent {
+  /** What is left of it when it is begun (again). */
+  costMicros: number;
+  readonly label: string;
+  run: (() => void) | null;
+  event: ScheduledEvent | null = null;
+  readonly #machine: Machine;
+  readonly #incarnation: number;
+  readonly #drop: (work: Work) => void;
+
+  constructor(machine: Machine, costMicros: number, label: string, run: () => void, drop: (work: Work) => void) {
+    this.#machine = machine;
+    this.#incarnation = machine.alive ? machine.incarnation : -1;
+    this.costMicros = costMicros;
+    this.label = label;
+    this.run = run;
+    this.#drop = drop;
+  }
+
+  /** Infinity while it waits for a core. */
+  get micros(): number {
+    return this.event === null ? Infinity : this.event.micros;
+  }
+
+  get pending(): boolean {
+    return this.run !== null && this.#machine.lives(this.#incarnation);
+  }
+
+  cancel(): void {
+    if (this.run === null) return;
+    this.run = null;
+    this.event?.cancel();
+    this.#drop(this);
+  }
+
+  suspend(now: number): void {
+    if (this.event === null) return;
+    this.costMicros = this.event.micros > now ? this.event.micros - now : 0;
+    this.event.cancel();
+    this.event = null;
+  }
 }

@@ -1,0 +1,52 @@
+// One thing that will happen. It belongs to an incarnation of a machine (or to the world) and knows when it must not happen
+// any more. The ledger counts what waits in the queue but will never be delivered, so that the kernel knows when to sweep.
+import type { ScheduledEvent } from './kernel.ts';
+
+/** Who an event belongs to; the kernel's own view of a machine. */
+export interface Owner {
+  readonly name: string;
+  readonly incarnation: number;
+  readonly alive: boolean;
+  /** Events of the living incarnation that wait in the queue. */
+  queued: number;
+}
+
+/** Entries of the queue that will not be delivered. */
+export type Ledger = { dead: number };
+
+export class Event implements ScheduledEvent {
+  readonly micros: number;
+  readonly owner: Owner | null;
+  readonly incarnation: number;
+  readonly label: string;
+  /** Number of the event during whose delivery this one was scheduled: its cause. */
+  readonly cause: number;
+  /** Null once delivered, cancelled or dropped. */
+  run: (() => void) | null;
+  inQueue = false;
+  readonly #ledger: Ledger;
+
+  constructor(micros: number, owner: Owner | null, label: string, cause: number, run: () => void, ledger: Ledger) {
+    this.micros = micros;
+    this.owner = owner;
+    this.incarnation = owner === null ? 0 : owner.incarnation;
+    this.label = label;
+    this.cause = cause;
+    this.run = run;
+    this.#ledger = ledger;
+  }
+
+  get pending(): boolean {
+    if (this.run === null) return false;
+    const owner = this.owner;
+    return owner === null || (owner.alive && owner.incarnation === this.incarnation);
+  }
+
+  cancel(): void {
+    if (this.pending && this.inQueue) {
+      this.#ledger.dead++;
+      if (this.owner !== null) this.owner.queued--;
+    }
+    this.run = null;
+  }
+}
