@@ -1,0 +1,271 @@
+// The two ends of a connection. Each end belongs to one incarnation of its machine and knows only what packets told it: an
+// end whose peer died stays half open until something it sends is answered by a reset, is given up, or a probe fails.
+import { assert, failed, ok, unknown } from '../../system/domain/outcome.ts';
+import type { Err, Outcome } from '../../system/domain/outcome.ts';
+import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
+import type { ByteStream, Connection, PeerIdentity, ServiceHandler } from '../../system/ports/network.ts';
+import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
+import { decodeAnswer, encodeAnswer } from './envelope.ts';
+import type { Host } from './host.ts';
+import type { Link } from './link.ts';
+import { connectionLost, SimStream, tooLarge } from './stream.ts';
+import type { StreamFrame } from './stream.ts';
+
+/** Bound: calls of one connection that have no answer yet. */
+export const CALLS_OPEN_MAX = 1_024;
+/** Bound: streams of one connection. */
+export const STREAMS_OPEN_MAX = 256;
+/** Bytes that a call, a stream or a connection takes besides its message. */
+const FRAME_BYTES = 64;
+
+export type ConnectionEnv = {
+  readonly kernel: Kernel;
+  readonly linkOf: (from: Host, to: Host) => Link;
+  /** An end that hears nothing finds out so long after its peer died. */
+  readonly keepaliveMicros: number;
+};
+
+export type EndOptions = {
+  readonly env: ConnectionEnv;
+  readonly host: Host;
+  readonly peer: Host;
+  /** Null: the end that dialled. */
+  readonly handler: ServiceHandler | null;
+  /** Where the end enters itself, besides at its host, for as long as it lives. */
+  readonly registry: Set<ConnectionEnd> | null;
+};
+
+type PendingCall = { readonly settle: (outcome: Outcome<Uint8Array>) => void; readonly deadline: ScheduledEvent };
+
+export class ConnectionEnd {
+  readonly host: Host;
+  readonly incarnation: number;
+  readonly peer: PeerIdentity;
+  readonly #env: ConnectionEnv;
+  readonly #link: Link;
+  readonly #handler: ServiceHandler | null;
+  readonly #registry: Set<ConnectionEnd> | null;
+  readonly #calls = new Map<number, PendingCall>();
+  readonly #streams = new Map<number, SimStream>();
+  #nextId = 1;
+  #other: ConnectionEnd | null = null;
+  /** closing: takes nothing new; gone when the last stream has ended on both sides. */
+  #state: 'open' | 'closing' | 'gone' = 'open';
+
+  constructor(options: EndOptions) {
+    const { env, host, peer } = options;
+    this.#env = env;
+    this.host = host;
+    this.incarnation = host.machine.incarnation;
+    this.peer = { name: peer.identity };
+    this.#link = env.linkOf(host, peer);
+    this.#handler = options.handler;
+    this.#registry = options.registry;
+    host.ends.add(this);
+    this.#registry?.add(this);
+  }
+
+  static join(a: ConnectionEnd, b: ConnectionEnd): void {
+    a.#other = b;
+    b.#other = a;
+  }
+
+  /** As the product sees it. */
+  connection(): Connection {
+    return {
+      peer: this.peer,
+      call: (method, request, { deadlineMicros }) => this.#call(method, request, deadlineMicros),
+      open: (method) => this.#openStream(method),
+      close: () => this.close(),
+    };
+  }
+
+  get lives(): boolean {
+    return this.#state !== 'gone' && this.host.machine.lives(this.incarnation);
+  }
+
+  /** In order: streams end, calls that have no answer are lost, the peer is told. */
+  close(): void {
+    if (this.#state !== 'open') return;
+    this.#transmitLast('close', (other) => other.#wind('the peer closed it'));
+    this.#wind('it was closed');
+  }
+
+  /** Settles everything outstanding at once. Call it in the name of the end's machine. */
+  break(why: string): void {
+    if (this.#state === 'gone') return;
+    this.#leave();
+    const error = connectionLost(this.peer, why);
+    for (const { settle } of [...this.#calls.values()]) settle(error);
+    for (const stream of [...this.#streams.values()]) stream.lose(error);
+    this.#streams.clear();
+    this.#leaveOther();
+  }
+
+  /** Its machine's incarnation is gone. `told`: the system of the machine lives on and resets what its process left behind. */
+  die(told: boolean): void {
+    this.#leave();
+    if (told) this.#transmitLast('reset', (other) => other.break('the peer reset it'));
+    this.#leaveOther();
+  }
+
+  /** The peer never finished the handshake. */
+  dieUnlessJoined(): void {
+    if (this.#other === null) this.die(false);
+  }
+
+  #wind(why: string): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    const error = connectionLost(this.peer, why);
+    for (const { settle } of [...this.#calls.values()]) settle(error);
+    for (const stream of [...this.#streams.values()]) stream.close();
+    this.#leaveWhenIdle();
+  }
+
+  #leaveWhenIdle(): void {
+    if (this.#state === 'closing' && this.#streams.size === 0) this.#leave();
+  }
+
+  #leave(): void {
+    this.#state = 'gone';
+    this.host.ends.delete(this);
+    this.#registry?.delete(this);
+  }
+
+  async #call(method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> {
+    if (request.length > MESSAGE_BYTES_MAX) return tooLarge(request.length);
+    if (this.#state !== 'open') return this.#notSent('the connection has ended');
+    if (this.#calls.size >= CALLS_OPEN_MAX) return this.#notSent(`${CALLS_OPEN_MAX} calls of the connection have no answer yet`);
+    const copy = request.slice();
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      const settle = (outcome: Outcome<Uint8Array>): void => {
+        const pending = this.#calls.get(id);
+        if (pending === undefined) return;
+        this.#calls.delete(id);
+        pending.deadline.cancel();
+        resolve(outcome);
+      };
+      const deadline = this.#env.kernel.after(Math.max(0, Math.ceil(deadlineMicros)), this.host.machine, 'call deadline', () => settle(this.#overdue(method, deadlineMicros)));
+      this.#calls.set(id, { settle, deadline });
+      this.#transmit('request', copy.length, (other) => other.#answer(method, copy, (answer) => other.#reply(id, answer)));
+    });
+  }
+
+  #answer(method: string, request: Uint8Array, reply: (answer: Uint8Array) => void): void {
+    assert(this.#handler !== null, 'only the end that was dialled is called');
+    const handled = this.#handler.call(method, this.peer, request).then((answer) => {
+      const fits = answer.ok && answer.value.length > MESSAGE_BYTES_MAX ? tooLarge(answer.value.length) : answer;
+      reply(encodeAnswer(fits));
+    });
+    this.#env.kernel.own(`handler of ${method} on ${this.host.name}`, handled);
+  }
+
+  #reply(id: number, answer: Uint8Array): void {
+    if (!this.lives) return;
+    this.#transmit('answer', answer.length, (other) => other.#calls.get(id)?.settle(decodeAnswer(answer)));
+  }
+
+  async #openStream(method: string): Promise<Outcome<ByteStream>> {
+    if (this.#state !== 'open') return this.#notSent('the connection has ended');
+    if (this.#streams.size >= STREAMS_OPEN_MAX) return this.#notSent(`${STREAMS_OPEN_MAX} streams of the connection are open`);
+    const id = this.#nextId++;
+    const stream = this.#addStream(id);
+    stream.open(method);
+    return ok<ByteStream>(stream);
+  }
+
+  #serve(method: string, stream: SimStream): void {
+    assert(this.#handler !== null, 'only the end that was dialled is called');
+    const served = this.#handler.stream(method, stream).then(() => stream.close());
+    this.#env.kernel.own(`stream ${method} on ${this.host.name}`, served);
+  }
+
+  #addStream(id: number): SimStream {
+    const stream: SimStream = new SimStream({
+      peer: this.peer,
+      transmit: (frame) => this.#transmitFrame(id, frame),
+      opened: (method) => this.#serve(method, stream),
+      forget: () => {
+        this.#streams.delete(id);
+        this.#leaveWhenIdle();
+      },
+    });
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #transmitFrame(id: number, frame: StreamFrame): void {
+    this.#transmit('frame', frame.kind === 'message' ? frame.bytes.length : FRAME_BYTES, (other) => other.#accept(id, frame));
+  }
+
+  #accept(id: number, frame: StreamFrame): void {
+    const known = this.#streams.get(id);
+    if (known !== undefined) known.accept(frame);
+    else if (this.#handler !== null && this.#state === 'open' && frame.kind !== 'credit') this.#addStream(id).accept(frame);
+  }
+
+  /** Sends a packet to the other end, where `handle` runs on its machine; no progress breaks the connection. */
+  #transmit(label: string, bytes: number, handle: (other: ConnectionEnd) => void): void {
+    if (!this.lives) return;
+    const other = this.#other;
+    assert(other !== null, 'a connection has two ends');
+    this.#link.transmit({
+      label,
+      wanted: () => this.lives,
+      arrive: () => {
+        if (other.lives) other.host.receive(bytes, () => other.lives && handle(other));
+        else this.#resetBy(other);
+      },
+      giveUp: () => this.#breakOnMachine('nothing got through'),
+    });
+  }
+
+  /** What the system of the peer's machine answers when its process knows no such connection. */
+  #resetBy(other: ConnectionEnd): void {
+    this.#env.linkOf(other.host, this.host).transmit({
+      label: 'reset',
+      wanted: () => this.lives,
+      arrive: () => this.#breakOnMachine('the peer does not know it any more'),
+      giveUp: () => {},
+    });
+  }
+
+  /** The last word of an end that is gone by the time it is said. */
+  #transmitLast(label: string, handle: (other: ConnectionEnd) => void): void {
+    const other = this.#other;
+    if (other === null) return;
+    this.#link.transmit({
+      label,
+      wanted: () => other.lives && this.host.machine.alive,
+      arrive: () => {
+        if (other.lives) other.host.receive(FRAME_BYTES, () => handle(other));
+      },
+      giveUp: () => this.#leaveOther(),
+    });
+  }
+
+  #breakOnMachine(why: string): void {
+    if (this.lives) this.#env.kernel.after(0, this.host.machine, 'connection lost', () => this.break(why));
+  }
+
+  /** What the other end's probes will find, unless it hears of it before. */
+  #leaveOther(): void {
+    const other = this.#other;
+    if (other === null || !other.lives) return;
+    this.#env.kernel.after(this.#env.keepaliveMicros, other.host.machine, 'keepalive', () => other.break('its probes found nobody'));
+  }
+
+  #notSent(why: string): Err {
+    return failed('WM_UNREACHABLE', { message: `Nothing was sent to ${this.peer.name}: ${why}.`, next: 'Connect again, with backoff.', detail: { peer: this.peer.name } });
+  }
+
+  #overdue(method: string, deadlineMicros: number): Err {
+    return unknown('WM_DEADLINE', {
+      message: `${this.peer.name} did not answer ${method} within ${deadlineMicros} µs.`,
+      next: 'Observe whether it happened before repeating it.',
+      detail: { peer: this.peer.name, method, deadlineMicros },
+    });
+  }
+}

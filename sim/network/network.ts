@@ -1,0 +1,177 @@
+// The network of a world that never existed: machines in zones, a link for each ordered pair, connections over links. Streams
+// are reliable and ordered as TCP's are: loss shows as delay, a partition as silence, then as a broken connection. An endpoint
+// belongs to the machine that last listened on it, as an address would. A machine whose process stands still answers late.
+import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
+import type { Endpoint, ZonePath } from '../../system/domain/identifiers.ts';
+import { isWithinZone } from '../../system/domain/identifiers.ts';
+import { assert, ok, rejected } from '../../system/domain/outcome.ts';
+import type { Outcome } from '../../system/domain/outcome.ts';
+import type { Connection, Listener, Network, ServiceHandler } from '../../system/ports/network.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { ConnectionEnv } from './connection.ts';
+import { Handshake } from './handshake.ts';
+import type { Service } from './handshake.ts';
+import { Host } from './host.ts';
+import type { HostOptions, MessageCosts } from './host.ts';
+import { Link } from './link.ts';
+import type { LinkCosts, LinkState } from './link.ts';
+
+export { CALLS_OPEN_MAX, STREAMS_OPEN_MAX } from './connection.ts';
+export { SENDS_WAITING_MAX, WINDOW_BYTES } from './stream.ts';
+
+export type NetworkCosts = LinkCosts &
+  MessageCosts & {
+    /** Processor time of each side for the handshake of a connection (key agreement, certificates). */
+    readonly handshakeMicros: number;
+    readonly loopbackMicros: number;
+    readonly keepaliveMicros: number;
+  };
+
+/** What a fault does to links, for as long as it is among the network's faults. Places are zones or names of machines. */
+export type LinkFault =
+  | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[] }
+  | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio }
+  | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio };
+
+const NO_LOSS: Ratio = [0, 1];
+
+export class SimNetwork {
+  readonly #kernel: Kernel;
+  readonly #costs: NetworkCosts;
+  readonly #hosts = new Map<string, Host>();
+  readonly #links = new Map<string, Link>();
+  readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio }>();
+  readonly #faults = new Map<string, LinkFault>();
+  /** The machine an endpoint is looked for on, also while nothing listens there. */
+  readonly #homes = new Map<Endpoint, Host>();
+  readonly #services = new Map<Endpoint, Service>();
+  readonly #env: ConnectionEnv;
+
+  constructor(kernel: Kernel, costs: NetworkCosts) {
+    this.#kernel = kernel;
+    this.#costs = costs;
+    this.#env = { kernel, linkOf: (from, to) => this.#linkOf(from, to), keepaliveMicros: costs.keepaliveMicros };
+  }
+
+  /** Law of the links between two zones, both ways. */
+  setLaw(a: ZonePath, b: ZonePath, latency: LatencyLaw, loss: Ratio): void {
+    this.#laws.set(`${a} ${b}`, { latency, loss });
+    this.#laws.set(`${b} ${a}`, { latency, loss });
+  }
+
+  addMachine(options: HostOptions): void {
+    assert(!this.#hosts.has(options.machine.name), `machine ${options.machine.name} is on the network once`);
+    this.#hosts.set(options.machine.name, new Host(options, this.#costs));
+  }
+
+  /** The port of the incarnation that lives now. */
+  portOf(machineName: string): Network {
+    const host = this.#hostOf(machineName);
+    return {
+      listen: (endpoint, handler) => this.#listen(host, endpoint, handler),
+      connect: (endpoint, { deadlineMicros }) => this.#connect(host, endpoint, deadlineMicros),
+    };
+  }
+
+  /** The incarnation of a machine has ended. A process that ended on a live machine has its connections reset; a dead machine is silent. */
+  leave(machineName: string, how: 'power' | 'process'): void {
+    const host = this.#hostOf(machineName);
+    for (const [endpoint, service] of [...this.#services]) if (service.host === host) this.#services.delete(endpoint);
+    for (const end of [...host.ends]) end.die(how === 'process');
+  }
+
+  begin(id: string, fault: LinkFault): void {
+    assert(!this.#faults.has(id), `fault ${id} begins once`);
+    this.#faults.set(id, fault);
+    this.#refresh();
+  }
+
+  end(id: string): void {
+    if (this.#faults.delete(id)) this.#refresh();
+  }
+
+  async #listen(host: Host, endpoint: Endpoint, handler: ServiceHandler): Promise<Outcome<Listener>> {
+    if (this.#services.has(endpoint)) {
+      return rejected('WM_ARGUMENT', { message: `Endpoint ${endpoint} is taken.`, next: 'Close its listener first, or listen on another name.', detail: { endpoint } });
+    }
+    const service: Service = { host, incarnation: host.machine.incarnation, handler, ends: new Set() };
+    this.#services.set(endpoint, service);
+    this.#homes.set(endpoint, host);
+    return ok<Listener>({
+      close: () => {
+        if (this.#services.get(endpoint) !== service) return;
+        this.#services.delete(endpoint);
+        for (const end of [...service.ends]) end.close();
+      },
+    });
+  }
+
+  #connect(host: Host, endpoint: Endpoint, deadlineMicros: number): Promise<Outcome<Connection>> {
+    return new Promise((resolve) => {
+      const handshake = new Handshake(
+        {
+          env: this.#env,
+          host,
+          endpoint,
+          deadlineMicros,
+          costMicros: this.#costs.handshakeMicros,
+          home: this.#homes.get(endpoint) ?? null,
+          serviceOf: () => this.#serviceOf(endpoint),
+        },
+        resolve,
+      );
+      handshake.start();
+    });
+  }
+
+  #serviceOf(endpoint: Endpoint): Service | null {
+    const service = this.#services.get(endpoint);
+    return service !== undefined && service.host.machine.lives(service.incarnation) ? service : null;
+  }
+
+  #hostOf(machineName: string): Host {
+    const host = this.#hosts.get(machineName);
+    assert(host !== undefined, `machine ${machineName} is on the network`);
+    return host;
+  }
+
+  #linkOf(from: Host, to: Host): Link {
+    const name = `${from.name}->${to.name}`;
+    let link = this.#links.get(name);
+    if (link === undefined) {
+      link = new Link(this.#kernel, this.#costs, from, to, () => this.#stateOf(from, to));
+      this.#links.set(name, link);
+    }
+    return link;
+  }
+
+  #stateOf(from: Host, to: Host): LinkState {
+    if (from === to) return { law: { law: 'constant', micros: this.#costs.loopbackMicros }, factor: [1, 1], loss: NO_LOSS, cut: false };
+    const law = this.#laws.get(`${from.zone} ${to.zone}`);
+    assert(law !== undefined, `the link between ${from.zone} and ${to.zone} has a law`);
+    let cut = false;
+    let factor: Ratio = [1, 1];
+    let loss = law.loss;
+    const faults = this.#faults.values();
+    for (const fault of faults) {
+      if (fault.kind === 'partition') {
+        const inA = (host: Host): boolean => fault.a.some((place) => isIn(host, place));
+        const inB = (host: Host): boolean => fault.b.some((place) => isIn(host, place));
+        if ((inA(from) && inB(to)) || (inB(from) && inA(to))) cut = true;
+        continue;
+      }
+      if (!(isIn(from, fault.a) && isIn(to, fault.b)) && !(isIn(from, fault.b) && isIn(to, fault.a))) continue;
+      if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
+      else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
+    }
+    return { law: law.latency, factor, loss, cut };
+  }
+
+  #refresh(): void {
+    for (const link of this.#links.values()) link.refresh();
+  }
+}
+
+function isIn(host: Host, place: string): boolean {
+  return host.name === place || isWithinZone(host.zone, place as ZonePath);
+}

@@ -1,0 +1,247 @@
+// Disks of simulated machines. A disk belongs to the name of a machine, not to an incarnation: it survives the crash that
+// loses what was not synced. Requests of one disk are served one after the other; a sync costs what the disk's law says.
+import type { StateEntry } from '../../system/domain/broker.ts';
+import type { Digest } from '../../system/domain/identifiers.ts';
+import { failed, ok, rejected } from '../../system/domain/outcome.ts';
+import type { Err, Outcome } from '../../system/domain/outcome.ts';
+import type { RandomStream } from '../../system/ports/random.ts';
+import { JOURNAL_RECORD_BYTES_MAX } from '../../system/ports/storage.ts';
+import type { BlobStore, JournalStore, KeyValueStore, Storage } from '../../system/ports/storage.ts';
+import { Disk } from './disk.ts';
+import type { JournalFile, PendingWrite } from './disk.ts';
+
+export { Disk } from './disk.ts';
+
+/** Bound: writes of blobs and keys that one disk takes before the earlier ones are done. */
+export const PENDING_WRITES_MAX = 4_096;
+
+export type DiskCosts = {
+  /** A sync or durable write takes this long, uniformly, plus the time for its bytes. */
+  readonly syncMicrosMin: number;
+  readonly syncMicrosMax: number;
+  readonly readMicros: number;
+  readonly bytesPerMicro: number;
+  readonly capacityBytes: number;
+};
+
+/** The part of a machine's incarnation that a disk needs. */
+export type DiskHost = {
+  nowMicros(): number;
+  /** Never called when the incarnation crashed in between. */
+  after(delayMicros: number, label: string, fn: () => void): void;
+};
+
+export function createDisk(stream: RandomStream, costs: DiskCosts): Disk {
+  return new Disk(stream, costs.capacityBytes);
+}
+
+/** The storage port of one incarnation. */
+export class SimStorage implements Storage {
+  readonly #disk: Disk;
+  readonly #host: DiskHost;
+  readonly #costs: DiskCosts;
+  readonly #open = new Set<string>();
+  readonly blobs: BlobStore;
+
+  constructor(disk: Disk, host: DiskHost, costs: DiskCosts) {
+    this.#disk = disk;
+    this.#host = host;
+    this.#costs = costs;
+    this.blobs = {
+      put: (digest, bytes) => this.#putBlob(digest, bytes),
+      get: (digest) => this.#getBlob(digest),
+      list: () => this.#listBlobs(),
+      delete: (digest) => this.#deleteBlob(digest),
+    };
+  }
+
+  async journal(name: string): Promise<Outcome<JournalStore>> {
+    if (this.#open.has(name)) {
+      return rejected('WM_CONFLICT', { message: `Journal ${name} is open already.`, next: 'Use the journal that this process opened.' });
+    }
+    this.#open.add(name);
+    await this.#serve('open', this.#costs.readMicros);
+    const file = this.#disk.journal(name);
+    return ok<JournalStore>({
+      get lastSequence() {
+        return file.last;
+      },
+      append: (record, { expectedSequence }) => this.#append(name, file, record, expectedSequence),
+      sync: () => this.#sync(file),
+      read: (fromSequence) => this.#read(file, fromSequence),
+      truncate: (sequence) => this.#truncate(name, file, sequence),
+    });
+  }
+
+  keyValue(bucketName: string): KeyValueStore {
+    const bucket = this.#disk.bucket(bucketName);
+    /** Version that each key will have when every submitted write is done. */
+    const submitted = new Map<string, number>();
+    return {
+      get: async (key) => {
+        await this.#serve('get', this.#costs.readMicros);
+        const entry = bucket.get(key);
+        return ok<StateEntry | null>(entry === undefined ? null : { version: entry.version, value: entry.value.slice() });
+      },
+      put: async (key, value, { expectedVersion }) => {
+        const current = submitted.get(key) ?? bucket.get(key)?.version ?? 0;
+        if (expectedVersion !== null && expectedVersion !== current) {
+          return rejected('WM_CONFLICT', {
+            message: `Key ${key} is at version ${current}, not ${expectedVersion}.`,
+            next: 'Read the key again and decide on its new value.',
+            detail: { key, version: current, expectedVersion },
+          });
+        }
+        const entry: StateEntry = { version: current + 1, value: value.slice() };
+        const commit = (): number => {
+          const replaced = bucket.get(key)?.value.length ?? 0;
+          bucket.set(key, entry);
+          return entry.value.length - replaced;
+        };
+        const written = this.#write('put', { bytes: value.length, commit });
+        if (!written.ok) return written;
+        submitted.set(key, entry.version);
+        await written.value;
+        if (submitted.get(key) === entry.version) submitted.delete(key);
+        return ok(entry.version);
+      },
+    };
+  }
+
+  #append(name: string, file: JournalFile, record: Uint8Array, expectedSequence: number): Outcome<number> {
+    if (record.length > JOURNAL_RECORD_BYTES_MAX) {
+      return rejected('WM_MESSAGE_TOO_LARGE', {
+        message: `A record of ${record.length} bytes does not fit journal ${name}.`,
+        next: `Write records of at most ${JOURNAL_RECORD_BYTES_MAX} bytes.`,
+        detail: { bytes: record.length },
+      });
+    }
+    if (expectedSequence !== file.last) {
+      return rejected('WM_JOURNAL_CONFLICT', {
+        message: `Journal ${name} is at sequence ${file.last}, not ${expectedSequence}.`,
+        next: 'End this process: another leader wrote.',
+        detail: { sequence: file.last, expectedSequence },
+      });
+    }
+    const room = this.#room(record.length);
+    if (!room.ok) return room;
+    file.append(record.slice());
+    return ok(file.last);
+  }
+
+  async #sync(file: JournalFile): Promise<Outcome<void>> {
+    const { last, dropped } = file;
+    let bytes = 0;
+    for (let sequence = Math.max(file.durable + 1, file.first); sequence <= last; sequence++) bytes += file.recordOf(sequence)?.length ?? 0;
+    await this.#serve('sync', this.#syncMicros() + this.#transferMicros(bytes));
+    file.settle(last, dropped);
+    return ok();
+  }
+
+  async *#read(file: JournalFile, fromSequence: number): AsyncGenerator<{ readonly sequence: number; readonly record: Uint8Array }> {
+    let bytes = 0;
+    const last = file.last;
+    const first = Math.max(fromSequence, file.dropped + 1, file.first);
+    for (let sequence = first; sequence <= last; sequence++) bytes += file.recordOf(sequence)!.length;
+    await this.#serve('read', this.#costs.readMicros + this.#transferMicros(bytes));
+    for (let sequence = first; sequence <= last; sequence++) {
+      const record = file.recordOf(sequence);
+      if (record !== undefined) yield { sequence, record: record.slice() };
+    }
+  }
+
+  #truncate(name: string, file: JournalFile, sequence: number): Outcome<void> {
+    if (sequence > file.last) {
+      return rejected('WM_NOT_FOUND', {
+        message: `Journal ${name} ends at sequence ${file.last}; it cannot be dropped up to ${sequence}.`,
+        next: 'Drop only what was written.',
+        detail: { sequence },
+      });
+    }
+    if (sequence > file.dropped) file.dropped = sequence;
+    return ok();
+  }
+
+  async #putBlob(digest: Digest, bytes: Uint8Array): Promise<Outcome<void>> {
+    if (this.#disk.blobs.has(digest)) {
+      await this.#serve('has', this.#costs.readMicros);
+      return ok();
+    }
+    const copy = bytes.slice();
+    const commit = (): number => {
+      if (this.#disk.blobs.has(digest)) return 0;
+      this.#disk.blobs.set(digest, copy);
+      return copy.length;
+    };
+    const written = this.#write('blob', { bytes: copy.length, commit });
+    if (!written.ok) return written;
+    await written.value;
+    return ok();
+  }
+
+  async #getBlob(digest: Digest): Promise<Outcome<Uint8Array | null>> {
+    const size = this.#disk.blobs.get(digest)?.length ?? 0;
+    await this.#serve('blob', this.#costs.readMicros + this.#transferMicros(size));
+    return ok<Uint8Array | null>(this.#disk.blobs.get(digest)?.slice() ?? null);
+  }
+
+  async #listBlobs(): Promise<Outcome<readonly Digest[]>> {
+    await this.#serve('list', this.#costs.readMicros);
+    return ok<readonly Digest[]>([...this.#disk.blobs.keys()].sort());
+  }
+
+  async #deleteBlob(digest: Digest): Promise<Outcome<void>> {
+    const commit = (): number => {
+      const bytes = this.#disk.blobs.get(digest)?.length ?? 0;
+      this.#disk.blobs.delete(digest);
+      return -bytes;
+    };
+    const written = this.#write('delete', { bytes: 0, commit });
+    if (!written.ok) return written;
+    await written.value;
+    return ok();
+  }
+
+  /** Submits at once, so that later checks see it; resolves when it is durable. */
+  #write(label: string, write: PendingWrite): Outcome<Promise<void>> {
+    if (this.#disk.pending.length >= PENDING_WRITES_MAX) {
+      return failed('WM_STORAGE_FULL', { message: `The disk has ${PENDING_WRITES_MAX} writes to do.`, next: 'Wait for earlier writes.' });
+    }
+    const room = this.#room(write.bytes);
+    if (!room.ok) return room;
+    this.#disk.submit(write);
+    const served = this.#serve(label, this.#syncMicros() + this.#transferMicros(write.bytes), () => this.#disk.complete(write));
+    return ok(served);
+  }
+
+  #room(bytes: number): Err | { readonly ok: true } {
+    const used = this.#disk.usedBytes();
+    if (bytes === 0 || used + bytes <= this.#disk.capacityBytes) return { ok: true };
+    return failed('WM_STORAGE_FULL', {
+      message: `The disk holds ${used} of ${this.#disk.capacityBytes} bytes; ${bytes} more do not fit.`,
+      next: 'Free space; what was acknowledged is kept.',
+      detail: { usedBytes: used, capacityBytes: this.#disk.capacityBytes },
+    });
+  }
+
+  #syncMicros(): number {
+    return this.#costs.syncMicrosMin + this.#disk.stream.below(this.#costs.syncMicrosMax - this.#costs.syncMicrosMin + 1);
+  }
+
+  #transferMicros(bytes: number): number {
+    return Math.floor(bytes / this.#costs.bytesPerMicro);
+  }
+
+  /** Waits for the requests before this one, then for this one. */
+  #serve(label: string, micros: number, done: () => void = () => {}): Promise<void> {
+    const now = this.#host.nowMicros();
+    const end = Math.max(now, this.#disk.busyUntilMicros) + micros;
+    this.#disk.busyUntilMicros = end;
+    return new Promise((resolve) => {
+      this.#host.after(end - now, `disk ${label}`, () => {
+        done();
+        resolve();
+      });
+    });
+  }
+}
