@@ -1,0 +1,103 @@
+// The mistakes of a file, each with its place: `file:line:column`, the path in the document, what was found, what was
+// expected. All of them are told together, up to a bound.
+import { isMap, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { rejected, type Err } from '../system/domain/outcome.ts';
+
+/** Bound: mistakes told at once. */
+const MISTAKES_TOLD_MAX = 20;
+
+export type Path = readonly (string | number)[];
+
+/** A YAML file that was parsed, and the mistakes found in it so far. */
+export class Source {
+  readonly file: string;
+  readonly #lines = new LineCounter();
+  readonly #document: Document;
+  readonly #mistakes: { readonly offset: number; readonly text: string }[] = [];
+
+  constructor(file: string, text: string) {
+    this.file = file;
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
+    for (const error of this.#document.errors) this.#add(error.pos[0], `not valid YAML: ${error.message}`);
+  }
+
+  /** The document as plain values. */
+  value(): unknown {
+    return this.#document.toJS() as unknown;
+  }
+
+  get faulty(): boolean {
+    return this.#mistakes.length > 0;
+  }
+
+  /** Notes a mistake at the value under `path`, or at its key. */
+  mistake(path: Path, text: string, at: 'value' | 'key' = 'value'): void {
+    const where = path.length === 0 ? '' : `${describePath(path)}: `;
+    this.#add(this.#offsetOf(path, at), `${where}${text}`);
+  }
+
+  error(): Err {
+    const sorted = [...this.#mistakes].sort((a, b) => a.offset - b.offset);
+    const told = sorted.slice(0, MISTAKES_TOLD_MAX).map(({ offset, text }) => {
+      const { line, col } = this.#lines.linePos(offset);
+      return `${this.file}:${Math.max(line, 1)}:${Math.max(col, 1)}  ${text}`;
+    });
+    if (sorted.length > told.length) told.push(`and ${sorted.length - told.length} more`);
+    return rejected('WM_SCENARIO_INVALID', {
+      message: `${sorted.length === 1 ? 'One mistake' : `${sorted.length} mistakes`} in ${this.file}:\n${told.map((line) => `  ${line}`).join('\n')}\n`,
+      next: 'Correct the file; docs/reference/scenarios.md describes every field.',
+      detail: { file: this.file, mistakes: sorted.length },
+    });
+  }
+
+  #add(offset: number, text: string): void {
+    if (!this.#mistakes.some((other) => other.offset === offset && other.text === text)) this.#mistakes.push({ offset, text });
+  }
+
+  #offsetOf(path: Path, at: 'value' | 'key'): number {
+    let node: unknown = this.#document.contents;
+    let offset = rangeStart(node) ?? 0;
+    path.forEach((part, i) => {
+      const last = i === path.length - 1;
+      if (isMap(node)) {
+        const pair = node.items.find((item) => String((item.key as { value?: unknown }).value) === String(part));
+        if (pair === undefined) return (node = null);
+        offset = rangeStart(last && at === 'key' ? pair.key : pair.value) ?? rangeStart(pair.key) ?? offset;
+        node = pair.value;
+      } else if (isSeq(node)) {
+        node = node.items[Number(part)];
+        offset = rangeStart(node) ?? offset;
+      } else node = null;
+      return undefined;
+    });
+    return offset;
+  }
+}
+
+function rangeStart(node: unknown): number | null {
+  return (node as Node | null | undefined)?.range?.[0] ?? null;
+}
+
+/** `steps[3].replicas` */
+export function describePath(path: Path): string {
+  return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
+}
+
+/** `, did you mean 'x'?` when one of the names is close; the list of names when there are few. */
+export function suggest(found: string, names: readonly string[]): string {
+  const close = names.map((name) => ({ name, distance: editDistance(found, name) })).sort((a, b) => a.distance - b.distance)[0];
+  if (close !== undefined && close.distance <= Math.max(2, Math.floor(found.length / 3))) return `did you mean '${close.name}'?`;
+  return names.length === 0 ? 'there are none' : `expected one of: ${names.join(', ')}`;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

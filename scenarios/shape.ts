@@ -1,0 +1,166 @@
+// Holds a parsed file against schema.json and says each mistake in words. Steps and goals are told apart by the field that
+// names them, so that a mistake in a step speaks of that step and not of all the steps that it is not.
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import schema from './schema.json' with { type: 'json' };
+import { CLAIMS, type ParameterKind } from './goals/goals.ts';
+import { suggest, type Path, type Source } from './mistakes.ts';
+import { parseDuration } from './units.ts';
+
+const STEP_PREFIX = 'step-';
+export const STEP_KINDS: readonly string[] = Object.keys(schema.$defs)
+  .filter((name) => name.startsWith(STEP_PREFIX))
+  .map((name) => name.slice(STEP_PREFIX.length));
+
+type Checks = { readonly check: (definition: string) => ValidateFunction };
+
+function createChecks(): Checks {
+  const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
+  ajv.addSchema(schema);
+  const compiled = new Map<string, ValidateFunction>();
+  return {
+    check(definition) {
+      const reference = `wasmmatrix:scenario${definition}`;
+      const known = compiled.get(reference) ?? ajv.compile({ $ref: reference });
+      compiled.set(reference, known);
+      return known;
+    },
+  };
+}
+
+/** Notes every mistake of shape; true when there was none. */
+export function checkScenarioShape(source: Source, value: unknown): boolean {
+  const checks = createChecks();
+  run(source, checks.check(''), value, [], ['steps', 'goals', 'fleet']);
+  if (!isRecord(value)) return false;
+  if (Array.isArray(value['steps'])) value['steps'].forEach((step: unknown, i) => checkStep(source, checks, step, ['steps', i]));
+  if (Array.isArray(value['goals'])) value['goals'].forEach((goal: unknown, i) => checkGoal(source, goal, ['goals', i]));
+  const fleet = value['fleet'];
+  if (typeof fleet === 'string') run(source, checks.check('#/$defs/name'), fleet, ['fleet'], []);
+  else if (isRecord(fleet)) run(source, checks.check('#/$defs/fleet'), fleet, ['fleet'], []);
+  else if (fleet !== undefined) source.mistake(['fleet'], 'expected the name of a fleet, or a fleet with zones and nodes');
+  return !source.faulty;
+}
+
+export function checkFleetShape(source: Source, value: unknown): boolean {
+  run(source, createChecks().check('#/$defs/fleet'), value, [], []);
+  return !source.faulty;
+}
+
+function checkStep(source: Source, checks: Checks, step: unknown, path: Path): void {
+  if (!isRecord(step)) return source.mistake(path, `expected a step: one of ${STEP_KINDS.join(', ')}, with at: or between:`);
+  const kinds = STEP_KINDS.filter((kind) => kind in step);
+  // `drain`, `latency` and `loss` name steps only where no other step takes them as a field.
+  const kind = kinds[0];
+  if (kind === undefined) {
+    const odd = Object.keys(step).find((key) => !['at', 'between', 'for'].includes(key)) ?? '';
+    return source.mistake([...path, odd], `'${odd}' is no step; ${suggest(odd, STEP_KINDS)}`, 'key');
+  }
+  run(source, checks.check(`#/$defs/${STEP_PREFIX}${kind}`), step, path, []);
+}
+
+function checkGoal(source: Source, goal: unknown, path: Path): void {
+  if (!isRecord(goal)) return source.mistake(path, `expected a goal with its parameters; ${suggest('', Object.keys(CLAIMS))}`);
+  for (const [name, given] of Object.entries(goal)) {
+    const definition = CLAIMS[name];
+    if (definition === undefined) {
+      source.mistake([...path, name], `'${name}' is no goal; ${suggest(name, Object.keys(CLAIMS))}`, 'key');
+      continue;
+    }
+    const parameters = isRecord(given) ? given : {};
+    const kinds = { ...definition.required, ...definition.optional };
+    for (const required of Object.keys(definition.required)) {
+      if (!(required in parameters)) source.mistake([...path, name], `the goal '${name}' needs '${required}'`, 'key');
+    }
+    for (const [parameter, value] of Object.entries(parameters)) {
+      const kind = kinds[parameter];
+      if (kind === undefined) source.mistake([...path, name, parameter], `the goal '${name}' has no '${parameter}'; ${suggest(parameter, Object.keys(kinds))}`, 'key');
+      else if (!fits(kind, value)) source.mistake([...path, name, parameter], `found ${show(value)}, expected ${EXPECTED[kind]}`);
+    }
+  }
+}
+
+const EXPECTED: Readonly<Record<ParameterKind, string>> = {
+  duration: 'a duration such as 250ms, 2s or 1m',
+  count: 'a whole number, 0 or more',
+  percent: 'a whole number from 1 to 100',
+  name: 'a name',
+  text: 'a text',
+};
+
+function fits(kind: ParameterKind, value: unknown): boolean {
+  switch (kind) {
+    case 'duration':
+      return typeof value === 'string' && parseDuration(value) !== null;
+    case 'count':
+      return Number.isSafeInteger(value) && Number(value) >= 0;
+    case 'percent':
+      return Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= 100;
+    case 'name':
+    case 'text':
+      return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  }
+}
+
+function run(source: Source, check: ValidateFunction, value: unknown, base: Path, except: readonly string[]): void {
+  if (check(value)) return;
+  const errors = check.errors ?? [];
+  for (const error of errors) {
+    const path = [...base, ...pointerOf(error.instancePath)];
+    if (base.length === 0 && except.includes(String(path[0])) && path.length > (error.keyword === 'type' || error.keyword === 'minItems' ? 1 : 0)) {
+      if (path.length > 1 || !['type', 'minItems'].includes(error.keyword)) continue;
+    }
+    // The branches of a choice that did not fit say nothing that the choice itself does not.
+    if (errors.some((other) => (other.keyword === 'oneOf' || other.keyword === 'anyOf') && other !== error && error.schemaPath.startsWith(`${other.schemaPath}/`))) continue;
+    describe(source, error, path);
+  }
+}
+
+function describe(source: Source, error: ErrorObject, path: Path): void {
+  const { params } = error;
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const field = String(params['additionalProperty']);
+      const names = Object.keys((error.parentSchema as { properties?: object } | undefined)?.properties ?? {});
+      return source.mistake([...path, field], `unknown field '${field}'; ${suggest(field, names)}`, 'key');
+    }
+    case 'required':
+      return source.mistake(path, `'${String(params['missingProperty'])}' is missing`);
+    case 'enum':
+      return source.mistake(path, `found ${show(error.data)}; ${suggest(String(error.data), (params['allowedValues'] as readonly unknown[]).map(String))}`);
+    case 'pattern':
+    case 'type':
+    case 'oneOf':
+    case 'const':
+      if (error.keyword === 'oneOf' && isRecord(error.data) && path.length <= 2 && path[0] === 'steps') {
+        return source.mistake(path, `a step needs either 'at' or 'between'`);
+      }
+      return source.mistake(path, `found ${show(error.data)}, expected ${expectation(error)}`);
+    default:
+      return source.mistake(path, `found ${show(error.data)}: ${error.message ?? error.keyword}`);
+  }
+}
+
+/** What a field wants, in the words of the schema's own descriptions. */
+function expectation(error: ErrorObject): string {
+  const parent = error.parentSchema as { description?: string; type?: string | readonly string[] } | undefined;
+  const text = parent?.description ?? (typeof parent?.type === 'string' ? `a value of type ${parent.type}` : 'something else');
+  return text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '');
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}
+
+function pointerOf(pointer: string): Path {
+  if (pointer === '') return [];
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,32 @@
+// Text with a unit to whole numbers in the unit that the product uses. The schema has already refused other notations.
+import type { Ratio } from './scenario.ts';
+
+const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
+const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 };
+
+/** `1.5s` to 1,500,000 microseconds, rounded to a whole number. Null when it is no duration. */
+export function parseDuration(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)(us|ms|s|m)$/.exec(text);
+  return match === null ? null : Math.round(Number(match[1]) * (MICROS[match[2] ?? ''] ?? 0));
+}
+
+/** `64MiB` to bytes. Null when it is no size. */
+export function parseSize(text: string): number | null {
+  const match = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text);
+  return match === null ? null : Number(match[1]) * (BYTES[match[2] ?? ''] ?? 0);
+}
+
+/** `1/1000` or `0.1%` to a ratio of whole numbers, at most 1. Null otherwise. */
+export function parseRatio(text: string): Ratio | null {
+  const fraction = /^(\d+)\/([1-9]\d*)$/.exec(text);
+  if (fraction !== null) {
+    const ratio: Ratio = [Number(fraction[1]), Number(fraction[2])];
+    return ratio[0] <= ratio[1] ? ratio : null;
+  }
+  const percent = /^(\d+)(?:\.(\d{1,6}))?%$/.exec(text);
+  if (percent === null) return null;
+  const decimals = percent[2] ?? '';
+  const denominator = Number(`100${'0'.repeat(decimals.length)}`);
+  const numerator = Number(`${percent[1]}${decimals}`);
+  return numerator <= denominator ? [numerator, denominator] : null;
+}
