@@ -44,12 +44,15 @@ export const WASM_COSTS: WasmCosts = {
   startMicros: 6,
   /** One turn between guest and host: 1.4 million a second (environment.md), rounded up. */
   resumeMicros: 1,
+  /** Linux's base slice (EEVDF, 2.8 ms on two or more cores). */
+  sliceMicros: 3_000,
 };
+
+/** Guests that a node's engine has room for at once; a declared setting of the node, not of the machine that simulates. */
+export const NODE_SLOTS = 128;
 
 /** Processor time of an Ed25519 signature, about 50 µs in OpenSSL on one core. */
 export const SIGN_MICROS = 60;
 
 /** How long a machine's service manager waits before it starts a process that ended by itself (systemd's RestartSec, 100 ms). */
 export const PROCESS_RESTART_MICROS = 100_000;
-/** From power on to the start of the process: a stripped system on solid-state storage. */
-export const BOOT_MICROS = 1_500_000;
