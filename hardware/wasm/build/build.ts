@@ -1,0 +1,320 @@
+// Builds the engine addon when it is first needed. The result is kept outside the clone under the hash of everything that
+// went into it (sources, lock file, compiler, target), so a second clone starts in seconds; a lost cache costs a build and
+// nothing else. Two processes that want the same library wait for each other; a killed build leaves nothing that is used.
+// `WASMMATRIX_ENGINE` names a library to use instead, for machines without Rust.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { copyFile, rename, utimes } from 'node:fs/promises';
+import { availableParallelism, homedir } from 'node:os';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const SOURCES = fileURLToPath(new URL('../native/', import.meta.url));
+const LIBRARY = 'wasmmatrix_engine';
+const RUST_MIN = [1, 95] as const;
+/** Bound: libraries kept in the cache; older ones are removed. */
+const LIBRARIES_KEPT = 8;
+const LOCK_POLL_MS = 500;
+const OUTPUT_LINES_KEPT = 40;
+/** A whole build, in seconds of wall time on one core; measured 4 min 17 s on two, and it does not scale past a few. */
+const BUILD_SECONDS_TWO_CORES = 260;
+
+export type BuildProgress = {
+  /** `waiting`: another process builds the same library. */
+  readonly phase: 'building' | 'waiting' | 'built';
+  readonly cratesDone: number;
+  readonly cratesTotal: number;
+  /** Crate that is compiled now, as well as cargo says. */
+  readonly crate: string;
+  readonly elapsedMs: number;
+  /** Estimate; null as long as there is nothing to estimate from. */
+  readonly remainingMs: number | null;
+};
+
+export type BuildOptions = {
+  readonly onProgress?: (progress: BuildProgress) => void;
+  /** False builds the addon that only runs artefacts, a tenth of the size. Default true. */
+  readonly compiler?: boolean;
+};
+
+/** WM_ENGINE_TOOLCHAIN: something has to be installed. WM_ENGINE_BUILD: the build was tried and failed. */
+export class EngineBuildError extends Error {
+  override readonly name = 'EngineBuildError';
+  readonly code: 'WM_ENGINE_TOOLCHAIN' | 'WM_ENGINE_BUILD';
+
+  constructor(code: 'WM_ENGINE_TOOLCHAIN' | 'WM_ENGINE_BUILD', message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+type Toolchain = { readonly cargo: string; readonly version: string; readonly host: string };
+
+/** `PATH` with rustup's directory at the end: a shell that was open before rustup ran does not have it. */
+function searchPath(): string {
+  const cargoHome = process.env['CARGO_HOME'] ?? join(homedir(), '.cargo');
+  return [process.env['PATH'] ?? '', join(cargoHome, 'bin')].join(delimiter);
+}
+
+function ask(command: string, args: readonly string[]): string | null {
+  const answer = spawnSync(command, args, { env: { ...process.env, PATH: searchPath() }, encoding: 'utf8', timeout: 60_000 });
+  return answer.status === 0 ? answer.stdout : null;
+}
+
+const INSTALL = 'Install Rust with rustup (https://rustup.rs: `curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh`)';
+
+/** What `rustc -vV` says is enough, or the sentence that explains what is missing. */
+export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Omit<Toolchain, 'cargo'> {
+  const wanted = RUST_MIN.join('.');
+  if (rustc === null) {
+    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine is built on this machine and needs Rust ${wanted} or later; no rustc was found. ${INSTALL}, then repeat the command.`);
+  }
+  const version = /^release: (\S+)/m.exec(rustc)?.[1] ?? 'unknown';
+  const host = /^host: (\S+)/m.exec(rustc)?.[1] ?? '';
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  if (host === '' || !(major > RUST_MIN[0] || (major === RUST_MIN[0] && minor >= RUST_MIN[1]))) {
+    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs Rust ${wanted} or later; found rustc ${version}. Run \`rustup update stable\`, or, when this Rust is not rustup's: ${INSTALL}. Then repeat the command.`);
+  }
+  if (cargo === null) {
+    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs cargo; found rustc ${version} but no cargo. ${INSTALL}, then repeat the command.`);
+  }
+  if (cc === null) {
+    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs a C compiler and linker; found rustc ${version} but no \`cc\`. Install one (Debian and Ubuntu: \`apt-get install build-essential\`; macOS: \`xcode-select --install\`), then repeat the command.`);
+  }
+  return { version, host };
+}
+
+function findToolchain(): Toolchain {
+  const rustc = ask('rustc', ['-vV']);
+  const found = checkToolchain(rustc, ask('cargo', ['--version']), ask('cc', ['--version']));
+  return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host };
+}
+
+function sourceFiles(): readonly string[] {
+  const rust = readdirSync(join(SOURCES, 'src')).filter((name) => name.endsWith('.rs'));
+  return ['Cargo.toml', 'Cargo.lock', 'build.rs', ...rust.map((name) => join('src', name))].toSorted();
+}
+
+function hashOf(toolchain: Toolchain, compiler: boolean): string {
+  const hash = createHash('sha256');
+  for (const file of sourceFiles()) {
+    const bytes = readFileSync(join(SOURCES, file));
+    hash.update(`${file}\0${bytes.length}\0`).update(bytes);
+  }
+  hash.update(`${toolchain.version}\0${toolchain.host}\0${compiler ? 'compiler' : 'runtime'}`);
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** Where built libraries and cargo's own files are kept. */
+export function engineCache(): string {
+  const xdg = process.env['XDG_CACHE_HOME'];
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'wasmmatrix', 'engine');
+}
+
+/** Measured on two cores: share of the time that had passed when this share of the crates was done. */
+const CURVE: readonly (readonly [crates: number, time: number])[] = [
+  [0, 0],
+  [0.5, 0.07],
+  [0.7, 0.12],
+  [0.8, 0.2],
+  [0.87, 0.35],
+  [0.93, 0.6],
+  [0.97, 0.8],
+  [1, 1],
+];
+
+function shareOfTime(shareOfCrates: number): number {
+  let [lowX, lowY] = [0, 0];
+  for (const [x, y] of CURVE) {
+    if (shareOfCrates <= x) return x === lowX ? y : lowY + ((y - lowY) * (shareOfCrates - lowX)) / (x - lowX);
+    [lowX, lowY] = [x, y];
+  }
+  return 1;
+}
+
+/** Remaining time: what was measured elsewhere at first, this machine's own speed more and more as the build goes on. */
+export function estimateRemainingMs(cratesDone: number, cratesTotal: number, elapsedMs: number): number | null {
+  if (cratesTotal === 0) return null;
+  const cores = Math.min(4, Math.max(1, availableParallelism()));
+  const expectedMs = ((BUILD_SECONDS_TWO_CORES * 2) / cores) * 1_000;
+  const share = Math.min(0.99, shareOfTime(cratesDone / cratesTotal));
+  const ownMs = share > 0 ? elapsedMs / share : expectedMs;
+  const trust = Math.min(1, share * 2);
+  return Math.max(1_000, Math.round(trust * ownMs + (1 - trust) * Math.max(expectedMs, elapsedMs)) - elapsedMs);
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Takes the lock, or says who has it. A lock of a process that is gone is taken over. */
+function tryLock(path: string): number | null {
+  try {
+    const file = openSync(path, 'wx');
+    writeSync(file, String(process.pid));
+    closeSync(file);
+    return null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  try {
+    const owner = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    // An empty file is being written now, unless it stays empty.
+    if (Number.isNaN(owner) ? Date.now() - statSync(path).mtimeMs < 5_000 : alive(owner)) return Number.isNaN(owner) ? 0 : owner;
+    rmSync(path, { force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return tryLock(path);
+}
+
+function prune(cache: string): void {
+  const entries = readdirSync(cache)
+    .filter((name) => /^[0-9a-f]{32}$/.test(name))
+    .map((name) => ({ path: join(cache, name), usedMs: statSync(join(cache, name)).mtimeMs }))
+    .toSorted((a, b) => b.usedMs - a.usedMs);
+  for (const { path } of entries.slice(LIBRARIES_KEPT)) rmSync(path, { recursive: true, force: true });
+}
+
+function libraryFile(target: string): string {
+  const name = process.platform === 'darwin' ? `lib${LIBRARY}.dylib` : process.platform === 'win32' ? `${LIBRARY}.dll` : `lib${LIBRARY}.so`;
+  return join(target, 'release', name);
+}
+
+/** Runs cargo; resolves when it succeeded. */
+function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onProgress: (progress: BuildProgress) => void): Promise<void> {
+  const startMs = performance.now();
+  const args = ['build', '--release', '--locked', '--lib', ...(compiler ? [] : ['--no-default-features'])];
+  // Cargo's own bar carries what we want: `Building [===>   ] 57/171: wasmtime, cranelift-codegen`.
+  const child = spawn(toolchain.cargo, args, {
+    cwd: SOURCES,
+    env: {
+      ...process.env,
+      PATH: searchPath(),
+      CARGO_TARGET_DIR: target,
+      CARGO_TERM_PROGRESS_WHEN: 'always',
+      CARGO_TERM_PROGRESS_WIDTH: '120',
+      CARGO_TERM_COLOR: 'never',
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const lines: string[] = [];
+  let rest = '';
+  let cratesDone = 0;
+  let cratesTotal = 0;
+  let crate = '';
+  const report = (): void => {
+    const elapsedMs = performance.now() - startMs;
+    onProgress({ phase: 'building', cratesDone, cratesTotal, crate, elapsedMs, remainingMs: estimateRemainingMs(cratesDone, cratesTotal, elapsedMs) });
+  };
+  const timer = setInterval(report, 1_000);
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (chunk: string) => {
+    const parts = (rest + chunk).split(/[\r\n]/);
+    rest = parts.pop() ?? '';
+    for (const part of parts) {
+      const bar = /Building \[[^\]]*\] (\d+)\/(\d+)(?:: (\S+?)(?:\(|,|\s|$))?/.exec(part);
+      if (bar !== null) {
+        cratesDone = Number(bar[1]);
+        cratesTotal = Number(bar[2]);
+        crate = bar[3] ?? crate;
+      } else if (part.trim() !== '') {
+        lines.push(part.trimEnd());
+        if (lines.length > OUTPUT_LINES_KEPT) lines.shift();
+      }
+    }
+  });
+  return new Promise<void>((resolve, reject) => {
+    // Ctrl-C: the compiler goes with us, and the lock is removed by `ensureEngine`'s own handler.
+    const stop = (): void => void child.kill('SIGTERM');
+    process.once('exit', stop);
+    const settle = (): void => {
+      clearInterval(timer);
+      process.off('exit', stop);
+    };
+    child.once('error', (error) => {
+      settle();
+      reject(new EngineBuildError('WM_ENGINE_BUILD', `cargo could not be run: ${error.message}`));
+    });
+    child.once('close', (code, signal) => {
+      settle();
+      if (code === 0) {
+        resolve();
+        return;
+      }
+      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      reject(new EngineBuildError('WM_ENGINE_BUILD', `Building the engine failed (cargo ended with ${how}):\n${lines.join('\n')}`));
+    });
+  });
+}
+
+/**
+ * Path of the engine's library for these sources, built if it was never built (about four minutes on two cores).
+ * Rejects with `EngineBuildError`.
+ */
+export async function ensureEngine(options: BuildOptions = {}): Promise<string> {
+  const given = process.env['WASMMATRIX_ENGINE'];
+  if (given !== undefined && given !== '') {
+    if (existsSync(given)) return given;
+    throw new EngineBuildError('WM_ENGINE_BUILD', `WASMMATRIX_ENGINE names ${given}, which does not exist.`);
+  }
+  const compiler = options.compiler ?? true;
+  const onProgress = options.onProgress ?? (() => {});
+  const toolchain = findToolchain();
+  const cache = engineCache();
+  const folder = join(cache, hashOf(toolchain, compiler));
+  const library = join(folder, `${LIBRARY}.node`);
+  if (existsSync(library)) {
+    const now = new Date();
+    await utimes(folder, now, now).catch(() => {});
+    return library;
+  }
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new EngineBuildError('WM_ENGINE_BUILD', `The cache ${cache} cannot be written (${(error as Error).message}). Set XDG_CACHE_HOME to a folder that can.`);
+  }
+  const lock = join(cache, 'lock');
+  const startMs = performance.now();
+  for (let owner = tryLock(lock); owner !== null; owner = tryLock(lock)) {
+    onProgress({ phase: 'waiting', cratesDone: 0, cratesTotal: 0, crate: `process ${owner}`, elapsedMs: performance.now() - startMs, remainingMs: null });
+    await sleep(LOCK_POLL_MS);
+  }
+  const part = join(folder, `part-${process.pid}`);
+  const clean = (): void => {
+    rmSync(part, { force: true });
+    rmSync(lock, { force: true });
+  };
+  const interrupt = (signal: NodeJS.Signals): void => {
+    clean();
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    // With no handler of ours left, the process ends the way the signal says; others' handlers have had their turn.
+    if (process.listenerCount(signal) === 0) process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    // Whoever had the lock may have built it.
+    if (!existsSync(library)) {
+      const target = join(cache, compiler ? 'target' : 'target-runtime');
+      await runCargo(toolchain, target, compiler, onProgress);
+      await copyFile(libraryFile(target), part);
+      await rename(part, library);
+      prune(cache);
+    }
+    onProgress({ phase: 'built', cratesDone: 1, cratesTotal: 1, crate: '', elapsedMs: performance.now() - startMs, remainingMs: 0 });
+    return library;
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+    clean();
+  }
+}

@@ -1,0 +1,321 @@
+// Guests on the real engine. Owns the translation between the engine addon and the port: outcomes instead of thrown codes,
+// the clocks of a leg, the engines of foreign profiles. It does not build or find the addon (native/native.ts does), and it
+// does not verify signatures: an artefact is machine code, whoever calls `load` has verified it.
+// The surprising part: with `legs: 'inline'` everything but the promises is synchronous and no thread is used.
+import { createHash } from 'node:crypto';
+import type { ProfileId } from '../../system/domain/identifiers.ts';
+import { Bug, failed, ok, rejected } from '../../system/domain/outcome.ts';
+import type { Err, Outcome } from '../../system/domain/outcome.ts';
+import type { Clock } from '../../system/ports/clock.ts';
+import { MICROS_PER_MS } from '../../system/ports/clock.ts';
+import type {
+  CompileProfile,
+  Guest,
+  GuestOptions,
+  GuestStep,
+  HostAnswer,
+  LoadedModule,
+  ModuleImport,
+  Wasm,
+} from '../../system/ports/wasm.ts';
+import type {
+  Engine,
+  EngineError,
+  EngineModule,
+  Guest as EngineGuest,
+  GuestOptions as EngineGuestOptions,
+  Step,
+} from './native/native.ts';
+
+/** Modules whose functions a guest may import. */
+const OFFERED = new Set(['wasi_snapshot_preview1', 'wasmmatrix']);
+
+function isEngineError(error: unknown): error is EngineError {
+  return error instanceof Error && typeof (error as Partial<EngineError>).code === 'string' && (error as EngineError).code.startsWith('WM_ENGINE_');
+}
+
+/** Refusals of the engine as outcomes of the port; what can only be our own mistake is thrown on. */
+function refusal(error: unknown): Err {
+  if (!isEngineError(error)) throw error;
+  const message = error.message;
+  switch (error.code) {
+    case 'WM_ENGINE_INVALID':
+    case 'WM_ENGINE_ARTEFACT':
+      return rejected('WM_MODULE_INVALID', { message, next: 'Build the module as a core WebAssembly module (WASI preview 1), and push it again.' });
+    case 'WM_ENGINE_ENTRY':
+      return rejected('WM_MODULE_INVALID', { message, next: 'Export `_start`: build the module as a WASI preview 1 command.' });
+    case 'WM_ENGINE_IMPORT':
+      return rejected('WM_MODULE_IMPORT', { message, next: 'Remove the import, or use the functions of docs/reference/guest-abi.md.' });
+    case 'WM_ENGINE_PROFILE_MISMATCH':
+      return rejected('WM_PROFILE_MISMATCH', { message, next: 'Compile the module for the profile of this node.' });
+    case 'WM_ENGINE_NO_COMPILER':
+      return rejected('WM_PROFILE_MISMATCH', { message, next: 'Let the controller compile; this node only runs artefacts.' });
+    case 'WM_ENGINE_OPTIONS':
+      return rejected('WM_GUEST_LIMIT', { message, next: 'Lower the limit, or raise it in the engine profile.' });
+    case 'WM_ENGINE_POOL_FULL':
+      return failed('WM_POOL_FULL', { message, next: 'Close guests, lower the concurrency, or raise `poolSlots` of the profile.' });
+    case 'WM_ENGINE_CLOSED':
+      return rejected('WM_GUEST_CLOSED', { message, next: 'Load the module again, on an engine that is open.' });
+    case 'WM_ENGINE_BUSY':
+    case 'WM_ENGINE_STATE':
+    case 'WM_ENGINE_PROFILE':
+    case 'WM_ENGINE_BUG':
+      throw new Bug(`Invariant broken: the engine said ${error.code}: ${message}`, { cause: error });
+  }
+}
+
+function attempt<T>(action: () => T): Outcome<T> {
+  try {
+    return ok(action()) as Outcome<T>;
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+function importsOf(imports: readonly ModuleImport[]): readonly ModuleImport[] {
+  return imports.map(({ module, name }) => ({ module, name }));
+}
+
+/** Imports of a module; WM_MODULE_INVALID, WM_MODULE_IMPORT. */
+function inspect(engine: Engine, bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
+  const described = attempt(() => engine.describe(bytes));
+  if (!described.ok) return described;
+  for (const { module, name, kind } of described.value.imports) {
+    if (!OFFERED.has(module) || kind !== 'function') {
+      return rejected('WM_MODULE_IMPORT', {
+        message: `The module imports the ${kind} '${module}' '${name}', which no guest is given.`,
+        next: 'Remove the import, or use the functions of docs/reference/guest-abi.md.',
+        detail: { module, name },
+      });
+    }
+  }
+  return ok(importsOf(described.value.imports));
+}
+
+function stepOf(step: Step): GuestStep {
+  switch (step.kind) {
+    case 'returned':
+      return { kind: 'returned', exitCode: step.exitCode };
+    case 'trapped':
+      if (step.trap === 'bug') throw new Bug(`Invariant broken: ${step.message}`);
+      return { kind: 'trapped', trap: step.trap, message: step.message };
+    case 'exhausted':
+      return { kind: 'exhausted', limit: 'fuel' };
+    case 'limit':
+      return { kind: 'exhausted', limit: step.limit === 'stdout' || step.limit === 'stderr' ? 'output' : step.limit };
+    case 'sliced':
+      return { kind: 'sliced' };
+    case 'request':
+      return { kind: 'request', operation: step.operation, payload: step.payload };
+  }
+}
+
+function engineOptions(options: GuestOptions, fuelPerMicro: number, fuelSlice: number | null): EngineGuestOptions {
+  const { clock, random, sleep } = options.granted;
+  return {
+    args: options.args,
+    env: options.environment,
+    stdin: options.stdin,
+    fuelMax: options.fuelMax,
+    fuelSlice,
+    memoryBytesMax: options.memoryBytesMax,
+    stdoutBytesMax: options.outputBytesMax,
+    stderrBytesMax: options.outputBytesMax,
+    randomSeed: options.randomSeed,
+    fuelPerMicro,
+    // The environment is given guest by guest: what is in it may be read.
+    granted: { clock, random, sleep, environment: true },
+  };
+}
+
+export type EngineWasmOptions = {
+  /** Engine of this machine; its pool holds the guests. */
+  readonly engine: Engine;
+  /** Further engines that only compile, one for each foreign profile. Empty on nodes without a compiler. */
+  readonly compilers: readonly Engine[];
+  /** False in a build without the compiler. */
+  readonly compiles: boolean;
+  readonly clock: Pick<Clock, 'monotonicMicros' | 'civilMs'>;
+  /** `inline`: on the thread of the caller. `worker`: on threads of the engine, so that no guest holds up the node. */
+  readonly legs: 'inline' | 'worker';
+  /** Fuel of one leg; null runs a leg until the guest ends or asks. With `worker` it decides how fairly threads are shared. */
+  readonly fuelSlice: number | null;
+  /** Speed of the guests' clocks: fuel in one microsecond, as fitted for this machine. */
+  readonly fuelPerMicro: number;
+};
+
+class PortGuest implements Guest {
+  readonly #guest: EngineGuest;
+  readonly #options: EngineWasmOptions;
+
+  constructor(guest: EngineGuest, options: EngineWasmOptions) {
+    this.#guest = guest;
+    this.#options = options;
+  }
+
+  async resume(answer: HostAnswer | null): Promise<GuestStep> {
+    const { clock, legs } = this.#options;
+    const input = { answer, monotonicMicros: clock.monotonicMicros(), civilMicros: clock.civilMs() * MICROS_PER_MS };
+    return stepOf(legs === 'inline' ? this.#guest.resumeInline(input) : await this.#guest.resume(input));
+  }
+
+  get fuelUsed(): number {
+    return this.#guest.fuelUsed;
+  }
+
+  get memoryBytesPeak(): number {
+    return this.#guest.memoryBytesPeak;
+  }
+
+  stdout(): Uint8Array {
+    return this.#guest.stdout();
+  }
+
+  stderr(): Uint8Array {
+    return this.#guest.stderr();
+  }
+
+  close(): void {
+    this.#guest.close();
+  }
+}
+
+function compileProfileOf(engine: Engine): CompileProfile {
+  return { profile: engine.profileId as ProfileId, target: engine.target };
+}
+
+/** The port over the real engine. `resume` rejects with the engine's error when the guest is closed while its leg runs. */
+export class EngineWasm implements Wasm {
+  readonly profile: CompileProfile;
+  readonly profiles: readonly CompileProfile[];
+  readonly #options: EngineWasmOptions;
+  readonly #compilers = new Map<string, Engine>();
+
+  constructor(options: EngineWasmOptions) {
+    this.#options = options;
+    this.profile = compileProfileOf(options.engine);
+    if (options.compiles) {
+      for (const engine of [options.engine, ...options.compilers]) this.#compilers.set(engine.profileId, engine);
+    }
+    this.profiles = [...this.#compilers.values()].map(compileProfileOf);
+  }
+
+  inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
+    return inspect(this.#options.engine, bytes);
+  }
+
+  async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Uint8Array>> {
+    const engine = this.#compilers.get(profile);
+    if (engine === undefined) {
+      return rejected('WM_PROFILE_MISMATCH', {
+        message: `This machine cannot compile for profile ${profile}.`,
+        next: 'Ask a machine that can, or enrol nodes of profiles that this one knows.',
+      });
+    }
+    const inspected = inspect(engine, bytes);
+    if (!inspected.ok) return inspected;
+    try {
+      return ok(this.#options.legs === 'inline' ? engine.compile(bytes) : await engine.compileAsync(bytes));
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  async load(artefact: Uint8Array): Promise<Outcome<LoadedModule>> {
+    const loaded = attempt(() => this.#options.engine.load(artefact));
+    if (!loaded.ok) return loaded;
+    const module = loaded.value;
+    const { fuelPerMicro, fuelSlice } = this.#options;
+    return ok<LoadedModule>({
+      imports: importsOf(module.imports),
+      start: (options) => {
+        const started = attempt(() => module.start(engineOptions(options, fuelPerMicro, fuelSlice)));
+        return started.ok ? ok<Guest>(new PortGuest(started.value, this.#options)) : started;
+      },
+      close: () => module.close(),
+    });
+  }
+
+  guests(): { readonly open: number; readonly max: number } {
+    const { slotsInUse, slotsMax } = this.#options.engine.stats();
+    return { open: slotsInUse, max: slotsMax };
+  }
+}
+
+/** One leg's clocks, whole microseconds. */
+type LegClocks = { readonly monotonicMicros: number; readonly civilMicros: number };
+
+/**
+ * The engine for a simulated world: synchronous, one for a thread, compiling for this machine. Each module is compiled once
+ * and kept. Bound: the modules that the runs of one thread meet.
+ */
+export class SynchronousEngine {
+  readonly #engine: Engine;
+  readonly #modules = new Map<string, EngineModule>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
+    return inspect(this.#engine, bytes);
+  }
+
+  load(bytes: Uint8Array): Outcome<SynchronousModule> {
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const known = this.#modules.get(digest);
+    if (known !== undefined) return ok(new SynchronousModule(known));
+    const loaded = attempt(() => this.#engine.load(this.#engine.compile(bytes)));
+    if (!loaded.ok) return loaded;
+    this.#modules.set(digest, loaded.value);
+    return ok(new SynchronousModule(loaded.value));
+  }
+}
+
+export class SynchronousModule {
+  readonly imports: readonly ModuleImport[];
+  readonly #module: EngineModule;
+
+  constructor(module: EngineModule) {
+    this.#module = module;
+    this.imports = importsOf(module.imports);
+  }
+
+  start(options: GuestOptions, fuelPerMicro: number): Outcome<SynchronousGuest> {
+    const started = attempt(() => this.#module.start(engineOptions(options, fuelPerMicro, null)));
+    return started.ok ? ok(new SynchronousGuest(started.value)) : started;
+  }
+}
+
+export class SynchronousGuest {
+  readonly #guest: EngineGuest;
+
+  constructor(guest: EngineGuest) {
+    this.#guest = guest;
+  }
+
+  /** Runs the next leg to its end. */
+  resume(answer: HostAnswer | null, clocks: LegClocks): GuestStep {
+    return stepOf(this.#guest.resumeInline({ answer, ...clocks }));
+  }
+
+  get fuelUsed(): number {
+    return this.#guest.fuelUsed;
+  }
+
+  get memoryBytesPeak(): number {
+    return this.#guest.memoryBytesPeak;
+  }
+
+  stdout(): Uint8Array {
+    return this.#guest.stdout();
+  }
+
+  stderr(): Uint8Array {
+    return this.#guest.stderr();
+  }
+
+  close(): void {
+    this.#guest.close();
+  }
+}
