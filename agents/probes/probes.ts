@@ -1,0 +1,146 @@
+// Measures the way to the landmarks that the controller names, by calls that do nothing (R4.1), and answers those of others.
+// Bounds: landmarks of one round, one round at a time, samples of a landmark, one connection to each landmark of the list.
+import type { NodeId } from '../../system/domain/identifiers.ts';
+import type { LatencyReport } from '../../system/domain/node.ts';
+import { ok, rejected } from '../../system/domain/outcome.ts';
+import type { Landmark } from '../../system/domain/session.ts';
+import { PING_METHOD } from '../../system/domain/session.ts';
+import { MICROS_PER_MS } from '../../system/ports/clock.ts';
+import type { Connection, ServiceHandler } from '../../system/ports/network.ts';
+import type { Ports } from '../../system/ports/ports.ts';
+import type { AgentBounds } from '../bounds.ts';
+import { Wait } from '../waiting/waiting.ts';
+import { leastRtt, withSample } from './samples.ts';
+import type { Samples } from './samples.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** What a node answers on its own endpoint. */
+export const PING_SERVICE: ServiceHandler = Object.freeze({
+  call: (method: string) =>
+    Promise.resolve(
+      method === PING_METHOD
+        ? ok(NOTHING)
+        : rejected('WM_MESSAGE_INVALID', { message: `An agent does not serve ${method}.`, next: `It answers ${PING_METHOD} only.` }),
+    ),
+  stream: (_method: string, stream: Parameters<ServiceHandler['stream']>[1]) => {
+    stream.close();
+    return Promise.resolve();
+  },
+});
+
+type Probe = { readonly landmark: Landmark; samples: Samples; connection: Connection | null };
+
+export class Probes {
+  readonly #ports: Pick<Ports, 'clock' | 'network'>;
+  readonly #bounds: AgentBounds;
+  readonly #self: NodeId;
+  readonly #landmarks: () => readonly Landmark[];
+  readonly #probes = new Map<NodeId, Probe>();
+  readonly #wait: Wait;
+  #isStopped = false;
+  #nextAt = 0;
+
+  constructor(
+    ports: Pick<Ports, 'clock' | 'network'>,
+    options: { readonly bounds: AgentBounds; readonly self: NodeId },
+    landmarks: () => readonly Landmark[],
+  ) {
+    this.#ports = ports;
+    this.#bounds = options.bounds;
+    this.#self = options.self;
+    this.#landmarks = landmarks;
+    this.#wait = new Wait(ports.clock);
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  /** The landmarks changed: they are measured now. */
+  wake(): void {
+    if ([...this.#wanted()].some((landmark) => !this.#probes.has(landmark.node))) this.#wait.wake();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#wait.wake();
+    for (const probe of this.#probes.values()) probe.connection?.close();
+    this.#probes.clear();
+  }
+
+  reports(): readonly LatencyReport[] {
+    const reports: LatencyReport[] = [];
+    for (const [landmark, probe] of this.#probes) {
+      const rttMicros = leastRtt(probe.samples);
+      if (rttMicros !== null) reports.push({ landmark, rttMicros });
+    }
+    return reports;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await Promise.all(this.#round().map((probe) => this.#measure(probe)));
+      if (!this.#isStopped) await this.#wait.for(this.#bounds.probeIntervalMs * MICROS_PER_MS);
+    }
+  }
+
+  #wanted(): readonly Landmark[] {
+    return this.#landmarks().filter((landmark) => landmark.node !== this.#self);
+  }
+
+  /** Takes turns when there are more landmarks than one round may probe. */
+  #round(): readonly Probe[] {
+    const wanted = this.#wanted();
+    const known = new Map(wanted.map((landmark) => [landmark.node, landmark]));
+    for (const [node, probe] of this.#probes) {
+      if (known.get(node)?.endpoint === probe.landmark.endpoint) continue;
+      probe.connection?.close();
+      this.#probes.delete(node);
+    }
+    const round: Probe[] = [];
+    for (let i = 0; i < Math.min(wanted.length, this.#bounds.probesPerRoundMax); i++) {
+      const landmark = wanted[(this.#nextAt + i) % wanted.length];
+      if (landmark === undefined) continue;
+      let probe = this.#probes.get(landmark.node);
+      if (probe === undefined) {
+        probe = { landmark, samples: [], connection: null };
+        this.#probes.set(landmark.node, probe);
+      }
+      round.push(probe);
+    }
+    this.#nextAt = wanted.length === 0 ? 0 : (this.#nextAt + round.length) % wanted.length;
+    return round;
+  }
+
+  async #measure(probe: Probe): Promise<void> {
+    const deadlineMicros = this.#bounds.probeDeadlineMs * MICROS_PER_MS;
+    const connection = probe.connection;
+    if (connection === null) {
+      const connected = await this.#ports.network.connect(probe.landmark.endpoint, { deadlineMicros });
+      if (!connected.ok) return this.#note(probe, null);
+      if (!this.#isCurrent(probe)) return connected.value.close();
+      probe.connection = connected.value;
+      return this.#ping(probe, connected.value, deadlineMicros);
+    }
+    return this.#ping(probe, connection, deadlineMicros);
+  }
+
+  async #ping(probe: Probe, connection: Connection, deadlineMicros: number): Promise<void> {
+    const sentMicros = this.#ports.clock.monotonicMicros();
+    const answered = await connection.call(PING_METHOD, NOTHING, { deadlineMicros });
+    if (!answered.ok) {
+      connection.close();
+      if (probe.connection === connection) probe.connection = null;
+    }
+    this.#note(probe, answered.ok ? this.#ports.clock.monotonicMicros() - sentMicros : null);
+  }
+
+  #note(probe: Probe, rttMicros: number | null): void {
+    probe.samples = withSample(probe.samples, rttMicros, this.#bounds.probeSamplesMax);
+  }
+
+  #isCurrent(probe: Probe): boolean {
+    return !this.#isStopped && this.#probes.get(probe.landmark.node) === probe;
+  }
+}

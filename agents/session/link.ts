@@ -1,0 +1,259 @@
+// One session with the controller, from the dialling to its end: hello, welcome, heartbeats out, desired states in.
+// It ends by itself when the stream ends, when answers stay away, or when it is told so; it never dials again.
+import type { AgentMessage, ControllerMessage } from '../../system/domain/session.ts';
+import { SESSION_METHOD } from '../../system/domain/session.ts';
+import { describeError, failed } from '../../system/domain/outcome.ts';
+import type { Err, Outcome, WmError } from '../../system/domain/outcome.ts';
+import type { Endpoint, Term } from '../../system/domain/identifiers.ts';
+import type { ByteStream, Connection } from '../../system/ports/network.ts';
+import { MICROS_PER_MS } from '../../system/ports/clock.ts';
+import type { Timer } from '../../system/ports/clock.ts';
+import type { Ports } from '../../system/ports/ports.ts';
+import { decodeControllerMessage, encodeAgentMessage } from '../../system/wire/codec/session.ts';
+import type { AgentBounds } from '../bounds.ts';
+import type { Outbox } from './outbox.ts';
+
+export type Welcome = Extract<ControllerMessage, { kind: 'welcome' }>;
+export type Desired = Extract<ControllerMessage, { kind: 'desired' }>;
+export type Hello = Extract<AgentMessage, { kind: 'hello' }>;
+export type Vitals = Pick<Extract<AgentMessage, { kind: 'heartbeat' }>, 'load' | 'latencies'>;
+
+/** What the agent knows and a session has to ask or tell. */
+export type SessionHost = {
+  readonly hello: () => Hello;
+  readonly vitals: () => Vitals;
+  /** Whether the controller may be believed: its term is not older, its key the one that was pinned. */
+  readonly welcomed: (welcome: Welcome) => Promise<Outcome<void>>;
+  /** Again within a session: the controller gave this node another incarnation. */
+  readonly rewelcomed: (welcome: Welcome) => void;
+  /** False: an older leader speaks. */
+  readonly acceptsTerm: (term: Term) => boolean;
+  readonly renewLease: (sentMicros: number, leaseMs: number) => void;
+  readonly desired: (desired: Desired, bytes: Uint8Array) => void;
+};
+
+export const NO_SESSION: Err = failed('WM_UNREACHABLE', {
+  message: 'There is no session with the controller now.',
+  next: 'The controller is dialled again; repeat the call then.',
+});
+
+export type LinkEnd = {
+  readonly cause: string;
+  readonly wasWelcomed: boolean;
+  /** The controller will not have this agent, or this agent not this controller. */
+  readonly isRefused: boolean;
+  /** A heartbeat was answered: the next dialling begins its backoff anew. */
+  readonly isProven: boolean;
+};
+
+export class Link {
+  readonly #ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>;
+  readonly #bounds: AgentBounds;
+  readonly #host: SessionHost;
+  readonly #outbox: Outbox;
+  readonly #onConnected: () => void;
+  #connection: Connection | null = null;
+  #stream: ByteStream | null = null;
+  #end: LinkEnd | null = null;
+  #isWelcomed = false;
+  #isProven = false;
+  #isSending = false;
+  #heartbeatTimer: Timer | null = null;
+  #heartbeatIntervalMs = 0;
+  #isHeartbeatDue = false;
+  #sequence = 0;
+  #silentHeartbeats = 0;
+  /** Bound: a session with more unanswered heartbeats than `silentHeartbeatsMax` has ended; answers forget older ones. */
+  readonly #sentMicros = new Map<number, number>();
+
+  constructor(
+    ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>,
+    bounds: AgentBounds,
+    host: SessionHost,
+    outbox: Outbox,
+    onConnected: () => void,
+  ) {
+    this.#ports = ports;
+    this.#bounds = bounds;
+    this.#host = host;
+    this.#outbox = outbox;
+    this.#onConnected = onConnected;
+  }
+
+  /** Resolves when the session has ended. */
+  async run(controller: Endpoint): Promise<LinkEnd> {
+    const connected = await this.#ports.network.connect(controller, { deadlineMicros: this.#bounds.connectDeadlineMs * MICROS_PER_MS });
+    if (!connected.ok) return this.#finish(describeError(connected.error), false);
+    this.#connection = connected.value;
+    if (this.#end !== null) {
+      connected.value.close();
+      return this.#end;
+    }
+    const guard = this.#ports.clock.after(this.#bounds.welcomeDeadlineMs * MICROS_PER_MS, () => {
+      this.#finish(`no welcome within ${this.#bounds.welcomeDeadlineMs} ms`, false);
+    });
+    const opened = await connected.value.open(SESSION_METHOD);
+    if (!opened.ok) {
+      guard.cancel();
+      return this.#finish(describeError(opened.error), false);
+    }
+    this.#stream = opened.value;
+    await this.#greet(opened.value);
+    guard.cancel();
+    if (this.#end === null) {
+      this.#isWelcomed = true;
+      this.#onConnected();
+      this.#beat();
+      await this.#listen(opened.value);
+    }
+    return this.#end ?? this.#finish('the controller closed the session', false);
+  }
+
+  /** There is something in the outbox. */
+  wake(): void {
+    if (this.#isWelcomed) void this.#send();
+  }
+
+  isWelcomed(): boolean {
+    return this.#isWelcomed && this.#end === null;
+  }
+
+  /** Nothing waits to be sent. */
+  isQuiet(): boolean {
+    return !this.#isSending && this.#outbox.isEmpty();
+  }
+
+  close(cause: string): void {
+    this.#finish(cause, false);
+  }
+
+  async call(method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> {
+    if (this.#connection === null || !this.isWelcomed()) return NO_SESSION;
+    return this.#connection.call(method, request, { deadlineMicros });
+  }
+
+  async #greet(stream: ByteStream): Promise<void> {
+    const sentMicros = this.#ports.clock.monotonicMicros();
+    this.#outbox.forgetReports();
+    const sent = await stream.send(encodeAgentMessage(this.#host.hello()));
+    if (!sent.ok) return void this.#finish(describeError(sent.error), false);
+    const message = await this.#receive(stream);
+    if (message === null || this.#end !== null) return;
+    const answer = message.message;
+    if (answer.kind === 'refused') return void this.#refused(answer.code, answer.message, answer.next);
+    if (answer.kind !== 'welcome') return void this.#finish(`the controller began with ${answer.kind} instead of a welcome`, true);
+    const believed = await this.#host.welcomed(answer);
+    if (!believed.ok) return void this.#disbelieved(believed.error);
+    this.#heartbeatIntervalMs = answer.heartbeatIntervalMs;
+    if (this.#end === null) this.#host.renewLease(sentMicros, answer.leaseMs);
+  }
+
+  async #listen(stream: ByteStream): Promise<void> {
+    while (this.#end === null) {
+      const received = await this.#receive(stream);
+      if (received === null || this.#end !== null) return;
+      this.#handle(received.message, received.bytes);
+    }
+  }
+
+  #handle(message: ControllerMessage, bytes: Uint8Array): void {
+    this.#silentHeartbeats = 0;
+    switch (message.kind) {
+      case 'welcome':
+        if (this.#host.acceptsTerm(message.term)) this.#host.rewelcomed(message);
+        else this.#finish('a welcome of an older leader', true);
+        return;
+      case 'heartbeat-ack': {
+        if (!this.#host.acceptsTerm(message.term)) return void this.#finish('an answer of an older leader', true);
+        const sentMicros = this.#sentMicros.get(message.sequence);
+        for (const sequence of this.#sentMicros.keys()) {
+          if (sequence <= message.sequence) this.#sentMicros.delete(sequence);
+        }
+        this.#isProven = true;
+        if (sentMicros !== undefined) this.#host.renewLease(sentMicros, message.leaseMs);
+        return;
+      }
+      case 'desired':
+        this.#host.desired(message, bytes);
+        return;
+      case 'refused':
+        this.#refused(message.code, message.message, message.next);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #refused(code: string, message: string, next: string): void {
+    this.#ports.telemetry.log('error', `The controller refused this agent: ${code}: ${message} ${next}`);
+    this.#finish(`refused: ${code}`, true);
+  }
+
+  #disbelieved(error: WmError): void {
+    this.#ports.telemetry.log('error', `This agent does not believe the controller: ${describeError(error)}`);
+    this.#finish(`disbelieved: ${error.code}`, true);
+  }
+
+  async #receive(stream: ByteStream): Promise<{ readonly message: ControllerMessage; readonly bytes: Uint8Array } | null> {
+    const received = await stream.receive();
+    if (this.#end !== null) return null;
+    if (!received.ok) {
+      this.#finish(describeError(received.error), false);
+      return null;
+    }
+    if (received.value === null) {
+      this.#finish('the controller closed the session', false);
+      return null;
+    }
+    const decoded = decodeControllerMessage(received.value);
+    if (!decoded.ok) {
+      this.#finish(describeError(decoded.error), true);
+      return null;
+    }
+    return { message: decoded.value, bytes: received.value };
+  }
+
+  /** Now, and again after every interval. A machine that was paused beats once and is not blamed for the silence of its pause. */
+  #beat(): void {
+    if (this.#end !== null) return;
+    if (this.#silentHeartbeats >= this.#bounds.silentHeartbeatsMax) {
+      this.#finish(`no answer to ${this.#silentHeartbeats} heartbeats`, false);
+      return;
+    }
+    this.#silentHeartbeats += 1;
+    this.#isHeartbeatDue = true;
+    this.#heartbeatTimer = this.#ports.clock.after(this.#heartbeatIntervalMs * MICROS_PER_MS, () => this.#beat());
+    void this.#send();
+  }
+
+  /** One sender at a time; whatever is due when the window opens is sent, so nothing piles up behind a slow link. */
+  async #send(): Promise<void> {
+    const stream = this.#stream;
+    if (this.#isSending || stream === null) return;
+    this.#isSending = true;
+    while (this.#end === null) {
+      const message = this.#outbox.take() ?? this.#takeHeartbeat();
+      if (message === null) break;
+      const sent = await stream.send(encodeAgentMessage(message));
+      if (!sent.ok) this.#finish(describeError(sent.error), false);
+    }
+    this.#isSending = false;
+  }
+
+  #takeHeartbeat(): AgentMessage | null {
+    if (!this.#isHeartbeatDue) return null;
+    this.#isHeartbeatDue = false;
+    this.#sequence += 1;
+    this.#sentMicros.set(this.#sequence, this.#ports.clock.monotonicMicros());
+    return { kind: 'heartbeat', sequence: this.#sequence, ...this.#host.vitals() };
+  }
+
+  #finish(cause: string, isRefused: boolean): LinkEnd {
+    if (this.#end !== null) return this.#end;
+    this.#end = { cause, isRefused, wasWelcomed: this.#isWelcomed, isProven: this.#isProven };
+    this.#heartbeatTimer?.cancel();
+    this.#stream?.close();
+    this.#connection?.close();
+    return this.#end;
+  }
+}
