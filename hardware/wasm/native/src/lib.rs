@@ -13,6 +13,7 @@ mod describe;
 mod error;
 mod guest;
 mod host;
+mod hot;
 mod profile;
 mod workers;
 
@@ -21,7 +22,7 @@ use crate::error::{Code, Fault, Result, explain, fault};
 use crate::guest::{Answer, Clocks, Entry, Guest, Limit, Loaded, OPERATIONS, Options, Slot, State, Step};
 use crate::profile::{HOST, Profile, Resolved, WASMTIME_VERSION};
 use crate::workers::{Done, Job, Workers};
-use napi::bindgen_prelude::{Function, ToNapiValue, Uint8Array};
+use napi::bindgen_prelude::{Function, Object, ToNapiValue, Uint8Array};
 use napi::{Env, JsValue, sys};
 use napi_derive::napi;
 use std::cell::{Cell, RefCell};
@@ -47,7 +48,11 @@ mod at {
     pub const ARGS_BYTES: usize = 11;
     pub const ENVIRONMENT_BYTES: usize = 12;
     pub const INPUT_BYTES: usize = 13;
+    /// Module and entry of a start, or guest and ticket of a leg.
+    pub const SUBJECT: usize = 14;
+    pub const DETAIL: usize = 15;
 
+    pub const KIND: usize = 16;
     pub const FUEL_USED: usize = 17;
     pub const MEMORY_BYTES: usize = 18;
     pub const MEMORY_BYTES_PEAK: usize = 19;
@@ -395,12 +400,65 @@ impl Local {
         };
         let (stdout, stderr): (&[u8], &[u8]) =
             if output && step.ends() { (&mail.stdout, &mail.stderr) } else { (&[], &[]) };
+        control.set(at::KIND, f64::from(kind));
         control.set(at::VALUE, value);
         control.set(at::TEXT_BYTES, text.len() as f64);
         control.set(at::STDOUT_BYTES, stdout.len() as f64);
         control.set(at::STDERR_BYTES, stderr.len() as f64);
         control.put_data(&self.large_out, [text, stdout, stderr]);
         kind
+    }
+
+    /// Makes a guest of the options in the control block; its handle is put there.
+    fn start_guest(&self) -> Result<()> {
+        let (module, entry) = self.subject();
+        let guest = self.start(module, entry)?;
+        let handle = self.guests.borrow_mut().put(guest)?;
+        self.control.set(at::HANDLE, handle);
+        Ok(())
+    }
+
+    /// Makes a guest and runs its first leg here. A guest that ends in it gets no handle (0) and is closed.
+    fn run_guest(&self) -> Result<()> {
+        let (module, entry) = self.subject();
+        let mut guest = self.start(module, entry)?;
+        let step = guest.leg(None, self.clocks());
+        self.report(&guest, &step, true);
+        let handle = if step.ends() { 0.0 } else { self.guests.borrow_mut().put(guest)? };
+        self.control.set(at::HANDLE, handle);
+        Ok(())
+    }
+
+    /// Runs the next leg of a guest here.
+    fn resume_inline(&self) -> Result<()> {
+        let mut guests = self.guests.borrow_mut();
+        let guest = guests.guest(self.control.get(at::SUBJECT))?;
+        let answer = self.answer(guest)?;
+        let step = guest.leg(answer, self.clocks());
+        self.report(guest, &step, false);
+        Ok(())
+    }
+
+    /// Runs the next leg of a guest on a thread; `listen`'s callback gets the ticket.
+    fn resume_away(&self) -> Result<()> {
+        let handle = self.control.get(at::SUBJECT);
+        let ticket = self.control.get(at::DETAIL) as u32;
+        let mut guests = self.guests.borrow_mut();
+        let answer = self.answer(guests.guest(handle)?)?;
+        let (guest, closing) = guests.send_away(handle)?;
+        let clocks = self.clocks();
+        self.submit(Job::Leg { ticket, handle, guest: Box::new(guest), answer, clocks, closing })
+    }
+
+    /// Idempotent. The slot is free at once, or when the leg that runs has ended.
+    fn close_guest(&self) -> Result<()> {
+        let guest = self.guests.borrow_mut().close(self.control.get(at::SUBJECT));
+        drop(guest);
+        Ok(())
+    }
+
+    fn subject(&self) -> (u32, u32) {
+        (self.control.get(at::SUBJECT) as u32, self.control.get(at::DETAIL) as u32)
     }
 
     fn submit(&self, job: Job) -> Result<()> {
@@ -650,6 +708,12 @@ impl NativeEngine {
         Ok(NativeEngine { local: Rc::new(local) })
     }
 
+    /// Puts the functions of `hot` on an object.
+    #[napi(catch_unwind)]
+    pub fn hot(&self, env: Env, target: Object<'_>) -> Result<()> {
+        hot::functions(env.raw(), target.raw(), &self.local)
+    }
+
     #[napi(getter)]
     pub fn profile_id(&self) -> String {
         self.local.resolved.id.clone()
@@ -732,49 +796,6 @@ impl NativeEngine {
         Uint8Array::from(self.local.large_out.take().unwrap_or_default())
     }
 
-    /// Makes a guest of the options in the control block; its handle is put there.
-    #[napi(catch_unwind)]
-    pub fn start(&self, module: u32, entry: u32) -> Result<()> {
-        let guest = self.local.start(module, entry)?;
-        let handle = self.local.guests.borrow_mut().put(guest)?;
-        self.local.control.set(at::HANDLE, handle);
-        Ok(())
-    }
-
-    /// Makes a guest and runs its first leg here. A guest that ends in it gets no handle (0) and is closed.
-    #[napi(catch_unwind)]
-    pub fn run(&self, module: u32, entry: u32) -> Result<u32> {
-        let local = &self.local;
-        let mut guest = local.start(module, entry)?;
-        let step = guest.leg(None, local.clocks());
-        let kind = local.report(&guest, &step, true);
-        let handle = if step.ends() { 0.0 } else { local.guests.borrow_mut().put(guest)? };
-        local.control.set(at::HANDLE, handle);
-        Ok(kind)
-    }
-
-    /// Runs the next leg of a guest here.
-    #[napi(catch_unwind)]
-    pub fn resume_inline(&self, handle: f64) -> Result<u32> {
-        let local = &self.local;
-        let mut guests = local.guests.borrow_mut();
-        let guest = guests.guest(handle)?;
-        let answer = local.answer(guest)?;
-        let step = guest.leg(answer, local.clocks());
-        Ok(local.report(guest, &step, false))
-    }
-
-    /// Runs the next leg of a guest on a thread; `listen`'s callback gets the ticket.
-    #[napi(catch_unwind)]
-    pub fn resume_away(&self, handle: f64, ticket: u32) -> Result<()> {
-        let local = &self.local;
-        let mut guests = local.guests.borrow_mut();
-        let answer = local.answer(guests.guest(handle)?)?;
-        let (guest, closing) = guests.send_away(handle)?;
-        let clocks = local.clocks();
-        local.submit(Job::Leg { ticket, handle, guest: Box::new(guest), answer, clocks, closing })
-    }
-
     /// The callback `(ticket, kind, value)` of legs and compilations on threads. Called once, before the first of them.
     #[napi(catch_unwind)]
     pub fn listen(&self, env: Env, callback: Function<'_, (), ()>) -> Result<()> {
@@ -812,13 +833,6 @@ impl NativeEngine {
         unsafe { sys::napi_unref_threadsafe_function(env.raw(), bell) };
         self.local.bell.set(bell);
         Ok(())
-    }
-
-    /// Idempotent. The slot is free at once, or when the leg that runs has ended.
-    #[napi(catch_unwind)]
-    pub fn close_guest(&self, handle: f64) {
-        let guest = self.local.guests.borrow_mut().close(handle);
-        drop(guest);
     }
 
     /// Bytes written so far to stdout (1) or stderr (2).
