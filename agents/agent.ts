@@ -40,6 +40,8 @@ export interface Agent {
   start(): Promise<Outcome<void>>;
   /** Drains within its bound, says goodbye, closes. A second call does nothing more. */
   stop(): Promise<void>;
+  /** Resolves with the cause when the agent has to end by itself (its store failed); never otherwise. Start a new one then. */
+  readonly ended: Promise<string>;
 }
 
 export function createAgent(ports: Ports, config: AgentConfig): Agent {
@@ -49,6 +51,7 @@ export function createAgent(ports: Ports, config: AgentConfig): Agent {
 const BOOT_ID_BYTES = 8;
 
 class NodeAgent implements Agent {
+  readonly ended: Promise<string>;
   readonly #ports: Ports;
   readonly #config: AgentConfig;
   readonly #bounds: AgentBounds;
@@ -67,6 +70,7 @@ class NodeAgent implements Agent {
   #metricsTimer: Timer | null = null;
   #idleAt = 0;
   #isStopped = false;
+  #end: (cause: string) => void = () => {};
 
   constructor(ports: Ports, config: AgentConfig) {
     const { facts } = config;
@@ -77,6 +81,9 @@ class NodeAgent implements Agent {
     this.#ports = ports;
     this.#config = config;
     this.#bounds = bounds;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
     this.#meter = new Meter(ports.clock, facts);
     this.#remembered = new Remembered(ports.storage.keyValue('agent'), storageFailed);
     this.#lease = new Lease(ports, node, (state) => this.#leaseChanged(state));
@@ -169,7 +176,7 @@ class NodeAgent implements Agent {
   #halt(error: WmError): void {
     this.#ports.telemetry.log('error', `The agent of ${this.#config.facts.node} ends: ${describeError(error)}`);
     this.#lifecycle.halt('the store failed');
-    void this.stop();
+    void this.stop().then(() => this.#end(describeError(error)));
   }
 
   #resume(memories: Memories): void {

@@ -1,0 +1,86 @@
+// Requests of guests, byte for byte as docs/reference/guest-abi.md says.
+import { describe, expect, test } from 'vitest';
+import { AGENT_BOUNDS } from '../../../agents/bounds.ts';
+import { effectIdOf, readOperation, stateAnswer, STATUS_INVALID, STATUS_LIMIT_EXCEEDED } from '../../../agents/guests/operations.ts';
+import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX } from '../../../system/domain/event.ts';
+import type { Digest, EventId, TriggerName } from '../../../system/domain/identifiers.ts';
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const read = (name: string, payload: Uint8Array): ReturnType<typeof readOperation> => readOperation(name, payload, AGENT_BOUNDS);
+const INVALID = { kind: 'bad', status: STATUS_INVALID };
+const TOO_MUCH = { kind: 'bad', status: STATUS_LIMIT_EXCEEDED };
+
+describe('state', () => {
+  test('is read by key', () => {
+    expect(read('state_get', bytes('counter/a.b'))).toEqual({ kind: 'state-get', key: 'counter/a.b' });
+  });
+  test('is not read by what is no key', () => {
+    for (const key of ['', 'a key', 'a\nb', 'ü', 'k'.repeat(AGENT_BOUNDS.stateKeyCharactersMax + 1)])
+      expect(read('state_get', bytes(key))).toEqual(INVALID);
+    expect(read('state_get', Uint8Array.of(0xff, 0xfe))).toEqual(INVALID);
+  });
+  test('is written with an expected version, and a value that may hold newlines', () => {
+    expect(read('state_set', bytes('k\n7\na\nb'))).toEqual({ kind: 'state-set', key: 'k', expectedVersion: 7, value: bytes('a\nb') });
+    expect(read('state_set', bytes('k\n0\n'))).toEqual({ kind: 'state-set', key: 'k', expectedVersion: 0, value: bytes('') });
+    expect(read('state_set', bytes('k\n*\nv'))).toEqual({ kind: 'state-set', key: 'k', expectedVersion: null, value: bytes('v') });
+  });
+  test('is not written with another version', () => {
+    for (const version of ['', '-1', '01', '1.0', ' 1', '1e3', '9'.repeat(16)])
+      expect(read('state_set', bytes(`k\n${version}\nv`))).toEqual(INVALID);
+    expect(read('state_set', bytes('k\n1'))).toEqual(INVALID);
+    expect(read('state_set', bytes('k'))).toEqual(INVALID);
+  });
+  test('is not written beyond its bound', () => {
+    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(AGENT_BOUNDS.stateValueBytesMax)}`)).kind).toBe('state-set');
+    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(AGENT_BOUNDS.stateValueBytesMax + 1)}`))).toEqual(TOO_MUCH);
+  });
+  test('is answered as version, newline, value', () => {
+    expect(stateAnswer(12, bytes('a\nb'))).toEqual({ status: 0, bytes: bytes('12\na\nb') });
+  });
+});
+
+describe('publish', () => {
+  test('takes a subject and any bytes', () => {
+    expect(read('publish', Uint8Array.of(...bytes('alerts.brake\n'), 0, 255, 10))).toEqual({
+      kind: 'publish',
+      subject: 'alerts.brake',
+      data: Uint8Array.of(0, 255, 10),
+    });
+  });
+  test('refuses what is no subject, and data that no event may carry', () => {
+    for (const request of ['alerts.*\nx', '\nx', 'alerts', 'a b\nx']) expect(read('publish', bytes(request))).toEqual(INVALID);
+    expect(read('publish', bytes(`a\n${'x'.repeat(EVENT_BYTES_MAX + 1)}`))).toEqual(TOO_MUCH);
+  });
+});
+
+describe('the rest', () => {
+  test('a log line is cut, not refused', () => {
+    expect(read('log', bytes('x'.repeat(AGENT_BOUNDS.logCharactersMax + 5)))).toEqual({
+      kind: 'log',
+      text: 'x'.repeat(AGENT_BOUNDS.logCharactersMax),
+    });
+  });
+  test('a sleep is never shorter than asked', () => {
+    const payload = new Uint8Array(8);
+    new DataView(payload.buffer).setBigUint64(0, 1_500n, true);
+    expect(read('wasi.sleep', payload)).toEqual({ kind: 'sleep', micros: 2 });
+    expect(read('wasi.sleep', new Uint8Array(8).fill(0xff))).toMatchObject({ kind: 'sleep' });
+    expect(read('wasi.sleep', new Uint8Array(7))).toEqual(INVALID);
+  });
+  test('a denied function is named, an unknown operation is invalid', () => {
+    expect(read('wasi.denied', bytes('path_open'))).toEqual({ kind: 'denied', function: 'path_open' });
+    expect(read('reboot', bytes(''))).toEqual(INVALID);
+  });
+});
+
+describe('names of effects', () => {
+  const digest = (): Digest => `sha256:${'0'.repeat(64)}` as Digest;
+  const name = (id: string, count: number | null): string => effectIdOf(id as EventId, 't' as TriggerName, count, digest);
+  test('are the same for every invocation of an event by a trigger', () => {
+    expect(name('e1', null)).toBe('e1/t');
+    expect(name('e1', 2)).toBe('e1/t/2');
+  });
+  test('never grow beyond what an event may be called', () => {
+    expect(name('e'.repeat(EVENT_ID_LENGTH_MAX), null).length).toBeLessThanOrEqual(EVENT_ID_LENGTH_MAX);
+  });
+});
