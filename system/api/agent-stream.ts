@@ -1,0 +1,33 @@
+// One agent's stream in messages instead of bytes.
+import type { Outcome } from '../domain/outcome.ts';
+import { ok } from '../domain/outcome.ts';
+import type { AgentMessage, ControllerMessage } from '../domain/session.ts';
+import type { ByteStream, PeerIdentity } from '../ports/network.ts';
+import { decodeAgentMessage, encodeControllerMessage } from '../wire/codec/session.ts';
+
+export class AgentStream {
+  readonly #stream: ByteStream;
+
+  constructor(stream: ByteStream) {
+    this.#stream = stream;
+  }
+
+  get peer(): PeerIdentity {
+    return this.#stream.peer;
+  }
+
+  send(message: ControllerMessage): Promise<Outcome<void>> {
+    return this.#stream.send(encodeControllerMessage(message));
+  }
+
+  /** Null when the agent closed in order. */
+  async receive(): Promise<Outcome<AgentMessage | null>> {
+    const bytes = await this.#stream.receive();
+    if (!bytes.ok) return bytes;
+    return bytes.value === null ? ok<AgentMessage | null>(null) : decodeAgentMessage(bytes.value);
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+}

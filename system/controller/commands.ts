@@ -1,0 +1,96 @@
+// What an operator's command changes: checked against the head state, answered with entries or with a refusal. Pure.
+// Uploads are not here: they compile, and so take time (upload.ts).
+import { parseCapability } from '../domain/capability.ts';
+import type { OperatorCommand } from '../domain/operator.ts';
+import { ok, rejected, type Outcome } from '../domain/outcome.ts';
+import type { DeploymentName } from '../domain/identifiers.ts';
+import { checkDeployment, planApply, planDelete, planRollback, type DeploymentRecord } from '../deployments/deployments.ts';
+import { checkTrigger, triggersOf } from '../events/events.ts';
+import { checkDeployable } from '../modules/modules.ts';
+import { planDrain } from '../nodes/nodes.ts';
+import type { Keys } from '../ports/keys.ts';
+import type { ControllerState, Entry } from './state.ts';
+
+/** Bound: capabilities that one key may grant. */
+const MAY_GRANT_MAX = 256;
+const PUBLIC_KEY_BYTES = 32;
+
+export type PlannedCommand = Exclude<OperatorCommand, { readonly kind: 'module-push' }>;
+
+export function planCommand(state: ControllerState, command: PlannedCommand, keys: Pick<Keys, 'keyIdOf'>, atMs: number): Outcome<readonly Entry[]> {
+  switch (command.kind) {
+    case 'trust-add':
+      return planTrust(command, keys);
+    case 'trust-revoke': {
+      const key = state.modules.trust.get(command.key);
+      if (key === undefined) {
+        return rejected('WM_NOT_FOUND', { message: `No key ${command.key} is in the trust store.`, next: 'List the trusted keys for their names.', detail: { key: command.key } });
+      }
+      return ok(key.revoked ? [] : [{ kind: 'module-trust', key: { ...key, revoked: true } }]);
+    }
+    case 'deployment-apply': {
+      const checked = checkDeployment(command.spec);
+      if (!checked.ok) return checked;
+      const version = checkDeployable(state.modules, command.spec.module, command.spec.version);
+      if (!version.ok) return version;
+      return ok(planApply(state.deployments, command.spec, version.value.version, atMs));
+    }
+    case 'deployment-scale': {
+      const deployment = findDeployment(state, command.deployment);
+      if (!deployment.ok) return deployment;
+      const spec = { ...deployment.value.spec, replicas: command.replicas };
+      const checked = checkDeployment(spec);
+      if (!checked.ok) return checked;
+      return ok(planApply(state.deployments, spec, deployment.value.version, atMs));
+    }
+    case 'deployment-delete': {
+      const deployment = findDeployment(state, command.deployment);
+      if (!deployment.ok) return deployment;
+      const triggers = triggersOf(state.events, command.deployment).map((trigger): Entry => ({ kind: 'trigger-deleted', trigger: trigger.name }));
+      return ok([...triggers, ...planDelete(state.deployments, command.deployment, atMs)]);
+    }
+    case 'rollback': {
+      const deployment = findDeployment(state, command.deployment);
+      if (!deployment.ok) return deployment;
+      const version = checkDeployable(state.modules, deployment.value.spec.module, command.version);
+      if (!version.ok) return version;
+      return ok(planRollback(state.deployments, command.deployment, command.version, atMs));
+    }
+    case 'trigger-apply': {
+      const checked = checkTrigger(command.spec);
+      if (!checked.ok) return checked;
+      const deployment = findDeployment(state, command.spec.deployment);
+      if (!deployment.ok) return deployment;
+      return ok([{ kind: 'trigger-applied', spec: command.spec }]);
+    }
+    case 'trigger-delete': {
+      if (state.events.triggers.has(command.trigger)) return ok([{ kind: 'trigger-deleted', trigger: command.trigger }]);
+      return rejected('WM_NOT_FOUND', { message: `No trigger is called '${command.trigger}'.`, next: 'List the deployments for their triggers.', detail: { trigger: command.trigger } });
+    }
+    case 'node-drain': {
+      if (state.nodes.nodes.has(command.node)) return ok(planDrain(state.nodes, command.node, atMs));
+      return rejected('WM_NODE_UNKNOWN', { message: `No node is called '${command.node}'.`, next: 'List the nodes for their names.', detail: { node: command.node } });
+    }
+  }
+}
+
+function planTrust(command: Extract<PlannedCommand, { readonly kind: 'trust-add' }>, keys: Pick<Keys, 'keyIdOf'>): Outcome<readonly Entry[]> {
+  const { publicKey, mayGrant } = command;
+  if (publicKey.length !== PUBLIC_KEY_BYTES) {
+    return rejected('WM_ARGUMENT', { message: `A public key of ${publicKey.length} bytes is no Ed25519 key.`, next: `Give the raw public key, ${PUBLIC_KEY_BYTES} bytes.` });
+  }
+  const wrong = mayGrant.find((text) => parseCapability(text) === null);
+  if (wrong !== undefined || mayGrant.length > MAY_GRANT_MAX) {
+    return rejected('WM_CAPABILITY_INVALID', {
+      message: wrong === undefined ? `A key may grant at most ${MAY_GRANT_MAX} capabilities; ${mayGrant.length} were given.` : `'${wrong}' is no capability.`,
+      next: 'Use capabilities of docs/reference/guest-abi.md.',
+    });
+  }
+  return ok([{ kind: 'module-trust', key: { key: keys.keyIdOf(publicKey), publicKey, mayGrant, revoked: false } }]);
+}
+
+function findDeployment(state: ControllerState, name: DeploymentName): Outcome<DeploymentRecord> {
+  const deployment = state.deployments.deployments.get(name);
+  if (deployment !== undefined) return ok(deployment);
+  return rejected('WM_DEPLOYMENT_UNKNOWN', { message: `No deployment is called '${name}'.`, next: 'List the deployments, or apply it first.', detail: { deployment: name } });
+}

@@ -1,0 +1,95 @@
+// Compiles stored modules for enrolled profiles, signs what comes out and keeps it by digest (R3.4, R11.3). One job at a time:
+// compiling is the heaviest thing the controller does.
+import type { Digest, ProfileId } from '../domain/identifiers.ts';
+import { artefactText, type ModuleVersion, type SignedArtefact } from '../domain/module.ts';
+import { failed, ok, type Outcome } from '../domain/outcome.ts';
+import { findCompileJob } from '../modules/modules.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { Head } from './head.ts';
+import type { Entry } from './state.ts';
+
+/** Name of the controller's key pair. */
+export const CONTROLLER_KEY = 'controller';
+
+export type CompilerPorts = Pick<Ports, 'keys' | 'storage' | 'telemetry' | 'wasm'>;
+
+/** Machine code of a module for one profile, signed and stored. */
+export async function compileAndSign(ports: CompilerPorts, module: Digest, bytes: Uint8Array, profile: ProfileId, target: string): Promise<Outcome<SignedArtefact>> {
+  const compiled = await ports.wasm.compile(bytes, profile);
+  if (!compiled.ok) return compiled;
+  const artefact = ports.keys.digest(compiled.value);
+  const statement = { module, target, profile, artefact, sizeBytes: compiled.value.length };
+  const key = await ports.keys.open(CONTROLLER_KEY);
+  if (!key.ok) return key;
+  const signature = await ports.keys.sign(CONTROLLER_KEY, new TextEncoder().encode(artefactText(statement)));
+  if (!signature.ok) return signature;
+  const stored = await ports.storage.blobs.put(artefact, compiled.value);
+  if (!stored.ok) return stored;
+  return ok({ statement, signature: { key: key.value.key, bytes: signature.value } });
+}
+
+export type CompilerOptions = {
+  readonly ports: CompilerPorts;
+  readonly head: Head;
+  readonly commit: (entries: readonly Entry[]) => void;
+};
+
+export class Compiler {
+  readonly #options: CompilerOptions;
+  /** Pairs that could not be compiled; tried again after a restart. Bound: modules times profiles. */
+  readonly #givenUp = new Set<string>();
+  /** Pairs whose artefact an agent refused, and whose signature proved to be bad. */
+  readonly #again: { readonly version: ModuleVersion; readonly profile: ProfileId; readonly target: string }[] = [];
+  #running = false;
+  #stopped = false;
+
+  constructor(options: CompilerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for work; what is running goes on. */
+  poke(): void {
+    if (!this.#running && !this.#stopped) void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** An agent did not believe this artefact: if our own signature over it does not hold, it is made anew. */
+  doubt(version: ModuleVersion, artefact: SignedArtefact, publicKey: Uint8Array): void {
+    const { statement, signature } = artefact;
+    const holds = this.#options.ports.keys.verify(publicKey, new TextEncoder().encode(artefactText(statement)), signature.bytes);
+    if (holds || this.#again.some((job) => job.version === version && job.profile === statement.profile)) return;
+    this.#again.push({ version, profile: statement.profile, target: statement.target });
+    this.poke();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    for (;;) {
+      const { head } = this.#options;
+      const job = this.#again.shift() ?? findCompileJob(head.state.modules, head.profiles(), (module, profile) => this.#givenUp.has(`${module} ${profile}`));
+      if (job === null || this.#stopped) break;
+      const done = await this.#compile(job.version, job.profile, job.target);
+      if (this.#stopped) break;
+      if (done.ok) {
+        this.#options.commit([{ kind: 'module-artefact', module: job.version.manifest.name, version: job.version.version, artefact: done.value }]);
+      } else {
+        this.#givenUp.add(`${job.version.manifest.digest} ${job.profile}`);
+        this.#options.ports.telemetry.log('warn', `Module ${job.version.manifest.name} version ${job.version.version} is not available for profile ${job.profile}: ${done.error.message}`);
+      }
+    }
+    this.#running = false;
+  }
+
+  async #compile(version: ModuleVersion, profile: ProfileId, target: string): Promise<Outcome<SignedArtefact>> {
+    const { ports } = this.#options;
+    const bytes = await ports.storage.blobs.get(version.manifest.digest);
+    if (!bytes.ok) return bytes;
+    if (bytes.value === null) {
+      return failed('WM_NOT_FOUND', { message: `The bytes of ${version.manifest.digest} are not in the blob store.`, next: 'Push the module again.' });
+    }
+    return compileAndSign(ports, version.manifest.digest, bytes.value, profile, target);
+  }
+}

@@ -1,0 +1,166 @@
+// The control plane as one process: recovers its journal, takes a new term, serves operators and agents on one endpoint, and
+// hosts the broker and the state store beside it. Owns the order of start and end; refuses to go on after a write that failed.
+// Surprising: replies, messages to agents and telemetry of a change leave only after its record is durable (architecture §5).
+import { createApi } from '../api/api.ts';
+import { createBroker, type Broker } from '../bus/bus.ts';
+import type { FencingToken } from '../domain/event.ts';
+import type { CorrelationId, Term } from '../domain/identifiers.ts';
+import type { TrustedKey } from '../domain/module.ts';
+import { failed, ok, unknown, type Outcome } from '../domain/outcome.ts';
+import type { Fact } from '../domain/telemetry.ts';
+import { Journal } from '../journal/journal.ts';
+import type { JournalStore } from '../ports/storage.ts';
+import type { Listener } from '../ports/network.ts';
+import type { Ports } from '../ports/ports.ts';
+import { createStateStore, type StateStore } from '../state/state.ts';
+import { CONTROLLER_KEY } from './compiler.ts';
+import { assertConfig, isOperator, type ControllerConfig } from './config.ts';
+import { Head } from './head.ts';
+import { Leader } from './leader.ts';
+import { recover, type Recovered } from './recovery.ts';
+import { Snapshots } from './snapshots.ts';
+import type { Entry } from './state.ts';
+
+export { DEFAULT_CONFIG, type ControllerConfig } from './config.ts';
+
+export type ControllerPorts = Pick<Ports, 'clock' | 'random' | 'network' | 'storage' | 'wasm' | 'keys' | 'telemetry'>;
+
+export interface Controller {
+  /** Resolves when operators and agents are served. */
+  start(): Promise<Outcome<void>>;
+  /** Ends in order; idempotent. */
+  stop(): Promise<void>;
+  /** Why it ended: `stop`, or what made it impossible to go on. */
+  readonly ended: Promise<string>;
+}
+
+const JOURNAL_NAME = 'controller';
+
+export function createController(ports: ControllerPorts, config: ControllerConfig): Controller {
+  assertConfig(config);
+  return new LeadingController(ports, config);
+}
+
+class LeadingController implements Controller {
+  readonly #ports: ControllerPorts;
+  readonly #config: ControllerConfig;
+  readonly #broker: Broker;
+  readonly #store: StateStore;
+  readonly ended: Promise<string>;
+  #settleEnded: (cause: string) => void = () => {};
+  #over = false;
+  #term = 0 as Term;
+  #journal: Journal<Entry> | null = null;
+  #leader: Leader | null = null;
+  #listener: Listener | null = null;
+  #snapshots: Snapshots | null = null;
+
+  constructor(ports: ControllerPorts, config: ControllerConfig) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#broker = createBroker(ports, { queueEventsMax: config.queueEventsMax });
+    this.#store = createStateStore(ports);
+    this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
+  }
+
+  async start(): Promise<Outcome<void>> {
+    const { keys, storage } = this.#ports;
+    const key = await keys.open(CONTROLLER_KEY);
+    if (!key.ok) return key;
+    const store = await storage.journal(JOURNAL_NAME);
+    if (!store.ok) return store;
+    const recovered = await recover(store.value, storage.blobs, this.#config);
+    if (!recovered.ok) return recovered;
+    const broker = await this.#broker.start();
+    if (!broker.ok) return broker;
+    const controllerKey: TrustedKey = { ...key.value, mayGrant: [], revoked: false };
+    const leading = await this.#lead(store.value, recovered.value, controllerKey);
+    return leading.ok ? this.#listen(leading.value) : leading;
+  }
+
+  /** Takes the next term, durably, and repeats what may not have been told or fenced before. */
+  async #lead(store: JournalStore, recovered: Recovered, controllerKey: TrustedKey): Promise<Outcome<Leader>> {
+    const { clock } = this.#ports;
+    const term = (recovered.state.term + 1) as Term;
+    this.#term = term;
+    const journal = new Journal<Entry>({ clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) }, term);
+    const head = new Head(recovered.state, {
+      journal,
+      tell: (facts, correlation) => this.#tell(facts, correlation),
+      raiseFence: ({ instance, epoch }) => this.#fence({ instance, epoch }),
+    });
+    this.#journal = journal;
+    this.#snapshots = new Snapshots({ ports: this.#ports, journal, head, keepJournal: this.#config.assertRecovery, everyEntries: this.#config.snapshotEveryEntries, onBroken: (cause) => this.#end(cause) });
+    head.commit([{ kind: 'leader-term', term }]);
+    const durable = await Promise.race([new Promise<boolean>((resolve) => journal.whenDurable(() => resolve(true))), this.ended.then(() => false)]);
+    if (!durable) return unknown('WM_STORAGE_FAILED', { message: 'The controller could not write its new term.', next: 'Look at the log for what the store said, and start again.' });
+    this.#ports.telemetry.record('controller.started', { term, sequence: recovered.lastSequence, entries: recovered.entries });
+    this.#tell(recovered.lastFacts, `repeated/${recovered.lastSequence}` as CorrelationId);
+    for (const { id, epoch } of head.state.deployments.instances.values()) if (epoch > 0) this.#fence({ instance: id, epoch });
+    const leader = new Leader({
+      ports: this.#ports,
+      config: this.#config,
+      head,
+      journal,
+      broker: this.#broker,
+      controllerKey,
+      term,
+      onBroken: (cause) => this.#end(cause),
+    });
+    this.#leader = leader;
+    await leader.start();
+    return ok(leader);
+  }
+
+  async #listen(leader: Leader): Promise<Outcome<void>> {
+    const api = createApi({
+      isOperator: (peer) => isOperator(this.#config, peer.name),
+      execute: (request) => leader.execute(request),
+      query: (query) => leader.query(query),
+      fetch: (request) => leader.fetch(request),
+      session: (stream) => leader.serve(stream),
+      bus: (method, peer, request) => this.#broker.handleCall(method, peer, request),
+      state: (method, peer, request) => this.#store.handleCall(method, peer, request),
+    });
+    const listening = await this.#ports.network.listen(this.#config.endpoint, api);
+    if (!listening.ok) {
+      this.#end('it could not listen');
+      return listening;
+    }
+    if (this.#over) {
+      listening.value.close();
+      return failed('WM_CANCELLED', { message: 'The controller was stopped while it started.', next: 'Start it again.' });
+    }
+    this.#listener = listening.value;
+    return ok();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#over) this.#end('stop');
+    await this.#broker.stop();
+  }
+
+  #closing(sequence: number): void {
+    this.#leader?.onClose();
+    this.#snapshots?.onClose(sequence);
+  }
+
+  #fence(token: FencingToken): void {
+    this.#broker.fence(token);
+    this.#store.fence(token);
+  }
+
+  #tell(facts: readonly Fact[], correlation: CorrelationId | null): void {
+    for (const fact of facts) this.#ports.telemetry.record(fact.kind, fact.fields, correlation);
+  }
+
+  #end(cause: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener?.close();
+    this.#journal?.stop();
+    this.#leader?.stop(cause);
+    this.#ports.telemetry.record('controller.stopped', { term: this.#term, cause });
+    this.#settleEnded(cause);
+  }
+}

@@ -1,0 +1,176 @@
+// The head state: the fold through everything accepted so far, durable or not, with the indexes derived from it. Entries are
+// applied at once; what they make known (facts, fences) is handed to the journal and leaves when the record is durable.
+import type { DeploymentName, Digest, InstanceId, NodeId, ProfileId } from '../domain/identifiers.ts';
+import type { CorrelationId, ZonePath } from '../domain/identifiers.ts';
+import { assert } from '../domain/outcome.ts';
+import type { Fact } from '../domain/telemetry.ts';
+import { holdsNode, type InstanceEntry, type InstanceRecord } from '../deployments/deployments.ts';
+import type { Journal } from '../journal/journal.ts';
+import { Fleet, landmarksOf, type OriginPlace } from '../placement/placement.ts';
+import { applyEntry, factsOfEntry, type ControllerState, type Entry } from './state.ts';
+
+export type HeadOptions = {
+  readonly journal: Pick<Journal<Entry>, 'append' | 'whenDurable'>;
+  readonly tell: (facts: readonly Fact[], correlation: CorrelationId | null) => void;
+  /** The record with this placement is durable: what came before it must have no effect from here on. */
+  readonly raiseFence: (entry: Extract<InstanceEntry, { readonly kind: 'instance-assigned' }>) => void;
+};
+
+export class Head {
+  readonly state: ControllerState;
+  readonly fleet = new Fleet();
+  readonly #options: HeadOptions;
+  readonly #byNode = new Map<NodeId, Set<InstanceId>>();
+  readonly pending = new Set<InstanceId>();
+  readonly artefacts = new Set<Digest>();
+  /** Nodes whose desired state may have changed since it was last built. */
+  readonly dirty = new Set<NodeId>();
+  /** Something happened that may let a pending instance be placed. */
+  placingWanted = false;
+  #landmarks: ReadonlyMap<ZonePath, OriginPlace> | null = null;
+  entriesSinceSnapshot = 0;
+
+  constructor(state: ControllerState, options: HeadOptions) {
+    this.state = state;
+    this.#options = options;
+    for (const node of state.nodes.nodes.values()) this.fleet.update(node);
+    for (const artefact of state.modules.artefacts.values()) this.artefacts.add(artefact.statement.artefact);
+    for (const instance of state.deployments.instances.values()) this.#index(instance);
+    this.placingWanted = true;
+  }
+
+  /** Applies entries in order; all that are given at once are in one record unless they exceed its bound. */
+  commit(entries: readonly Entry[], correlation: CorrelationId | null = null): void {
+    for (const entry of entries) this.#commitOne(entry, correlation);
+  }
+
+  instancesOn(node: NodeId): readonly InstanceRecord[] {
+    return [...(this.#byNode.get(node) ?? [])].sort().map((id) => this.getInstance(id));
+  }
+
+  getInstance(id: InstanceId): InstanceRecord {
+    const instance = this.state.deployments.instances.get(id);
+    assert(instance !== undefined, `instance ${id} exists`);
+    return instance;
+  }
+
+  /** One place for each origin of demand in use. */
+  landmarks(): ReadonlyMap<ZonePath, OriginPlace> {
+    if (this.#landmarks === null) {
+      const origins = new Set<ZonePath>();
+      for (const { spec } of this.state.deployments.deployments.values()) origins.add(spec.origin);
+      this.#landmarks = landmarksOf(this.state.nodes.nodes.values(), [...origins].sort());
+    }
+    return this.#landmarks;
+  }
+
+  profiles(): readonly { readonly profile: ProfileId; readonly target: string }[] {
+    const found = new Map<ProfileId, string>();
+    for (const { facts } of this.state.nodes.nodes.values()) found.set(facts.profile, facts.target);
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([profile, target]) => ({ profile, target }));
+  }
+
+  #commitOne(entry: Entry, correlation: CorrelationId | null): void {
+    const sequence = this.#options.journal.append(entry);
+    const facts = factsOfEntry(this.state, entry, sequence);
+    this.#before(entry);
+    applyEntry(this.state, entry, sequence);
+    this.#after(entry);
+    this.entriesSinceSnapshot += 1;
+    if (entry.kind === 'instance-assigned') this.#options.journal.whenDurable(() => this.#options.raiseFence(entry));
+    if (facts.length > 0) this.#options.journal.whenDurable(() => this.#options.tell(facts, correlation));
+  }
+
+  #before(entry: Entry): void {
+    if (!('instance' in entry)) return;
+    const instance = this.state.deployments.instances.get(entry.instance);
+    if (instance === undefined) return;
+    this.#unindex(instance);
+    if (instance.node !== null) this.dirty.add(instance.node);
+  }
+
+  #after(entry: Entry): void {
+    switch (entry.kind) {
+      case 'node-enrolled':
+      case 'node-facts':
+        this.#updateNode(entry.facts.node);
+        return;
+      case 'node-status':
+      case 'node-draining':
+        this.#updateNode(entry.node);
+        return;
+      case 'module-trust':
+        for (const node of this.state.nodes.nodes.keys()) this.dirty.add(node);
+        return;
+      case 'module-artefact': {
+        const { artefact, profile } = entry.artefact.statement;
+        this.artefacts.add(artefact);
+        for (const { facts } of this.state.nodes.nodes.values()) if (facts.profile === profile) this.dirty.add(facts.node);
+        this.placingWanted = true;
+        return;
+      }
+      case 'deployment-applied':
+        this.#landmarks = null;
+        this.placingWanted = true;
+        this.markDeployment(entry.spec.name);
+        return;
+      case 'deployment-rolled-back':
+        this.markDeployment(entry.deployment);
+        return;
+      case 'deployment-deleted':
+        this.#landmarks = null;
+        return;
+      case 'trigger-applied':
+        this.markDeployment(entry.spec.deployment);
+        return;
+      case 'trigger-deleted':
+      case 'module-stored':
+      case 'leader-term':
+      case 'request-answered':
+      case 'snapshot-taken':
+        return;
+      default:
+        this.#afterInstance(entry);
+    }
+  }
+
+  #afterInstance(entry: InstanceEntry): void {
+    const instance = this.getInstance(entry.instance);
+    this.#index(instance);
+    if (instance.node !== null) this.dirty.add(instance.node);
+    if (entry.kind !== 'instance-running' && entry.kind !== 'instance-assigned') this.placingWanted = true;
+  }
+
+  #updateNode(id: NodeId): void {
+    const node = this.state.nodes.nodes.get(id);
+    assert(node !== undefined, `node ${id} exists after its entry`);
+    this.fleet.update(node);
+    this.#landmarks = null;
+    this.placingWanted = true;
+    this.dirty.add(id);
+  }
+
+  markDeployment(name: DeploymentName): void {
+    const count = this.state.deployments.ordinals.get(name) ?? 0;
+    for (let ordinal = 0; ordinal < count; ordinal++) {
+      const node = this.state.deployments.instances.get(`${name}/${ordinal}` as InstanceId)?.node;
+      if (node != null) this.dirty.add(node);
+    }
+  }
+
+  #index(instance: InstanceRecord): void {
+    if (instance.state === 'pending') this.pending.add(instance.id);
+    if (instance.node === null) return;
+    let there = this.#byNode.get(instance.node);
+    if (there === undefined) this.#byNode.set(instance.node, (there = new Set()));
+    there.add(instance.id);
+    if (holdsNode(instance)) this.fleet.promise(instance.node, instance.memoryBytes, instance.cpuMillis);
+  }
+
+  #unindex(instance: InstanceRecord): void {
+    this.pending.delete(instance.id);
+    if (instance.node === null) return;
+    this.#byNode.get(instance.node)?.delete(instance.id);
+    if (holdsNode(instance)) this.fleet.promise(instance.node, -instance.memoryBytes, -instance.cpuMillis);
+  }
+}

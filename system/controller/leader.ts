@@ -1,0 +1,309 @@
+// The controller while it leads: turns calls, sessions and silence into entries, and the durable ones into messages. Each handler
+// reads the head state and commits in one turn; only what waits for durability is asynchronous (architecture §5).
+import type { CorrelationId, NodeId, Term } from '../domain/identifiers.ts';
+import type { OperatorAnswer, OperatorQuery, OperatorReply, OperatorRequest } from '../domain/operator.ts';
+import type { TrustedKey } from '../domain/module.ts';
+import { assert, ok, rejected, unknown, type Outcome } from '../domain/outcome.ts';
+import type { FetchReply, FetchRequest } from '../domain/session.ts';
+import type { Fact } from '../domain/telemetry.ts';
+import { retryDelayMs, type InstanceRecord } from '../deployments/deployments.ts';
+import type { Journal } from '../journal/journal.ts';
+import { Liveness, planSilence } from '../nodes/nodes.ts';
+import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
+import type { Ports } from '../ports/ports.ts';
+import type { AgentStream } from '../api/api.ts';
+import { ArtefactReader } from './artefacts.ts';
+import { planCommand } from './commands.ts';
+import { Compiler } from './compiler.ts';
+import type { ControllerConfig } from './config.ts';
+import type { Head } from './head.ts';
+import { Placing } from './placing.ts';
+import { answerQuery } from './queries.ts';
+import { Rollbacks } from './rollbacks.ts';
+import { Roster } from './roster.ts';
+import type { Entry, ReplyBody } from './state.ts';
+import { Triggers, type ConsumerBroker } from './messaging.ts';
+import { planUpload, prepareUpload, type Push } from './upload.ts';
+
+export type LeaderPorts = Pick<Ports, 'clock' | 'keys' | 'storage' | 'telemetry' | 'wasm'>;
+
+export type LeaderOptions = {
+  readonly ports: LeaderPorts;
+  readonly config: ControllerConfig;
+  readonly head: Head;
+  readonly journal: Journal<Entry>;
+  readonly broker: ConsumerBroker;
+  readonly controllerKey: TrustedKey;
+  readonly term: Term;
+  readonly onBroken: (cause: string) => void;
+};
+
+/** Bound: uploads that are checked and compiled at a time. */
+const UPLOADS_MAX = 16;
+
+export class Leader {
+  readonly #options: LeaderOptions;
+  readonly #head: Head;
+  readonly #placing: Placing;
+  readonly #compiler: Compiler;
+  readonly #roster: Roster;
+  readonly #rollbacks: Rollbacks;
+  readonly #triggers: Triggers;
+  readonly #liveness: Liveness;
+  readonly #artefacts: ArtefactReader;
+  /** Commands that were accepted or are being worked on, by identifier. */
+  readonly #executing = new Map<string, Promise<Outcome<OperatorReply>>>();
+  readonly #waiting = new Set<(durable: boolean) => void>();
+  readonly #retries = new Map<string, Timer>();
+  #uploads = 0;
+  #tick: Timer | null = null;
+  #continuing: Timer | null = null;
+  #stopped = false;
+
+  constructor(options: LeaderOptions) {
+    const { ports, config, head, journal } = options;
+    this.#options = options;
+    this.#head = head;
+    this.#liveness = new Liveness(config, ports.clock.monotonicMicros());
+    this.#placing = new Placing({
+      head,
+      weights: config.weights,
+      civilMs: () => ports.clock.civilMs(),
+      tellWhenDurable: (facts) => journal.whenDurable(() => this.#tell(facts)),
+      onUnfinished: () => {
+        this.#continuing ??= ports.clock.after(0, () => {
+          this.#continuing = null;
+          this.commit([]);
+        });
+      },
+    });
+    this.#compiler = new Compiler({ ports, head, commit: (entries) => this.commit(entries) });
+    this.#rollbacks = new Rollbacks({ clock: ports.clock, tell: (fact) => this.#tell([fact]) });
+    this.#triggers = new Triggers({
+      broker: options.broker,
+      onReady: (deployment) => {
+        head.markDeployment(deployment);
+        this.#flush();
+      },
+      onBroken: options.onBroken,
+    });
+    this.#artefacts = new ArtefactReader(ports.storage.blobs, (digest) => head.artefacts.has(digest));
+    this.#roster = new Roster({
+      ports,
+      config,
+      head,
+      liveness: this.#liveness,
+      term: options.term,
+      controllerKey: options.controllerKey,
+      ready: this.#triggers.ready,
+      rollbacks: this.#rollbacks,
+      commit: (entries) => this.commit(entries),
+      whenDurable: (release) => journal.whenDurable(release),
+      place: (instance, node) => this.#placing.bind(instance, node),
+      doubt: (instance) => this.#doubt(instance),
+    });
+  }
+
+  /** Everything is given a full grace period; consumers exist before anybody is served. */
+  async start(): Promise<void> {
+    const { clock } = this.#options.ports;
+    for (const node of this.#head.state.nodes.nodes.keys()) this.#liveness.watch(node, clock.monotonicMicros());
+    for (const trigger of this.#head.state.events.triggers.values()) await this.#triggers.create(trigger);
+    if (this.#stopped) return;
+    for (const instance of this.#head.state.deployments.instances.values()) this.#scheduleRetry(instance);
+    this.commit([]);
+    this.#scheduleTick();
+  }
+
+  stop(cause: string): void {
+    this.#stopped = true;
+    this.#tick?.cancel();
+    this.#continuing?.cancel();
+    for (const timer of this.#retries.values()) timer.cancel();
+    this.#compiler.stop();
+    this.#roster.stop(cause);
+    for (const settle of [...this.#waiting]) settle(false);
+  }
+
+  /** The state is the fold through the batch that is about to be closed: what is built of it leaves when that is durable. */
+  onClose(): void {
+    this.#roster.prepareDesired(this.#options.journal);
+  }
+
+  serve(stream: AgentStream): Promise<void> {
+    return this.#roster.serve(stream);
+  }
+
+  fetch(request: FetchRequest): Promise<Outcome<FetchReply>> {
+    return this.#artefacts.read(request);
+  }
+
+  /** Applies entries and whatever follows from them in the same turn: placements, retries, compilations. */
+  commit(entries: readonly Entry[], correlation: CorrelationId | null = null): void {
+    if (this.#stopped) return;
+    this.#head.commit(entries, correlation);
+    this.#placing.run();
+    for (const entry of entries) {
+      if (entry.kind === 'instance-failed') this.#scheduleRetry(this.#head.getInstance(entry.instance));
+      if (entry.kind === 'node-enrolled' || entry.kind === 'node-facts' || entry.kind === 'module-stored') this.#compiler.poke();
+    }
+    if (this.#head.dirty.size > 0) this.#flush();
+  }
+
+  async query(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
+    const answer = answerQuery(this.#head.state, query, (instance) => this.#placing.refusalOf(instance));
+    return (await this.#durable()) ? ok(answer) : interrupted();
+  }
+
+  execute(request: OperatorRequest): Promise<Outcome<OperatorReply>> {
+    const running = this.#executing.get(request.id);
+    if (running !== undefined) return running;
+    const receivedMicros = this.#options.ports.clock.monotonicMicros();
+    const done = this.#execute(request, receivedMicros).finally(() => this.#executing.delete(request.id));
+    this.#executing.set(request.id, done);
+    return done;
+  }
+
+  async #execute({ id, command }: OperatorRequest, receivedMicros: number): Promise<Outcome<OperatorReply>> {
+    const correlation = id as CorrelationId;
+    const answered = this.#head.state.answered.get(id);
+    if (answered === undefined) {
+      const accepted = command.kind === 'module-push' ? await this.#push(id, command) : this.#accept(id, command);
+      if (!accepted.ok) {
+        if (this.#stopped) return interrupted();
+        this.#options.ports.telemetry.record('command.refused', { id, command: command.kind, code: accepted.error.code }, correlation);
+        return accepted;
+      }
+      if (command.kind === 'rollback') this.#watchRollback(command, receivedMicros);
+    }
+    const reply = this.#head.state.answered.get(id);
+    assert(reply !== undefined, `command ${id} was answered when it was accepted`);
+    const durable = this.#durable();
+    if (!(await durable)) return interrupted();
+    await this.#followUp(command);
+    if (this.#stopped) return interrupted();
+    this.#options.ports.telemetry.record('command.acknowledged', { id, command: command.kind, sequence: reply.sequence }, correlation);
+    return ok(reply);
+  }
+
+  #accept(id: string, command: Exclude<OperatorRequest['command'], { readonly kind: 'module-push' }>): Outcome<void> {
+    if (this.#stopped) return interrupted();
+    const { clock, keys } = this.#options.ports;
+    const planned = planCommand(this.#head.state, command, keys, clock.civilMs());
+    if (!planned.ok) return planned;
+    this.#answer(id, command.kind, planned.value, { kind: 'done' });
+    return ok();
+  }
+
+  async #push(id: string, push: Push): Promise<Outcome<void>> {
+    if (this.#uploads >= UPLOADS_MAX) {
+      return rejected('WM_ARGUMENT', { message: `${UPLOADS_MAX} uploads are being worked on.`, next: 'Push again when one of them is answered.' });
+    }
+    const { ports } = this.#options;
+    this.#uploads += 1;
+    const prepared = await prepareUpload(ports, this.#head, push);
+    this.#uploads -= 1;
+    if (this.#stopped) return interrupted();
+    const planned = prepared.ok ? planUpload(ports, this.#head, push, prepared.value) : prepared;
+    if (planned.ok) {
+      const { version, entries } = planned.value;
+      this.#answer(id, push.kind, entries, { kind: 'module-stored', module: push.manifest.name, version });
+      return ok();
+    }
+    const { name, digest } = push.manifest;
+    ports.telemetry.record('module.refused', { module: name, digest, key: push.signature?.key ?? null, code: planned.error.code }, id as CorrelationId);
+    return planned;
+  }
+
+  #answer(id: string, command: string, entries: readonly Entry[], reply: ReplyBody): void {
+    this.commit([...entries, { kind: 'request-answered', id, command, reply }], id as CorrelationId);
+  }
+
+  /** What an accepted command needs of the broker before its sender may rely on it. */
+  async #followUp(command: OperatorRequest['command']): Promise<void> {
+    if (command.kind === 'trigger-apply') {
+      const trigger = this.#head.state.events.triggers.get(command.spec.name);
+      if (trigger !== undefined) await this.#triggers.create(trigger);
+    } else if (command.kind === 'trigger-delete' || command.kind === 'deployment-delete') {
+      const wanted = this.#head.state.events.triggers;
+      await Promise.all([...this.#triggers.ready].filter((name) => !wanted.has(name)).map((name) => this.#triggers.delete(name)));
+    }
+  }
+
+  #watchRollback(command: Extract<OperatorRequest['command'], { readonly kind: 'rollback' }>, receivedMicros: number): void {
+    const { deployment, version } = command;
+    const nodes = new Set<NodeId>();
+    for (const instance of this.#head.state.deployments.instances.values()) {
+      if (instance.deployment !== deployment || instance.node === null || instance.state === 'stopped') continue;
+      if (this.#roster.isInTouch(instance.node)) nodes.add(instance.node);
+    }
+    const sequence = this.#options.journal.nextSequence;
+    this.#options.journal.whenDurable(() => this.#rollbacks.watch({ deployment, version, nodes, sequence, receivedMicros }));
+  }
+
+  /** True when everything applied so far is durable; false when this process ends before. */
+  #durable(): Promise<boolean> {
+    if (this.#stopped) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const settle = (durable: boolean): void => {
+        this.#waiting.delete(settle);
+        resolve(durable);
+      };
+      this.#waiting.add(settle);
+      this.#options.journal.whenDurable(() => settle(true));
+    });
+  }
+
+  /** Makes the journal close a batch, so that what is dirty is built and sent, even where nothing is to be written. */
+  #flush(): void {
+    this.#options.journal.whenDurable(() => {});
+  }
+
+  #scheduleTick(): void {
+    const { clock } = this.#options.ports;
+    this.#tick = clock.after(this.#liveness.checkIntervalMicros, () => {
+      this.#checkSilence();
+      if (!this.#stopped) this.#scheduleTick();
+    });
+  }
+
+  #checkSilence(): void {
+    const { clock } = this.#options.ports;
+    const { config } = this.#options;
+    for (const { node, silentMs } of this.#liveness.findSilent(clock.monotonicMicros())) {
+      const entries = planSilence(this.#head.state.nodes, node, silentMs, config, clock.civilMs());
+      const lost = entries.some((entry) => entry.kind === 'node-status' && entry.status === 'unavailable');
+      if (entries.length === 0) continue;
+      this.commit(lost ? [...entries, ...this.#roster.planLoss(node)] : entries);
+      if (lost) this.#roster.drop(node, 'its node is unavailable');
+    }
+  }
+
+  #scheduleRetry(instance: InstanceRecord): void {
+    if (instance.state !== 'failed') return;
+    const { clock } = this.#options.ports;
+    const { id, epoch, failures } = instance;
+    this.#retries.get(id)?.cancel();
+    const timer = clock.after(retryDelayMs(failures) * MICROS_PER_MS, () => {
+      this.#retries.delete(id);
+      const now = this.#head.state.deployments.instances.get(id);
+      if (now === undefined || now.state !== 'failed' || now.epoch !== epoch) return;
+      this.commit([{ kind: 'instance-unplaced', instance: id, atMs: clock.civilMs(), cause: `started again after failure ${failures}` }]);
+    });
+    this.#retries.set(id, timer);
+  }
+
+  /** An agent did not believe what it was given for this instance. */
+  #doubt(instance: InstanceRecord): void {
+    const found = this.#roster.artefactOf(instance);
+    if (found !== null) this.#compiler.doubt(found.version, found.artefact, this.#options.controllerKey.publicKey);
+  }
+
+  #tell(facts: readonly Fact[]): void {
+    for (const fact of facts) this.#options.ports.telemetry.record(fact.kind, fact.fields);
+  }
+}
+
+function interrupted(): Outcome<never> {
+  return unknown('WM_STORAGE_FAILED', { message: 'The controller ended before it knew that this is durable.', next: 'Repeat the command with the same identifier.' });
+}

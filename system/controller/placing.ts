@@ -1,0 +1,171 @@
+// Gives pending instances a node, moves work away from nodes that drain, and says why when nothing fits. Runs after every change
+// that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
+import type { Epoch, InstanceId, NodeId, ProfileId } from '../domain/identifiers.ts';
+import type { DeploymentName } from '../domain/identifiers.ts';
+import type { PlacementDecision } from '../domain/deployment.ts';
+import { assert } from '../domain/outcome.ts';
+import type { Fact } from '../domain/telemetry.ts';
+import { holdsNode, type DeploymentRecord, type InstanceRecord } from '../deployments/deployments.ts';
+import { findArtefact, findVersion } from '../modules/modules.ts';
+import { decide, type PlacementWeights } from '../placement/placement.ts';
+import { instanceIdOf } from '../domain/identifiers.ts';
+import type { Head } from './head.ts';
+import type { Entry } from './state.ts';
+
+/** Bound: decisions in one turn of the event loop; the rest follow in the next. */
+export const DECISIONS_PER_TURN_MAX = 256;
+
+export type PlacingOptions = {
+  readonly head: Head;
+  readonly weights: PlacementWeights;
+  readonly civilMs: () => number;
+  readonly tellWhenDurable: (facts: readonly Fact[]) => void;
+  /** More is to be done than one turn may do. */
+  readonly onUnfinished: () => void;
+};
+
+export class Placing {
+  readonly #options: PlacingOptions;
+  /** Last refusal of each pending instance. */
+  readonly #refused = new Map<InstanceId, PlacementDecision>();
+  /** Where an instance must go that is bound to a node which came back. */
+  readonly #boundTo = new Map<InstanceId, NodeId>();
+
+  constructor(options: PlacingOptions) {
+    this.#options = options;
+  }
+
+  refusalOf(instance: InstanceId): PlacementDecision | null {
+    return this.#refused.get(instance) ?? null;
+  }
+
+  /** Until it is placed again, `instance` may go to `node` only. */
+  bind(instance: InstanceId, node: NodeId): void {
+    this.#boundTo.set(instance, node);
+  }
+
+  run(): void {
+    const { head } = this.#options;
+    if (!head.placingWanted) return;
+    head.placingWanted = false;
+    let decisions = 0;
+    const hopeless = new Map<DeploymentName, PlacementDecision>();
+    for (const id of [...head.pending]) {
+      if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
+      decisions += this.#placeOne(head.getInstance(id), hopeless);
+    }
+    for (const { facts, draining, status } of head.state.nodes.nodes.values()) {
+      if (!draining || status === 'unavailable') continue;
+      for (const instance of head.instancesOn(facts.node)) {
+        if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
+        if (holdsNode(instance)) decisions += this.#moveAway(instance);
+      }
+    }
+    head.placingWanted = false;
+  }
+
+  #continueLater(): void {
+    this.#options.head.placingWanted = true;
+    this.#options.onUnfinished();
+  }
+
+  #placeOne(instance: InstanceRecord, hopeless: Map<DeploymentName, PlacementDecision>): number {
+    const deployment = this.#options.head.state.deployments.deployments.get(instance.deployment);
+    assert(deployment !== undefined, `pending instance ${instance.id} belongs to a deployment`);
+    const boundTo = this.#boundTo.get(instance.id) ?? null;
+    // Within one run room only shrinks: what did not fit one replica fits none of its like.
+    const before = boundTo === null ? hopeless.get(instance.deployment) : undefined;
+    const decision = before === undefined ? this.#decide(instance, deployment) : { ...before, instance: instance.id };
+    if (decision.chosen === null) {
+      if (boundTo === null) hopeless.set(instance.deployment, decision);
+      this.#refuse(instance.id, decision);
+    } else {
+      this.#options.head.commit([this.#assign(instance, deployment, decision, instance.epoch === 0 ? 'placed' : `placed again: ${instance.cause}`)]);
+      this.#refused.delete(instance.id);
+      this.#boundTo.delete(instance.id);
+    }
+    return before === undefined ? 1 : 0;
+  }
+
+  #moveAway(instance: InstanceRecord): number {
+    const { head, civilMs } = this.#options;
+    const deployment = head.state.deployments.deployments.get(instance.deployment);
+    if (deployment === undefined || deployment.spec.whenUnreachable === 'stay') return 0;
+    const decision = this.#decide(instance, deployment);
+    if (decision.chosen !== null) {
+      const cause = 'its node is drained';
+      head.commit([{ kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause }, this.#assign(instance, deployment, decision, cause)]);
+    }
+    return 1;
+  }
+
+  #decide(instance: InstanceRecord, deployment: DeploymentRecord): PlacementDecision {
+    const { head, weights } = this.#options;
+    const { spec, version } = deployment;
+    return decide(
+      head.fleet,
+      {
+        instance: instance.id,
+        origin: spec.origin,
+        place: head.landmarks().get(spec.origin) ?? { landmark: null, point: null },
+        requirements: spec.requirements,
+        spread: spec.spread,
+        occupied: spec.spread === 0 ? [] : this.#occupied(instance),
+        profiles: this.#profilesOf(deployment, version),
+        boundTo: this.#boundTo.get(instance.id) ?? null,
+      },
+      weights,
+    );
+  }
+
+  /** R11.2: profiles that the version is compiled for. */
+  #profilesOf({ spec }: DeploymentRecord, version: number): ReadonlySet<ProfileId> {
+    const { head } = this.#options;
+    const stored = findVersion(head.state.modules, spec.module, version);
+    assert(stored !== null, `version ${version} of ${spec.module} is stored before it is deployed`);
+    const compiled = head.profiles().filter(({ profile }) => findArtefact(head.state.modules, stored.manifest.digest, profile) !== null);
+    return new Set(compiled.map(({ profile }) => profile));
+  }
+
+  #occupied(instance: InstanceRecord): readonly NodeId[] {
+    const { deployments } = this.#options.head.state;
+    const nodes: NodeId[] = [];
+    const count = deployments.ordinals.get(instance.deployment) ?? 0;
+    for (let ordinal = 0; ordinal < count; ordinal++) {
+      const other = deployments.instances.get(instanceIdOf(instance.deployment, ordinal));
+      if (other !== undefined && other.id !== instance.id && holdsNode(other)) nodes.push(other.node);
+    }
+    return nodes;
+  }
+
+  #assign(instance: InstanceRecord, { spec, version }: DeploymentRecord, decision: PlacementDecision, cause: string): Entry {
+    const node = decision.chosen === null ? undefined : this.#options.head.state.nodes.nodes.get(decision.chosen.node);
+    assert(node !== undefined, 'the chosen node is enrolled');
+    return {
+      kind: 'instance-assigned',
+      instance: instance.id,
+      node: node.facts.node,
+      nodeIncarnation: node.incarnation,
+      epoch: (instance.epoch + 1) as Epoch,
+      version,
+      memoryBytes: spec.requirements.memoryBytes,
+      cpuMillis: spec.requirements.cpuMillis,
+      decision,
+      atMs: this.#options.civilMs(),
+      cause,
+    };
+  }
+
+  #refuse(instance: InstanceId, decision: PlacementDecision): void {
+    const why = describeRefusal(decision);
+    const before = this.#refused.get(instance);
+    this.#refused.set(instance, decision);
+    if (before !== undefined && describeRefusal(before) === why) return;
+    this.#options.tellWhenDurable([{ kind: 'placement.refused', fields: { instance, why } }]);
+  }
+}
+
+export function describeRefusal(decision: PlacementDecision): string {
+  if (decision.refused.length === 0) return 'no node is enrolled';
+  return decision.refused.map(({ reason, nodes, example }) => `${nodes} ${nodes === 1 ? 'node' : 'nodes'} ${reason} (${example})`).join('; ');
+}

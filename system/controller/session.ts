@@ -1,0 +1,107 @@
+// The controller's end of one agent's stream: what is waiting to be sent, newest first where only the newest counts. Bound: one
+// desired state, one acknowledgement and a few control messages wait at a time, however slow the link is.
+import type { Incarnation, NodeId } from '../domain/identifiers.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { ControllerMessage } from '../domain/session.ts';
+import type { AgentStream } from '../api/api.ts';
+
+type Left = () => void;
+
+export type SessionOptions = {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly stream: Pick<AgentStream, 'send' | 'close'>;
+  readonly onClosed: (cause: string) => void;
+};
+
+export class AgentSession {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly #options: SessionOptions;
+  #welcome: ControllerMessage | null = null;
+  #desired: { readonly message: ControllerMessage; readonly left: Left } | null = null;
+  #ack: ControllerMessage | null = null;
+  #sending = false;
+  #closed = false;
+
+  constructor(options: SessionOptions) {
+    this.node = options.node;
+    this.incarnation = options.incarnation;
+    this.#options = options;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  welcome(message: ControllerMessage): void {
+    this.#welcome = message;
+    this.#pump();
+  }
+
+  /** Replaces one that still waits; `left` is called when this or a newer one was handed to the network. */
+  desire(message: ControllerMessage, left: Left): void {
+    const waiting = this.#desired?.left;
+    this.#desired = {
+      message,
+      left: () => {
+        waiting?.();
+        left();
+      },
+    };
+    this.#pump();
+  }
+
+  acknowledge(message: ControllerMessage): void {
+    this.#ack = message;
+    this.#pump();
+  }
+
+  close(cause: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#desired = null;
+    this.#options.stream.close();
+    this.#options.onClosed(cause);
+  }
+
+  #pump(): void {
+    if (!this.#sending && !this.#closed) void this.#send();
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true;
+    for (;;) {
+      const sending = this.#sendNext();
+      if (sending === null) break;
+      const sent = await sending;
+      if (!sent.ok) {
+        this.close(sent.error.code);
+        break;
+      }
+    }
+    this.#sending = false;
+  }
+
+  /** Hands the next message to the network; null when none waits. */
+  #sendNext(): Promise<Outcome<void>> | null {
+    const { stream } = this.#options;
+    if (this.#closed) return null;
+    if (this.#welcome !== null) {
+      const sending = stream.send(this.#welcome);
+      this.#welcome = null;
+      return sending;
+    }
+    if (this.#desired !== null) {
+      const { message, left } = this.#desired;
+      this.#desired = null;
+      const sending = stream.send(message);
+      left();
+      return sending;
+    }
+    if (this.#ack === null) return null;
+    const sending = stream.send(this.#ack);
+    this.#ack = null;
+    return sending;
+  }
+}

@@ -1,0 +1,69 @@
+// When each node was last heard, and what it said of its load and latencies. Lives in memory only.
+import type { NodeId } from '../domain/identifiers.ts';
+import type { LatencyReport, NodeLoad } from '../domain/node.ts';
+import { assert } from '../domain/outcome.ts';
+import { MICROS_PER_MS, type Micros } from '../ports/clock.ts';
+
+export type LivenessTimes = {
+  readonly heartbeatIntervalMs: number;
+  readonly suspectAfterMs: number;
+  readonly unavailableAfterMs: number;
+};
+
+/** Bound: latency reports that one heartbeat may carry. */
+export const LATENCIES_MAX = 256;
+
+type Heard = { lastMicros: Micros; load: NodeLoad | null; latencies: readonly LatencyReport[] };
+
+export class Liveness {
+  readonly #times: LivenessTimes;
+  readonly #heard = new Map<NodeId, Heard>();
+  #checkedMicros: Micros;
+
+  constructor(times: LivenessTimes, nowMicros: Micros) {
+    assert(
+      times.heartbeatIntervalMs < times.suspectAfterMs && times.suspectAfterMs < times.unavailableAfterMs,
+      'a node is suspect after more than a heartbeat, and unavailable after more than that',
+    );
+    this.#times = times;
+    this.#checkedMicros = nowMicros;
+  }
+
+  /** How often to look for silence: a fifth of a heartbeat, so that a mark is late by no more. */
+  get checkIntervalMicros(): Micros {
+    return Math.max(1, Math.floor((this.#times.heartbeatIntervalMs * MICROS_PER_MS) / 5));
+  }
+
+  watch(node: NodeId, nowMicros: Micros): void {
+    const heard = this.#heard.get(node);
+    if (heard === undefined) this.#heard.set(node, { lastMicros: nowMicros, load: null, latencies: [] });
+    else heard.lastMicros = nowMicros;
+  }
+
+  hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): void {
+    this.#heard.set(node, { lastMicros: nowMicros, load, latencies: latencies.slice(0, LATENCIES_MAX) });
+  }
+
+  loadOf(node: NodeId): NodeLoad | null {
+    return this.#heard.get(node)?.load ?? null;
+  }
+
+  /**
+   * Nodes that have been silent for `suspectAfterMs` or longer, with their silence. A check that comes late by more than a
+   * heartbeat proves that this process stood still, not that they did: every node is given a full grace period.
+   */
+  findSilent(nowMicros: Micros): readonly { readonly node: NodeId; readonly silentMs: number }[] {
+    const late = nowMicros - this.#checkedMicros > this.#times.heartbeatIntervalMs * MICROS_PER_MS;
+    this.#checkedMicros = nowMicros;
+    if (late) {
+      for (const heard of this.#heard.values()) heard.lastMicros = nowMicros;
+      return [];
+    }
+    const silent: { readonly node: NodeId; readonly silentMs: number }[] = [];
+    for (const [node, heard] of this.#heard) {
+      const silentMs = Math.floor((nowMicros - heard.lastMicros) / MICROS_PER_MS);
+      if (silentMs >= this.#times.suspectAfterMs) silent.push({ node, silentMs });
+    }
+    return silent;
+  }
+}

@@ -1,0 +1,170 @@
+// Who is in the fleet: facts, incarnation and status of each node. Pure: the fold of node entries, and the rules that turn a
+// hello or a silence into entries. Refuses agents whose identity is not their node's. Heartbeats are never journalled: when a
+// node was last heard lives in `Liveness`, which a recovery starts afresh with a full grace period.
+import type { Incarnation, NodeId } from '../domain/identifiers.ts';
+import type { NodeFacts, NodeStatus, NodeView } from '../domain/node.ts';
+import { assert } from '../domain/outcome.ts';
+import type { Fact } from '../domain/telemetry.ts';
+
+export { checkFacts, checkHello } from './enrolment.ts';
+export { Liveness, type LivenessTimes } from './liveness.ts';
+
+export type NodeRecord = {
+  readonly facts: NodeFacts;
+  readonly status: NodeStatus;
+  readonly incarnation: Incarnation;
+  readonly bootId: string;
+  /** Takes no new work until its agent starts anew. */
+  readonly draining: boolean;
+  readonly sinceMs: number;
+  readonly cause: string;
+};
+
+export type NodesState = { readonly nodes: Map<NodeId, NodeRecord> };
+
+export type NodeEntry =
+  /** A new incarnation: first start, restart, or a return after it was unavailable. */
+  | { readonly kind: 'node-enrolled'; readonly facts: NodeFacts; readonly bootId: string; readonly incarnation: Incarnation; readonly atMs: number; readonly cause: string }
+  /** The same incarnation says something new about itself. */
+  | { readonly kind: 'node-facts'; readonly facts: NodeFacts }
+  | { readonly kind: 'node-status'; readonly node: NodeId; readonly status: NodeStatus; readonly atMs: number; readonly cause: string }
+  | { readonly kind: 'node-draining'; readonly node: NodeId };
+
+export function createNodesState(): NodesState {
+  return { nodes: new Map() };
+}
+
+function getNode(state: NodesState, id: NodeId): NodeRecord {
+  const node = state.nodes.get(id);
+  assert(node !== undefined, `node ${id} of an entry is enrolled`);
+  return node;
+}
+
+export function applyNodeEntry(state: NodesState, entry: NodeEntry): void {
+  switch (entry.kind) {
+    case 'node-enrolled': {
+      const before = state.nodes.get(entry.facts.node);
+      assert(before === undefined || before.incarnation < entry.incarnation, `the incarnation of ${entry.facts.node} grows`);
+      state.nodes.set(entry.facts.node, {
+        facts: entry.facts,
+        status: 'healthy',
+        incarnation: entry.incarnation,
+        bootId: entry.bootId,
+        draining: false,
+        sinceMs: entry.atMs,
+        cause: entry.cause,
+      });
+      return;
+    }
+    case 'node-facts':
+      state.nodes.set(entry.facts.node, { ...getNode(state, entry.facts.node), facts: entry.facts });
+      return;
+    case 'node-status': {
+      const node = getNode(state, entry.node);
+      assert(node.status !== entry.status, `a change of status of ${entry.node} changes it`);
+      state.nodes.set(entry.node, { ...node, status: entry.status, sinceMs: entry.atMs, cause: entry.cause });
+      return;
+    }
+    case 'node-draining':
+      state.nodes.set(entry.node, { ...getNode(state, entry.node), draining: true });
+      return;
+  }
+}
+
+/** What is worth telling of an entry, seen from the state before it. */
+export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly Fact[] {
+  switch (entry.kind) {
+    case 'node-enrolled': {
+      const { facts, incarnation, cause } = entry;
+      const before = state.nodes.get(facts.node);
+      const enrolled: Fact = {
+        kind: 'node.enrolled',
+        fields: {
+          node: facts.node,
+          incarnation,
+          architecture: facts.architecture,
+          zone: facts.zone,
+          cores: facts.cores,
+          memoryBytes: facts.memoryBytes,
+          profile: facts.profile,
+        },
+      };
+      if (before === undefined || before.status === 'healthy') return [enrolled];
+      return [{ kind: 'node.status', fields: { node: facts.node, incarnation, from: before.status, to: 'healthy', cause } }, enrolled];
+    }
+    case 'node-facts':
+    case 'node-draining':
+      return [];
+    case 'node-status': {
+      const node = getNode(state, entry.node);
+      return [
+        {
+          kind: 'node.status',
+          fields: { node: entry.node, incarnation: node.incarnation, from: node.status, to: entry.status, cause: entry.cause },
+        },
+      ];
+    }
+  }
+}
+
+export function isNodeEntry(entry: { readonly kind: string }): entry is NodeEntry {
+  return entry.kind.startsWith('node-');
+}
+
+/** R1.3: the same process that was only out of touch goes on; anything else is a new incarnation. */
+export function planHello(
+  state: NodesState,
+  hello: { readonly facts: NodeFacts; readonly bootId: string; readonly incarnation: Incarnation | null },
+  atMs: number,
+): readonly NodeEntry[] {
+  const node = state.nodes.get(hello.facts.node);
+  const enrol = (incarnation: number, cause: string): readonly NodeEntry[] => [
+    { kind: 'node-enrolled', facts: hello.facts, bootId: hello.bootId, incarnation: incarnation as Incarnation, atMs, cause },
+  ];
+  if (node === undefined) return enrol(1, 'first enrolment');
+  if (node.bootId !== hello.bootId) return enrol(node.incarnation + 1, 'its agent was restarted');
+  if (node.status === 'unavailable') return enrol(node.incarnation + 1, 'it returned after it was unavailable');
+  if (hello.incarnation !== node.incarnation) return enrol(node.incarnation + 1, 'it did not know its incarnation');
+  if (shapeOf(node.facts) !== shapeOf(hello.facts)) return enrol(node.incarnation + 1, 'its machine changed');
+  const entries: NodeEntry[] = [];
+  if (JSON.stringify(node.facts) !== JSON.stringify(hello.facts)) entries.push({ kind: 'node-facts', facts: hello.facts });
+  if (node.status === 'suspect') entries.push(heardAgain(node, atMs));
+  return entries;
+}
+
+/** What placements rest on: when it changes, they are decided anew. Where the node is and which agent it runs may change under way. */
+function shapeOf(facts: NodeFacts): string {
+  const { architecture, isaFeatures, cores, memoryBytes, hardware, zone, faultDomain, profile, target } = facts;
+  return JSON.stringify([architecture, isaFeatures, cores, memoryBytes, hardware, zone, faultDomain, profile, target]);
+}
+
+/** A node in good standing: back from suspicion to what it was. */
+function heardAgain(node: NodeRecord, atMs: number): NodeEntry {
+  return { kind: 'node-status', node: node.facts.node, status: node.draining ? 'draining' : 'healthy', atMs, cause: 'it answers again' };
+}
+
+export function planHeartbeat(state: NodesState, id: NodeId, atMs: number): readonly NodeEntry[] {
+  const node = getNode(state, id);
+  return node.status === 'suspect' ? [heardAgain(node, atMs)] : [];
+}
+
+export function planSilence(state: NodesState, id: NodeId, silentMs: number, times: { readonly suspectAfterMs: number; readonly unavailableAfterMs: number }, atMs: number): readonly NodeEntry[] {
+  const node = getNode(state, id);
+  const status: NodeStatus | null =
+    node.status === 'unavailable' ? null : silentMs >= times.unavailableAfterMs ? 'unavailable' : silentMs >= times.suspectAfterMs && node.status !== 'suspect' ? 'suspect' : null;
+  return status === null ? [] : [{ kind: 'node-status', node: id, status, atMs, cause: `no heartbeat for ${silentMs} ms` }];
+}
+
+export function planDrain(state: NodesState, id: NodeId, atMs: number): readonly NodeEntry[] {
+  const node = getNode(state, id);
+  if (node.draining) return [];
+  const entries: NodeEntry[] = [{ kind: 'node-draining', node: id }];
+  if (node.status === 'healthy') entries.push({ kind: 'node-status', node: id, status: 'draining', atMs, cause: 'an operator drains it' });
+  return entries;
+}
+
+export function viewNodes(state: NodesState): readonly NodeView[] {
+  return [...state.nodes.values()]
+    .map(({ facts, status, incarnation, sinceMs, cause }) => ({ facts, status, incarnation, sinceMs, cause }))
+    .sort((a, b) => (a.facts.node < b.facts.node ? -1 : 1));
+}
