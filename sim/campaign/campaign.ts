@@ -115,7 +115,17 @@ class Campaign {
     const setup: WorkerSetup = { player: this.#options.player.href, settings: this.#options.settings ?? null, cancel: this.#cancel };
     const worker = new Worker(WORKER, { workerData: setup, execArgv: [] });
     const nowMs = performance.now();
-    const seat: Seat = { worker, index: null, micros: 0, steps: 0, toldMicros: 0, toldSteps: 0, startMs: nowMs, heardMs: nowMs, ended: null };
+    const seat: Seat = {
+      worker,
+      index: null,
+      micros: 0,
+      steps: 0,
+      toldMicros: 0,
+      toldSteps: 0,
+      startMs: nowMs,
+      heardMs: nowMs,
+      ended: null,
+    };
     let trouble: unknown = null;
     let ready = false;
     this.#seats.add(seat);
@@ -132,7 +142,8 @@ class Campaign {
     worker.on('exit', (code) => {
       this.#seats.delete(seat);
       if (this.#over) return;
-      if (!ready && seat.ended === null) return this.#refuse(trouble ?? new Error(`A simulation worker ended with ${code} before it was ready`));
+      if (!ready && seat.ended === null)
+        return this.#refuse(trouble ?? new Error(`A simulation worker ended with ${code} before it was ready`));
       if (seat.index !== null) this.#lose(seat, trouble, code);
       if (this.#next < this.#options.jobs.length) this.#open();
     });
@@ -184,7 +195,8 @@ class Campaign {
     const index = seat.index as number;
     const job = this.#options.jobs[index] as PlayJob;
     const cancelled = this.#cancelledMs !== null && seat.ended !== null;
-    const said = trouble instanceof Error ? (trouble.stack ?? trouble.message) : trouble === null ? `it exited with ${code}` : String(trouble);
+    const said =
+      trouble instanceof Error ? (trouble.stack ?? trouble.message) : trouble === null ? `it exited with ${code}` : String(trouble);
     const text = seat.ended ?? `The worker that played this run died: ${said}`;
     this.#conclude(
       index,
@@ -215,7 +227,10 @@ class Campaign {
     Atomics.store(new Int32Array(this.#cancel), 0, 1);
     for (; this.#next < this.#options.jobs.length; this.#next++) {
       const job = this.#options.jobs[this.#next] as PlayJob;
-      this.#conclude(this.#next, summaryOf(job, { verdict: 'cancelled', trouble: 'Stopped by the user before it began.', simulatedMicros: 0, wallMs: 0, steps: 0 }));
+      this.#conclude(
+        this.#next,
+        summaryOf(job, { verdict: 'cancelled', trouble: 'Stopped by the user before it began.', simulatedMicros: 0, wallMs: 0, steps: 0 }),
+      );
     }
   }
 
@@ -227,7 +242,10 @@ class Campaign {
       if (this.#cancelledMs !== null && nowMs - this.#cancelledMs > CANCEL_WALL_MS_MAX) {
         this.#end(seat, `Stopped by the user; it was still in one event after ${CANCEL_WALL_MS_MAX} ms.`);
       } else if (nowMs - Math.max(seat.heardMs, seat.startMs) > silentMsMax) {
-        this.#end(seat, `No event ended for ${silentMsMax} ms of wall time (an endless loop?), after event ${seat.steps} at ${seat.micros} µs.`);
+        this.#end(
+          seat,
+          `No event ended for ${silentMsMax} ms of wall time (an endless loop?), after event ${seat.steps} at ${seat.micros} µs.`,
+        );
       }
     }
   }
@@ -244,7 +262,9 @@ class Campaign {
       simulatedMicros: this.#simulatedMicros,
       steps: this.#steps,
       wallMs: performance.now() - this.#startMs,
-      active: [...this.#seats].flatMap((seat) => (seat.index === null ? [] : [{ index: seat.index, micros: seat.micros, steps: seat.steps }])),
+      active: [...this.#seats].flatMap((seat) =>
+        seat.index === null ? [] : [{ index: seat.index, micros: seat.micros, steps: seat.steps }],
+      ),
     });
   }
 }

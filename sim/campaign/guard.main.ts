@@ -46,7 +46,9 @@ export function guardedNames(): readonly string[] {
 function callerOf(error: Error): string {
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   const foreign = frames.find((line) => !line.includes(import.meta.url) && !line.includes('node:') && !line.includes('<anonymous>'));
-  return foreign === undefined ? 'somewhere without a frame of its own' : foreign.trim().slice('at '.length).replaceAll(ROOT, '').replaceAll(ROOT_PATH, '');
+  return foreign === undefined
+    ? 'somewhere without a frame of its own'
+    : foreign.trim().slice('at '.length).replaceAll(ROOT, '').replaceAll(ROOT_PATH, '');
 }
 
 const ROOT = new URL('../../', import.meta.url).href;
@@ -104,7 +106,7 @@ function holderOf(path: string): object | null {
   if (path.startsWith('node:')) return process.getBuiltinModule(path) as object;
   let value: unknown = globalThis;
   for (const name of path.split('.')) value = name === 'globalThis' ? value : (value as Record<string, unknown> | undefined)?.[name];
-  return value === undefined ? null : (value as object);
+  return typeof value === 'object' || typeof value === 'function' ? value : null;
 }
 
 /** Functions of a module, its classes (which only other functions of it make useful) left out. */
@@ -123,7 +125,7 @@ for (const rule of AMBIENT_RULES) {
 }
 
 const RealDate = Date;
-const realNow = gate(RealDate.now as Callable, 'Date.now', DATE_USE);
+const realNow = gate(RealDate.now, 'Date.now', DATE_USE);
 const GuardedDate = new Proxy(RealDate, {
   apply(target, self, args) {
     if (armed) refuse('Date()', DATE_USE);

@@ -22,7 +22,7 @@ export function createNodeHost(options: HostOptions = {}): KernelHost {
       next = callback;
       // Callbacks of nextTick that are queued inside a nextTick callback run before the microtasks. Queued from inside a
       // microtask, the callback waits until every microtask has run, those that were queued meanwhile included.
-      settled.then(queueNext);
+      void settled.then(queueNext);
     },
     giveBack(callback) {
       takeTurn(callback);

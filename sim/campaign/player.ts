@@ -52,7 +52,10 @@ export type FromWorker =
   | { readonly kind: 'done'; readonly index: number; readonly summary: RunSummary };
 
 /** What is the same in every summary of a job, for runs that came to no result of their own. */
-export function summaryOf(job: PlayJob, rest: Pick<RunSummary, 'verdict' | 'trouble' | 'simulatedMicros' | 'wallMs' | 'steps'>): RunSummary {
+export function summaryOf(
+  job: PlayJob,
+  rest: Pick<RunSummary, 'verdict' | 'trouble' | 'simulatedMicros' | 'wallMs' | 'steps'>,
+): RunSummary {
   return {
     scenario: job.scenario.name,
     question: job.scenario.question,

@@ -73,7 +73,10 @@ function textOf(error: unknown): string {
 /** Verdict and trouble of a play that came to no result. */
 function troubleOf(played: Played): Pick<RunSummary, 'verdict' | 'trouble'> {
   const { end, kernel } = played;
-  const lead = `the last events:\n${kernel.recent().map((line) => `  ${line}`).join('\n')}`;
+  const lead = `the last events:\n${kernel
+    .recent()
+    .map((line) => `  ${line}`)
+    .join('\n')}`;
   switch (end.reason) {
     case 'cancelled':
       return { verdict: 'cancelled', trouble: 'Stopped by the user.' };
@@ -81,10 +84,16 @@ function troubleOf(played: Played): Pick<RunSummary, 'verdict' | 'trouble'> {
       if (end.error instanceof Divergence) return { verdict: 'nondeterministic', trouble: textOf(end.error) };
       return { verdict: 'bug', trouble: `${textOf(end.error)}\n${lead}` };
     case 'quiet':
-      return { verdict: 'bug', trouble: `The run stood still at ${end.micros} µs: nothing was left to happen, and the driver still waited. ${lead}` };
+      return {
+        verdict: 'bug',
+        trouble: `The run stood still at ${end.micros} µs: nothing was left to happen, and the driver still waited. ${lead}`,
+      };
     case 'time':
     case 'done':
-      return { verdict: 'unconverged', trouble: `The driver had not ended at ${end.micros} µs, ${OVERTIME_MICROS_MAX} µs after its last phase. ${lead}` };
+      return {
+        verdict: 'unconverged',
+        trouble: `The driver had not ended at ${end.micros} µs, ${OVERTIME_MICROS_MAX} µs after its last phase. ${lead}`,
+      };
   }
 }
 
@@ -117,7 +126,11 @@ async function playJob(player: Player, index: number, job: PlayJob): Promise<Run
   // A bug in the second play alone is a difference too, and the stack says more than "it ended earlier".
   const { verdict, trouble } = troubleOf(second);
   if (verdict === 'cancelled' || verdict === 'nondeterministic') return { ...summary, verdict, trouble };
-  return { ...summary, verdict: 'nondeterministic', trouble: `WM_NOT_DETERMINISTIC: the first play of this seed ended well, the second did not. ${trouble}` };
+  return {
+    ...summary,
+    verdict: 'nondeterministic',
+    trouble: `WM_NOT_DETERMINISTIC: the first play of this seed ended well, the second did not. ${trouble}`,
+  };
 }
 
 const module = (await import(setup.player)) as PlayerModule;
@@ -128,9 +141,10 @@ port.on('message', (message: ToWorker) => {
   playJob(player, index, job).then(
     (summary) => say({ kind: 'done', index, summary }),
     // What a play could not contain (a player that cannot prepare, a full disk) ends the worker: the campaign reports it.
-    (error: unknown) => queueMicrotask(() => {
-      throw error;
-    }),
+    (error: unknown) =>
+      queueMicrotask(() => {
+        throw error;
+      }),
   );
 });
 say({ kind: 'ready' });

@@ -67,7 +67,10 @@ class Sfc32 implements RandomStream {
   }
 
   bytes(length: number): Uint8Array {
-    assert(Number.isInteger(length) && length >= 0 && length <= RANDOM_BYTES_MAX, `a draw has 0 to ${RANDOM_BYTES_MAX} bytes, not ${length}`);
+    assert(
+      Number.isInteger(length) && length >= 0 && length <= RANDOM_BYTES_MAX,
+      `a draw has 0 to ${RANDOM_BYTES_MAX} bytes, not ${length}`,
+    );
     const bytes = new Uint8Array(length);
     for (let index = 0; index < length; index += 4) {
       const word = this.uint32();

@@ -24,7 +24,14 @@ export function emptyScenario(name: string): Scenario {
 }
 
 export function jobOf(name: string, seed = '0x1', changes: Partial<PlayJob> = {}): PlayJob {
-  return { scenario: emptyScenario(name), seed, verify: false, recordFile: null, reproduce: `wasmmatrix run ${name} --seed ${seed}`, ...changes };
+  return {
+    scenario: emptyScenario(name),
+    seed,
+    verify: false,
+    recordFile: null,
+    reproduce: `wasmmatrix run ${name} --seed ${seed}`,
+    ...changes,
+  };
 }
 
 export function playerUrl(file: string): URL {

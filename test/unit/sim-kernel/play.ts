@@ -1,0 +1,25 @@
+// Plays a kernel in the thread of the test, without a guard: for what concerns the kernel alone.
+import { createNodeHost } from '../../../sim/campaign/host.main.ts';
+import { createKernel } from '../../../sim/kernel/kernel.ts';
+import type { Kernel, KernelEnd, Observer } from '../../../sim/kernel/kernel.ts';
+
+export type PlayOptions = {
+  readonly seed?: string;
+  readonly observer?: Observer;
+  readonly done?: () => boolean;
+  readonly microsMax?: number;
+  readonly cancelled?: () => boolean;
+};
+
+export async function playKernel(
+  prepare: (kernel: Kernel) => void,
+  options: PlayOptions = {},
+): Promise<{ kernel: Kernel; end: KernelEnd }> {
+  const host = createNodeHost(options.cancelled === undefined ? {} : { cancelled: options.cancelled });
+  const kernel = createKernel({ seed: options.seed ?? '0x1', host, observer: options.observer ?? null });
+  prepare(kernel);
+  const end = await kernel.play({ done: options.done ?? (() => false), microsMax: options.microsMax ?? 1_000_000_000 });
+  // A claim of a test that failed inside an event ended the run there.
+  if (end.error instanceof Error && end.error.name === 'AssertionError') throw end.error;
+  return { kernel, end };
+}
