@@ -1,7 +1,21 @@
 // The one endpoint: operators' calls, agents' sessions and fetches, and the calls that belong to the broker and the state store.
 // Owns decoding, encoding and who may call what; refuses bytes that are no message and methods that do not exist (R13.7).
-import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD, STATE_GET_METHOD, STATE_PUT_METHOD } from '../domain/broker.ts';
-import { EXECUTE_METHOD, QUERY_METHOD, type OperatorAnswer, type OperatorQuery, type OperatorReply, type OperatorRequest } from '../domain/operator.ts';
+import {
+  CONSUMER_METHOD,
+  FETCH_EVENTS_METHOD,
+  PUBLISH_METHOD,
+  SETTLE_METHOD,
+  STATE_GET_METHOD,
+  STATE_PUT_METHOD,
+} from '../domain/broker.ts';
+import {
+  EXECUTE_METHOD,
+  QUERY_METHOD,
+  type OperatorAnswer,
+  type OperatorQuery,
+  type OperatorReply,
+  type OperatorRequest,
+} from '../domain/operator.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import { FETCH_METHOD, SESSION_METHOD, type FetchReply, type FetchRequest } from '../domain/session.ts';
 import type { PeerIdentity, ServiceHandler } from '../ports/network.ts';
@@ -47,7 +61,10 @@ async function answerCall(services: ApiServices, method: string, peer: PeerIdent
       if (!decoded.ok) return decoded;
       const { id } = decoded.value;
       if (id.length === 0 || id.length > REQUEST_ID_LENGTH_MAX) {
-        return rejected('WM_ARGUMENT', { message: `The identifier of a command has ${id.length} characters.`, next: `Give each command an identifier of 1 to ${REQUEST_ID_LENGTH_MAX} characters.` });
+        return rejected('WM_ARGUMENT', {
+          message: `The identifier of a command has ${id.length} characters.`,
+          next: `Give each command an identifier of 1 to ${REQUEST_ID_LENGTH_MAX} characters.`,
+        });
       }
       const reply = await services.execute(decoded.value);
       return reply.ok ? ok(encodeOperatorReply(reply.value)) : reply;
@@ -65,7 +82,10 @@ async function answerCall(services: ApiServices, method: string, peer: PeerIdent
       if (!decoded.ok) return decoded;
       const { offset, bytesMax } = decoded.value;
       if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(bytesMax) || bytesMax < 1) {
-        return rejected('WM_ARGUMENT', { message: `A fetch from byte ${offset} of at most ${bytesMax} bytes asks for nothing.`, next: 'Give an offset from 0 and at least 1 byte.' });
+        return rejected('WM_ARGUMENT', {
+          message: `A fetch from byte ${offset} of at most ${bytesMax} bytes asks for nothing.`,
+          next: 'Give an offset from 0 and at least 1 byte.',
+        });
       }
       const reply = await services.fetch({ ...decoded.value, bytesMax: Math.min(bytesMax, FETCH_BYTES_MAX) });
       return reply.ok ? ok(encodeFetchReply(reply.value)) : reply;
@@ -79,10 +99,18 @@ async function answerCall(services: ApiServices, method: string, peer: PeerIdent
     case STATE_PUT_METHOD:
       return services.state(method, peer, request);
     default:
-      return rejected('WM_MESSAGE_INVALID', { message: `This endpoint has no method ${method}.`, next: 'Update the older side.', detail: { method } });
+      return rejected('WM_MESSAGE_INVALID', {
+        message: `This endpoint has no method ${method}.`,
+        next: 'Update the older side.',
+        detail: { method },
+      });
   }
 }
 
 function refuseCaller(method: string, peer: PeerIdentity, who: string): Outcome<never> {
-  return rejected('WM_NODE_REFUSED', { message: `${peer.name} is not ${who} and may not call ${method}.`, next: `Call it with the identity of ${who}.`, detail: { peer: peer.name } });
+  return rejected('WM_NODE_REFUSED', {
+    message: `${peer.name} is not ${who} and may not call ${method}.`,
+    next: `Call it with the identity of ${who}.`,
+    detail: { peer: peer.name },
+  });
 }

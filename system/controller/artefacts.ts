@@ -23,7 +23,11 @@ export class ArtefactReader {
     const bytes = this.#isArtefact(artefact) ? await this.#load(artefact) : ok<Uint8Array | null>(null);
     if (!bytes.ok) return bytes;
     if (bytes.value === null) {
-      return rejected('WM_NOT_FOUND', { message: `No artefact ${artefact} is stored here.`, next: 'Fetch what the current desired state names.', detail: { artefact } });
+      return rejected('WM_NOT_FOUND', {
+        message: `No artefact ${artefact} is stored here.`,
+        next: 'Fetch what the current desired state names.',
+        detail: { artefact },
+      });
     }
     return ok({ sizeBytes: bytes.value.length, offset, bytes: bytes.value.subarray(offset, offset + bytesMax) });
   }

@@ -17,14 +17,23 @@ const PUBLIC_KEY_BYTES = 32;
 
 export type PlannedCommand = Exclude<OperatorCommand, { readonly kind: 'module-push' }>;
 
-export function planCommand(state: ControllerState, command: PlannedCommand, keys: Pick<Keys, 'keyIdOf'>, atMs: number): Outcome<readonly Entry[]> {
+export function planCommand(
+  state: ControllerState,
+  command: PlannedCommand,
+  keys: Pick<Keys, 'keyIdOf'>,
+  atMs: number,
+): Outcome<readonly Entry[]> {
   switch (command.kind) {
     case 'trust-add':
       return planTrust(command, keys);
     case 'trust-revoke': {
       const key = state.modules.trust.get(command.key);
       if (key === undefined) {
-        return rejected('WM_NOT_FOUND', { message: `No key ${command.key} is in the trust store.`, next: 'List the trusted keys for their names.', detail: { key: command.key } });
+        return rejected('WM_NOT_FOUND', {
+          message: `No key ${command.key} is in the trust store.`,
+          next: 'List the trusted keys for their names.',
+          detail: { key: command.key },
+        });
       }
       return ok(key.revoked ? [] : [{ kind: 'module-trust', key: { ...key, revoked: true } }]);
     }
@@ -46,7 +55,10 @@ export function planCommand(state: ControllerState, command: PlannedCommand, key
     case 'deployment-delete': {
       const deployment = findDeployment(state, command.deployment);
       if (!deployment.ok) return deployment;
-      const triggers = triggersOf(state.events, command.deployment).map((trigger): Entry => ({ kind: 'trigger-deleted', trigger: trigger.name }));
+      const triggers = triggersOf(state.events, command.deployment).map((trigger): Entry => ({
+        kind: 'trigger-deleted',
+        trigger: trigger.name,
+      }));
       return ok([...triggers, ...planDelete(state.deployments, command.deployment, atMs)]);
     }
     case 'rollback': {
@@ -65,24 +77,41 @@ export function planCommand(state: ControllerState, command: PlannedCommand, key
     }
     case 'trigger-delete': {
       if (state.events.triggers.has(command.trigger)) return ok([{ kind: 'trigger-deleted', trigger: command.trigger }]);
-      return rejected('WM_NOT_FOUND', { message: `No trigger is called '${command.trigger}'.`, next: 'List the deployments for their triggers.', detail: { trigger: command.trigger } });
+      return rejected('WM_NOT_FOUND', {
+        message: `No trigger is called '${command.trigger}'.`,
+        next: 'List the deployments for their triggers.',
+        detail: { trigger: command.trigger },
+      });
     }
     case 'node-drain': {
       if (state.nodes.nodes.has(command.node)) return ok(planDrain(state.nodes, command.node, atMs));
-      return rejected('WM_NODE_UNKNOWN', { message: `No node is called '${command.node}'.`, next: 'List the nodes for their names.', detail: { node: command.node } });
+      return rejected('WM_NODE_UNKNOWN', {
+        message: `No node is called '${command.node}'.`,
+        next: 'List the nodes for their names.',
+        detail: { node: command.node },
+      });
     }
   }
 }
 
-function planTrust(command: Extract<PlannedCommand, { readonly kind: 'trust-add' }>, keys: Pick<Keys, 'keyIdOf'>): Outcome<readonly Entry[]> {
+function planTrust(
+  command: Extract<PlannedCommand, { readonly kind: 'trust-add' }>,
+  keys: Pick<Keys, 'keyIdOf'>,
+): Outcome<readonly Entry[]> {
   const { publicKey, mayGrant } = command;
   if (publicKey.length !== PUBLIC_KEY_BYTES) {
-    return rejected('WM_ARGUMENT', { message: `A public key of ${publicKey.length} bytes is no Ed25519 key.`, next: `Give the raw public key, ${PUBLIC_KEY_BYTES} bytes.` });
+    return rejected('WM_ARGUMENT', {
+      message: `A public key of ${publicKey.length} bytes is no Ed25519 key.`,
+      next: `Give the raw public key, ${PUBLIC_KEY_BYTES} bytes.`,
+    });
   }
   const wrong = mayGrant.find((text) => parseCapability(text) === null);
   if (wrong !== undefined || mayGrant.length > MAY_GRANT_MAX) {
     return rejected('WM_CAPABILITY_INVALID', {
-      message: wrong === undefined ? `A key may grant at most ${MAY_GRANT_MAX} capabilities; ${mayGrant.length} were given.` : `'${wrong}' is no capability.`,
+      message:
+        wrong === undefined
+          ? `A key may grant at most ${MAY_GRANT_MAX} capabilities; ${mayGrant.length} were given.`
+          : `'${wrong}' is no capability.`,
       next: 'Use capabilities of docs/reference/guest-abi.md.',
     });
   }
@@ -92,5 +121,9 @@ function planTrust(command: Extract<PlannedCommand, { readonly kind: 'trust-add'
 function findDeployment(state: ControllerState, name: DeploymentName): Outcome<DeploymentRecord> {
   const deployment = state.deployments.deployments.get(name);
   if (deployment !== undefined) return ok(deployment);
-  return rejected('WM_DEPLOYMENT_UNKNOWN', { message: `No deployment is called '${name}'.`, next: 'List the deployments, or apply it first.', detail: { deployment: name } });
+  return rejected('WM_DEPLOYMENT_UNKNOWN', {
+    message: `No deployment is called '${name}'.`,
+    next: 'List the deployments, or apply it first.',
+    detail: { deployment: name },
+  });
 }

@@ -14,7 +14,13 @@ export const CONTROLLER_KEY = 'controller';
 export type CompilerPorts = Pick<Ports, 'keys' | 'storage' | 'telemetry' | 'wasm'>;
 
 /** Machine code of a module for one profile, signed and stored. */
-export async function compileAndSign(ports: CompilerPorts, module: Digest, bytes: Uint8Array, profile: ProfileId, target: string): Promise<Outcome<SignedArtefact>> {
+export async function compileAndSign(
+  ports: CompilerPorts,
+  module: Digest,
+  bytes: Uint8Array,
+  profile: ProfileId,
+  target: string,
+): Promise<Outcome<SignedArtefact>> {
   const compiled = await ports.wasm.compile(bytes, profile);
   if (!compiled.ok) return compiled;
   const artefact = ports.keys.digest(compiled.value);
@@ -69,15 +75,22 @@ export class Compiler {
     this.#running = true;
     for (;;) {
       const { head } = this.#options;
-      const job = this.#again.shift() ?? findCompileJob(head.state.modules, head.profiles(), (module, profile) => this.#givenUp.has(`${module} ${profile}`));
+      const job =
+        this.#again.shift() ??
+        findCompileJob(head.state.modules, head.profiles(), (module, profile) => this.#givenUp.has(`${module} ${profile}`));
       if (job === null || this.#stopped) break;
       const done = await this.#compile(job.version, job.profile, job.target);
       if (this.#stopped) break;
       if (done.ok) {
-        this.#options.commit([{ kind: 'module-artefact', module: job.version.manifest.name, version: job.version.version, artefact: done.value }]);
+        this.#options.commit([
+          { kind: 'module-artefact', module: job.version.manifest.name, version: job.version.version, artefact: done.value },
+        ]);
       } else {
         this.#givenUp.add(`${job.version.manifest.digest} ${job.profile}`);
-        this.#options.ports.telemetry.log('warn', `Module ${job.version.manifest.name} version ${job.version.version} is not available for profile ${job.profile}: ${done.error.message}`);
+        this.#options.ports.telemetry.log(
+          'warn',
+          `Module ${job.version.manifest.name} version ${job.version.version} is not available for profile ${job.profile}: ${done.error.message}`,
+        );
       }
     }
     this.#running = false;
@@ -88,7 +101,10 @@ export class Compiler {
     const bytes = await ports.storage.blobs.get(version.manifest.digest);
     if (!bytes.ok) return bytes;
     if (bytes.value === null) {
-      return failed('WM_NOT_FOUND', { message: `The bytes of ${version.manifest.digest} are not in the blob store.`, next: 'Push the module again.' });
+      return failed('WM_NOT_FOUND', {
+        message: `The bytes of ${version.manifest.digest} are not in the blob store.`,
+        next: 'Push the module again.',
+      });
     }
     return compileAndSign(ports, version.manifest.digest, bytes.value, profile, target);
   }

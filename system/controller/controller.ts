@@ -83,17 +83,34 @@ class LeadingController implements Controller {
     const { clock } = this.#ports;
     const term = (recovered.state.term + 1) as Term;
     this.#term = term;
-    const journal = new Journal<Entry>({ clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) }, term);
+    const journal = new Journal<Entry>(
+      { clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) },
+      term,
+    );
     const head = new Head(recovered.state, {
       journal,
       tell: (facts, correlation) => this.#tell(facts, correlation),
       raiseFence: ({ instance, epoch }) => this.#fence({ instance, epoch }),
     });
     this.#journal = journal;
-    this.#snapshots = new Snapshots({ ports: this.#ports, journal, head, keepJournal: this.#config.assertRecovery, everyEntries: this.#config.snapshotEveryEntries, onBroken: (cause) => this.#end(cause) });
+    this.#snapshots = new Snapshots({
+      ports: this.#ports,
+      journal,
+      head,
+      keepJournal: this.#config.assertRecovery,
+      everyEntries: this.#config.snapshotEveryEntries,
+      onBroken: (cause) => this.#end(cause),
+    });
     head.commit([{ kind: 'leader-term', term }]);
-    const durable = await Promise.race([new Promise<boolean>((resolve) => journal.whenDurable(() => resolve(true))), this.ended.then(() => false)]);
-    if (!durable) return unknown('WM_STORAGE_FAILED', { message: 'The controller could not write its new term.', next: 'Look at the log for what the store said, and start again.' });
+    const durable = await Promise.race([
+      new Promise<boolean>((resolve) => journal.whenDurable(() => resolve(true))),
+      this.ended.then(() => false),
+    ]);
+    if (!durable)
+      return unknown('WM_STORAGE_FAILED', {
+        message: 'The controller could not write its new term.',
+        next: 'Look at the log for what the store said, and start again.',
+      });
     this.#ports.telemetry.record('controller.started', { term, sequence: recovered.lastSequence, entries: recovered.entries });
     this.#tell(recovered.lastFacts, `repeated/${recovered.lastSequence}` as CorrelationId);
     for (const { id, epoch } of head.state.deployments.instances.values()) if (epoch > 0) this.#fence({ instance: id, epoch });

@@ -28,7 +28,7 @@ export function buildDesired(head: Head, id: NodeId, options: DesiredOptions): E
     if (version === null || artefact === null) return false;
     const { manifest, signature } = version;
     // Two versions may have the same bytes; the agent is told of each by its own number.
-    grants.set(`${manifest.name} ${version.version}` , { version: version.version, manifest, signature, artefact });
+    grants.set(`${manifest.name} ${version.version}`, { version: version.version, manifest, signature, artefact });
     return true;
   };
   const assignments: Assignment[] = [];

@@ -1,7 +1,15 @@
 // The head state: the fold through everything accepted so far, durable or not, with the indexes derived from it. Entries are
 // applied at once; what they make known (facts, fences) is handed to the journal and leaves when the record is durable.
-import type { DeploymentName, Digest, InstanceId, NodeId, ProfileId } from '../domain/identifiers.ts';
-import type { CorrelationId, ZonePath } from '../domain/identifiers.ts';
+import {
+  instanceIdOf,
+  type CorrelationId,
+  type DeploymentName,
+  type Digest,
+  type InstanceId,
+  type NodeId,
+  type ProfileId,
+  type ZonePath,
+} from '../domain/identifiers.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { holdsNode, type InstanceEntry, type InstanceRecord } from '../deployments/deployments.ts';
@@ -153,8 +161,8 @@ export class Head {
   markDeployment(name: DeploymentName): void {
     const count = this.state.deployments.ordinals.get(name) ?? 0;
     for (let ordinal = 0; ordinal < count; ordinal++) {
-      const node = this.state.deployments.instances.get(`${name}/${ordinal}` as InstanceId)?.node;
-      if (node != null) this.dirty.add(node);
+      const node = this.state.deployments.instances.get(instanceIdOf(name, ordinal))?.node ?? null;
+      if (node !== null) this.dirty.add(node);
     }
   }
 

@@ -197,7 +197,10 @@ export class Leader {
 
   async #push(id: string, push: Push): Promise<Outcome<void>> {
     if (this.#uploads >= UPLOADS_MAX) {
-      return rejected('WM_ARGUMENT', { message: `${UPLOADS_MAX} uploads are being worked on.`, next: 'Push again when one of them is answered.' });
+      return rejected('WM_ARGUMENT', {
+        message: `${UPLOADS_MAX} uploads are being worked on.`,
+        next: 'Push again when one of them is answered.',
+      });
     }
     const { ports } = this.#options;
     this.#uploads += 1;
@@ -211,7 +214,11 @@ export class Leader {
       return ok();
     }
     const { name, digest } = push.manifest;
-    ports.telemetry.record('module.refused', { module: name, digest, key: push.signature?.key ?? null, code: planned.error.code }, id as CorrelationId);
+    ports.telemetry.record(
+      'module.refused',
+      { module: name, digest, key: push.signature?.key ?? null, code: planned.error.code },
+      id as CorrelationId,
+    );
     return planned;
   }
 
@@ -305,5 +312,8 @@ export class Leader {
 }
 
 function interrupted(): Outcome<never> {
-  return unknown('WM_STORAGE_FAILED', { message: 'The controller ended before it knew that this is durable.', next: 'Repeat the command with the same identifier.' });
+  return unknown('WM_STORAGE_FAILED', {
+    message: 'The controller ended before it knew that this is durable.',
+    next: 'Repeat the command with the same identifier.',
+  });
 }

@@ -42,7 +42,8 @@ export class Triggers {
     this.ready.delete(trigger);
     return this.#then(async () => {
       const deleted = await this.#options.broker.deleteConsumer(consumerOf(trigger));
-      if (!deleted.ok && deleted.error.code !== 'WM_BUS_CONSUMER_UNKNOWN') this.#options.onBroken(`consumer of trigger ${trigger}: ${describeError(deleted.error)}`);
+      if (!deleted.ok && deleted.error.code !== 'WM_BUS_CONSUMER_UNKNOWN')
+        this.#options.onBroken(`consumer of trigger ${trigger}: ${describeError(deleted.error)}`);
     });
   }
 

@@ -80,7 +80,9 @@ export class Placing {
       if (boundTo === null) hopeless.set(instance.deployment, decision);
       this.#refuse(instance.id, decision);
     } else {
-      this.#options.head.commit([this.#assign(instance, deployment, decision, instance.epoch === 0 ? 'placed' : `placed again: ${instance.cause}`)]);
+      this.#options.head.commit([
+        this.#assign(instance, deployment, decision, instance.epoch === 0 ? 'placed' : `placed again: ${instance.cause}`),
+      ]);
       this.#refused.delete(instance.id);
       this.#boundTo.delete(instance.id);
     }
@@ -94,7 +96,10 @@ export class Placing {
     const decision = this.#decide(instance, deployment);
     if (decision.chosen !== null) {
       const cause = 'its node is drained';
-      head.commit([{ kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause }, this.#assign(instance, deployment, decision, cause)]);
+      head.commit([
+        { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
+        this.#assign(instance, deployment, decision, cause),
+      ]);
     }
     return 1;
   }
@@ -167,5 +172,7 @@ export class Placing {
 
 export function describeRefusal(decision: PlacementDecision): string {
   if (decision.refused.length === 0) return 'no node is enrolled';
-  return decision.refused.map(({ reason, nodes, example }) => `${nodes} ${nodes === 1 ? 'node' : 'nodes'} ${reason} (${example})`).join('; ');
+  return decision.refused
+    .map(({ reason, nodes, example }) => `${nodes} ${nodes === 1 ? 'node' : 'nodes'} ${reason} (${example})`)
+    .join('; ');
 }

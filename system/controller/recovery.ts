@@ -41,7 +41,10 @@ function findSnapshot(records: readonly JournalRecord<Entry>[]): Extract<Entry, 
   return null;
 }
 
-async function readSnapshot(blobs: BlobStore, entry: Extract<Entry, { readonly kind: 'snapshot-taken' }>): Promise<Outcome<ControllerState>> {
+async function readSnapshot(
+  blobs: BlobStore,
+  entry: Extract<Entry, { readonly kind: 'snapshot-taken' }>,
+): Promise<Outcome<ControllerState>> {
   const bytes = await blobs.get(entry.snapshot);
   if (!bytes.ok) return bytes;
   if (bytes.value === null) {
@@ -54,7 +57,11 @@ async function readSnapshot(blobs: BlobStore, entry: Extract<Entry, { readonly k
   return ok(decodeValue(new TextDecoder().decode(bytes.value)) as ControllerState);
 }
 
-export async function recover(store: JournalStore, blobs: BlobStore, options: { readonly assertRecovery: boolean }): Promise<Outcome<Recovered>> {
+export async function recover(
+  store: JournalStore,
+  blobs: BlobStore,
+  options: { readonly assertRecovery: boolean },
+): Promise<Outcome<Recovered>> {
   const records = await readJournal<Entry>(store);
   if (!records.ok) return records;
   const snapshot = findSnapshot(records.value);

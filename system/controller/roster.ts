@@ -83,7 +83,10 @@ export class Roster {
     const atMs = ports.clock.civilMs();
     return head
       .instancesOn(node)
-      .filter((instance) => instance.state !== 'stopped' && head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'move')
+      .filter(
+        (instance) =>
+          instance.state !== 'stopped' && head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'move',
+      )
       .map((instance): Entry => ({ kind: 'instance-unplaced', instance: instance.id, atMs, cause: `node ${node} is unavailable` }));
   }
 
@@ -127,12 +130,18 @@ export class Roster {
 
   #checkFirst(message: AgentMessage, peer: string): Err['error'] | null {
     if (message.kind !== 'hello') {
-      return rejected('WM_MESSAGE_INVALID', { message: `A session began with '${message.kind}'.`, next: 'Begin each session with a hello.' }).error;
+      return rejected('WM_MESSAGE_INVALID', {
+        message: `A session began with '${message.kind}'.`,
+        next: 'Begin each session with a hello.',
+      }).error;
     }
     const checked = checkHello(message, peer, this.#options.config.joinToken);
     if (!checked.ok) return checked.error;
     if (message.instances.length <= REPORTS_MAX) return null;
-    return rejected('WM_NODE_REFUSED', { message: `The agent reports ${message.instances.length} instances.`, next: `Report at most ${REPORTS_MAX}.` }).error;
+    return rejected('WM_NODE_REFUSED', {
+      message: `The agent reports ${message.instances.length} instances.`,
+      next: `Report at most ${REPORTS_MAX}.`,
+    }).error;
   }
 
   async #refuse(stream: AgentStream, refusal: Err['error'] | null): Promise<void> {
@@ -152,7 +161,8 @@ export class Roster {
     this.#sessions.get(id)?.close('a newer session of the node replaces it');
     const entries: Entry[] = [...planHello(head.state.nodes, hello, atMs)];
     const enrolled = entries.find((entry) => entry.kind === 'node-enrolled');
-    if (enrolled === undefined) entries.push(...planHelloReports(head.state.deployments, head.instancesOn(id), id, this.#incarnationOf(id), hello.instances, atMs));
+    if (enrolled === undefined)
+      entries.push(...planHelloReports(head.state.deployments, head.instancesOn(id), id, this.#incarnationOf(id), hello.instances, atMs));
     else entries.push(...this.#planRestart(id, enrolled.cause, atMs));
     this.#options.commit(entries);
     const session = new AgentSession({
@@ -180,7 +190,8 @@ export class Roster {
     return head.instancesOn(id).map((instance): Entry => {
       const common = { instance: instance.id, atMs, cause: `node ${id}: ${why}` };
       if (instance.state === 'stopped') return { ...common, kind: 'instance-released' };
-      if (head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay') this.#options.place(instance.id, id);
+      if (head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay')
+        this.#options.place(instance.id, id);
       return { ...common, kind: 'instance-unplaced' };
     });
   }

@@ -16,8 +16,22 @@ import {
   type DeploymentsState,
   type InstanceEntry,
 } from '../deployments/deployments.ts';
-import { applyTriggerEntry, createEventsState, factsOfTriggerEntry, isTriggerEntry, type EventsState, type TriggerEntry } from '../events/events.ts';
-import { applyModuleEntry, createModulesState, factsOfModuleEntry, isModuleEntry, type ModuleEntry, type ModulesState } from '../modules/modules.ts';
+import {
+  applyTriggerEntry,
+  createEventsState,
+  factsOfTriggerEntry,
+  isTriggerEntry,
+  type EventsState,
+  type TriggerEntry,
+} from '../events/events.ts';
+import {
+  applyModuleEntry,
+  createModulesState,
+  factsOfModuleEntry,
+  isModuleEntry,
+  type ModuleEntry,
+  type ModulesState,
+} from '../modules/modules.ts';
 import { applyNodeEntry, createNodesState, factsOfNodeEntry, isNodeEntry, type NodeEntry, type NodesState } from '../nodes/nodes.ts';
 
 /** Bound: answered commands that are remembered; the oldest go first. */
@@ -92,5 +106,7 @@ export function factsOfEntry(state: ControllerState, entry: Entry, sequence: num
   if (isDeploymentEntry(entry)) return factsOfDeploymentEntry(state.deployments, entry);
   if (isInstanceEntry(entry)) return factsOfInstanceEntry(state.deployments, entry);
   if (isTriggerEntry(entry)) return factsOfTriggerEntry(entry);
-  return entry.kind === 'request-answered' ? [{ kind: 'command.accepted', fields: { id: entry.id, command: entry.command, sequence } }] : [];
+  return entry.kind === 'request-answered'
+    ? [{ kind: 'command.accepted', fields: { id: entry.id, command: entry.command, sequence } }]
+    : [];
 }

@@ -32,7 +32,12 @@ export async function prepareUpload(ports: CompilerPorts, head: Head, push: Push
 }
 
 /** Checks again, since the trust store may have changed while it was compiled (P3), and numbers the version. */
-export function planUpload(ports: CompilerPorts, head: Head, push: Push, artefacts: readonly SignedArtefact[]): Outcome<{ readonly version: number; readonly entries: readonly Entry[] }> {
+export function planUpload(
+  ports: CompilerPorts,
+  head: Head,
+  push: Push,
+  artefacts: readonly SignedArtefact[],
+): Outcome<{ readonly version: number; readonly entries: readonly Entry[] }> {
   const checked = checkUpload(head.state.modules, push, ports.keys, ports.wasm);
   if (!checked.ok) return checked;
   const { name } = push.manifest;

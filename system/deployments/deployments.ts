@@ -1,252 +1,29 @@
 // What is wanted, and the instances that come of it. Pure: the fold of deployment and instance entries; each change of state of
 // an instance is asserted against INSTANCE_TRANSITIONS (P8). Where instances go is decided elsewhere and only recorded here.
 // Surprising: a stopped instance is kept for good, without a node, so that its epoch goes on when its name is used again.
-import { INSTANCE_TRANSITIONS, instanceStateIs, type InstanceRecord, type InstanceState } from './instance.ts';
-import type { DeploymentSpec, InstanceView, PlacementDecision } from '../domain/deployment.ts';
-import { instanceIdOf, type DeploymentName, type Epoch, type Incarnation, type InstanceId, type ModuleName, type NodeId } from '../domain/identifiers.ts';
-import type { ErrorCode } from '../domain/errors.ts';
-import { assert } from '../domain/outcome.ts';
-import type { Fact } from '../domain/telemetry.ts';
+import type { InstanceView } from '../domain/deployment.ts';
+import type { DeploymentsState } from './state.ts';
 
-export { holdsNode, retryDelayMs, type InstanceRecord, type Reservation } from './instance.ts';
-export { planApply, planDelete, planHelloReports, planReport, planRollback } from './plan.ts';
 export { checkDeployment } from './check.ts';
-
-export type DeploymentRecord = {
-  readonly spec: DeploymentSpec;
-  /** Version that instances are to run now. */
-  readonly version: number;
-  readonly revision: number;
-};
-
-export type DeploymentsState = {
-  readonly deployments: Map<DeploymentName, DeploymentRecord>;
-  readonly instances: Map<InstanceId, InstanceRecord>;
-  /** Ordinals that a deployment of this name ever had: 0 to this, exclusive. */
-  readonly ordinals: Map<DeploymentName, number>;
-};
-
-export type DeploymentEntry =
-  | { readonly kind: 'deployment-applied'; readonly spec: DeploymentSpec; readonly version: number; readonly revision: number }
-  | { readonly kind: 'deployment-rolled-back'; readonly deployment: DeploymentName; readonly version: number; readonly revision: number }
-  | { readonly kind: 'deployment-deleted'; readonly deployment: DeploymentName };
-
-type InstanceChange = { readonly instance: InstanceId; readonly atMs: number; readonly cause: string };
-
-export type InstanceEntry =
-  | (InstanceChange & { readonly kind: 'instance-created'; readonly deployment: DeploymentName; readonly module: ModuleName; readonly ordinal: number })
-  | (InstanceChange & {
-      readonly kind: 'instance-assigned';
-      readonly node: NodeId;
-      readonly nodeIncarnation: Incarnation;
-      readonly epoch: Epoch;
-      readonly version: number;
-      readonly memoryBytes: number;
-      readonly cpuMillis: number;
-      readonly decision: PlacementDecision;
-    })
-  /** Its node is told again: another version, or it was found not to run there. */
-  | (InstanceChange & { readonly kind: 'instance-told'; readonly version: number })
-  | (InstanceChange & { readonly kind: 'instance-running' })
-  | (InstanceChange & { readonly kind: 'instance-failed'; readonly code: ErrorCode | null })
-  /** Wants a node again. */
-  | (InstanceChange & { readonly kind: 'instance-unplaced' })
-  | (InstanceChange & { readonly kind: 'instance-stopped' })
-  /** Its node confirmed that it stopped, or cannot run it any more. */
-  | (InstanceChange & { readonly kind: 'instance-released' });
-
-export function createDeploymentsState(): DeploymentsState {
-  return { deployments: new Map(), instances: new Map(), ordinals: new Map() };
-}
-
-export function isDeploymentEntry(entry: { readonly kind: string }): entry is DeploymentEntry {
-  return entry.kind.startsWith('deployment-');
-}
-
-export function isInstanceEntry(entry: { readonly kind: string }): entry is InstanceEntry {
-  return entry.kind.startsWith('instance-');
-}
-
-export function applyDeploymentEntry(state: DeploymentsState, entry: DeploymentEntry): void {
-  switch (entry.kind) {
-    case 'deployment-applied':
-      state.deployments.set(entry.spec.name, { spec: entry.spec, version: entry.version, revision: entry.revision });
-      for (const instance of instancesOf(state, entry.spec.name)) {
-        if (instance.module !== entry.spec.module) state.instances.set(instance.id, { ...instance, module: entry.spec.module });
-      }
-      return;
-    case 'deployment-rolled-back': {
-      const deployment = state.deployments.get(entry.deployment);
-      assert(deployment !== undefined, `deployment ${entry.deployment} exists when it is rolled back`);
-      state.deployments.set(entry.deployment, { ...deployment, version: entry.version, revision: entry.revision });
-      return;
-    }
-    case 'deployment-deleted':
-      assert(state.deployments.delete(entry.deployment), `deployment ${entry.deployment} exists when it is deleted`);
-      return;
-  }
-}
-
-/** The state that an entry leads to; null when it stays as it is. */
-function targetOf(before: InstanceState, entry: InstanceEntry): InstanceState | null {
-  switch (entry.kind) {
-    case 'instance-created':
-    case 'instance-unplaced':
-      return 'pending';
-    case 'instance-assigned':
-      return 'assigned';
-    case 'instance-told':
-      return before === 'assigned' ? null : 'assigned';
-    case 'instance-running':
-      return 'running';
-    case 'instance-failed':
-      return 'failed';
-    case 'instance-stopped':
-      return 'stopped';
-    case 'instance-released':
-      return null;
-  }
-}
-
-function getInstance(state: DeploymentsState, id: InstanceId): InstanceRecord {
-  const instance = state.instances.get(id);
-  assert(instance !== undefined, `instance ${id} of an entry exists`);
-  return instance;
-}
-
-export function applyInstanceEntry(state: DeploymentsState, entry: InstanceEntry): void {
-  const known = state.instances.get(entry.instance);
-  if (entry.kind === 'instance-created' && known === undefined) {
-    state.ordinals.set(entry.deployment, Math.max(state.ordinals.get(entry.deployment) ?? 0, entry.ordinal + 1));
-    state.instances.set(entry.instance, {
-      id: entry.instance,
-      deployment: entry.deployment,
-      module: entry.module,
-      state: 'pending',
-      node: null,
-      nodeIncarnation: null,
-      epoch: 0 as Epoch,
-      version: 0,
-      memoryBytes: 0,
-      cpuMillis: 0,
-      failures: 0,
-      decision: null,
-      sinceMs: entry.atMs,
-      cause: entry.cause,
-    });
-    return;
-  }
-  const before = getInstance(state, entry.instance);
-  const to = targetOf(before.state, entry);
-  assert(to === null || INSTANCE_TRANSITIONS[before.state].includes(to), `instance ${before.id} may not go from ${before.state} to ${String(to)}`);
-  const changed: InstanceRecord = to === null ? before : { ...before, state: to, sinceMs: entry.atMs, cause: entry.cause };
-  state.instances.set(before.id, change(changed, entry));
-}
-
-function change(instance: InstanceRecord, entry: InstanceEntry): InstanceRecord {
-  switch (entry.kind) {
-    case 'instance-created':
-      return { ...instance, module: entry.module, node: null, nodeIncarnation: null, failures: 0 };
-    case 'instance-unplaced':
-    case 'instance-released':
-      return { ...instance, node: null, nodeIncarnation: null };
-    case 'instance-assigned':
-      assert(entry.epoch > instance.epoch, `the epoch of ${instance.id} grows with each placement`);
-      return {
-        ...instance,
-        node: entry.node,
-        nodeIncarnation: entry.nodeIncarnation,
-        epoch: entry.epoch,
-        version: entry.version,
-        memoryBytes: entry.memoryBytes,
-        cpuMillis: entry.cpuMillis,
-        decision: entry.decision,
-      };
-    case 'instance-told':
-      return { ...instance, version: entry.version, failures: entry.version === instance.version ? instance.failures : 0 };
-    case 'instance-failed':
-      return { ...instance, failures: instance.failures + 1 };
-    case 'instance-running':
-    case 'instance-stopped':
-      return instance;
-  }
-}
-
-export function factsOfDeploymentEntry(state: DeploymentsState, entry: DeploymentEntry): readonly Fact[] {
-  switch (entry.kind) {
-    case 'deployment-applied': {
-      const { name, module, replicas } = entry.spec;
-      return [{ kind: 'deployment.applied', fields: { deployment: name, module, version: entry.version, replicas, revision: entry.revision } }];
-    }
-    case 'deployment-rolled-back': {
-      const from = state.deployments.get(entry.deployment)?.version ?? 0;
-      return [{ kind: 'rollback.accepted', fields: { deployment: entry.deployment, from, to: entry.version } }];
-    }
-    case 'deployment-deleted':
-      return [{ kind: 'deployment.deleted', fields: { deployment: entry.deployment } }];
-  }
-}
-
-export function factsOfInstanceEntry(state: DeploymentsState, entry: InstanceEntry): readonly Fact[] {
-  const before = state.instances.get(entry.instance);
-  if (before === undefined) return [];
-  const to = targetOf(before.state, entry);
-  if (to === null) return [];
-  const after = change(before, entry);
-  const moved: Fact = {
-    kind: 'instance.state',
-    fields: {
-      instance: before.id,
-      deployment: before.deployment,
-      from: before.state,
-      to,
-      node: after.node,
-      epoch: after.epoch,
-      version: after.version,
-      cause: entry.cause,
-    },
-  };
-  if (entry.kind !== 'instance-assigned') return [moved];
-  const { chosen, runnersUp, feasible } = entry.decision;
-  assert(chosen !== null, 'an instance is assigned to the node that was chosen');
-  const proximity = chosen.factors.find((factor) => factor.name === 'proximity');
-  return [
-    {
-      kind: 'placement.decided',
-      fields: {
-        instance: before.id,
-        node: entry.node,
-        score: chosen.score,
-        proximityMicros: proximity === undefined ? null : microsOf(proximity.why),
-        feasible,
-        why: chosen.factors.map((factor) => `${factor.name} ${Math.round(factor.points)} x${factor.weight}: ${factor.why}`).join('; '),
-        runnersUp: runnersUp.map((other) => `${other.node}=${other.score}`).join(' '),
-      },
-    },
-    moved,
-  ];
-}
-
-/** The round trip that a proximity factor names first: `12000 us measured to …`; null when it names none. */
-function microsOf(why: string): number | null {
-  const match = /^(\d+) us /.exec(why);
-  return match?.[1] === undefined ? null : Number(match[1]);
-}
-
-/** Instances of a deployment by ordinal, stopped ones included. */
-export function instancesOf(state: DeploymentsState, deployment: DeploymentName): readonly InstanceRecord[] {
-  const instances: InstanceRecord[] = [];
-  const count = state.ordinals.get(deployment) ?? 0;
-  for (let ordinal = 0; ordinal < count; ordinal++) {
-    const instance = state.instances.get(instanceIdOf(deployment, ordinal));
-    if (instance !== undefined) instances.push(instance);
-  }
-  return instances;
-}
+export { factsOfDeploymentEntry, factsOfInstanceEntry } from './facts.ts';
+export { holdsNode, retryDelayMs, type InstanceRecord } from './instance.ts';
+export { planApply, planDelete, planHelloReports, planReport, planRollback } from './plan.ts';
+export {
+  applyDeploymentEntry,
+  applyInstanceEntry,
+  createDeploymentsState,
+  instancesOf,
+  isDeploymentEntry,
+  isInstanceEntry,
+  type DeploymentEntry,
+  type DeploymentRecord,
+  type DeploymentsState,
+  type InstanceEntry,
+} from './state.ts';
 
 export function viewInstances(state: DeploymentsState): readonly InstanceView[] {
   return [...state.instances.values()]
-    .filter((instance) => !(instanceStateIs(instance, 'stopped') && instance.node === null))
+    .filter((instance) => instance.state !== 'stopped' || instance.node !== null)
     .map(({ id, deployment, state: now, node, nodeIncarnation, epoch, module, version, sinceMs, cause }) => ({
       id,
       deployment,

@@ -2,9 +2,7 @@
 import type { InstanceState, PlacementDecision } from '../domain/deployment.ts';
 import type { DeploymentName, Epoch, Incarnation, InstanceId, ModuleName, NodeId } from '../domain/identifiers.ts';
 
-export { INSTANCE_TRANSITIONS, type InstanceState } from '../domain/deployment.ts';
-
-export type Reservation = { readonly memoryBytes: number; readonly cpuMillis: number };
+type Reservation = { readonly memoryBytes: number; readonly cpuMillis: number };
 
 export type InstanceRecord = Reservation & {
   readonly id: InstanceId;
@@ -38,6 +36,8 @@ export function instanceStateIs(instance: InstanceRecord, ...states: readonly In
 }
 
 /** P7: its node has promised memory and CPU to it. */
-export function holdsNode(instance: InstanceRecord): instance is InstanceRecord & { readonly node: NodeId; readonly nodeIncarnation: Incarnation } {
+export function holdsNode(
+  instance: InstanceRecord,
+): instance is InstanceRecord & { readonly node: NodeId; readonly nodeIncarnation: Incarnation } {
   return instance.node !== null && (instance.state === 'assigned' || instance.state === 'running');
 }

@@ -3,7 +3,7 @@ import type { DeploymentSpec } from '../domain/deployment.ts';
 import { instanceIdOf, type DeploymentName, type Incarnation, type NodeId } from '../domain/identifiers.ts';
 import { assert } from '../domain/outcome.ts';
 import type { InstanceReport } from '../domain/session.ts';
-import { instancesOf, type DeploymentEntry, type DeploymentsState, type InstanceEntry } from './deployments.ts';
+import { instancesOf, type DeploymentEntry, type DeploymentsState, type InstanceEntry } from './state.ts';
 import { holdsNode, instanceStateIs, type InstanceRecord } from './instance.ts';
 
 type Entries = readonly (DeploymentEntry | InstanceEntry)[];
@@ -20,7 +20,8 @@ function placesAnew(before: DeploymentSpec, after: DeploymentSpec): boolean {
 
 /** A failed instance starts over with a new version; one that has a node is told. */
 function changeVersion(instance: InstanceRecord, version: number, atMs: number, cause: string): readonly InstanceEntry[] {
-  if (holdsNode(instance)) return instance.version === version ? [] : [{ kind: 'instance-told', instance: instance.id, version, atMs, cause }];
+  if (holdsNode(instance))
+    return instance.version === version ? [] : [{ kind: 'instance-told', instance: instance.id, version, atMs, cause }];
   return instanceStateIs(instance, 'failed') ? [{ kind: 'instance-unplaced', instance: instance.id, atMs, cause }] : [];
 }
 
@@ -34,9 +35,18 @@ export function planApply(state: DeploymentsState, spec: DeploymentSpec, version
   for (let ordinal = 0; ordinal < Math.max(spec.replicas, known.length); ordinal++) {
     const instance = known[ordinal];
     if (ordinal >= spec.replicas) {
-      if (instance !== undefined && !instanceStateIs(instance, 'stopped')) entries.push({ kind: 'instance-stopped', instance: instance.id, atMs, cause: `${cause}: scaled to ${spec.replicas}` });
+      if (instance !== undefined && !instanceStateIs(instance, 'stopped'))
+        entries.push({ kind: 'instance-stopped', instance: instance.id, atMs, cause: `${cause}: scaled to ${spec.replicas}` });
     } else if (instance === undefined || instanceStateIs(instance, 'stopped')) {
-      entries.push({ kind: 'instance-created', instance: instanceIdOf(spec.name, ordinal), deployment: spec.name, module: spec.module, ordinal, atMs, cause });
+      entries.push({
+        kind: 'instance-created',
+        instance: instanceIdOf(spec.name, ordinal),
+        deployment: spec.name,
+        module: spec.module,
+        ordinal,
+        atMs,
+        cause,
+      });
     } else if (anew && !instanceStateIs(instance, 'pending')) {
       entries.push({ kind: 'instance-unplaced', instance: instance.id, atMs, cause: `${cause}: placed anew` });
     } else {
@@ -65,9 +75,16 @@ export function planDelete(state: DeploymentsState, name: DeploymentName, atMs: 
 }
 
 /** What a report changes. Reports of another epoch, incarnation or version than the current are of the past: nothing. */
-export function planReport(state: DeploymentsState, node: NodeId, incarnation: Incarnation, report: InstanceReport, atMs: number): readonly InstanceEntry[] {
+export function planReport(
+  state: DeploymentsState,
+  node: NodeId,
+  incarnation: Incarnation,
+  report: InstanceReport,
+  atMs: number,
+): readonly InstanceEntry[] {
   const instance = state.instances.get(report.instance);
-  if (instance === undefined || instance.node !== node || instance.nodeIncarnation !== incarnation || instance.epoch !== report.epoch) return [];
+  if (instance === undefined || instance.node !== node || instance.nodeIncarnation !== incarnation || instance.epoch !== report.epoch)
+    return [];
   const common = { instance: instance.id, atMs };
   if (instanceStateIs(instance, 'stopped')) {
     return report.state === 'running' ? [] : [{ ...common, kind: 'instance-released', cause: 'its node stopped it' }];
@@ -75,11 +92,15 @@ export function planReport(state: DeploymentsState, node: NodeId, incarnation: I
   if (report.version !== instance.version || !holdsNode(instance)) return [];
   switch (report.state) {
     case 'running':
-      return instanceStateIs(instance, 'assigned') ? [{ ...common, kind: 'instance-running', cause: describeCause(report, 'its node serves it') }] : [];
+      return instanceStateIs(instance, 'assigned')
+        ? [{ ...common, kind: 'instance-running', cause: describeCause(report, 'its node serves it') }]
+        : [];
     case 'failed':
       return [{ ...common, kind: 'instance-failed', code: report.code, cause: describeCause(report, 'its node cannot run it') }];
     case 'stopped':
-      return instanceStateIs(instance, 'running') ? [{ ...common, kind: 'instance-told', version: instance.version, cause: describeCause(report, 'its node had stopped it') }] : [];
+      return instanceStateIs(instance, 'running')
+        ? [{ ...common, kind: 'instance-told', version: instance.version, cause: describeCause(report, 'its node had stopped it') }]
+        : [];
   }
 }
 
@@ -105,7 +126,13 @@ export function planHelloReports(
   for (const instance of held) {
     if (instance.nodeIncarnation !== incarnation || reported.has(`${instance.id} ${instance.epoch}`)) continue;
     if (instanceStateIs(instance, 'running')) {
-      entries.push({ kind: 'instance-told', instance: instance.id, version: instance.version, atMs, cause: 'its node did not run it when it reconnected' });
+      entries.push({
+        kind: 'instance-told',
+        instance: instance.id,
+        version: instance.version,
+        atMs,
+        cause: 'its node did not run it when it reconnected',
+      });
     } else if (instanceStateIs(instance, 'stopped')) {
       entries.push({ kind: 'instance-released', instance: instance.id, atMs, cause: 'its node does not run it any more' });
     }

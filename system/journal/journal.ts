@@ -34,7 +34,7 @@ export type JournalOptions = {
 export class Journal<Entry> {
   readonly #options: JournalOptions;
   readonly #queue: Batch<Entry>[] = [];
-  #term: Term;
+  readonly #term: Term;
   /** Sequence of the last record that was appended. */
   #appended: number;
   #inFlight = false;

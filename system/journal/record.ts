@@ -72,7 +72,8 @@ export function decodeRecord<Entry>(sequence: number, bytes: Uint8Array): Outcom
   }
   if (typeof value !== 'object' || value === null) return corrupt(sequence, 'it holds no object');
   const record = value as Partial<JournalRecord<Entry>>;
-  if (record.schema !== RECORD_SCHEMA) return corrupt(sequence, `its schema is ${String(record.schema)}, and this version reads ${RECORD_SCHEMA}`);
+  if (record.schema !== RECORD_SCHEMA)
+    return corrupt(sequence, `its schema is ${String(record.schema)}, and this version reads ${RECORD_SCHEMA}`);
   if (record.sequence !== sequence) return corrupt(sequence, `it says that it is record ${String(record.sequence)}`);
   if (typeof record.term !== 'number' || !Array.isArray(record.entries)) return corrupt(sequence, 'it has no term or no entries');
   return ok(record as JournalRecord<Entry>);

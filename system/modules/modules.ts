@@ -84,7 +84,11 @@ export function findVersion(state: ModulesState, module: ModuleName, version: nu
 export function checkDeployable(state: ModulesState, module: ModuleName, version: number | null): Outcome<ModuleVersion> {
   const versions = state.versions.get(module);
   if (versions === undefined) {
-    return rejected('WM_MODULE_UNKNOWN', { message: `No module is called '${module}'.`, next: 'Push the module first, or correct the name.', detail: { module } });
+    return rejected('WM_MODULE_UNKNOWN', {
+      message: `No module is called '${module}'.`,
+      next: 'Push the module first, or correct the name.',
+      detail: { module },
+    });
   }
   const found = versions[(version ?? versions.length) - 1];
   if (found === undefined) {
@@ -142,7 +146,9 @@ export function findCompileJob(
 }
 
 export function viewModules(state: ModulesState): readonly ModuleVersion[] {
-  return [...state.versions.values()].flat().sort((a, b) => (a.manifest.name === b.manifest.name ? a.version - b.version : a.manifest.name < b.manifest.name ? -1 : 1));
+  return [...state.versions.values()]
+    .flat()
+    .sort((a, b) => (a.manifest.name === b.manifest.name ? a.version - b.version : a.manifest.name < b.manifest.name ? -1 : 1));
 }
 
 export function viewTrust(state: ModulesState): readonly TrustedKey[] {

@@ -71,10 +71,18 @@ function checkCapabilities(manifest: ModuleManifest, key: TrustedKey): Outcome<v
   return ok();
 }
 
-export function checkUpload(view: UploadView, upload: Upload, keys: Pick<Keys, 'digest' | 'verify'>, wasm: Pick<Wasm, 'inspect'>): Outcome<CheckedUpload> {
+export function checkUpload(
+  view: UploadView,
+  upload: Upload,
+  keys: Pick<Keys, 'digest' | 'verify'>,
+  wasm: Pick<Wasm, 'inspect'>,
+): Outcome<CheckedUpload> {
   const { manifest, signature, bytes } = upload;
   if (signature === null) {
-    return rejected('WM_SIGNATURE_MISSING', { message: `Module '${manifest.name}' came without a signature.`, next: 'Sign it with a key that the trust store holds.' });
+    return rejected('WM_SIGNATURE_MISSING', {
+      message: `Module '${manifest.name}' came without a signature.`,
+      next: 'Sign it with a key that the trust store holds.',
+    });
   }
   const key = view.trust.get(signature.key);
   if (key === undefined || key.revoked) {

@@ -24,7 +24,14 @@ export type NodesState = { readonly nodes: Map<NodeId, NodeRecord> };
 
 export type NodeEntry =
   /** A new incarnation: first start, restart, or a return after it was unavailable. */
-  | { readonly kind: 'node-enrolled'; readonly facts: NodeFacts; readonly bootId: string; readonly incarnation: Incarnation; readonly atMs: number; readonly cause: string }
+  | {
+      readonly kind: 'node-enrolled';
+      readonly facts: NodeFacts;
+      readonly bootId: string;
+      readonly incarnation: Incarnation;
+      readonly atMs: number;
+      readonly cause: string;
+    }
   /** The same incarnation says something new about itself. */
   | { readonly kind: 'node-facts'; readonly facts: NodeFacts }
   | { readonly kind: 'node-status'; readonly node: NodeId; readonly status: NodeStatus; readonly atMs: number; readonly cause: string }
@@ -148,10 +155,22 @@ export function planHeartbeat(state: NodesState, id: NodeId, atMs: number): read
   return node.status === 'suspect' ? [heardAgain(node, atMs)] : [];
 }
 
-export function planSilence(state: NodesState, id: NodeId, silentMs: number, times: { readonly suspectAfterMs: number; readonly unavailableAfterMs: number }, atMs: number): readonly NodeEntry[] {
+export function planSilence(
+  state: NodesState,
+  id: NodeId,
+  silentMs: number,
+  times: { readonly suspectAfterMs: number; readonly unavailableAfterMs: number },
+  atMs: number,
+): readonly NodeEntry[] {
   const node = getNode(state, id);
   const status: NodeStatus | null =
-    node.status === 'unavailable' ? null : silentMs >= times.unavailableAfterMs ? 'unavailable' : silentMs >= times.suspectAfterMs && node.status !== 'suspect' ? 'suspect' : null;
+    node.status === 'unavailable'
+      ? null
+      : silentMs >= times.unavailableAfterMs
+        ? 'unavailable'
+        : silentMs >= times.suspectAfterMs && node.status !== 'suspect'
+          ? 'suspect'
+          : null;
   return status === null ? [] : [{ kind: 'node-status', node: id, status, atMs, cause: `no heartbeat for ${silentMs} ms` }];
 }
 

@@ -45,8 +45,22 @@ const REASONS = [
   'the module is not compiled for its profile',
   'the instance is bound to another node',
 ] as const;
-const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND] = REASONS.map((_, i) => i) as [number, number, number, number, number, number, number, number, number, number, number];
-const STATUS_REASON: readonly number[] = STATUSES.map((status) => (status === 'suspect' ? SUSPECT : status === 'unavailable' ? UNAVAILABLE : DRAINING));
+const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND] = REASONS.map((_, i) => i) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+const STATUS_REASON: readonly number[] = STATUSES.map((status) =>
+  status === 'suspect' ? SUSPECT : status === 'unavailable' ? UNAVAILABLE : DRAINING,
+);
 
 /** More is better, 0 to 1,000: 1,000 at no distance, 500 at RTT_MICROS_HALF; 0 when the distance cannot be told. */
 export function proximityPoints(rttMicros: number): number {
@@ -61,7 +75,10 @@ export function utilisationPoints(memoryLeft: number, memory: number, cpuLeft: n
 }
 
 /** Zone, domain and profile rules, answered once per distinct name rather than once per node. */
-function prepareNames(fleet: Fleet, request: PlacementRequest): { readonly zones: Uint8Array; readonly domains: Int32Array; readonly profiles: Uint8Array } {
+function prepareNames(
+  fleet: Fleet,
+  request: PlacementRequest,
+): { readonly zones: Uint8Array; readonly domains: Int32Array; readonly profiles: Uint8Array } {
   const { within } = request.requirements;
   const zones = Uint8Array.from(fleet.zones.names, (zone) => (within === null || isWithinZone(zone, within) ? 1 : 0));
   const profiles = Uint8Array.from(fleet.profiles.names, (profile) => (request.profiles === null || request.profiles.has(profile) ? 1 : 0));
@@ -80,7 +97,9 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   const { requirements, spread } = request;
   const { zones, domains, profiles } = prepareNames(fleet, request);
   const proximity = fleet.proximityOf(request.origin, request.place.landmark, request.place.point);
-  const architectures = Uint8Array.from(ARCHITECTURES, (name) => (requirements.architectures.length === 0 || requirements.architectures.includes(name) ? 1 : 0));
+  const architectures = Uint8Array.from(ARCHITECTURES, (name) =>
+    requirements.architectures.length === 0 || requirements.architectures.includes(name) ? 1 : 0,
+  );
   const wanted = [...requirements.isaFeatures.map((name) => `isa ${name}`), ...requirements.hardware.map((name) => `hardware ${name}`)];
   const { bits, missing } = fleet.featureBits(wanted);
   const words = fleet.words;
@@ -134,7 +153,12 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
         name: 'proximity',
         points: proximityPoints(rtt),
         weight: weights.proximity,
-        why: rtt === RTT_UNKNOWN ? `nothing is known of ${request.origin}` : proximity.measured[row] === 1 ? `${rtt} us measured to ${request.origin}` : `${rtt} us estimated from the distance to ${request.origin}`,
+        why:
+          rtt === RTT_UNKNOWN
+            ? `nothing is known of ${request.origin}`
+            : proximity.measured[row] === 1
+              ? `${rtt} us measured to ${request.origin}`
+              : `${rtt} us estimated from the distance to ${request.origin}`,
       },
       {
         name: 'utilisation',
@@ -151,7 +175,9 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
     instance: request.instance,
     chosen: chosen ?? null,
     runnersUp,
-    refused: REASONS.flatMap((reason, i) => (counts[i] === 0 ? [] : [{ reason, nodes: counts[i] as number, example: fleet.ids[examples[i] as number] as NodeId }])),
+    refused: REASONS.flatMap((reason, i) =>
+      counts[i] === 0 ? [] : [{ reason, nodes: counts[i] as number, example: fleet.ids[examples[i] as number] as NodeId }],
+    ),
     feasible,
   };
 }

@@ -11,7 +11,9 @@ const RADIANS_PER_DEGREE = 0.017453292519943295;
 export function distanceKm(a: GeoPoint, b: GeoPoint): number {
   const latitudeHalf = sin(((b.latitude - a.latitude) * RADIANS_PER_DEGREE) / 2);
   const longitudeHalf = sin(((b.longitude - a.longitude) * RADIANS_PER_DEGREE) / 2);
-  const h = latitudeHalf * latitudeHalf + cos(a.latitude * RADIANS_PER_DEGREE) * cos(b.latitude * RADIANS_PER_DEGREE) * longitudeHalf * longitudeHalf;
+  const h =
+    latitudeHalf * latitudeHalf +
+    cos(a.latitude * RADIANS_PER_DEGREE) * cos(b.latitude * RADIANS_PER_DEGREE) * longitudeHalf * longitudeHalf;
   return 2 * EARTH_RADIUS_KM * asin(Math.sqrt(h > 1 ? 1 : h));
 }
 

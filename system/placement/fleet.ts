@@ -49,10 +49,11 @@ class Interned<Name extends string> {
   }
 }
 
-function grow<T extends Uint8Array | Uint32Array | Int32Array | Float64Array>(column: T, length: number): T {
-  const Column = column.constructor as new (length: number) => T;
-  const wider = new Column(length);
-  wider.set(column as never);
+type Column = Uint8Array | Uint32Array | Int32Array | Float64Array;
+
+function grow<T extends Column>(column: T, length: number): T {
+  const wider = new (column.constructor as new (length: number) => T)(length);
+  wider.set(column);
   return wider;
 }
 
@@ -104,7 +105,11 @@ export class Fleet {
       this.ids.push(facts.node);
       this.#rows.set(facts.node, row);
       this.#proximities.clear();
-    } else if (this.points[row]?.latitude !== facts.location.latitude || this.points[row]?.longitude !== facts.location.longitude || this.zones.names[this.zone[row] ?? 0] !== facts.zone) {
+    } else if (
+      this.points[row]?.latitude !== facts.location.latitude ||
+      this.points[row]?.longitude !== facts.location.longitude ||
+      this.zones.names[this.zone[row] ?? 0] !== facts.zone
+    ) {
       this.#proximities.clear();
     }
     this.points[row] = facts.location;
@@ -157,7 +162,12 @@ export class Fleet {
   /** Round trips of every node to `origin`, measured to `landmark` or estimated from the place `point`. */
   proximityOf(origin: ZonePath, landmark: NodeId | null, point: GeoPoint | null): Proximity {
     const known = this.#proximities.get(origin);
-    if (known !== undefined && known.landmark === landmark && known.point?.latitude === point?.latitude && known.point?.longitude === point?.longitude) {
+    if (
+      known !== undefined &&
+      known.landmark === landmark &&
+      known.point?.latitude === point?.latitude &&
+      known.point?.longitude === point?.longitude
+    ) {
       this.#proximities.delete(origin);
       this.#proximities.set(origin, known);
       return known;
@@ -195,7 +205,9 @@ export class Fleet {
   }
 
   #setFeatures(row: number, facts: NodeFacts): void {
-    const ids = [...facts.isaFeatures.map((name) => `isa ${name}`), ...facts.hardware.map((name) => `hardware ${name}`)].map((name) => this.#features.idOf(name));
+    const ids = [...facts.isaFeatures.map((name) => `isa ${name}`), ...facts.hardware.map((name) => `hardware ${name}`)].map((name) =>
+      this.#features.idOf(name),
+    );
     assert(this.#features.names.length <= FEATURES_MAX, `a fleet names at most ${FEATURES_MAX} features`);
     const words = Math.max(1, Math.ceil(this.#features.names.length / BITS));
     if (words > this.#words) this.#widen(words);

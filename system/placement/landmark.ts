@@ -18,7 +18,8 @@ export function landmarksOf(nodes: Iterable<LandmarkNode>, origins: Iterable<Zon
   for (const origin of origins) found.set(origin, { landmark: null, nearest: null, depth: 0 });
   for (const { facts, status } of nodes) {
     for (const [origin, place] of found) {
-      if (isWithinZone(facts.zone, origin) && status === 'healthy' && (place.landmark === null || facts.node < place.landmark.node)) place.landmark = facts;
+      if (isWithinZone(facts.zone, origin) && status === 'healthy' && (place.landmark === null || facts.node < place.landmark.node))
+        place.landmark = facts;
       const depth = sharedDepth(facts.zone, origin);
       if (depth > place.depth || (depth > 0 && depth === place.depth && place.nearest !== null && facts.node < place.nearest.node)) {
         place.nearest = facts;
@@ -26,7 +27,12 @@ export function landmarksOf(nodes: Iterable<LandmarkNode>, origins: Iterable<Zon
       }
     }
   }
-  return new Map([...found].map(([origin, { landmark, nearest }]) => [origin, { landmark: landmark?.node ?? null, point: landmark?.location ?? nearest?.location ?? null }]));
+  return new Map(
+    [...found].map(([origin, { landmark, nearest }]) => [
+      origin,
+      { landmark: landmark?.node ?? null, point: landmark?.location ?? nearest?.location ?? null },
+    ]),
+  );
 }
 
 /** Path elements that two zones have in common from the top. */
