@@ -115,31 +115,37 @@ export function onDemandEvents(scenario: Scenario): Goal {
   );
 }
 
+/** An effect that was admitted before the fence may become durable, and be told, this much after it. */
+const COMMIT_MICROS = 50_000;
+
 /** R1.3: an effect of a superseded placement is refused, and superseded placements start nothing. */
 export function fencing(scenario: Scenario): Goal {
   const ledger = new Ledger('R1.3', 'Once an instance is served elsewhere, its former placement starts nothing and has no effect.');
   const movable = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'move') movable.add(step.spec.name);
-  const fence = new Map<string, number>();
+  const fence = new Map<string, { readonly epoch: number; readonly since: number }>();
+  const raise = (instance: string, epoch: number, since: number): void => {
+    if (epoch > (fence.get(instance)?.epoch ?? 0)) fence.set(instance, { epoch, since });
+  };
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
   const effect = (record: RunRecord, what: string, instance: string | null, epoch: number | null): void => {
     if (instance === null || epoch === null) return;
-    const current = fence.get(instance) ?? 0;
+    const current = fence.get(instance);
     ledger.expect(
-      epoch >= current,
+      current === undefined || epoch >= current.epoch || record.micros - current.since <= COMMIT_MICROS,
       record,
-      () => `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current}): the fence did not hold.`,
+      () => `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,
     );
   };
   return goalOf(ledger, (record) => {
     switch (record.kind) {
       case 'fence.raised':
-        fence.set(record.fields.instance, Math.max(record.fields.epoch, fence.get(record.fields.instance) ?? 0));
+        raise(record.fields.instance, record.fields.epoch, record.micros);
         break;
       case 'instance.state': {
         // The controller's word counts as well, so that a broker that was never told is found out.
         const { instance, to, epoch } = record.fields;
-        if (to === 'running') fence.set(instance, Math.max(epoch, fence.get(instance) ?? 0));
+        if (to === 'running') raise(instance, epoch, record.micros);
         break;
       }
       case 'instance.serving': {

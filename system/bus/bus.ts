@@ -1,0 +1,43 @@
+// The embedded broker (architecture §8): product code over storage and clock, hosted by the controller or any named node,
+// and its client, which is the `bus` port of whoever sits elsewhere. It runs unchanged in the simulator. It knows events,
+// consumers and fences; which triggers exist and who may publish what is not its business.
+// Surprising: an event that no consumer asks for is accepted and dropped, but its identifier is remembered.
+import type { ConsumerSpec } from '../domain/broker.ts';
+import type { BusEvent, FencingToken, PublishAck } from '../domain/event.ts';
+import type { ConsumerName } from '../domain/identifiers.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { PeerIdentity } from '../ports/network.ts';
+import { EmbeddedBroker, type BrokerConfig, type BrokerPorts } from './broker.ts';
+
+export { createBusClient } from './client.ts';
+export type { BrokerConfig } from './broker.ts';
+
+export interface Broker {
+  /** Reads the journal; afterwards calls are answered. */
+  start(): Promise<Outcome<void>>;
+  stop(): Promise<void>;
+  /** Resolves, with the cause, when the journal failed and the broker must not go on. */
+  readonly ended: Promise<string>;
+  /** Answers the methods of `/wasmmatrix.Bus/`. */
+  handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
+  createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
+  deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
+  /** From now on, effects of this instance with a lower epoch are refused. Not journalled: raise all again after a start. */
+  fence(token: FencingToken): void;
+  /** Publishes as the platform itself, in process. */
+  publishLocal(event: BusEvent): Promise<Outcome<PublishAck>>;
+}
+
+export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
+  const broker = new EmbeddedBroker(ports, config);
+  return {
+    start: () => broker.start(),
+    stop: () => broker.stop(),
+    ended: broker.ended,
+    handleCall: (method, peer, request) => broker.handleCall(method, peer, request),
+    createConsumer: (spec) => broker.createConsumer(spec),
+    deleteConsumer: (name) => broker.deleteConsumer(name),
+    fence: (token) => broker.fence(token),
+    publishLocal: (event) => broker.publish({ event, fence: null }),
+  };
+}

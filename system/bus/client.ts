@@ -1,0 +1,74 @@
+// The embedded broker as agents and publishers see it: one call each, over a connection that is dialled when it is needed
+// and dialled again when it is lost. It never repeats a call on its own: whoever called knows whether that is right.
+import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD } from '../domain/broker.ts';
+import type { Endpoint } from '../domain/identifiers.ts';
+import { ok, unknown, type Outcome } from '../domain/outcome.ts';
+import type { Bus } from '../ports/bus.ts';
+import { MICROS_PER_MS } from '../ports/clock.ts';
+import type { Connection } from '../ports/network.ts';
+import type { Ports } from '../ports/ports.ts';
+import { decodeFetchEventsReply, decodePublishReply, encodeConsumerRequest, encodeFetchEventsRequest, encodePublishRequest, encodeSettleRequest, type ConsumerRequest } from '../wire/codec/broker.ts';
+
+/** Bound: time for an answer beyond what the request itself may wait. */
+const ANSWER_MICROS = 5_000_000;
+
+export function createBusClient(ports: Pick<Ports, 'clock' | 'network'>, config: { readonly broker: Endpoint }): Bus {
+  let connection: Connection | null = null;
+  let dialling: Promise<Outcome<Connection>> | null = null;
+  let closed = false;
+
+  const dial = async (deadlineMicros: number): Promise<Outcome<Connection>> => {
+    if (closed) return unknown('WM_CONNECTION_LOST', { message: 'The connection to the broker was closed.', next: 'Make a new client.' });
+    if (connection !== null) return ok(connection);
+    dialling ??= ports.network.connect(config.broker, { deadlineMicros }).then((dialled) => {
+      dialling = null;
+      if (dialled.ok) connection = dialled.value;
+      return dialled;
+    });
+    return dialling;
+  };
+
+  const call = async (method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> => {
+    const dialled = await dial(deadlineMicros);
+    if (!dialled.ok) return dialled;
+    const answer = await dialled.value.call(method, request, { deadlineMicros });
+    if (!answer.ok && (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')) {
+      if (connection === dialled.value) connection = null;
+      dialled.value.close();
+    }
+    return answer;
+  };
+
+  const within = (micros: number): number => ports.clock.monotonicMicros() + micros;
+
+  const change = async (request: ConsumerRequest): Promise<Outcome<void>> => {
+    const answer = await call(CONSUMER_METHOD, encodeConsumerRequest(request), within(ANSWER_MICROS));
+    return answer.ok ? ok() : answer;
+  };
+
+  return {
+    async publish(event, { fence, deadlineMicros }) {
+      const answer = await call(PUBLISH_METHOD, encodePublishRequest({ event, fence }), deadlineMicros);
+      return answer.ok ? decodePublishReply(answer.value) : answer;
+    },
+    createConsumer: (spec) => change({ kind: 'create', spec }),
+    deleteConsumer: (name) => change({ kind: 'delete', name }),
+    async fetch(consumer, { eventsMax, waitMs, fence }) {
+      const request = encodeFetchEventsRequest({ consumer, eventsMax, waitMs, fence });
+      const answer = await call(FETCH_EVENTS_METHOD, request, within(waitMs * MICROS_PER_MS + ANSWER_MICROS));
+      if (!answer.ok) return answer;
+      const reply = decodeFetchEventsReply(answer.value);
+      return reply.ok ? ok(reply.value.deliveries) : reply;
+    },
+    async settle(consumer, delivery, settlement, { fence }) {
+      const request = encodeSettleRequest({ consumer, sequence: delivery.sequence, delivery: delivery.delivery, settlement, fence });
+      const answer = await call(SETTLE_METHOD, request, within(ANSWER_MICROS));
+      return answer.ok ? ok() : answer;
+    },
+    close() {
+      closed = true;
+      connection?.close();
+      connection = null;
+    },
+  };
+}
