@@ -258,13 +258,16 @@ impl Shelves {
     }
 }
 
+/// A loaded module, and for each of its exports whether a guest can be started there.
+type Linked = (Arc<Loaded>, Vec<Option<Entry>>);
+
 /// What belongs to JavaScript's thread.
 struct Local {
     resolved: Resolved,
     /// Absent when the engine is closed.
     engine: RefCell<Option<Engine>>,
     linker: RefCell<Option<Linker<State>>>,
-    modules: RefCell<Vec<Option<(Arc<Loaded>, Vec<Option<Entry>>)>>>,
+    modules: RefCell<Vec<Option<Linked>>>,
     guests: RefCell<Shelves>,
     slots_used: Arc<AtomicU32>,
     control: Control,

@@ -1,0 +1,189 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkToolchain, estimateRemainingMs } from '../../../hardware/wasm/build/build.ts';
+import type { BuildProgress } from '../../../hardware/wasm/build/build.ts';
+import { createProgressPrinter, describeDuration } from '../../../hardware/wasm/build/progress.ts';
+
+const MAIN = fileURLToPath(new URL('../../../hardware/wasm/build/build.main.ts', import.meta.url));
+const RUSTC = 'rustc 1.95.0 (f2d3ce0bd 2026-03-21)\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n';
+
+let folder = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-build-'));
+  mkdirSync(join(folder, 'bin'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function script(name: string, body: string): void {
+  writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+}
+
+/** A toolchain whose cargo counts its builds, shows a bar, and writes a library that is only a text. */
+function fakeToolchain(seconds: number): void {
+  script('rustc', `printf '${RUSTC.replaceAll('\n', '\\n')}'`);
+  script('cc', 'exit 0');
+  script(
+    'cargo',
+    `[ "$1" = --version ] && exit 0
+echo build >> ${folder}/builds
+printf '    Building [==>    ] 57/171: wasmtime, cranelift-codegen\\r' >&2
+sleep ${seconds}
+mkdir -p "$CARGO_TARGET_DIR/release" && echo library > "$CARGO_TARGET_DIR/release/libwasmmatrix_engine.so"`,
+  );
+}
+
+type Ended = { readonly code: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string };
+
+function build(path: string): { readonly ended: Promise<Ended>; readonly child: ReturnType<typeof spawn> } {
+  const env = { PATH: path, HOME: folder, CARGO_HOME: join(folder, 'none'), XDG_CACHE_HOME: join(folder, 'cache') };
+  const child = spawn(process.execPath, ['--no-warnings', MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const ended = new Promise<Ended>((resolve) => child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr })));
+  return { ended, child };
+}
+
+const withTools = (): string => `${join(folder, 'bin')}:/usr/bin:/bin`;
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a machine without what a build needs is told what to install', () => {
+  it('no Rust', async () => {
+    const { code, stderr, stdout } = await build(join(folder, 'bin')).ended;
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^WM_ENGINE_TOOLCHAIN: .*needs Rust 1\.95 or later; no rustc was found.*rustup\.rs/);
+  });
+
+  it('Rust that is too old', async () => {
+    fakeToolchain(0);
+    script('rustc', "printf 'rustc 1.63.0\\nhost: x86_64-unknown-linux-gnu\\nrelease: 1.63.0\\n'");
+    const { code, stderr } = await build(withTools()).ended;
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/needs Rust 1\.95 or later; found rustc 1\.63\.0.*rustup update stable/);
+  });
+
+  it('no cargo, and no C compiler', () => {
+    expect(() => checkToolchain(RUSTC, null, 'cc')).toThrow(/no cargo/);
+    expect(() => checkToolchain(RUSTC, 'cargo', null)).toThrow(/build-essential/);
+    expect(checkToolchain(RUSTC, 'cargo', 'cc')).toEqual({ version: '1.95.0', host: 'x86_64-unknown-linux-gnu' });
+    expect(checkToolchain(RUSTC.replaceAll('1.95.0', '2.0.0-nightly'), 'cargo', 'cc').version).toBe('2.0.0-nightly');
+  });
+});
+
+describe('a build', () => {
+  it('happens once; then the library is there', async () => {
+    fakeToolchain(0);
+    const first = await build(withTools()).ended;
+    expect(first.code).toBe(0);
+    const second = await build(withTools()).ended;
+    expect(second.stdout).toBe(first.stdout);
+    expect(second.stderr).toBe('');
+    expect(readFileSync(first.stdout.trim(), 'utf8')).toBe('library\n');
+    expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
+  });
+
+  it('of two processes at once happens once', async () => {
+    fakeToolchain(2);
+    const ends = await Promise.all([build(withTools()).ended, build(withTools()).ended]);
+    expect(ends.map(({ code }) => code)).toEqual([0, 0]);
+    expect(ends[0]!.stdout).toBe(ends[1]!.stdout);
+    expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
+    expect(ends.map(({ stderr }) => stderr).join('')).toMatch(/Waiting for process \d+/);
+    expect(readdirSync(join(folder, 'cache', 'wasmmatrix', 'engine'))).not.toContain('lock');
+  });
+
+  it('takes over the lock of a process that is gone', async () => {
+    fakeToolchain(0);
+    const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
+    mkdirSync(cache, { recursive: true });
+    writeFileSync(join(cache, 'lock'), '999999999');
+    expect((await build(withTools()).ended).code).toBe(0);
+  });
+
+  it('that fails shows what cargo said, and leaves nothing behind', async () => {
+    fakeToolchain(0);
+    script('cargo', '[ "$1" = --version ] && exit 0\necho "error: linking failed" >&2\nexit 101');
+    const { code, stderr } = await build(withTools()).ended;
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/WM_ENGINE_BUILD: .*exit code 101/);
+    expect(stderr).toContain('error: linking failed');
+    const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
+    expect(existsSync(join(cache, 'lock'))).toBe(false);
+    fakeToolchain(0);
+    expect((await build(withTools()).ended).code).toBe(0);
+  });
+
+  it('that is interrupted ends at once, without a lock or a half-made library', async () => {
+    fakeToolchain(30);
+    const { ended, child } = build(withTools());
+    await until(() => existsSync(join(folder, 'builds')));
+    child.kill('SIGINT');
+    const { code } = await ended;
+    expect(code).toBe(130);
+    const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
+    expect(existsSync(join(cache, 'lock'))).toBe(false);
+    const left = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(left).toEqual([]);
+  });
+});
+
+describe('progress', () => {
+  const at = (elapsedMs: number, change: Partial<BuildProgress> = {}): BuildProgress => ({
+    phase: 'building',
+    cratesDone: 57,
+    cratesTotal: 171,
+    crate: 'wasmtime',
+    elapsedMs,
+    remainingMs: 151_000,
+    ...change,
+  });
+
+  it('is a line every fifteen seconds where there is no terminal', () => {
+    const lines: string[] = [];
+    const print = createProgressPrinter({ write: (text) => lines.push(text) });
+    for (let second = 0; second < 40; second++) print(at(second * 1_000));
+    print(at(40_000, { phase: 'built' }));
+    expect(lines).toEqual([
+      'Building the engine, once: crate 57 of 171 (wasmtime), 0 s, about 2 min 40 s left\n',
+      'Building the engine, once: crate 57 of 171 (wasmtime), 15 s, about 2 min 40 s left\n',
+      'Building the engine, once: crate 57 of 171 (wasmtime), 30 s, about 2 min 40 s left\n',
+      'Engine built in 40 s\n',
+    ]);
+  });
+
+  it('is one line on a terminal, no wider than it', () => {
+    let text = '';
+    const print = createProgressPrinter({ isTTY: true, columns: 40, write: (part) => (text += part) });
+    print(at(1_000));
+    print(at(2_000));
+    expect(text).not.toContain('\n');
+    print(at(3_000, { phase: 'built' }));
+    expect(text.split('\r').every((line) => line.replace('\u001B[2K', '').trimEnd().length < 40)).toBe(true);
+    expect(text.endsWith('\n')).toBe(true);
+  });
+
+  it('durations are for people', () => {
+    expect([0, 59_400, 60_000, 200_000].map(describeDuration)).toEqual(['0 s', '59 s', '1 min', '3 min 20 s']);
+  });
+
+  it('the estimate exists as soon as crates are counted, and follows a machine that is slow', () => {
+    expect(estimateRemainingMs(0, 0, 0)).toBe(null);
+    const start = estimateRemainingMs(1, 187, 1_000)!;
+    expect(start).toBeGreaterThan(60_000);
+    const fast = estimateRemainingMs(180, 187, 60_000)!;
+    const slow = estimateRemainingMs(180, 187, 600_000)!;
+    expect(slow).toBeGreaterThan(fast * 3);
+    expect(estimateRemainingMs(187, 187, 600_000)!).toBeLessThan(60_000);
+  });
+});

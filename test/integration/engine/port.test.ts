@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineWasm, SynchronousEngine } from '../../../hardware/wasm/wasm.ts';
+import type { Engine, EngineAddon } from '../../../hardware/wasm/native/native.ts';
+import type { ProfileId } from '../../../system/domain/identifiers.ts';
+import type { Outcome } from '../../../system/domain/outcome.ts';
+import type { Guest, GuestOptions, GuestStep } from '../../../system/ports/wasm.ts';
+import { BUILD_TIMEOUT_MS, PROFILE, engineAddon, workText } from './fixture.ts';
+
+const OPTIONS: GuestOptions = {
+  args: ['guest'],
+  environment: [['SITE', 'depot']],
+  stdin: new Uint8Array(0),
+  fuelMax: 10_000_000,
+  memoryBytesMax: 1 << 20,
+  outputBytesMax: 1_024,
+  randomSeed: new Uint8Array(32),
+  granted: { clock: true, random: true, sleep: true },
+};
+const clock = { monotonicMicros: () => 1_000, civilMs: () => 1_700_000_000_000 };
+
+let addon: EngineAddon;
+let engine: Engine;
+let foreign: Engine;
+
+beforeAll(async () => {
+  addon = await engineAddon();
+  engine = addon.createEngine(PROFILE);
+  foreign = addon.createEngine({ ...PROFILE, target: 'riscv64gc-unknown-linux-gnu' });
+}, BUILD_TIMEOUT_MS);
+
+afterAll(() => {
+  engine?.close();
+  foreign?.close();
+});
+
+function value<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`);
+  return outcome.value;
+}
+
+function code(outcome: Outcome<unknown>): string | null {
+  return outcome.ok ? null : outcome.error.code;
+}
+
+async function finish(guest: Guest): Promise<GuestStep> {
+  let step = await guest.resume(null);
+  while (step.kind === 'sliced') step = await guest.resume(null);
+  return step;
+}
+
+for (const legs of ['inline', 'worker'] as const) {
+  describe(`the port with ${legs} legs`, () => {
+    const port = (): EngineWasm =>
+      new EngineWasm({ engine, compilers: [foreign], compiles: true, clock, legs, fuelSlice: 5_000, fuelPerMicro: 1_000 });
+
+    it('compiles, loads and runs', async () => {
+      const wasm = port();
+      const module = value(await wasm.load(value(await wasm.compile(addon.parseText(workText(1_000)), wasm.profile.profile))));
+      expect(module.imports).toEqual([{ module: 'wasi_snapshot_preview1', name: 'fd_write' }]);
+      const guest = value(module.start(OPTIONS));
+      expect(wasm.guests()).toEqual({ open: 1, max: PROFILE.poolSlots });
+      expect(await finish(guest)).toEqual({ kind: 'returned', exitCode: 0 });
+      expect(guest.stdout().length).toBe(8);
+      expect(guest.fuelUsed).toBeGreaterThan(5_000);
+      guest.close();
+      module.close();
+      expect(code(module.start(OPTIONS))).toBe('WM_GUEST_CLOSED');
+    });
+
+    it('compiles for other machines, and refuses their artefacts', async () => {
+      const wasm = port();
+      expect(wasm.profiles.map(({ target }) => target)).toEqual([addon.build.host, 'riscv64gc-unknown-linux-gnu']);
+      const artefact = value(await wasm.compile(addon.parseText(workText(10)), foreign.profileId as ProfileId));
+      expect(code(await wasm.load(artefact))).toBe('WM_PROFILE_MISMATCH');
+      expect(code(await wasm.compile(addon.parseText(workText(10)), 'unknown' as ProfileId))).toBe('WM_PROFILE_MISMATCH');
+    });
+
+    it('refuses with outcomes', async () => {
+      const wasm = port();
+      const own = wasm.profile.profile;
+      const forbidden = addon.parseText('(module (import "env" "abort" (func)) (func (export "_start")))');
+      expect(code(wasm.inspect(new Uint8Array(5)))).toBe('WM_MODULE_INVALID');
+      expect(code(wasm.inspect(forbidden))).toBe('WM_MODULE_IMPORT');
+      expect(code(await wasm.compile(forbidden, own))).toBe('WM_MODULE_IMPORT');
+      expect(code(await wasm.load(new Uint8Array(100)))).toBe('WM_MODULE_INVALID');
+      const module = value(await wasm.load(value(await wasm.compile(addon.parseText(workText(10)), own))));
+      expect(code(module.start({ ...OPTIONS, memoryBytesMax: 1e12 }))).toBe('WM_GUEST_LIMIT');
+      const guests = Array.from({ length: PROFILE.poolSlots }, () => value(module.start(OPTIONS)));
+      expect(code(module.start(OPTIONS))).toBe('WM_POOL_FULL');
+      for (const guest of guests) guest.close();
+    });
+
+    it('names the quota that was used up', async () => {
+      const wasm = port();
+      const load = async (text: string) => value(await wasm.load(value(await wasm.compile(addon.parseText(text), wasm.profile.profile))));
+      const play = async (text: string, change: Partial<GuestOptions>): Promise<GuestStep> => {
+        const guest = value((await load(text)).start({ ...OPTIONS, ...change }));
+        const step = await finish(guest);
+        guest.close();
+        return step;
+      };
+      expect(await play(workText(1_000), { fuelMax: 500 })).toEqual({ kind: 'exhausted', limit: 'fuel' });
+      expect(await play(workText(10), { outputBytesMax: 3 })).toEqual({ kind: 'exhausted', limit: 'output' });
+      expect(await play(workText(10), { memoryBytesMax: 0 })).toEqual({ kind: 'exhausted', limit: 'memory' });
+    });
+  });
+}
+
+describe('the synchronous engine', () => {
+  it('loads a module once, and runs guests on clocks that are given', () => {
+    const synchronous = new SynchronousEngine(engine);
+    const wasm = addon.parseText(workText(1_000));
+    expect(code(synchronous.inspect(new Uint8Array(3)))).toBe('WM_MODULE_INVALID');
+    const before = engine.stats().modulesLoaded;
+    value(synchronous.load(wasm));
+    const module = value(synchronous.load(wasm));
+    expect(engine.stats().modulesLoaded).toBe(before + 1);
+    const guest = value(module.start(OPTIONS, 1_000));
+    expect(guest.resume(null, { monotonicMicros: 0, civilMicros: 0 })).toEqual({ kind: 'returned', exitCode: 0 });
+    guest.close();
+  });
+});

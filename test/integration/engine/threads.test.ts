@@ -1,0 +1,46 @@
+import { Worker } from 'node:worker_threads';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ensureEngine } from '../../../hardware/wasm/build/build.ts';
+import { BUILD_TIMEOUT_MS } from './fixture.ts';
+
+const SOURCE = new URL('./threads.worker.ts', import.meta.url);
+
+let path = '';
+
+beforeAll(async () => {
+  path = await ensureEngine();
+}, BUILD_TIMEOUT_MS);
+
+function spawn(mode: 'finish' | 'hold'): Worker {
+  return new Worker(SOURCE, { workerData: { path, mode }, execArgv: ['--no-warnings'] });
+}
+
+describe('the addon in worker threads of Node', () => {
+  it('gives the same results in each, side by side', async () => {
+    const results = await Promise.all(
+      [1, 2, 3].map(
+        () =>
+          new Promise<unknown>((resolve, reject) => {
+            const worker = spawn('finish');
+            worker.once('message', resolve);
+            worker.once('error', reject);
+          }),
+      ),
+    );
+    expect(new Set(results.map((result) => JSON.stringify(result))).size).toBe(1);
+    expect(results[0]).toMatchObject({ inline: { kind: 'returned' } });
+  });
+
+  it('survives workers that are ended while legs run, and guests that were never closed', async () => {
+    for (let round = 0; round < 5; round++) {
+      const worker = spawn('hold');
+      await new Promise<void>((resolve, reject) => {
+        worker.once('message', () => resolve());
+        worker.once('error', reject);
+      });
+      await worker.terminate();
+    }
+    const after = spawn('finish');
+    expect(await new Promise((resolve) => after.once('message', resolve))).toMatchObject({ inline: { kind: 'returned' } });
+  });
+});
