@@ -49,7 +49,7 @@ export const WASM_COSTS: WasmCosts = {
 };
 
 /** Guests that a node's engine has room for at once; a declared setting of the node, not of the machine that simulates. */
-export const NODE_SLOTS = 128;
+export const NODE_SLOTS = 256;
 
 /** Processor time of an Ed25519 signature, about 50 µs in OpenSSL on one core. */
 export const SIGN_MICROS = 60;
