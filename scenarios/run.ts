@@ -261,7 +261,7 @@ class Play {
     const id = `command-${this.#commands}`;
     const since = clock.monotonicMicros();
     this.#testbed.record('operator.commanded', { id, command: command.kind });
-    const reply = await this.#testbed.execute(id, command, { deadlineMicros: since + COMMAND_DEADLINE_MICROS });
+    const reply = await this.#testbed.execute(id, command, { deadlineMicros: COMMAND_DEADLINE_MICROS });
     const refused = !reply.ok && reply.error.kind === 'rejected';
     this.#testbed.record('operator.answered', {
       id,
@@ -313,7 +313,7 @@ class Play {
     };
     const since = clock.monotonicMicros();
     for (let attempt = 1; ; attempt++) {
-      const ack = await this.#testbed.publish(workload.from, event, { deadlineMicros: clock.monotonicMicros() + PUBLISH_DEADLINE_MICROS });
+      const ack = await this.#testbed.publish(workload.from, event, { deadlineMicros: PUBLISH_DEADLINE_MICROS });
       if (!this.#open) return;
       if (ack.ok || attempt >= workload.attemptsMax || this.#over()) {
         this.#testbed.record('workload.published', {
@@ -330,8 +330,7 @@ class Play {
   }
 
   async #lookOnceMore(): Promise<void> {
-    const { clock } = this.#testbed;
-    const deadlineMicros = clock.monotonicMicros() + COMMAND_DEADLINE_MICROS;
+    const deadlineMicros = COMMAND_DEADLINE_MICROS;
     const nodes = await this.#testbed.query({ kind: 'nodes' }, { deadlineMicros });
     const modules = await this.#testbed.query({ kind: 'modules' }, { deadlineMicros });
     const instances = await this.#testbed.query({ kind: 'instances' }, { deadlineMicros });

@@ -12,7 +12,7 @@ import { decodeFetchEventsReply, decodePublishReply, encodeConsumerRequest, enco
 /** Bound: time for an answer beyond what the request itself may wait. */
 const ANSWER_MICROS = 5_000_000;
 
-export function createBusClient(ports: Pick<Ports, 'clock' | 'network'>, config: { readonly broker: Endpoint }): Bus {
+export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonly broker: Endpoint }): Bus {
   let connection: Connection | null = null;
   let dialling: Promise<Outcome<Connection>> | null = null;
   let closed = false;
@@ -39,10 +39,8 @@ export function createBusClient(ports: Pick<Ports, 'clock' | 'network'>, config:
     return answer;
   };
 
-  const within = (micros: number): number => ports.clock.monotonicMicros() + micros;
-
   const change = async (request: ConsumerRequest): Promise<Outcome<void>> => {
-    const answer = await call(CONSUMER_METHOD, encodeConsumerRequest(request), within(ANSWER_MICROS));
+    const answer = await call(CONSUMER_METHOD, encodeConsumerRequest(request), ANSWER_MICROS);
     return answer.ok ? ok() : answer;
   };
 
@@ -55,14 +53,14 @@ export function createBusClient(ports: Pick<Ports, 'clock' | 'network'>, config:
     deleteConsumer: (name) => change({ kind: 'delete', name }),
     async fetch(consumer, { eventsMax, waitMs, fence }) {
       const request = encodeFetchEventsRequest({ consumer, eventsMax, waitMs, fence });
-      const answer = await call(FETCH_EVENTS_METHOD, request, within(waitMs * MICROS_PER_MS + ANSWER_MICROS));
+      const answer = await call(FETCH_EVENTS_METHOD, request, waitMs * MICROS_PER_MS + ANSWER_MICROS);
       if (!answer.ok) return answer;
       const reply = decodeFetchEventsReply(answer.value);
       return reply.ok ? ok(reply.value.deliveries) : reply;
     },
     async settle(consumer, delivery, settlement, { fence }) {
       const request = encodeSettleRequest({ consumer, sequence: delivery.sequence, delivery: delivery.delivery, settlement, fence });
-      const answer = await call(SETTLE_METHOD, request, within(ANSWER_MICROS));
+      const answer = await call(SETTLE_METHOD, request, ANSWER_MICROS);
       return answer.ok ? ok() : answer;
     },
     close() {
