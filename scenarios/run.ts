@@ -183,8 +183,8 @@ class Play {
     this.#testbed.record('workload.result', {
       event: event.id,
       subject: event.subject,
-      source: event.headers['source'] ?? '',
-      trigger: event.headers['trigger'] ?? '',
+      source: event.headers['wm-source'] ?? '',
+      trigger: event.headers['wm-trigger'] ?? '',
       data: new TextDecoder().decode(event.data.subarray(0, 200)),
     });
   }

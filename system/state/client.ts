@@ -7,7 +7,7 @@ import type { Ports } from '../ports/ports.ts';
 import type { State } from '../ports/state.ts';
 import { decodeStateGetReply, decodeStatePutReply, encodeStateGetRequest, encodeStatePutRequest } from '../wire/codec/broker.ts';
 
-export function createStateClient(ports: Pick<Ports, 'clock' | 'network'>, config: { readonly store: Endpoint }): State {
+export function createStateClient(ports: Pick<Ports, 'network'>, config: { readonly store: Endpoint }): State {
   let connection: Connection | null = null;
 
   const call = async (method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> => {
