@@ -97,7 +97,7 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   hostCallsRefusedMax: 64,
   stateDeadlineMs: 2_000,
   publishDeadlineMs: 2_000,
-  effectAttemptsMax: 6,
+  effectAttemptsMax: 16,
   effectRetryMs: 20,
   effectRetryMsMax: 1_000,
   fetchWaitMs: 2_000,

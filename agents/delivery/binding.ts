@@ -18,6 +18,8 @@ export type BindingHost = {
   readonly delivered: (deliveries: readonly DeliveredEvent[]) => void;
   readonly givenBack: (deliveries: readonly DeliveredEvent[]) => void;
   readonly fenced: (error: WmError) => void;
+  /** There is no credit: `wake` is called when there may be. */
+  readonly starved: (binding: Binding) => void;
 };
 
 type BindingPorts = Pick<Ports, 'bus' | 'clock' | 'random' | 'telemetry'>;
@@ -30,7 +32,6 @@ export class Binding {
   readonly #host: BindingHost;
   readonly #wait: Wait;
   #isStopped = false;
-  #isStarved = false;
 
   constructor(ports: BindingPorts, bounds: AgentBounds, spec: TriggerBinding, host: BindingHost) {
     this.#ports = ports;
@@ -44,9 +45,16 @@ export class Binding {
     void this.#pull();
   }
 
-  /** Something became free. */
-  wakeIfStarved(): void {
-    if (this.#isStarved && this.#host.credit() > 0) this.#wait.wake();
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  credit(): number {
+    return this.#host.credit();
+  }
+
+  wake(): void {
+    this.#wait.wake();
   }
 
   stop(): void {
@@ -61,9 +69,8 @@ export class Binding {
     while (!this.#isStopped) {
       const credit = this.#host.credit();
       if (credit === 0) {
-        this.#isStarved = true;
+        this.#host.starved(this);
         await this.#wait.untilWoken();
-        this.#isStarved = false;
         continue;
       }
       if (this.#host.check() !== null) {

@@ -8,6 +8,7 @@ import type { Ports } from '../../system/ports/ports.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
 import type { AgentBounds } from '../bounds.ts';
 import type { Meter } from '../metering/metering.ts';
+import type { Binding } from './binding.ts';
 import { Dispatch } from './dispatch.ts';
 import { ServedInstance } from './instance.ts';
 import type { EndCause, Pending, Program } from './instance.ts';
@@ -28,6 +29,8 @@ export type DeliveryTools = {
   readonly isLeaseHeld: () => boolean;
   /** Starts whatever may run now. */
   readonly pump: () => void;
+  /** Asks to be woken when there may be credit. */
+  readonly starved: (binding: Binding) => void;
   readonly refused: (
     instance: ServedInstance,
     module: ModuleName,
@@ -42,7 +45,8 @@ export type DeliveryHost = Pick<DeliveryTools, 'isLeaseHeld' | 'refused' | 'fenc
 
 export class Delivery {
   readonly #tools: DeliveryTools;
-  readonly #instances = new Set<ServedInstance>();
+  /** Bindings without credit, the longest waiting first. */
+  readonly #starved = new Set<Binding>();
 
   constructor(
     ports: DeliveryPorts,
@@ -61,22 +65,22 @@ export class Delivery {
       effectsRandom: ports.random.stream('agent/effects'),
       ...host,
       pump: () => this.#pump(),
+      starved: (binding) => void this.#starved.add(binding),
     };
   }
 
   serve(assignment: Assignment, program: Program, onEnded: (cause: EndCause) => void): ServedInstance {
-    const instance: ServedInstance = new ServedInstance(this.#tools, assignment, program, (cause) => {
-      this.#instances.delete(instance);
-      onEnded(cause);
-    });
-    this.#instances.add(instance);
-    return instance;
+    return new ServedInstance(this.#tools, assignment, program, onEnded);
   }
 
   #pump(): void {
     for (let next = this.#tools.dispatch.next(); next !== null; next = this.#tools.dispatch.next())
       void this.#run(next.instance, next.item);
-    for (const instance of this.#instances) instance.wakeStarved();
+    for (const binding of this.#starved) {
+      if (!binding.isStopped && binding.credit() === 0) continue;
+      this.#starved.delete(binding);
+      binding.wake();
+    }
   }
 
   async #run(key: string, pending: Pending): Promise<void> {

@@ -121,10 +121,6 @@ export class ServedInstance {
     this.#onEnded(cause);
   }
 
-  wakeStarved(): void {
-    for (const binding of this.#bindings.values()) binding.wakeIfStarved();
-  }
-
   /** One event, from its turn to its settlement. The dispatcher counts it as running until this resolves. */
   async run(pending: Pending): Promise<void> {
     const cancellation = new Cancellation();
@@ -245,7 +241,7 @@ export class ServedInstance {
       if (bound !== undefined) bound.spec = spec;
       else this.#bindOne(trigger, spec);
     }
-    this.wakeStarved();
+    this.#tools.pump();
   }
 
   #bindOne(trigger: TriggerName, spec: TriggerBinding): void {
@@ -259,6 +255,7 @@ export class ServedInstance {
       delivered: (deliveries) => this.#delivered(laneKey, binding, deliveries),
       givenBack: (deliveries) => this.#giveBack(deliveries.map((delivery) => [binding.spec, delivery])),
       fenced: (error) => this.#tools.fenced(this, error),
+      starved: this.#tools.starved,
     });
     this.#bindings.set(trigger, binding);
     binding.start();

@@ -1,6 +1,7 @@
 // The laws of dispatching: never more than the bounds allow, nothing lost or run twice, and turns are taken.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { assert } from '../../../system/domain/outcome.ts';
 import { Dispatch } from '../../../agents/delivery/dispatch.ts';
 
 const INSTANCES = ['a', 'b', 'c'];
@@ -33,20 +34,18 @@ test('bounds of node and instances hold, and every delivery runs once', () => {
           if (one.act === 'credit') {
             const credit = dispatch.credit(`lane ${one.lane}`);
             const instance = INSTANCES[one.lane % 3] ?? 'a';
-            expect(credit).toBeLessThanOrEqual(
-              Math.max(0, (concurrency[one.lane % 3] ?? 1) - running.filter((other) => other === instance).length),
-            );
+            const free = (concurrency[one.lane % 3] ?? 1) - running.filter((other) => other === instance).length;
+            assert(credit <= Math.max(0, free), 'nothing is fetched that has no room');
           }
           if (one.act === 'next') {
             const next = dispatch.next();
             if (next === null) continue;
-            expect(seen.has(next.item)).toBe(false);
+            assert(!seen.has(next.item), 'a delivery runs once');
             seen.add(next.item);
             running.push(next.instance);
-            expect(dispatch.running).toBeLessThanOrEqual(invocationsMax);
-            expect(running.filter((instance) => instance === next.instance).length).toBeLessThanOrEqual(
-              concurrency[INSTANCES.indexOf(next.instance)] ?? 1,
-            );
+            assert(dispatch.running <= invocationsMax, 'the node keeps its bound');
+            const ofInstance = running.filter((instance) => instance === next.instance).length;
+            assert(ofInstance <= (concurrency[INSTANCES.indexOf(next.instance)] ?? 1), 'the instance keeps its concurrency');
           }
         }
         // Released until nothing waits: everything that was offered ran.

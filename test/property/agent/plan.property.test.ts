@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { planSteps } from '../../../agents/lifecycle/plan.ts';
 import type { HeldInstance, PlanView, VersionReadiness } from '../../../agents/lifecycle/plan.ts';
+import { assert } from '../../../system/domain/outcome.ts';
 import type { InstanceId } from '../../../system/domain/identifiers.ts';
 import type { Assignment } from '../../../system/domain/session.ts';
 import { assignmentOf, epoch } from '../../support/agent/assignments.ts';
@@ -43,11 +44,11 @@ function apply(world: World, wanted: readonly Assignment[], view: Omit<PlanView,
   for (const step of planSteps(wanted, { ...view, held: world })) {
     if (step.do === 'end' || step.do === 'drain') next.delete(step.instance);
     if (step.do === 'serve') {
-      expect(next.has(step.assignment.instance)).toBe(false);
+      assert(!next.has(step.assignment.instance), 'nothing is served twice');
       next.set(step.assignment.instance, { assignment: step.assignment, isDraining: false, isProgramLost: false, isProgramCurrent: true });
     }
     if (step.do === 'change') {
-      expect(next.get(step.assignment.instance)?.assignment.epoch).toBe(step.assignment.epoch);
+      assert(next.get(step.assignment.instance)?.assignment.epoch === step.assignment.epoch, 'a change keeps the epoch');
       next.set(step.assignment.instance, { assignment: step.assignment, isDraining: false, isProgramLost: false, isProgramCurrent: true });
     }
   }
@@ -71,8 +72,8 @@ test('one plan is enough, and a second one has nothing to do but say again what 
           (wanted) => wanted.instance === one.assignment.instance && wanted.epoch === one.assignment.epoch,
         );
         expect(isWanted || one.isDraining).toBe(true);
-        if (!drawn.mayServeMovable) expect(one.assignment.movable).toBe(false);
-        if (isWanted) expect(view.barred.get(one.assignment.instance) ?? 0).toBeLessThan(one.assignment.epoch);
+        assert(drawn.mayServeMovable || !one.assignment.movable, 'movable work needs a lease');
+        assert(!isWanted || (view.barred.get(one.assignment.instance) ?? 0) < one.assignment.epoch, 'a fenced epoch is over');
       }
     }),
     { numRuns: 2_000 },
