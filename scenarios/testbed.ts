@@ -1,5 +1,6 @@
 // What a scenario needs of a world. The simulator and the real machines implement it; the runner (`run.ts`) knows no more.
-// `deadlineMicros` is counted from the call, as in the ports. A testbed boots the fleet, breaks and heals it, and hands out every record in order. Its clock is the run's clock.
+// A testbed boots the fleet, breaks and heals it, and hands out every record in order. Its clock is the run's clock.
+// `deadlineMicros` is counted from the call, as in the ports.
 import type { BusEvent, PublishAck } from '../system/domain/event.ts';
 import type { StateEntry } from '../system/domain/broker.ts';
 import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply } from '../system/domain/operator.ts';
