@@ -1,0 +1,222 @@
+// The controller with real agents in the simulated world: what an operator and a fleet may rely on.
+import { describe, expect, test } from 'vitest';
+import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
+
+async function serving(world: ControllerWorld): Promise<void> {
+  await world.trust();
+  expect((await world.push('echo', 'echo 1')).ok).toBe(true);
+  await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+  await world.must({ kind: 'trigger-apply', spec: triggerOf() });
+}
+
+async function instanceOf(world: ControllerWorld): Promise<{ state: string; node: string | null; epoch: number; version: number }> {
+  const { instances } = await world.query('instances');
+  const [first] = instances;
+  if (first === undefined) throw new Error('there is an instance');
+  return first;
+}
+
+describe('a deployment', () => {
+  test('is placed, served and answers events', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(1 * S);
+      await serving(world);
+      await world.pass(1 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node: 'n1', epoch: 1, version: 1 });
+      expect((await world.publish('e1', 'ping.a', 'hello')).ok).toBe(true);
+      await world.pass(1 * S);
+      expect(world.of('invocation.finished').map((record) => record.fields.outcome)).toEqual(['completed']);
+      expect(world.of('event.accepted').map((record) => record.fields.subject)).toEqual(['ping.a', 'pong']);
+    });
+  });
+
+  test('moves when its node dies, under a new epoch that was fenced first', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await serving(world);
+      await world.pass(1 * S);
+      const { node } = await instanceOf(world);
+      world.crash(node ?? '');
+      await world.pass(5 * S);
+      const moved = await instanceOf(world);
+      expect(moved).toMatchObject({ state: 'running', epoch: 2 });
+      expect(moved.node).not.toBe(node);
+      const fenced = world.records.findIndex((record) => record.kind === 'fence.raised' && record.fields.epoch === 2);
+      const served = world.records.findIndex((record) => record.kind === 'instance.serving' && record.fields.epoch === 2);
+      expect(fenced).toBeGreaterThan(0);
+      expect(served).toBeGreaterThan(fenced);
+      const marked = world.of('node.status').find((record) => record.fields.to === 'unavailable');
+      const assigned = world.of('instance.state').find((record) => record.fields.to === 'assigned' && record.fields.epoch === 2);
+      expect((assigned?.micros ?? 0) - (marked?.micros ?? 0)).toBeLessThan(100 * MS);
+    });
+  });
+
+  test('stays with a node that is out of reach when it says so, and comes back to it', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenUnreachable: 'stay' }) });
+      await world.pass(1 * S);
+      const { node } = await instanceOf(world);
+      world.crash(node ?? '');
+      await world.pass(5 * S);
+      expect(await instanceOf(world)).toMatchObject({ node, epoch: 1 });
+      await world.restartNode(node ?? '');
+      await world.pass(2 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node, epoch: 2 });
+    });
+  });
+
+  test('serves an earlier version again within the budget, without a fetch', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(1 * S);
+      await serving(world);
+      expect((await world.push('echo', 'echo 2')).ok).toBe(true);
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+      await world.pass(1 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', version: 2 });
+      const fetched = world.of('artefact.fetched').length;
+      await world.must({ kind: 'rollback', deployment: deploymentOf().name, version: 1 });
+      await world.pass(1 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', version: 1, epoch: 1 });
+      expect(world.of('artefact.fetched')).toHaveLength(fetched);
+      const [issued] = world.of('rollback.issued');
+      expect(issued?.fields).toMatchObject({ version: 1, nodes: 1 });
+      expect(issued?.fields.micros).toBeLessThan(10 * MS);
+      expect((await world.query('modules')).modules.map((module) => module.version)).toEqual([1, 2]);
+    });
+  });
+});
+
+describe('an upload', () => {
+  test('that is unsigned, signed by a stranger, or asks for too much is refused and recorded', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.trust(['clock']);
+      const outcomes = [
+        await world.push('echo', 'echo 1', { key: null }),
+        await world.push('echo', 'echo 1', { key: 'stranger' }),
+        await world.push('echo', 'echo 1', { capabilities: ['random'] }),
+        await world.push('echo', 'echo 1', { capabilities: ['fly'] }),
+        await world.push('echo', 'bad 1'),
+      ];
+      const codes = [
+        'WM_SIGNATURE_MISSING',
+        'WM_SIGNER_UNTRUSTED',
+        'WM_CAPABILITY_NOT_GRANTABLE',
+        'WM_CAPABILITY_INVALID',
+        'WM_MODULE_INVALID',
+      ];
+      expect(outcomes.map((outcome) => (outcome.ok ? 'stored' : outcome.error.code))).toEqual(codes);
+      expect(world.of('module.refused').map((record) => record.fields.code)).toEqual(codes);
+      expect(world.of('module.stored')).toHaveLength(0);
+    });
+  });
+});
+
+describe('a controller that loses power', () => {
+  test('knows everything it acknowledged, in a new term, and nobody is moved', async () => {
+    const world = new ControllerWorld({ config: { snapshotEveryEntries: 5 } });
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await serving(world);
+      await world.pass(1 * S);
+      const before = await instanceOf(world);
+      const acknowledged = Math.max(...world.of('command.acknowledged').map((record) => record.fields.sequence));
+      for (let i = 0; i < 3; i++) {
+        await world.restartController();
+        await world.pass(5 * S);
+      }
+      const started = world.of('controller.started').map((record) => record.fields);
+      expect(started.map((fields) => fields.term)).toEqual([1, 2, 3, 4]);
+      expect(started[1]?.sequence).toBeGreaterThanOrEqual(acknowledged);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node: before.node, epoch: before.epoch });
+      expect((await world.publish('e1', 'ping.a', 'hello')).ok).toBe(true);
+      await world.pass(1 * S);
+      expect(world.of('invocation.finished').map((record) => record.fields.outcome)).toEqual(['completed']);
+    });
+  });
+
+  test('answers a repeated command with the first reply and applies it once', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      const first = await world.execute({ kind: 'deployment-apply', spec: deploymentOf() }, 'once');
+      await world.restartController();
+      const again = await world.execute({ kind: 'deployment-apply', spec: deploymentOf() }, 'once');
+      expect(first.ok && again.ok && again.value).toEqual(first.ok && first.value);
+      expect((await world.query('deployments')).deployments.map((deployment) => deployment.revision)).toEqual([1]);
+    });
+  });
+});
+
+describe('a node', () => {
+  test('that is silent is suspect, then unavailable, and returns under a new incarnation', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(1 * S);
+      world.crash('n1');
+      await world.pass(5 * S);
+      await world.restartNode('n1');
+      await world.pass(2 * S);
+      expect(world.of('node.status').map(({ fields }) => `${fields.from} ${fields.to} ${fields.incarnation}`)).toEqual([
+        'healthy suspect 1',
+        'suspect unavailable 1',
+        'unavailable healthy 2',
+      ]);
+      expect((await world.query('nodes')).nodes).toMatchObject([{ status: 'healthy', incarnation: 2 }]);
+    });
+  });
+
+  test('that is cut off for a moment keeps its incarnation and its work', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1', { zone: 'fleet/a' });
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ origin: 'fleet/a' as never }) });
+      await world.pass(1 * S);
+      expect(await instanceOf(world)).toMatchObject({ node: 'n1' });
+      world.network.begin('cut', { kind: 'partition', a: ['n1'], b: ['cloud/eu'] });
+      await world.pass(2 * S);
+      world.network.end('cut');
+      await world.pass(3 * S);
+      expect((await world.query('nodes')).nodes).toMatchObject([{ status: 'healthy', incarnation: 1 }, { incarnation: 1 }]);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node: 'n1', epoch: 1 });
+    });
+  });
+
+  test('that is drained gives its work away and takes none', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await serving(world);
+      await world.pass(1 * S);
+      const { node } = await instanceOf(world);
+      await world.must({ kind: 'node-drain', node: node as never });
+      await world.pass(1 * S);
+      const moved = await instanceOf(world);
+      expect(moved).toMatchObject({ state: 'running', epoch: 2 });
+      expect(moved.node).not.toBe(node);
+    });
+  });
+});
