@@ -18,20 +18,17 @@ import type {
   ModuleImport,
   Wasm,
 } from '../../system/ports/wasm.ts';
-import type {
-  Engine,
-  EngineError,
-  EngineModule,
-  Guest as EngineGuest,
-  GuestOptions as EngineGuestOptions,
-  Step,
-} from './native/native.ts';
+import type { Engine, EngineError, EngineModule, Guest as EngineGuest, GuestOptions as EngineGuestOptions, Step } from './native/native.ts';
 
 /** Modules whose functions a guest may import. */
 const OFFERED = new Set(['wasi_snapshot_preview1', 'wasmmatrix']);
 
 function isEngineError(error: unknown): error is EngineError {
-  return error instanceof Error && typeof (error as Partial<EngineError>).code === 'string' && (error as EngineError).code.startsWith('WM_ENGINE_');
+  return (
+    error instanceof Error &&
+    typeof (error as Partial<EngineError>).code === 'string' &&
+    (error as EngineError).code.startsWith('WM_ENGINE_')
+  );
 }
 
 /** Refusals of the engine as outcomes of the port; what can only be our own mistake is thrown on. */
@@ -41,7 +38,10 @@ function refusal(error: unknown): Err {
   switch (error.code) {
     case 'WM_ENGINE_INVALID':
     case 'WM_ENGINE_ARTEFACT':
-      return rejected('WM_MODULE_INVALID', { message, next: 'Build the module as a core WebAssembly module (WASI preview 1), and push it again.' });
+      return rejected('WM_MODULE_INVALID', {
+        message,
+        next: 'Build the module as a core WebAssembly module (WASI preview 1), and push it again.',
+      });
     case 'WM_ENGINE_ENTRY':
       return rejected('WM_MODULE_INVALID', { message, next: 'Export `_start`: build the module as a WASI preview 1 command.' });
     case 'WM_ENGINE_IMPORT':
@@ -66,7 +66,7 @@ function refusal(error: unknown): Err {
 
 function attempt<T>(action: () => T): Outcome<T> {
   try {
-    return ok(action()) as Outcome<T>;
+    return ok(action());
   } catch (error) {
     return refusal(error);
   }

@@ -109,10 +109,18 @@ async function workerLegs(count: number): Promise<number> {
   return each;
 }
 
-const measured = { floor: [], run: [], steps: [], command: [], empty: [], loaded: [], whole: [], sliced: [], worker: [], suspended: [] } as Record<
-  'floor' | 'run' | 'steps' | 'command' | 'empty' | 'loaded' | 'whole' | 'sliced' | 'worker' | 'suspended',
-  number[]
->;
+const measured = {
+  floor: [],
+  run: [],
+  steps: [],
+  command: [],
+  empty: [],
+  loaded: [],
+  whole: [],
+  sliced: [],
+  worker: [],
+  suspended: [],
+} as Record<'floor' | 'run' | 'steps' | 'command' | 'empty' | 'loaded' | 'whole' | 'sliced' | 'worker' | 'suspended', number[]>;
 
 const asks = asking.start({ ...OPTIONS, entry: 'empty' });
 const carries = asking.start({ ...OPTIONS, entry: 'loaded' });
@@ -179,7 +187,9 @@ const rows: readonly Row[] = [
 if (process.argv.includes('--json')) {
   const { version, wasmtime, host } = addon.build;
   const results = rows.map(({ name, value, unit, held }) => ({ name, value: Number(value.toPrecision(4)), unit, held }));
-  process.stdout.write(`${JSON.stringify({ bench: 'engine', version, wasmtime, host, node: process.version, repetitions: REPETITIONS, results })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ bench: 'engine', version, wasmtime, host, node: process.version, repetitions: REPETITIONS, results })}\n`,
+  );
 } else {
   for (const { name, value, unit, goal, held } of rows) {
     const verdict = held === null ? '' : `  ${held ? 'held' : 'NOT HELD'} (${goal})`;

@@ -69,19 +69,31 @@ const INSTALL = 'Install Rust with rustup (https://rustup.rs: `curl --proto "=ht
 export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Omit<Toolchain, 'cargo'> {
   const wanted = RUST_MIN.join('.');
   if (rustc === null) {
-    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine is built on this machine and needs Rust ${wanted} or later; no rustc was found. ${INSTALL}, then repeat the command.`);
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine is built on this machine and needs Rust ${wanted} or later; no rustc was found. ${INSTALL}, then repeat the command.`,
+    );
   }
   const version = /^release: (\S+)/m.exec(rustc)?.[1] ?? 'unknown';
   const host = /^host: (\S+)/m.exec(rustc)?.[1] ?? '';
   const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   if (host === '' || !(major > RUST_MIN[0] || (major === RUST_MIN[0] && minor >= RUST_MIN[1]))) {
-    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs Rust ${wanted} or later; found rustc ${version}. Run \`rustup update stable\`, or, when this Rust is not rustup's: ${INSTALL}. Then repeat the command.`);
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine needs Rust ${wanted} or later; found rustc ${version}. Run \`rustup update stable\`, or, when this Rust is not rustup's: ${INSTALL}. Then repeat the command.`,
+    );
   }
   if (cargo === null) {
-    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs cargo; found rustc ${version} but no cargo. ${INSTALL}, then repeat the command.`);
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine needs cargo; found rustc ${version} but no cargo. ${INSTALL}, then repeat the command.`,
+    );
   }
   if (cc === null) {
-    throw new EngineBuildError('WM_ENGINE_TOOLCHAIN', `The engine needs a C compiler and linker; found rustc ${version} but no \`cc\`. Install one (Debian and Ubuntu: \`apt-get install build-essential\`; macOS: \`xcode-select --install\`), then repeat the command.`);
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine needs a C compiler and linker; found rustc ${version} but no \`cc\`. Install one (Debian and Ubuntu: \`apt-get install build-essential\`; macOS: \`xcode-select --install\`), then repeat the command.`,
+    );
   }
   return { version, host };
 }
@@ -215,7 +227,14 @@ function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onPro
   let crate = '';
   const report = (): void => {
     const elapsedMs = performance.now() - startMs;
-    onProgress({ phase: 'building', cratesDone, cratesTotal, crate, elapsedMs, remainingMs: estimateRemainingMs(cratesDone, cratesTotal, elapsedMs) });
+    onProgress({
+      phase: 'building',
+      cratesDone,
+      cratesTotal,
+      crate,
+      elapsedMs,
+      remainingMs: estimateRemainingMs(cratesDone, cratesTotal, elapsedMs),
+    });
   };
   const timer = setInterval(report, 1_000);
   child.stderr.setEncoding('utf8');
@@ -282,12 +301,22 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
-    throw new EngineBuildError('WM_ENGINE_BUILD', `The cache ${cache} cannot be written (${(error as Error).message}). Set XDG_CACHE_HOME to a folder that can.`);
+    throw new EngineBuildError(
+      'WM_ENGINE_BUILD',
+      `The cache ${cache} cannot be written (${(error as Error).message}). Set XDG_CACHE_HOME to a folder that can.`,
+    );
   }
   const lock = join(cache, 'lock');
   const startMs = performance.now();
   for (let owner = tryLock(lock); owner !== null; owner = tryLock(lock)) {
-    onProgress({ phase: 'waiting', cratesDone: 0, cratesTotal: 0, crate: `process ${owner}`, elapsedMs: performance.now() - startMs, remainingMs: null });
+    onProgress({
+      phase: 'waiting',
+      cratesDone: 0,
+      cratesTotal: 0,
+      crate: `process ${owner}`,
+      elapsedMs: performance.now() - startMs,
+      remainingMs: null,
+    });
     await sleep(LOCK_POLL_MS);
   }
   const part = join(folder, `part-${process.pid}`);

@@ -524,7 +524,7 @@ export class Guest {
     try {
       this.#open();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     return control.away<Step>(this, (ticket) => {
       control.putInput(input);
@@ -699,7 +699,7 @@ export class Engine {
       const native = this.#native();
       return this.#control.away<Uint8Array>(null, (ticket) => native.compileAway(wasm, ticket));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

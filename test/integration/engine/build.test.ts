@@ -97,7 +97,7 @@ describe('a build', () => {
     fakeToolchain(2);
     const ends = await Promise.all([build(withTools()).ended, build(withTools()).ended]);
     expect(ends.map(({ code }) => code)).toEqual([0, 0]);
-    expect(ends[0]!.stdout).toBe(ends[1]!.stdout);
+    expect(new Set(ends.map(({ stdout }) => stdout)).size).toBe(1);
     expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
     expect(ends.map(({ stderr }) => stderr).join('')).toMatch(/Waiting for process \d+/);
     expect(readdirSync(join(folder, 'cache', 'wasmmatrix', 'engine'))).not.toContain('lock');

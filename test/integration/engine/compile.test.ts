@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -86,6 +86,12 @@ describe('compile', () => {
 });
 
 describe('profile', () => {
+  it('names the version of Wasmtime that is locked', () => {
+    const lock = readFileSync(new URL('../../../hardware/wasm/native/Cargo.lock', import.meta.url), 'utf8');
+    expect(/name = "wasmtime"\nversion = "([^"]+)"/.exec(lock)?.[1]).toBe(addon.build.wasmtime);
+    expect(engine.profileText).toContain(`wasmtime ${addon.build.wasmtime}\n`);
+  });
+
   it('has an id that follows every setting', () => {
     const changes = [
       {},

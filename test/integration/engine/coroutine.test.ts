@@ -92,9 +92,13 @@ describe('a request', () => {
   });
 
   it('may carry more than the shared block of memory holds', () => {
-    using module = loadText(addon, engine, `(module (func $ask (import "wasmmatrix" "ask") (param i32 i32) (result i32))
+    using module = loadText(
+      addon,
+      engine,
+      `(module (func $ask (import "wasmmatrix" "ask") (param i32 i32) (result i32))
       (memory (export "memory") 4) (func (export "_start")
-        (i32.store8 (i32.const 199999) (i32.const 7)) (drop (call $ask (i32.const 0) (i32.const 200000)))))`);
+        (i32.store8 (i32.const 199999) (i32.const 7)) (drop (call $ask (i32.const 0) (i32.const 200000)))))`,
+    );
     using guest = module.start(SMALL);
     const step = guest.resumeInline(leg());
     expect(step.kind === 'request' && step.payload.length).toBe(200_000);
@@ -102,15 +106,23 @@ describe('a request', () => {
   });
 
   it('outside the memory is a trap', () => {
-    using module = loadText(addon, engine, `(module (func $ask (import "wasmmatrix" "ask") (param i32 i32) (result i32))
-      (memory (export "memory") 1) (func (export "_start") (drop (call $ask (i32.const 65530) (i32.const 7)))))`);
+    using module = loadText(
+      addon,
+      engine,
+      `(module (func $ask (import "wasmmatrix" "ask") (param i32 i32) (result i32))
+      (memory (export "memory") 1) (func (export "_start") (drop (call $ask (i32.const 65530) (i32.const 7)))))`,
+    );
     using guest = module.start(SMALL);
     expect(guest.resumeInline(leg())).toMatchObject({ kind: 'trapped', trap: 'memory_out_of_bounds' });
   });
 
   it('from the start function works too', () => {
-    using module = loadText(addon, engine, `(module (func $ask (import "wasmmatrix" "early") (param i32 i32) (result i32))
-      (func $begin (drop (call $ask (i32.const 0) (i32.const 0)))) (start $begin) (func (export "_start")))`);
+    using module = loadText(
+      addon,
+      engine,
+      `(module (func $ask (import "wasmmatrix" "early") (param i32 i32) (result i32))
+      (func $begin (drop (call $ask (i32.const 0) (i32.const 0)))) (start $begin) (func (export "_start")))`,
+    );
     using guest = module.start(SMALL);
     expect(guest.resumeInline(leg())).toMatchObject({ kind: 'request', operation: 'early' });
     expect(guest.resumeInline(leg({ status: 0, bytes: null }))).toMatchObject({ kind: 'returned' });
@@ -165,12 +177,16 @@ describe('a fuel slice', () => {
   });
 
   it('also ends a leg that spends its fuel in copies of the host', () => {
-    using module = loadText(addon, engine, `(module
+    using module = loadText(
+      addon,
+      engine,
+      `(module
       (func $random (import "wasi_snapshot_preview1" "random_get") (param i32 i32) (result i32))
       (memory (export "memory") 1)
       (func (export "_start") (local $left i32) (local.set $left (i32.const 100))
         (loop $next (drop (call $random (i32.const 0) (i32.const 1000)))
-          (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))`);
+          (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))`,
+    );
     using guest = module.start({ ...SMALL, fuelSlice: 5_000 });
     let legs = 1;
     for (let step = guest.resumeInline(leg()); step.kind === 'sliced'; step = guest.resumeInline(leg())) legs++;

@@ -112,12 +112,16 @@ describe('memory', () => {
   });
 
   it("gives -1 past the module's own maximum, as the specification says", () => {
-    const { step } = run('(module (memory 1 2) (func (export "_start") (if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))))');
+    const { step } = run(
+      '(module (memory 1 2) (func (export "_start") (if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))))',
+    );
     expect(step.kind).toBe('returned');
   });
 
   it('is zero again for the next guest of the slot', () => {
-    const text = start('(if (i32.load (i32.const 1024)) (then unreachable)) (i32.store (i32.const 1024) (i32.const 7)) (i32.store (i32.const 65000) (i32.const 7))');
+    const text = start(
+      '(if (i32.load (i32.const 1024)) (then unreachable)) (i32.store (i32.const 1024) (i32.const 7)) (i32.store (i32.const 65000) (i32.const 7))',
+    );
     for (let round = 0; round < 50; round++) expect(run(text).step.kind).toBe('returned');
   });
 });
@@ -161,10 +165,7 @@ describe('options', () => {
       { args: ['a\0b'] },
     ];
     for (const change of bad) {
-      expect([JSON.stringify(change), codeOf(() => run(start('nop'), change))]).toEqual([
-        JSON.stringify(change),
-        'WM_ENGINE_OPTIONS',
-      ]);
+      expect([JSON.stringify(change), codeOf(() => run(start('nop'), change))]).toEqual([JSON.stringify(change), 'WM_ENGINE_OPTIONS']);
     }
     expect(engine.stats().slotsInUse).toBe(0);
   });

@@ -1,6 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, EngineAddon } from '../../../hardware/wasm/native/native.ts';
-import { BUILD_TIMEOUT_MS, CLOCKS, OPTIONS, PROFILE, codeOf, codeOfAsync, engineAddon, finish, leg, loadText, workText } from './fixture.ts';
+import {
+  BUILD_TIMEOUT_MS,
+  CLOCKS,
+  OPTIONS,
+  PROFILE,
+  codeOf,
+  codeOfAsync,
+  engineAddon,
+  finish,
+  leg,
+  loadText,
+  workText,
+} from './fixture.ts';
 
 const INSTANCES = 1_000_000;
 const WARM_UP = 50_000;
@@ -118,8 +130,12 @@ describe('after close', () => {
 
 describe('a million instances', () => {
   it('leave the process as large as it was', { timeout: 120_000 }, () => {
-    using module = loadText(addon, engine, `(module (memory (export "memory") 1) (data (i32.const 0) "data")
-      (func (export "_start") (i32.store (i32.const 512) (i32.const 1))))`);
+    using module = loadText(
+      addon,
+      engine,
+      `(module (memory (export "memory") 1) (data (i32.const 0) "data")
+      (func (export "_start") (i32.store (i32.const 512) (i32.const 1))))`,
+    );
     const play = (count: number): void => {
       for (let index = 0; index < count; index++) {
         const { step } = module.run(OPTIONS, CLOCKS);

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ensureEngine } from '../../../hardware/wasm/build/build.ts';
@@ -42,5 +44,24 @@ describe('the addon in worker threads of Node', () => {
     }
     const after = spawn('finish');
     expect(await new Promise((resolve) => after.once('message', resolve))).toMatchObject({ inline: { kind: 'returned' } });
+  });
+});
+
+describe('a process', () => {
+  const play = (mode: 'close' | 'leave' | 'idle'): number | null => {
+    const script = fileURLToPath(new URL('./process.fixture.ts', import.meta.url));
+    return spawnSync(process.execPath, ['--no-warnings', script, path, mode], { timeout: 60_000, stdio: 'inherit' }).status;
+  };
+
+  it('ends by itself when an engine is closed while legs run and wait', () => {
+    expect(play('close')).toBe(0);
+  });
+
+  it('can be left while legs run', () => {
+    expect(play('leave')).toBe(7);
+  });
+
+  it('is not held up by an engine and guests that were never closed', () => {
+    expect(play('idle')).toBe(0);
   });
 });

@@ -79,7 +79,7 @@ afterAll(() => engine?.close());
 
 /** A guest whose exit code is what one call of preview 1 gave, with the same number for every argument. */
 function callText(name: string, parameters: string, argument: number): string {
-  const types = [...parameters].map((letter) => (letter === 'l' ? 'i64' : 'i32'));
+  const types = parameters.split('').map((letter) => (letter === 'l' ? 'i64' : 'i32'));
   return `(module (func $call (import "wasi_snapshot_preview1" "${name}") (param ${types.join(' ')}) (result i32))
     (memory (export "memory") 1)
     (func (export "call") (result i32) (call $call ${types.map((type) => `(${type}.const ${argument})`).join(' ')})))`;
@@ -121,8 +121,7 @@ describe('every import of preview 1', () => {
     it(`${name} survives arguments that make no sense`, () => {
       for (const argument of [-1, 1, 2, 3, 65_535, 0x7fffffff, -65_536]) {
         const { step } = play(callText(name, parameters, argument), { entry: 'call' });
-        if (step.kind === 'trapped') expect(step.trap).toBe('memory_out_of_bounds');
-        else expect(['returned', 'exhausted']).toContain(step.kind);
+        expect(['returned', 'exhausted', 'memory_out_of_bounds']).toContain(step.kind === 'trapped' ? step.trap : step.kind);
       }
     });
   }
@@ -153,7 +152,12 @@ describe('arguments, environment and pipes', () => {
   it('reach the guest as they are', () => {
     const { stdout } = play(list('args'), { args: ['brake', 'räder', ''] });
     expect(stdout.toString()).toBe('brake\0räder\0\0');
-    const environment = play(list('environ'), { env: [['LANG', 'C'], ['A', 'b=c']] });
+    const environment = play(list('environ'), {
+      env: [
+        ['LANG', 'C'],
+        ['A', 'b=c'],
+      ],
+    });
     expect(environment.stdout.toString()).toBe('LANG=C\0A=b=c\0');
   });
 
@@ -178,12 +182,15 @@ describe('arguments, environment and pipes', () => {
   });
 
   it('a closed descriptor is bad', () => {
-    const { step } = play(`(module
+    const { step } = play(
+      `(module
       (func $close (import "wasi_snapshot_preview1" "fd_close") (param i32) (result i32))
       (func $write (import "wasi_snapshot_preview1" "fd_write") (param i32 i32 i32 i32) (result i32))
       (memory (export "memory") 1)
       (func (export "call") (result i32) (drop (call $close (i32.const 1)))
-        (call $write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))`, { entry: 'call' });
+        (call $write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))`,
+      { entry: 'call' },
+    );
     expect(step).toMatchObject({ exitCode: BADF });
   });
 });

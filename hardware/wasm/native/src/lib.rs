@@ -450,7 +450,11 @@ impl Local {
         let answer = self.answer(guests.guest(handle)?)?;
         let (guest, closing) = guests.send_away(handle)?;
         let clocks = self.clocks();
-        self.submit(Job::Leg { ticket, handle, guest: Box::new(guest), answer, clocks, closing })
+        let submitted = self.submit(Job::Leg { ticket, handle, guest: Box::new(guest), answer, clocks, closing });
+        if submitted.is_err() {
+            guests.close(handle);
+        }
+        submitted
     }
 
     /// Idempotent. The slot is free at once, or when the leg that runs has ended.
@@ -632,6 +636,11 @@ impl Local {
 
     fn close(&self) {
         self.workers.stop();
+        // Jobs that waited are gone without a ring: nothing of this engine keeps the process alive any more.
+        if self.pending.replace(0) > 0 && !self.bell.get().is_null() {
+            // Safety: as in `submit`.
+            unsafe { sys::napi_unref_threadsafe_function(self.env.get(), self.bell.get()) };
+        }
         let guests = std::mem::take(&mut *self.guests.borrow_mut());
         for shelf in &guests.shelves {
             if let Place::Away { closing } = &shelf.place {
