@@ -94,7 +94,8 @@ export class Head {
     const instance = this.state.deployments.instances.get(entry.instance);
     if (instance === undefined) return;
     this.#unindex(instance);
-    if (instance.node !== null) this.dirty.add(instance.node);
+    // What a node reports of itself changes nothing of what it is told.
+    if (instance.node !== null && entry.kind !== 'instance-running' && entry.kind !== 'instance-released') this.dirty.add(instance.node);
   }
 
   #after(entry: Entry): void {
@@ -145,7 +146,7 @@ export class Head {
   #afterInstance(entry: InstanceEntry): void {
     const instance = this.getInstance(entry.instance);
     this.#index(instance);
-    if (instance.node !== null) this.dirty.add(instance.node);
+    if (entry.kind === 'instance-assigned') this.dirty.add(entry.node);
     if (entry.kind !== 'instance-running' && entry.kind !== 'instance-assigned') this.placingWanted = true;
   }
 

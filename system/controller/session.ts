@@ -3,9 +3,11 @@
 import type { Incarnation, NodeId } from '../domain/identifiers.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { ControllerMessage } from '../domain/session.ts';
+import { encodeValue } from '../journal/journal.ts';
 import type { AgentStream } from '../api/api.ts';
 
 type Left = () => void;
+type Desired = Extract<ControllerMessage, { readonly kind: 'desired' }>;
 
 export type SessionOptions = {
   readonly node: NodeId;
@@ -21,6 +23,8 @@ export class AgentSession {
   #welcome: ControllerMessage | null = null;
   #desired: { readonly message: ControllerMessage; readonly left: Left } | null = null;
   #ack: ControllerMessage | null = null;
+  /** What the last desired state said, without its revision. */
+  #content = '';
   #sending = false;
   #closed = false;
 
@@ -39,8 +43,15 @@ export class AgentSession {
     this.#pump();
   }
 
-  /** Replaces one that still waits; `left` is called when this or a newer one was handed to the network. */
-  desire(message: ControllerMessage, left: Left): void {
+  /**
+   * Replaces one that still waits; `left` is called when this or a newer one was handed to the network. One that says the
+   * same as the last is not sent: a stream loses nothing.
+   */
+  desire(message: Desired, left: Left): void {
+    const { trust, modules, assignments, landmarks } = message;
+    const content = encodeValue([trust, modules, assignments, landmarks]);
+    if (content === this.#content && this.#desired === null) return left();
+    this.#content = content;
     const waiting = this.#desired?.left;
     this.#desired = {
       message,

@@ -87,7 +87,7 @@ export class ControllerWorld {
   readonly #sink: RecordSink;
   readonly agents = new Map<string, Agent>();
   controller: Controller | null = null;
-  ended: string | null = null;
+  readonly endings: string[] = [];
   #commands = 0;
 
   constructor(options: { readonly seed?: string; readonly config?: Partial<ControllerConfig> } = {}) {
@@ -101,6 +101,7 @@ export class ControllerWorld {
     this.#add('controller', 'controller', 'cloud/eu', 4);
     this.#add(OPERATOR, OPERATOR, 'cloud/eu', 4);
     this.scripts.set('echo', function* (guest, write) {
+      yield { kind: 'leg', micros: 10 };
       write(new TextDecoder().decode(guest.stdin));
       return 0;
     });
@@ -148,12 +149,9 @@ export class ControllerWorld {
         this.config,
       );
       this.controller = controller;
-      this.ended = null;
       this.kernel.own(
         'ended',
-        controller.ended.then((cause) => {
-          this.ended = cause;
-        }),
+        controller.ended.then((cause) => void this.endings.push(cause)),
       );
       return controller.start();
     });
