@@ -1,5 +1,6 @@
 // What things cost in the simulated world, all in one place, with where each figure is from. They are assumptions about a
 // small server or a vehicle computer until twins are fitted to real runs (H6.2); a scenario's budgets hold under them.
+import type { LatencyLaw } from '../../scenarios/scenario.ts';
 import type { DiskCosts } from '../storage/storage.ts';
 import type { NetworkCosts } from '../network/network.ts';
 import type { WasmCosts } from '../wasm/wasm.ts';
@@ -56,3 +57,10 @@ export const SIGN_MICROS = 60;
 
 /** How long a machine's service manager waits before it starts a process that ended by itself (systemd's RestartSec, 100 ms). */
 export const PROCESS_RESTART_MICROS = 100_000;
+
+/** Assumption: a small virtual machine for the controller. */
+export const CONTROLLER_CORES = 4;
+export const CONTROLLER_FUEL_PER_MICRO = 1_000;
+
+/** One-way delay inside a zone where the scenario names none: a local network with one switch. */
+export const ZONE_LATENCY: LatencyLaw = { law: 'constant', micros: 150 };

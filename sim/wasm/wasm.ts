@@ -110,7 +110,8 @@ export class SimWasm implements Wasm {
 
   #start(module: EngineModule, options: GuestOptions): Outcome<Guest> {
     const { slots, fuelPerMicro, machine } = this.#options;
-    assert(machine.alive, 'no guest starts on a dead machine');
+    // The last microtasks of a machine that dies in this event.
+    if (!machine.alive) return rejected('WM_GUEST_CLOSED', { message: 'The machine is off.', next: 'Start it again.' });
     if (this.#open.size >= slots) {
       return failed('WM_POOL_FULL', { message: `All ${slots} slots of the node are in use.`, next: 'Close guests, or lower the concurrency.', detail: { slots } });
     }
@@ -139,6 +140,7 @@ class SimGuest implements Guest {
   #legs = 0;
   #running = false;
   #closed = false;
+  #abandoned = false;
 
   constructor(guest: EngineGuest, options: SimWasmOptions, freed: () => void) {
     this.#guest = guest;
@@ -163,6 +165,7 @@ class SimGuest implements Guest {
   }
 
   resume(answer: HostAnswer | null): Promise<GuestStep> {
+    if (this.#abandoned) return new Promise(() => {});
     assert(!this.#running && !this.#closed, 'a guest is resumed when no leg of it runs and it is open');
     const { clock, costs, fuelPerMicro } = this.#options;
     const fuelBefore = this.#guest.fuelUsed;
@@ -187,6 +190,7 @@ class SimGuest implements Guest {
   /** Its machine died. */
   abandon(): void {
     this.#closed = true;
+    this.#abandoned = true;
     this.#guest.close();
   }
 

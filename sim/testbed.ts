@@ -1,0 +1,261 @@
+// The world that never existed, as a testbed: composes simulated computers, a controller and agents, breaks and heals them, and
+// hands out every record. The product's code is what runs elsewhere; only its ports are simulated. The driver of the run is the
+// world itself: its clock never stops and it never crashes.
+// Surprising: engine, cryptography and example guests come from outside, since nothing here may reach for the machine.
+import { createAgent } from '../agents/agent.ts';
+import type { NodeSpec, Scenario, FaultSpec } from '../scenarios/scenario.ts';
+import type { RunRecord } from '../scenarios/record.ts';
+import type { Testbed } from '../scenarios/testbed.ts';
+import { createBusClient } from '../system/bus/bus.ts';
+import { createController, DEFAULT_CONFIG } from '../system/controller/controller.ts';
+import type { ControllerConfig } from '../system/controller/controller.ts';
+import type { Endpoint } from '../system/domain/identifiers.ts';
+import type { NodeFacts } from '../system/domain/node.ts';
+import { assert, ok, rejected } from '../system/domain/outcome.ts';
+import type { Outcome } from '../system/domain/outcome.ts';
+import type { Keys } from '../system/ports/keys.ts';
+import { MICROS_PER_S } from '../system/ports/clock.ts';
+import type { CompileProfile } from '../system/ports/wasm.ts';
+import { createStateClient } from '../system/state/state.ts';
+import { createClock } from './clock/clock.ts';
+import { CONTROLLER_CORES, CONTROLLER_FUEL_PER_MICRO, NETWORK_COSTS, ZONE_LATENCY } from './costs/costs.ts';
+import { Faults, SIM_FAULT_KINDS } from './faults/faults.ts';
+import type { Kernel } from './kernel/kernel.ts';
+import { KeyRing } from './keys/keys.ts';
+import type { CryptoPrimitives } from './keys/keys.ts';
+import { SimNetwork } from './network/network.ts';
+import { createRandom } from './random/random.ts';
+import { RecordSink } from './telemetry/telemetry.ts';
+import { Computer } from './testbed/computer.ts';
+import type { ComputerPorts, World } from './testbed/computer.ts';
+import { Driver } from './testbed/driver.ts';
+import { withVariant } from './testbed/variant.ts';
+import { simulatedProfile } from './wasm/wasm.ts';
+import type { GuestEngine } from './wasm/wasm.ts';
+
+export type { CryptoPrimitives } from './keys/keys.ts';
+export type { GuestEngine } from './wasm/wasm.ts';
+
+export type SimExample = {
+  readonly bytes: Uint8Array;
+  readonly capabilities: readonly string[];
+  readonly fuelMax: number;
+  readonly memoryBytesMax: number;
+  readonly outputBytesMax: number;
+};
+
+/** What the composition root brings into the simulated world. All of it is synchronous and keeps nothing of a run. */
+export type SimInjected = {
+  readonly engine: GuestEngine;
+  readonly crypto: CryptoPrimitives;
+  readonly examples: ReadonlyMap<string, SimExample>;
+  readonly agentVersion: string;
+};
+
+const CONTROLLER = 'controller';
+const CONTROLLER_ENDPOINT = 'controller' as Endpoint;
+const JOIN_TOKEN = 'simulated-fleet';
+/** Bound: how long the controller may take until it answers for the first time. */
+const START_MICROS_MAX = 60 * MICROS_PER_S;
+/** Small, so that runs of seconds cross it: recovery from a snapshot is exercised, not only from the whole journal. */
+const SNAPSHOT_EVERY_ENTRIES = 50;
+
+export function createSimTestbed(kernel: Kernel, injected: SimInjected): Testbed {
+  return new SimTestbed(kernel, injected);
+}
+
+class SimTestbed implements Testbed {
+  readonly world = 'sim';
+  readonly faultKinds = SIM_FAULT_KINDS;
+  readonly clock: Testbed['clock'];
+  readonly random: Testbed['random'];
+  readonly keys: Testbed['keys'];
+  readonly record: Testbed['record'];
+  readonly #kernel: Kernel;
+  readonly #injected: SimInjected;
+  readonly #sink: RecordSink;
+  readonly #network: SimNetwork;
+  readonly #keyRing: KeyRing;
+  readonly #faults: Faults;
+  readonly #computers = new Map<string, Computer>();
+  #driver: Driver | null = null;
+
+  constructor(kernel: Kernel, injected: SimInjected) {
+    this.#kernel = kernel;
+    this.#injected = injected;
+    this.#sink = new RecordSink(kernel);
+    const telemetry = this.#sink.portOf('testbed', 1, () => true);
+    this.record = telemetry.record;
+    this.clock = createClock(kernel, null);
+    this.random = createRandom(kernel, null);
+    this.#network = new SimNetwork(kernel, NETWORK_COSTS);
+    this.#keyRing = new KeyRing({
+      crypto: injected.crypto,
+      random: createRandom(kernel, null),
+      onForgery: (digest, key) => this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
+    });
+    this.keys = this.#personalKeys();
+    this.#faults = new Faults({
+      kernel,
+      network: this.#network,
+      keys: this.#keyRing,
+      telemetry,
+      machines: {
+        knows: (machine) => this.#computers.has(machine),
+        crash: (machine) => this.#computers.get(machine)?.crash(),
+        start: (machine) => this.#computers.get(machine)?.start(),
+        pause: (machine) => this.#computers.get(machine)?.pause(),
+        resume: (machine) => this.#computers.get(machine)?.resume(),
+      },
+    });
+  }
+
+  async start(scenario: Scenario): Promise<Outcome<void>> {
+    assert(this.#driver === null, 'a testbed plays one scenario');
+    const { fleet } = scenario;
+    for (const { zone } of fleet.zones) this.#network.setLaw(zone, zone, ZONE_LATENCY, [0, 1]);
+    for (const { a, b, latency, loss } of fleet.links) this.#network.setLaw(a, b, latency, loss);
+    const world = this.#createWorld();
+    const controller = this.#createController(world, scenario);
+    this.#computers.set(CONTROLLER, controller);
+    for (const node of fleet.nodes) this.#computers.set(node.node, this.#createNode(world, node));
+    this.#driver = new Driver({
+      kernel: this.#kernel,
+      network: this.#network,
+      clock: createClock(this.#kernel, null),
+      random: createRandom(this.#kernel, null),
+      controller: CONTROLLER_ENDPOINT,
+      controllerZone: fleet.controller.zone,
+      zones: fleet.zones.map(({ zone }) => zone),
+    });
+    controller.commission();
+    for (const { node, startMicros } of fleet.nodes) {
+      this.#kernel.after(startMicros, null, 'commissioned', () => this.#computers.get(node)?.commission());
+    }
+    const answered = await this.#driver.query({ kind: 'nodes' }, START_MICROS_MAX);
+    return answered.ok ? ok() : answered;
+  }
+
+  async stop(): Promise<void> {
+    this.#driver?.close();
+    const controller = this.#computers.get(CONTROLLER);
+    const nodes = [...this.#computers.values()].filter((computer) => computer !== controller);
+    await Promise.all(nodes.map((node) => node.stop()));
+    await controller?.stop();
+  }
+
+  exampleModule(name: string, variant: number): Outcome<SimExample> {
+    const example = this.#injected.examples.get(name);
+    if (example === undefined) {
+      return rejected('WM_SCENARIO_INVALID', { message: `There is no example module ${name}.`, next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.` });
+    }
+    return ok({ ...example, bytes: withVariant(example.bytes, variant) });
+  }
+
+  execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros);
+  query: Testbed['query'] = (query, { deadlineMicros }) => this.#driving().query(query, deadlineMicros);
+  publish: Testbed['publish'] = (zone, event, { deadlineMicros }) => this.#driving().publish(zone, event, deadlineMicros);
+  subscribe: Testbed['subscribe'] = (filter, handle) => this.#driving().subscribe(filter, handle);
+  readState: Testbed['readState'] = (key) => this.#driving().readState(key);
+
+  inject(id: string, fault: FaultSpec): Outcome<void> {
+    return this.#faults.inject(id, fault);
+  }
+
+  healAll(): void {
+    this.#faults.healAll();
+  }
+
+  onRecord(listener: (record: RunRecord) => void): void {
+    this.#sink.onRecord(listener);
+  }
+
+  #driving(): Driver {
+    assert(this.#driver !== null, 'a testbed is started before it is used');
+    return this.#driver;
+  }
+
+  #personalKeys(): Testbed['keys'] {
+    const port: Keys = this.#keyRing.portOf('people', () => Promise.resolve());
+    return { digest: (bytes) => port.digest(bytes), open: (person) => port.open(person), sign: (person, message) => port.sign(person, message) };
+  }
+
+  #createWorld(): World {
+    return {
+      kernel: this.#kernel,
+      network: this.#network,
+      keys: this.#keyRing,
+      engine: this.#injected.engine,
+      sink: this.#sink,
+      isKeptOff: (machine) => this.#faults.keepsOff(machine),
+      recordMachine: {
+        started: ({ options, machine }) => this.record('machine.started', { machine: options.name, role: options.role, zone: options.zone, incarnation: machine.incarnation }),
+        stopped: ({ options }, cause) => this.record('machine.stopped', { machine: options.name, role: options.role, cause }),
+        paused: ({ options }) => this.record('machine.paused', { machine: options.name }),
+        resumed: ({ options }) => this.record('machine.resumed', { machine: options.name }),
+      },
+    };
+  }
+
+  #createController(world: World, { fleet, platform }: Scenario): Computer {
+    const profiles = new Map<string, CompileProfile>();
+    for (const { architecture, isaFeatures } of fleet.nodes) {
+      const profile = simulatedProfile(architecture, isaFeatures);
+      profiles.set(profile.profile, profile);
+    }
+    const config: ControllerConfig = {
+      ...DEFAULT_CONFIG,
+      ...platform,
+      endpoint: CONTROLLER_ENDPOINT,
+      joinToken: JOIN_TOKEN,
+      snapshotEveryEntries: SNAPSHOT_EVERY_ENTRIES,
+      assertRecovery: true,
+    };
+    return new Computer(world, {
+      name: CONTROLLER,
+      role: 'controller',
+      identity: 'controller',
+      zone: fleet.controller.zone,
+      cores: CONTROLLER_CORES,
+      fuelPerMicro: CONTROLLER_FUEL_PER_MICRO,
+      profile: simulatedProfile('x86_64', []),
+      profiles: [...profiles.values()],
+      createProgram: (ports) => createController(ports, config),
+    });
+  }
+
+  #createNode(world: World, node: NodeSpec): Computer {
+    const profile = simulatedProfile(node.architecture, node.isaFeatures);
+    const facts: NodeFacts = {
+      node: node.node,
+      architecture: node.architecture,
+      isaFeatures: node.isaFeatures,
+      cores: node.cores,
+      memoryBytes: node.memoryBytes,
+      hardware: node.hardware,
+      location: node.location,
+      zone: node.zone,
+      faultDomain: node.faultDomain,
+      profile: profile.profile,
+      target: profile.target,
+      agentVersion: this.#injected.agentVersion,
+      endpoint: `agent/${node.node}` as Endpoint,
+    };
+    const createProgram = (ports: ComputerPorts) => {
+      const bus = createBusClient(ports, { broker: CONTROLLER_ENDPOINT });
+      const state = createStateClient(ports, { store: CONTROLLER_ENDPOINT });
+      return createAgent({ ...ports, bus, state }, { facts, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: this.#injected.agentVersion });
+    };
+    return new Computer(world, {
+      name: node.node,
+      role: 'node',
+      identity: `node/${node.node}`,
+      zone: node.zone,
+      cores: node.cores,
+      fuelPerMicro: node.fuelPerMicro,
+      profile,
+      profiles: [],
+      createProgram,
+    });
+  }
+}

@@ -1,0 +1,199 @@
+// One simulated computer with one process on it: boots, crashes, pauses, and starts its process again when that ends by
+// itself, as a service manager would. What it stores and its keys survive; each boot gets ports of its own.
+import { assert } from '../../system/domain/outcome.ts';
+import type { Outcome } from '../../system/domain/outcome.ts';
+import type { ZonePath } from '../../system/domain/identifiers.ts';
+import type { Clock } from '../../system/ports/clock.ts';
+import type { Keys } from '../../system/ports/keys.ts';
+import type { Network } from '../../system/ports/network.ts';
+import type { Ports } from '../../system/ports/ports.ts';
+import type { CompileProfile } from '../../system/ports/wasm.ts';
+import { createClock } from '../clock/clock.ts';
+import { DISK_COSTS, NODE_SLOTS, PROCESS_RESTART_MICROS, SIGN_MICROS, WASM_COSTS } from '../costs/costs.ts';
+import type { Kernel, Machine } from '../kernel/kernel.ts';
+import type { KeyRing } from '../keys/keys.ts';
+import type { SimNetwork } from '../network/network.ts';
+import { createRandom } from '../random/random.ts';
+import { createDisk, SimStorage } from '../storage/storage.ts';
+import type { Disk } from '../storage/storage.ts';
+import type { RecordSink } from '../telemetry/telemetry.ts';
+import { SimWasm } from '../wasm/wasm.ts';
+import type { GuestEngine } from '../wasm/wasm.ts';
+
+/** What a world gives all its computers. */
+export type World = {
+  readonly kernel: Kernel;
+  readonly network: SimNetwork;
+  readonly keys: KeyRing;
+  readonly engine: GuestEngine;
+  readonly sink: RecordSink;
+  /** A fault keeps it off; when the fault has ended, `start` is called. */
+  readonly isKeptOff: (machine: string) => boolean;
+  readonly recordMachine: {
+    readonly started: (computer: Computer) => void;
+    readonly stopped: (computer: Computer, cause: string) => void;
+    readonly paused: (computer: Computer) => void;
+    readonly resumed: (computer: Computer) => void;
+  };
+};
+
+/** The product's program on a computer, for one boot. */
+export type Program = {
+  /** Not ok: it could not start, and the process ends. */
+  start(): Promise<Outcome<void>>;
+  stop(): Promise<void>;
+  /** Resolves when the process ends by itself, with its cause; absent for programs that never do. */
+  readonly ended?: Promise<string>;
+};
+
+export type ComputerPorts = Pick<Ports, 'clock' | 'random' | 'network' | 'storage' | 'wasm' | 'keys' | 'telemetry'>;
+
+export type ComputerOptions = {
+  readonly name: string;
+  readonly role: 'controller' | 'node';
+  readonly identity: string;
+  readonly zone: ZonePath;
+  readonly cores: number;
+  readonly fuelPerMicro: number;
+  readonly profile: CompileProfile;
+  readonly profiles: readonly CompileProfile[];
+  readonly createProgram: (ports: ComputerPorts) => Program;
+};
+
+/** Bound: how long a process is given to stop in order. */
+export const STOP_MICROS_MAX = 10_000_000;
+
+export class Computer {
+  readonly options: ComputerOptions;
+  readonly machine: Machine;
+  readonly #world: World;
+  readonly #disk: Disk;
+  #program: Program | null = null;
+  #wasm: SimWasm | null = null;
+  /** False before its first start and after the last stop: nothing restarts it then. */
+  #wanted = false;
+
+  constructor(world: World, options: ComputerOptions) {
+    this.#world = world;
+    this.options = options;
+    this.machine = world.kernel.machine(options.name, { cores: options.cores });
+    this.#disk = createDisk(world.kernel.stream(`disk ${options.name}`), DISK_COSTS);
+    world.network.addMachine({ machine: this.machine, identity: options.identity, zone: options.zone });
+  }
+
+  /** Switched on for the first time. */
+  commission(): void {
+    this.#wanted = true;
+    this.start();
+  }
+
+  start(): void {
+    const { kernel, recordMachine, isKeptOff } = this.#world;
+    if (!this.#wanted || this.machine.alive || isKeptOff(this.options.name)) return;
+    this.machine.boot();
+    recordMachine.started(this);
+    const ports = this.#createPorts();
+    const { incarnation } = this.machine;
+    kernel.after(0, this.machine, 'process starts', () => {
+      const program = this.options.createProgram(ports);
+      this.#program = program;
+      kernel.own(
+        `${this.options.name} starting`,
+        program.start().then((outcome) => {
+          if (!outcome.ok) this.#exit(incarnation, `${outcome.error.code}: ${outcome.error.message}`);
+        }),
+      );
+      if (program.ended !== undefined) kernel.own(`${this.options.name} running`, program.ended.then((cause) => this.#exit(incarnation, cause)));
+    });
+  }
+
+  crash(): void {
+    if (this.machine.alive) this.#down('power', 'power loss');
+  }
+
+  pause(): void {
+    if (!this.machine.alive || this.machine.paused) return;
+    this.machine.pause();
+    this.#world.recordMachine.paused(this);
+  }
+
+  resume(): void {
+    if (!this.machine.paused) return;
+    this.machine.resume();
+    this.#world.recordMachine.resumed(this);
+  }
+
+  /** In order, within `STOP_MICROS_MAX`; then it stays off. Called by the driver. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    const program = this.#program;
+    if (!this.machine.alive) return;
+    const { kernel } = this.#world;
+    if (program !== null) {
+      await new Promise<void>((resolve) => {
+        const overdue = kernel.after(STOP_MICROS_MAX, null, 'stop overdue', resolve);
+        kernel.after(0, this.machine, 'process stops', () => {
+          kernel.own(
+            `${this.options.name} stopping`,
+            program.stop().then(() => {
+              overdue.cancel();
+              // The driver goes on in an event of its own.
+              kernel.after(0, null, 'process stopped', resolve);
+            }),
+          );
+        });
+      });
+    }
+    if (this.machine.alive) this.#down('process', 'stopped');
+  }
+
+  #exit(incarnation: number, cause: string): void {
+    if (!this.#wanted || !this.machine.lives(incarnation)) return;
+    this.#down('process', cause);
+    this.#world.kernel.after(PROCESS_RESTART_MICROS, null, 'service manager', () => this.start());
+  }
+
+  #down(how: 'power' | 'process', cause: string): void {
+    const { network, recordMachine } = this.#world;
+    assert(this.machine.alive, `${this.options.name} goes down once`);
+    recordMachine.stopped(this, cause);
+    this.machine.crash();
+    network.leave(this.options.name, how);
+    this.#wasm?.abandon();
+    if (how === 'power') this.#disk.losePower();
+    else this.#disk.flush();
+    this.#program = null;
+    this.#wasm = null;
+  }
+
+  #createPorts(): ComputerPorts {
+    const { kernel, network, sink, engine } = this.#world;
+    const { machine, options } = this;
+    const { name } = options;
+    const { incarnation } = machine;
+    const clock: Clock = createClock(kernel, machine);
+    const portNetwork: Network = network.portOf(name);
+    const keys: Keys = this.#world.keys.portOf(name, () => new Promise((resolve) => machine.execute(SIGN_MICROS, 'sign', resolve)));
+    this.#wasm = new SimWasm({
+      engine,
+      kernel,
+      machine,
+      clock,
+      costs: WASM_COSTS,
+      profile: options.profile,
+      profiles: options.profiles,
+      fuelPerMicro: options.fuelPerMicro,
+      slots: NODE_SLOTS,
+    });
+    const host = { nowMicros: () => kernel.now(), after: (delayMicros: number, label: string, fn: () => void) => void kernel.after(delayMicros, machine, label, fn) };
+    return {
+      clock,
+      random: createRandom(kernel, machine),
+      network: portNetwork,
+      storage: new SimStorage(this.#disk, host, DISK_COSTS),
+      wasm: this.#wasm,
+      keys,
+      telemetry: sink.portOf(name, incarnation, () => machine.lives(incarnation)),
+    };
+  }
+}
