@@ -1,0 +1,60 @@
+// JUnit XML as CI systems read it: a suite for each scenario, a case for each seed, failures in the terminal's words.
+import type { RunSummary, SuiteSummary } from '../../scenarios/record.ts';
+import { causeOf, groupByScenario } from '../summarise.ts';
+import { failureLines, type Paint } from './terminal.ts';
+
+const PLAIN: Paint = (_style, text) => text;
+
+export function junitXml(suite: SuiteSummary): string {
+  const groups = groupByScenario(suite.runs);
+  const failures = suite.runs.filter(isFailure).length;
+  const errors = suite.runs.filter(isError).length;
+  const lines = [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="wasmmatrix" tests="${suite.runs.length}" failures="${failures}" errors="${errors}" time="${seconds(suite.wallMs)}">`,
+  ];
+  for (const { scenario, runs, wallMs } of groups) {
+    const counts = `tests="${runs.length}" failures="${runs.filter(isFailure).length}" errors="${runs.filter(isError).length}" skipped="${runs.filter(isSkipped).length}"`;
+    lines.push(`  <testsuite name="${escape(scenario)}" ${counts} time="${seconds(wallMs)}" timestamp="${escape(suite.startedAt)}">`);
+    for (const run of runs) lines.push(...testCase(run));
+    lines.push('  </testsuite>');
+  }
+  lines.push('</testsuites>', '');
+  return lines.join('\n');
+}
+
+function testCase(run: RunSummary): readonly string[] {
+  const open = `    <testcase classname="${escape(run.scenario)}" name="${escape(`${run.question} (seed ${run.seed})`)}" time="${seconds(run.wallMs)}"`;
+  if (run.verdict === 'held') return [`${open}/>`];
+  if (isSkipped(run)) return [`${open}>`, `      <skipped message="${escape(run.verdict)}"/>`, '    </testcase>'];
+  const element = isError(run) ? 'error' : 'failure';
+  return [
+    `${open}>`,
+    `      <${element} type="${run.verdict}" message="${escape(causeOf(run))}">${escape(failureLines(run, PLAIN).join('\n'))}</${element}>`,
+    '    </testcase>',
+  ];
+}
+
+function isFailure(run: RunSummary): boolean {
+  return run.verdict === 'violated' || run.verdict === 'unconverged' || run.verdict === 'nondeterministic';
+}
+
+function isError(run: RunSummary): boolean {
+  return run.verdict === 'bug' || run.verdict === 'rejected';
+}
+
+function isSkipped(run: RunSummary): boolean {
+  return run.verdict === 'cancelled';
+}
+
+function seconds(ms: number): string {
+  return (ms / 1_000).toFixed(3);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
+
+/** XML 1.0 has no way to write most control characters: they become U+FFFD. */
+function escape(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- these are what is being removed
+  return text.replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g, '\uFFFD').replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}

@@ -1,0 +1,45 @@
+// Writes the reports of a suite into a folder. Each report is made by a reporter of its own; one that throws is told and
+// takes no other with it. Records are streamed: memory does not grow with the length of the runs.
+import { createReadStream, createWriteStream, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { pipeline } from 'node:stream/promises';
+import type { SuiteSummary } from '../scenarios/record.ts';
+import { junitXml } from './reporters/junit.ts';
+
+export type WriteOptions = {
+  readonly suite: SuiteSummary;
+  /** Record lines of each run, in the order of the suite's runs; null or absent files are passed over. They are removed. */
+  readonly recordFiles: readonly (string | null)[];
+  readonly folder: string;
+};
+
+type Reporter = { readonly file: string; readonly write: (options: WriteOptions, path: string) => Promise<void> };
+
+const REPORTERS: readonly Reporter[] = [
+  { file: 'summary.json', write: async ({ suite }, path) => writeFileSync(path, `${JSON.stringify(suite, null, 2)}\n`) },
+  { file: 'junit.xml', write: async ({ suite }, path) => writeFileSync(path, junitXml(suite)) },
+  { file: 'run.jsonl', write: joinRecords },
+];
+
+/** Resolves with the files that were written. */
+export async function writeReports(options: WriteOptions): Promise<readonly string[]> {
+  const written: string[] = [];
+  for (const { file, write } of REPORTERS) {
+    try {
+      await write(options, join(options.folder, file));
+      written.push(file);
+    } catch (error) {
+      process.stderr.write(`The report ${file} could not be written: ${error instanceof Error ? error.message : String(error)}\n`);
+    }
+  }
+  for (const file of options.recordFiles) if (file !== null) rmSync(file, { force: true });
+  return written;
+}
+
+async function joinRecords({ recordFiles }: WriteOptions, path: string): Promise<void> {
+  writeFileSync(path, '');
+  for (const file of recordFiles) {
+    if (file !== null && existsSync(file)) await pipeline(createReadStream(file), createWriteStream(path, { flags: 'a' }));
+  }
+}
