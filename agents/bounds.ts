@@ -40,6 +40,10 @@ export type AgentBounds = {
   readonly hostCallsMax: number;
   /** Answers of "limit exceeded" before the guest is ended as exhausted. */
   readonly hostCallsRefusedMax: number;
+  /** Refused operations of one invocation that are recorded one by one; the guest is refused the others as well. */
+  readonly refusalsToldMax: number;
+  /** Log lines of one invocation; more are answered with "limit exceeded". */
+  readonly logLinesMax: number;
   readonly stateDeadlineMs: number;
   readonly publishDeadlineMs: number;
   /** Attempts to publish a result or to settle a delivery, all within its ack wait. */
@@ -95,6 +99,8 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   invocationsMax: 256,
   hostCallsMax: 10_000,
   hostCallsRefusedMax: 64,
+  refusalsToldMax: 32,
+  logLinesMax: 256,
   stateDeadlineMs: 2_000,
   publishDeadlineMs: 2_000,
   effectAttemptsMax: 16,

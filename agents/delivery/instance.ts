@@ -72,12 +72,20 @@ export class ServedInstance {
 
   /** Why nothing of this instance may take effect at this moment; null: it may. */
   check(): WmError | null {
-    if (this.#endCause !== null) return this.#endCause;
+    return this.#endCause ?? this.#checkLease();
+  }
+
+  #checkLease(): WmError | null {
     if (!this.#assignment.movable || this.#tools.isLeaseHeld()) return null;
     return failed('WM_LEASE_LAPSED', {
       message: `The lease that ${this.#assignment.instance} is served under has lapsed.`,
       next: 'The event is delivered again, to whoever serves then.',
     }).error;
+  }
+
+  /** What an instance that was given up in order still holds may be given back, since its fence is the newest. */
+  #checkGiveBack(): WmError | null {
+    return this.#drainCause === null ? this.check() : this.#checkLease();
   }
 
   /** Running invocations finish with the version, grants and triggers they began with; each is bounded by its ack wait. */
@@ -87,6 +95,7 @@ export class ServedInstance {
     this.#program = program;
     if (this.#phase === 'draining') {
       this.#phase = 'serving';
+      this.#drainCause = null;
       this.#drainTimer?.cancel();
     }
     if (isOther) this.#recordServing();
@@ -288,7 +297,7 @@ export class ServedInstance {
   #giveBack(deliveries: readonly (readonly [TriggerBinding, DeliveredEvent])[]): void {
     for (const [spec, delivery] of deliveries) {
       void settle(
-        this.#context(() => this.check()),
+        this.#context(() => this.#checkGiveBack()),
         spec.consumer,
         delivery,
         {

@@ -50,6 +50,8 @@ export class GuestHost {
   readonly #bounds: AgentBounds;
   readonly #scope: HostScope;
   #published = 0;
+  #refused = 0;
+  #logged = 0;
 
   constructor(ports: HostPorts, bounds: AgentBounds, scope: HostScope) {
     this.#ports = ports;
@@ -73,7 +75,7 @@ export class GuestHost {
       case 'sleep':
         return this.#sleep(operation.micros);
       case 'denied':
-        return this.#deny(`wasi:${operation.function}`, operation.function);
+        return this.#deny(wasiCapability(operation.function), operation.function);
       default:
         return operation satisfies never;
     }
@@ -127,6 +129,8 @@ export class GuestHost {
 
   #log(text: string): HostAnswer {
     if (!grants(this.#scope.grants, 'log')) return this.#deny('log', 'log');
+    this.#logged += 1;
+    if (this.#logged > this.#bounds.logLinesMax) return statusAnswer(STATUS_LIMIT_EXCEEDED);
     this.#ports.telemetry.log('info', `guest ${this.#scope.fence.instance}: ${text}`, this.#scope.event.correlation);
     return statusAnswer(0);
   }
@@ -148,7 +152,8 @@ export class GuestHost {
   }
 
   #deny(capability: string, operation: string): HostAnswer {
-    this.#scope.refused(capability, operation);
+    this.#refused += 1;
+    if (this.#refused <= this.#bounds.refusalsToldMax) this.#scope.refused(capability, operation);
     return statusAnswer(STATUS_DENIED);
   }
 
@@ -174,5 +179,20 @@ export class GuestHost {
         );
         return statusAnswer(STATUS_UNAVAILABLE);
     }
+  }
+}
+
+/** The capability that would cover a function of WASI; of its own name where there is none. */
+function wasiCapability(name: string): string {
+  switch (name) {
+    case 'clock_time_get':
+    case 'clock_res_get':
+      return 'clock';
+    case 'random_get':
+      return 'random';
+    case 'poll_oneoff':
+      return 'sleep';
+    default:
+      return `wasi:${name}`;
   }
 }

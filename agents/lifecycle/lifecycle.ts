@@ -110,6 +110,7 @@ export class Lifecycle {
     }
     this.#reconcile();
     this.#confirmGone(before, desired.assignments);
+    this.#confirmDesired(desired.assignments);
   }
 
   /** A module version became ready or was refused. */
@@ -170,6 +171,17 @@ export class Lifecycle {
     for (const assignment of before) {
       if (!wanted.has(assignment.instance) && !this.#instances.has(assignment.instance))
         this.#report(assignment, 'stopped', CAUSE_NOT_DESIRED, null);
+    }
+  }
+
+  /**
+   * The controller may have told this node of another version in between, in a desired state that a newer one overtook: then
+   * nothing changes here, and it still waits to hear that what it wants now is running.
+   */
+  #confirmDesired(assignments: readonly Assignment[]): void {
+    for (const { instance, epoch, version } of assignments) {
+      const report = this.#reports.get(instance);
+      if (report?.epoch === epoch && report.version === version && report.state !== 'stopped') this.#host.report(report);
     }
   }
 

@@ -206,6 +206,26 @@ describe('a version switch', () => {
   });
 });
 
+test('a desired state that changes nothing is answered with what is running: the one before it may have been overtaken', async () => {
+  const world = worldOf(done);
+  await world.play(async () => {
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules: [await world.controller.grant('echo', 1)],
+      assignments: [triggered()],
+    };
+    await world.start();
+    await world.pass(1 * S);
+    const before = world.controller.heard.length;
+    await world.controller.want({});
+    await world.pass(100 * MS);
+    expect(world.controller.heard.slice(before).filter((message) => message.kind === 'instance')).toMatchObject([
+      { report: { instance: 'echo/0', state: 'running', version: 1 } },
+    ]);
+    expect(world.of('instance.serving').length).toBe(1);
+  });
+});
+
 describe('an instance that is not desired any more', () => {
   test('finishes what it runs, gives back what it did not begin, and then says that it stopped', async () => {
     const world = worldOf(slow);

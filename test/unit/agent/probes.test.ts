@@ -1,0 +1,109 @@
+// What a node says of itself: distances, load, metrics, idleness, refusals (R4.1, R8.2, R12.1, P11).
+import { expect, test } from 'vitest';
+import { leastRtt, withSample } from '../../../agents/probes/samples.ts';
+import type { Samples } from '../../../agents/probes/samples.ts';
+import { consumerOf } from '../../../system/domain/deployment.ts';
+import type { Endpoint, NodeId, TriggerName } from '../../../system/domain/identifiers.ts';
+import { ok } from '../../../system/domain/outcome.ts';
+import { PING_METHOD } from '../../../system/domain/session.ts';
+import { CLOUD } from '../../contract/sim-world.ts';
+import { assignmentOf, bindingOf } from '../../support/agent/assignments.ts';
+import { request } from '../../support/agent/scripted-wasm.ts';
+import { AgentWorld, FACTS, MS, S } from '../../support/agent/world.ts';
+
+test('the least of the recent round trips counts, and silence is no distance', () => {
+  let samples: Samples = [];
+  for (const rtt of [900, 400, 500, null]) samples = withSample(samples, rtt, 3);
+  expect(samples).toEqual([400, 500, null]);
+  expect(leastRtt(samples)).toBe(400);
+  expect(leastRtt([null, null])).toBeNull();
+  expect(leastRtt([])).toBeNull();
+});
+
+test('an agent measures its landmarks, reports them with its heartbeats, and answers pings itself', async () => {
+  const world = new AgentWorld();
+  await world.play(async () => {
+    const landmark = world.sim.add('landmark', CLOUD);
+    const endpoint = 'agent/landmark' as Endpoint;
+    await world.on(landmark, async () => {
+      await world.sim.network
+        .portOf('landmark')
+        .listen(endpoint, { call: async () => ok(new Uint8Array()), stream: async (_method, stream) => stream.close() });
+    });
+    world.controller.desired = {
+      ...world.controller.desired,
+      landmarks: [
+        { node: 'landmark' as NodeId, endpoint },
+        { node: FACTS.node, endpoint: FACTS.endpoint },
+        { node: 'absent' as NodeId, endpoint: 'agent/absent' as Endpoint },
+      ],
+    };
+    await world.start();
+    await world.pass(6 * S);
+    const latencies = world.controller.last('heartbeat')?.latencies ?? [];
+    expect(latencies.map((one) => one.landmark)).toEqual(['landmark']);
+    expect(latencies[0]?.rttMicros).toBeGreaterThanOrEqual(10 * MS);
+    expect(latencies[0]?.rttMicros).toBeLessThan(12 * MS);
+    const answered = await world.on(landmark, async () => {
+      const connected = await world.sim.network.portOf('landmark').connect(FACTS.endpoint, { deadlineMicros: S });
+      return connected.ok ? connected.value.call(PING_METHOD, new Uint8Array(), { deadlineMicros: S }) : connected;
+    });
+    expect(answered.ok).toBe(true);
+  });
+});
+
+test('metrics count invocations and failures, and a node that rests says that no guest is open', async () => {
+  const world = new AgentWorld();
+  world.scripts.set('echo', function* (options) {
+    yield { kind: 'leg', micros: 400 * MS };
+    return options.stdin[0] === 0x78 ? 1 : 0;
+  });
+  await world.play(async () => {
+    const modules = [await world.controller.grant('echo', 1)];
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules,
+      assignments: [assignmentOf('echo/0', { triggers: [bindingOf('t')] })],
+    };
+    await world.start();
+    await world.pass(1 * S);
+    world.offer(consumerOf('t' as TriggerName), 'e1', 'x');
+    world.offer(consumerOf('t' as TriggerName), 'e2', 'y');
+    await world.pass(500 * MS);
+    expect(world.controller.last('heartbeat')?.load).toMatchObject({ invocationsActive: 1, memoryBytesFree: FACTS.memoryBytes - 65_536 });
+    await world.pass(20 * S);
+    expect(world.of('agent.metrics').at(0)?.fields).toMatchObject({
+      invocations: 2,
+      failures: 1,
+      fuel: 14,
+      invocationsActive: 0,
+      memoryBytesFree: FACTS.memoryBytes,
+    });
+    expect(world.of('agent.metrics').at(0)?.fields.cpuPermille).toBeGreaterThan(50);
+    expect(world.of('agent.metrics').at(1)?.fields.cpuPermille).toBe(0);
+    expect(world.of('invocation.idle').map((record) => record.fields)).toEqual([{ node: FACTS.node, guests: 0 }]);
+  });
+});
+
+test('a guest that is refused over and over fills neither the record nor the line to the controller', async () => {
+  const world = new AgentWorld({ bounds: { refusalsToldMax: 5, refusalsPerSecondMax: 3 } });
+  world.scripts.set('echo', function* () {
+    for (let n = 0; n < 100; n++) yield request('publish', 'forbidden\nx');
+    return 0;
+  });
+  await world.play(async () => {
+    const modules = [await world.controller.grant('echo', 1)];
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules,
+      assignments: [assignmentOf('echo/0', { triggers: [bindingOf('t')] })],
+    };
+    await world.start();
+    await world.pass(1_100 * MS);
+    world.offer(consumerOf('t' as TriggerName), 'e1');
+    await world.pass(500 * MS);
+    expect(world.of('invocation.finished')).toMatchObject([{ fields: { hostCalls: 100, outcome: 'completed' } }]);
+    expect(world.of('capability.refused').length).toBe(5);
+    expect(world.controller.heard.filter((message) => message.kind === 'refusal').length).toBe(3);
+  });
+});
