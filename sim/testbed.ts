@@ -10,6 +10,7 @@ import { createBusClient } from '../system/bus/bus.ts';
 import { createController, DEFAULT_CONFIG } from '../system/controller/controller.ts';
 import type { ControllerConfig } from '../system/controller/controller.ts';
 import type { Endpoint } from '../system/domain/identifiers.ts';
+import type { ModuleLimits } from '../system/domain/module.ts';
 import type { NodeFacts } from '../system/domain/node.ts';
 import { assert, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome } from '../system/domain/outcome.ts';
@@ -39,9 +40,7 @@ export type { GuestEngine } from './wasm/wasm.ts';
 export type SimExample = {
   readonly bytes: Uint8Array;
   readonly capabilities: readonly string[];
-  readonly fuelMax: number;
-  readonly memoryBytesMax: number;
-  readonly outputBytesMax: number;
+  readonly limits: ModuleLimits;
 };
 
 /** What the composition root brings into the simulated world. All of it is synchronous and keeps nothing of a run. */
@@ -144,12 +143,12 @@ class SimTestbed implements Testbed {
     await controller?.stop();
   }
 
-  exampleModule(name: string, variant: number): Outcome<SimExample> {
+  exampleModule(name: string, variant: number): ReturnType<Testbed['exampleModule']> {
     const example = this.#injected.examples.get(name);
     if (example === undefined) {
       return rejected('WM_SCENARIO_INVALID', { message: `There is no example module ${name}.`, next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.` });
     }
-    return ok({ ...example, bytes: withVariant(example.bytes, variant) });
+    return ok({ bytes: withVariant(example.bytes, variant), capabilities: example.capabilities, ...example.limits });
   }
 
   execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros);
