@@ -42,7 +42,7 @@ export async function createPlayer(given: unknown): Promise<Player> {
   const settings = given as ScenarioSettings;
   const engine = new SynchronousEngine(openEngine(settings.engine).createEngine(ENGINE_PROFILE));
   const examples: SimInjected['examples'] = new Map(
-    settings.examples.map(({ name, file, capabilities, limits }) => [name, { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits }]),
+    settings.examples.map(({ name, file, capabilities, limits }) => [name, { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits }] as const),
   );
   return {
     drive(kernel, job, sink) {
