@@ -10,7 +10,6 @@ import { createBusClient } from '../system/bus/bus.ts';
 import { createController, DEFAULT_CONFIG } from '../system/controller/controller.ts';
 import type { ControllerConfig } from '../system/controller/controller.ts';
 import type { Endpoint } from '../system/domain/identifiers.ts';
-import type { ModuleLimits } from '../system/domain/module.ts';
 import type { NodeFacts } from '../system/domain/node.ts';
 import { assert, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome } from '../system/domain/outcome.ts';
@@ -40,7 +39,9 @@ export type { GuestEngine } from './wasm/wasm.ts';
 export type SimExample = {
   readonly bytes: Uint8Array;
   readonly capabilities: readonly string[];
-  readonly limits: ModuleLimits;
+  readonly fuelMax: number;
+  readonly memoryBytesMax: number;
+  readonly outputBytesMax: number;
 };
 
 /** What the composition root brings into the simulated world. All of it is synchronous and keeps nothing of a run. */
@@ -143,12 +144,12 @@ class SimTestbed implements Testbed {
     await controller?.stop();
   }
 
-  exampleModule(name: string, variant: number): ReturnType<Testbed['exampleModule']> {
+  exampleModule(name: string, variant: number): Outcome<SimExample> {
     const example = this.#injected.examples.get(name);
     if (example === undefined) {
       return rejected('WM_SCENARIO_INVALID', { message: `There is no example module ${name}.`, next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.` });
     }
-    return ok({ bytes: withVariant(example.bytes, variant), capabilities: example.capabilities, ...example.limits });
+    return ok({ ...example, bytes: withVariant(example.bytes, variant) });
   }
 
   execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros);
