@@ -7,7 +7,7 @@ import { SynchronousEngine } from '../../hardware/wasm/wasm.ts';
 import type { MachineSummary } from '../../scenarios/record.ts';
 import { playScenario } from '../../scenarios/run.ts';
 import type { FleetSpec } from '../../scenarios/scenario.ts';
-import { createSimTestbed, type SimInjected } from '../testbed.ts';
+import { createSimTestbed, type SimExample } from '../testbed.ts';
 import type { Player } from './player.ts';
 
 /** Plain data that the command hands to each worker. */
@@ -41,8 +41,8 @@ const ENGINE_PROFILE = {
 export async function createPlayer(given: unknown): Promise<Player> {
   const settings = given as ScenarioSettings;
   const engine = new SynchronousEngine(openEngine(settings.engine).createEngine(ENGINE_PROFILE));
-  const examples: SimInjected['examples'] = new Map(
-    settings.examples.map(({ name, file, capabilities, limits }) => [name, { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits }] as const),
+  const examples = new Map<string, SimExample>(
+    settings.examples.map(({ name, file, capabilities, limits }) => [name, { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits }]),
   );
   return {
     drive(kernel, job, sink) {
