@@ -33,6 +33,8 @@ export class Head {
   readonly artefacts = new Set<Digest>();
   /** Nodes whose desired state may have changed since it was last built. */
   readonly dirty = new Set<NodeId>();
+  /** Of these, nodes that are to be told even what they were told before. */
+  readonly retell = new Set<NodeId>();
   /** Something happened that may let a pending instance be placed. */
   placingWanted = false;
   #landmarks: ReadonlyMap<ZonePath, OriginPlace> | null = null;
@@ -147,6 +149,7 @@ export class Head {
     const instance = this.getInstance(entry.instance);
     this.#index(instance);
     if (entry.kind === 'instance-assigned') this.dirty.add(entry.node);
+    if (entry.kind === 'instance-told' && instance.node !== null) this.retell.add(instance.node);
     if (entry.kind !== 'instance-running' && entry.kind !== 'instance-assigned') this.placingWanted = true;
   }
 

@@ -105,9 +105,11 @@ export class Roster {
       if (session === undefined) continue;
       this.#revision = Math.max(this.#revision + 1, sequence);
       const message = buildDesired(head, node, { term, revision: this.#revision, ready });
-      journal.whenDurable(() => session.desire(message, () => rollbacks.left(node, sequence)));
+      const again = head.retell.has(node);
+      journal.whenDurable(() => session.desire(message, again, () => rollbacks.left(node, sequence)));
     }
     head.dirty.clear();
+    head.retell.clear();
   }
 
   async serve(stream: AgentStream): Promise<void> {

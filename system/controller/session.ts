@@ -45,12 +45,12 @@ export class AgentSession {
 
   /**
    * Replaces one that still waits; `left` is called when this or a newer one was handed to the network. One that says the
-   * same as the last is not sent: a stream loses nothing.
+   * same as the last is not sent, since a stream loses nothing, unless the node is to be told again.
    */
-  desire(message: Desired, left: Left): void {
+  desire(message: Desired, again: boolean, left: Left): void {
     const { trust, modules, assignments, landmarks } = message;
     const content = encodeValue([trust, modules, assignments, landmarks]);
-    if (content === this.#content && this.#desired === null) return left();
+    if (!again && content === this.#content && this.#desired === null) return left();
     this.#content = content;
     const waiting = this.#desired?.left;
     this.#desired = {

@@ -7,20 +7,20 @@ import type { Term } from '../domain/identifiers.ts';
 import { assert, describeError, ok, type Outcome } from '../domain/outcome.ts';
 import type { Clock } from '../ports/clock.ts';
 import { JOURNAL_RECORD_BYTES_MAX, type JournalStore } from '../ports/storage.ts';
-import { decodeRecord, encodeRecord, encodeValue, RECORD_SCHEMA, type JournalRecord } from './record.ts';
+import { decodeRecord, encodeRecord, encodeValue, type JournalRecord } from './record.ts';
 
 export { decodeValue, encodeValue, toHex, type JournalRecord } from './record.ts';
 
 /** Room for the fields of a record around its entries. */
 const RECORD_OVERHEAD_BYTES = 512;
-/** Bound: bytes of entries in one record. Counted in UTF-16 units of ASCII JSON; names and causes are ASCII by their rules. */
+/** Bound: bytes of entries in one record, commas included. */
 const BATCH_BYTES_MAX = JOURNAL_RECORD_BYTES_MAX - RECORD_OVERHEAD_BYTES;
 /** Bound: entry of one batch; larger ones are a bug, since every input has its own bound. */
 const ENTRY_BYTES_MAX = BATCH_BYTES_MAX;
 
 export type Release = () => void;
 
-type Batch<Entry> = { readonly entries: Entry[]; readonly releases: Release[]; bytes: number };
+type Batch = { readonly entries: string[]; readonly releases: Release[]; bytes: number };
 
 export type JournalOptions = {
   readonly clock: Pick<Clock, 'civilMs'>;
@@ -33,7 +33,7 @@ export type JournalOptions = {
 
 export class Journal<Entry> {
   readonly #options: JournalOptions;
-  readonly #queue: Batch<Entry>[] = [];
+  readonly #queue: Batch[] = [];
   readonly #term: Term;
   /** Sequence of the last record that was appended. */
   #appended: number;
@@ -58,14 +58,15 @@ export class Journal<Entry> {
 
   /** Queues an entry and returns the sequence of the record that will hold it. */
   append(entry: Entry): number {
-    const bytes = encodeValue(entry).length * 2;
+    const text = encodeValue(entry);
+    const bytes = new TextEncoder().encode(text).length + 1;
     assert(bytes <= ENTRY_BYTES_MAX, `a journal entry is at most ${ENTRY_BYTES_MAX} bytes`);
     let batch = this.#queue.at(-1);
     if (batch === undefined || batch.bytes + bytes > BATCH_BYTES_MAX) {
       batch = { entries: [], releases: [], bytes: 0 };
       this.#queue.push(batch);
     }
-    batch.entries.push(entry);
+    batch.entries.push(text);
     batch.bytes += bytes;
     this.#schedule();
     return this.#appended + this.#queue.length;
@@ -123,17 +124,12 @@ export class Journal<Entry> {
     }
   }
 
-  async #write(batch: Batch<Entry>): Promise<Outcome<void>> {
-    const record: JournalRecord<Entry> = {
-      schema: RECORD_SCHEMA,
-      sequence: this.#appended + 1,
-      term: this.#term,
-      timeMs: this.#options.clock.civilMs(),
-      entries: batch.entries,
-    };
-    const appended = this.#options.store.append(encodeRecord(record), { expectedSequence: this.#appended });
+  async #write(batch: Batch): Promise<Outcome<void>> {
+    const sequence = this.#appended + 1;
+    const record = encodeRecord({ sequence, term: this.#term, timeMs: this.#options.clock.civilMs() }, batch.entries);
+    const appended = this.#options.store.append(record, { expectedSequence: this.#appended });
     if (!appended.ok) return appended;
-    assert(appended.value === record.sequence, 'a journal counts its records from 1 without gaps');
+    assert(appended.value === sequence, 'a journal counts its records from 1 without gaps');
     this.#appended = appended.value;
     return this.#options.store.sync();
   }

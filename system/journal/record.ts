@@ -51,8 +51,12 @@ export function decodeValue(text: string): unknown {
   return JSON.parse(text, revive);
 }
 
-export function encodeRecord<Entry>(record: JournalRecord<Entry>): Uint8Array {
-  return new TextEncoder().encode(encodeValue(record));
+/** A record around entries that were encoded one by one, when they were appended. */
+export function encodeRecord(head: Omit<JournalRecord<unknown>, 'schema' | 'entries'>, entries: readonly string[]): Uint8Array {
+  const { sequence, term, timeMs } = head;
+  return new TextEncoder().encode(
+    `{"schema":${RECORD_SCHEMA},"sequence":${sequence},"term":${term},"timeMs":${timeMs},"entries":[${entries.join(',')}]}`,
+  );
 }
 
 function corrupt(sequence: number, why: string): Outcome<never> {

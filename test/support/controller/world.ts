@@ -91,7 +91,7 @@ export class ControllerWorld {
   #commands = 0;
 
   constructor(options: { readonly seed?: string; readonly config?: Partial<ControllerConfig> } = {}) {
-    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1'), host: createNodeHost() });
+    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost() });
     this.network = new SimNetwork(this.kernel, NETWORK_COSTS);
     for (const a of ZONES) for (const b of ZONES) this.network.setLaw(a, b, { law: 'constant', micros: a === b ? 200 : 5_000 }, [0, 1]);
     this.#keyRing = new KeyRing({ crypto: nodeCrypto, random: createRandom(this.kernel, null), onForgery: () => {} });
