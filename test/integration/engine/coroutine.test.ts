@@ -251,6 +251,17 @@ describe('legs on threads', () => {
     expect(codeOf(() => guest.stdout())).toBe('WM_ENGINE_CLOSED');
   });
 
+  it('give the slot back when they end, without a turn of the event loop', async () => {
+    using module = loadText(addon, engine, workText(1_000_000));
+    const guest = module.start({ ...SMALL, fuelMax: 1e9 });
+    const running = codeOfAsync(() => guest.resume(leg()));
+    guest.close();
+    const deadline = performance.now() + 30_000;
+    while (engine.stats().slotsInUse > 0 && performance.now() < deadline);
+    expect(engine.stats().slotsInUse).toBe(0);
+    expect(await running).toBe('WM_ENGINE_CLOSED');
+  });
+
   it('close before the leg has even begun', async () => {
     const one = addon.createEngine(PROFILE, { threads: 1 });
     using module = loadText(addon, one, workText(1_000_000));

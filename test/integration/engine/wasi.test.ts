@@ -224,6 +224,29 @@ describe('clocks', () => {
     expect((slow[2]! - slow[1]!) / (after - before)).toBeCloseTo(100, 0);
   });
 
+  it('start again with each leg, and count the fuel of that leg only', () => {
+    using module = loadText(
+      addon,
+      engine,
+      `(module
+        (func $ask (import "wasmmatrix" "ask") (param i32 i32) (result i32))
+        (func $time (import "wasi_snapshot_preview1" "clock_time_get") (param i32 i64 i32) (result i32))
+        (memory (export "memory") 1)
+        (func (export "_start") (local $left i32)
+          (local.set $left (i32.const 100000))
+          (loop $next (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+          (drop (call $ask (i32.const 0) (i32.const 0)))
+          (drop (call $time (i32.const 1) (i64.const 0) (i32.const 64)))
+          (drop (call $ask (i32.const 64) (i32.const 8)))))`,
+    );
+    using guest = module.start({ ...OPTIONS, fuelPerMicro: 1 });
+    guest.resumeInline(leg());
+    const step = guest.resumeInline({ answer: { status: 0, bytes: null }, monotonicMicros: 7_000_000, civilMicros: 0 });
+    const nanos = step.kind === 'request' ? Number(Buffer.from(step.payload).readBigUInt64LE(0)) : 0;
+    expect(nanos).toBeGreaterThanOrEqual(7_000_000_000);
+    expect(nanos).toBeLessThan(7_000_020_000);
+  });
+
   it('are the same in every run', () => {
     expect(times()).toEqual(times());
   });
