@@ -13,6 +13,7 @@ import type { Timer } from '../../system/ports/clock.ts';
 import type { LoadedModule } from '../../system/ports/wasm.ts';
 import { Cancellation, effectIdOf, invoke } from '../guests/guests.ts';
 import type { InvocationEnd } from '../guests/guests.ts';
+import type { Repetition } from '../waiting/waiting.ts';
 import { Binding } from './binding.ts';
 import type { DeliveryTools } from './delivery.ts';
 import { publishResult, settle } from './effects.ts';
@@ -209,6 +210,7 @@ export class ServedInstance {
         cancellation,
         deadlineMicros: pending.deadlineMicros,
         check,
+        repetition: this.#repetition(check),
         refused: (capability, operation) => this.#tools.refused(this, manifest.name, capability, operation, event.correlation),
         fenced: (error) => this.#tools.fenced(this, error),
       },
@@ -234,8 +236,15 @@ export class ServedInstance {
   }
 
   #context(check: () => WmError | null): EffectContext {
+    const { ports, bounds } = this.#tools;
+    const publishDeadlineMicros = bounds.publishDeadlineMs * MICROS_PER_MS;
+    return { bus: ports.bus, fence: this.fence, publishDeadlineMicros, repetition: this.#repetition(check) };
+  }
+
+  #repetition(check: () => WmError | null): Repetition {
     const { ports, bounds, effectsRandom } = this.#tools;
-    return { ports, bounds, random: effectsRandom, fence: this.fence, check };
+    const law = { baseMs: bounds.effectRetryMs, maxMs: bounds.effectRetryMsMax };
+    return { clock: ports.clock, random: effectsRandom, law, attemptsMax: bounds.effectAttemptsMax, check };
   }
 
   #bind(assignment: Assignment): void {

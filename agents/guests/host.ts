@@ -10,7 +10,8 @@ import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { HostAnswer } from '../../system/ports/wasm.ts';
 import type { AgentBounds } from '../bounds.ts';
-import { Wait } from '../waiting/waiting.ts';
+import { repeat, Wait } from '../waiting/waiting.ts';
+import type { Repetition } from '../waiting/waiting.ts';
 import type { Cancellation } from './cancellation.ts';
 import {
   effectIdOf,
@@ -40,6 +41,8 @@ export type HostScope = {
   readonly deadlineMicros: number;
   /** Why nothing may take effect now; null: it may. Asks lease and epoch at this moment. */
   readonly check: () => WmError | null;
+  /** How reads and publications are repeated while their end is unknown; a write is not, the guest decides on it. */
+  readonly repetition: Repetition;
   readonly refused: (capability: string, operation: string) => void;
   /** The broker or the store said that this instance was superseded. */
   readonly fenced: (error: WmError) => void;
@@ -85,7 +88,8 @@ export class GuestHost {
     if (!grantsState(this.#scope.grants, 'state-read', operation.key)) {
       return this.#deny(describeCapability({ kind: 'state-read', scope: operation.key }), 'state_get');
     }
-    const entry = await this.#ports.state.get(operation.key, { deadlineMicros: this.#bounds.stateDeadlineMs * MICROS_PER_MS });
+    const deadlineMicros = this.#bounds.stateDeadlineMs * MICROS_PER_MS;
+    const entry = await repeat(this.#scope.repetition, () => this.#ports.state.get(operation.key, { deadlineMicros }));
     if (!entry.ok) return this.#failure('state_get', entry.error);
     return entry.value === null ? statusAnswer(STATUS_NOT_FOUND) : stateAnswer(entry.value.version, entry.value.value);
   }
@@ -111,19 +115,16 @@ export class GuestHost {
     // Counted whether it succeeds or not: a repeated invocation then gives the same names to the same events.
     this.#published += 1;
     const { event, trigger, fence } = this.#scope;
-    const published = await this.#effect(() =>
-      this.#ports.bus.publish(
-        {
-          id: effectIdOf(event.id, trigger, this.#published, (bytes) => this.#ports.keys.digest(bytes)),
-          subject: operation.subject,
-          timeMs: this.#ports.clock.civilMs(),
-          correlation: event.correlation,
-          headers: { 'wm-source': event.id, 'wm-trigger': trigger },
-          data: operation.data,
-        },
-        { fence, deadlineMicros: this.#bounds.publishDeadlineMs * MICROS_PER_MS },
-      ),
-    );
+    const publication: BusEvent = {
+      id: effectIdOf(event.id, trigger, this.#published, (bytes) => this.#ports.keys.digest(bytes)),
+      subject: operation.subject,
+      timeMs: this.#ports.clock.civilMs(),
+      correlation: event.correlation,
+      headers: { 'wm-source': event.id, 'wm-trigger': trigger },
+      data: operation.data,
+    };
+    const deadlineMicros = this.#bounds.publishDeadlineMs * MICROS_PER_MS;
+    const published = await repeat(this.#scope.repetition, () => this.#ports.bus.publish(publication, { fence, deadlineMicros }));
     return published.ok ? statusAnswer(0) : this.#failure('publish', published.error);
   }
 

@@ -84,7 +84,8 @@ export class Lifecycle {
 
   accept(desired: Desired, bytes: Uint8Array): void {
     const { term, revision } = desired;
-    const isAdmitted = admits(this.#seen, desired) && !this.#isStopping;
+    if (this.#isStopping) return;
+    const isAdmitted = admits(this.#seen, desired);
     this.#tools.telemetry.record('agent.desired', {
       node: this.#tools.node,
       term,
