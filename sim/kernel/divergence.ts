@@ -21,7 +21,8 @@ type Chunk = { readonly words: Uint32Array; readonly micros: Float64Array; reado
 /** What one play observed, in order. */
 export class Recording implements Observer {
   readonly #chunks: Chunk[] = [];
-  readonly #ids = new Map<string, number>();
+  /** By machine, then by text. */
+  readonly #ids = new Map<string, Map<string, number>>();
   readonly #labels: string[] = ['(a label past the bound)'];
   readonly #notes = new Map<number, string>();
   #noteChars = 0;
@@ -37,9 +38,9 @@ export class Recording implements Observer {
     chunk.words[slot] = word;
     chunk.micros[slot] = micros;
     if (kind === 'event') {
-      chunk.texts[slot] = this.#idOf(`${machine}: ${text}`);
+      chunk.texts[slot] = this.#idOf(machine, text);
     } else {
-      chunk.texts[slot] = this.#idOf(`${machine}: noted`);
+      chunk.texts[slot] = this.#idOf(machine, 'noted');
       if (this.#noteChars + text.length <= NOTE_CHARS_MAX) {
         this.#noteChars += text.length;
         this.#notes.set(this.size, text);
@@ -65,13 +66,18 @@ export class Recording implements Observer {
     return `at ${chunk.micros[index % CHUNK]} µs, ${label}${note === undefined ? '' : ` ${note}`}`;
   }
 
-  #idOf(text: string): number {
-    const known = this.#ids.get(text);
+  #idOf(machine: string, text: string): number {
+    let ids = this.#ids.get(machine);
+    if (ids === undefined) {
+      ids = new Map();
+      this.#ids.set(machine, ids);
+    }
+    const known = ids.get(text);
     if (known !== undefined) return known;
     if (this.#labels.length >= LABELS_MAX) return 0;
     const id = this.#labels.length;
-    this.#labels.push(text);
-    this.#ids.set(text, id);
+    this.#labels.push(`${machine}: ${text}`);
+    ids.set(text, id);
     return id;
   }
 }

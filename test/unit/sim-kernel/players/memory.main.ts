@@ -18,7 +18,7 @@ function live(machine: Machine): void {
   let count = 0;
   // A call: a deadline far away that is cancelled when the answer comes.
   const call = (): void => {
-    const ballast = new Array<number>(50).fill(count++);
+    const ballast = Array.from({ length: 50 }, () => count++);
     const deadline = clock.after(HOUR_MICROS, () => ballast.push(0));
     clock.after(1 + stream.below(1_000), () => {
       deadline.cancel();
