@@ -197,17 +197,22 @@ function countedOnce(parameters: GoalParameters): Goal {
   const ledger = new Ledger('counted-once', `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`);
   const accepted = new Set<string>();
   let value: string | null = null;
+  let observed = false;
   return goalOf(
     ledger,
     (record) => {
       if (record.kind === 'event.accepted' && matchesSubject(subject, record.fields.subject as Subject)) accepted.add(record.fields.event);
-      if (record.kind === 'state.observed' && record.fields.key === key) value = record.fields.value;
+      if (record.kind === 'state.observed' && record.fields.key === key) {
+        observed = true;
+        value = record.fields.value;
+      }
     },
     (end) => {
       // The counter guest writes its count as the leading decimal digits of the value.
       const counted = value === null ? 0 : Number(/\d+/.exec(value)?.[0] ?? NaN);
       ledger.expectByEnd(accepted.size > 0, end, () => `No event on ${subject} was accepted.`);
-      ledger.expect(counted === accepted.size, { source: 'testbed', micros: end.micros }, () => `State ${key} says ${counted} and ${accepted.size} events were accepted.`, null);
+      ledger.expectByEnd(observed, end, () => `State ${key} was not read at the end: name it in observeState.`);
+      if (observed) ledger.expect(counted === accepted.size, { source: 'testbed', micros: end.micros }, () => `State ${key} says ${counted} and ${accepted.size} events were accepted.`, null);
       ledger.figures['counted'] = counted;
     },
   );

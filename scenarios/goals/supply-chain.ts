@@ -14,6 +14,8 @@ export function signatures(scenario: Scenario): Goal {
   const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
   const trusted = new Set<string>();
   const forged = new Map<string, string>();
+  /** Forged signatures whose artefact the controller has not recorded as signed yet. */
+  const forging = new Set<string>();
   const stored = new Set<string>();
   let refusals = 0;
   const refusalsDue = scenario.steps.filter((step) => step.do === 'push' && !step.accepted).length;
@@ -29,6 +31,11 @@ export function signatures(scenario: Scenario): Goal {
           break;
         case 'forgery.made':
           forged.set(record.fields.digest, record.fields.detail);
+          if (record.fields.what === 'artefact') forging.add(record.fields.digest);
+          break;
+        // The first one after a forgery is the forged one; the next is the controller's own hand again.
+        case 'artefact.signed':
+          if (!forging.delete(record.fields.artefact)) forged.delete(record.fields.artefact);
           break;
         case 'module.stored': {
           const { module, version, digest, key } = record.fields;
