@@ -78,7 +78,7 @@ describe('a campaign', () => {
   });
 
   test('a run that stays in one event is ended, and the campaign goes on', async () => {
-    const runs = await play([jobOf('endless'), jobOf('gossip', '0x2')], { workersMax: 1, silentWallMsMax: 1_500 });
+    const runs = await play([jobOf('endless'), jobOf('gossip', '0x2')], { workersMax: 1, silentWallMsMax: 4_000 });
     expect(runs.map((run) => run.verdict)).toEqual(['bug', 'held']);
     expect(runs[0]?.trouble).toContain('an endless loop?');
   });
