@@ -2,7 +2,7 @@
 // remembers would survive the crash of a simulated node, and pass from one run to the next.
 import { BANNED_GLOBALS, BANNED_MATHEMATICS, BANNED_METHODS, type Ban } from './ambient-names.ts';
 import { matches, type Check, type SourceFile, type Violation } from './source.ts';
-import { isNode, isTypeScript, parse, textOf, walk, type Node, type Syntax } from './syntax.ts';
+import { inspect, isNode, isTypeScript, textOf, walk, type Node, type Syntax } from './syntax.ts';
 
 const SIMULATED = ['system/**', 'agents/**', 'sim/**', 'scenarios/**'];
 const STATELESS = ['system/**', 'agents/**'];
@@ -174,8 +174,7 @@ const under = (patterns: readonly string[]) => (file: SourceFile) => patterns.so
 
 export const checkDeterminism: Check = (files) => {
   const simulated = files.filter((file) => isTypeScript(file.path) && under(SIMULATED)(file) && !under(FREE)(file));
-  return [
-    ...simulated.flatMap((file) => ambientUses(parse(file))),
-    ...simulated.filter(under(STATELESS)).flatMap((file) => moduleState(parse(file))),
-  ];
+  return simulated.flatMap((file) =>
+    inspect(file, (syntax) => [...ambientUses(syntax), ...(under(STATELESS)(file) ? moduleState(syntax) : [])]),
+  );
 };

@@ -3,7 +3,7 @@
 import { posix } from 'node:path';
 import { ALL_DOORS, IMPORT_TABLE, NAMED_DOORS, type ImportRow } from './import-table.ts';
 import { matches, type Check, type Violation } from './source.ts';
-import { isNode, isTypeScript, parse, textOf, walk, type Node, type Syntax } from './syntax.ts';
+import { inspect, isNode, isTypeScript, textOf, walk, type Node, type Syntax } from './syntax.ts';
 
 const WHERE = 'The rule stands in test/tidy/checks/import-table.ts and docs/architecture.md.';
 
@@ -116,12 +116,13 @@ export const checkImports: Check = (files) =>
     .flatMap((file): readonly Violation[] => {
       const row = rowOf(file.path);
       if (row === undefined) return [{ path: file.path, line: 0, message: `belongs to no row of the import table. ${WHERE}` }];
-      const syntax = parse(file);
-      const violations: Violation[] = [];
-      walk(syntax.program, (node) => {
-        const found = importOf(node, syntax.lineOf);
-        const message = found === null ? null : judge(file.path, row, found);
-        if (found !== null && message !== null) violations.push({ path: file.path, line: found.line, message });
+      return inspect(file, ({ program, lineOf }) => {
+        const violations: Violation[] = [];
+        walk(program, (node) => {
+          const found = importOf(node, lineOf);
+          const message = found === null ? null : judge(file.path, row, found);
+          if (found !== null && message !== null) violations.push({ path: file.path, line: found.line, message });
+        });
+        return violations;
       });
-      return violations;
     });

@@ -1,6 +1,6 @@
 // Reads TypeScript as a tree. The compiler offers no parser to programs any more (TypeScript 7), so oxc's is used.
 import { parseSync } from 'oxc-parser';
-import type { SourceFile } from './source.ts';
+import type { SourceFile, Violation } from './source.ts';
 
 export type Node = { readonly type: string; readonly start: number; readonly end: number; readonly [key: string]: unknown };
 
@@ -10,18 +10,14 @@ export function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
 }
 
-const parsed = new WeakMap<SourceFile, Syntax>();
-
-/** Throws when the file is not TypeScript. */
-export function parse(file: SourceFile): Syntax {
-  const known = parsed.get(file);
-  if (known !== undefined) return known;
+/** What `check` finds in the file; a file that is no TypeScript is itself a violation. */
+export function inspect(file: SourceFile, check: (syntax: Syntax) => readonly Violation[]): readonly Violation[] {
+  const lineOf = (offset: number): number => file.text.slice(0, offset).split('\n').length;
   const { program, errors } = parseSync(file.path, file.text);
   const [first] = errors;
-  if (first !== undefined) throw new Error(`${file.path} cannot be parsed: ${first.message}`);
-  const syntax = { file, program: program as unknown as Node, lineOf: (offset: number) => file.text.slice(0, offset).split('\n').length };
-  parsed.set(file, syntax);
-  return syntax;
+  if (first !== undefined)
+    return [{ path: file.path, line: lineOf(first.labels[0]?.start ?? 0), message: `cannot be parsed: ${first.message}.` }];
+  return check({ file, program: program as unknown as Node, lineOf });
 }
 
 /** Depth first. `parents` runs from the program to the node's parent. */
