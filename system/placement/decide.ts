@@ -2,8 +2,8 @@
 // refused is counted by reason; the best four are explained.
 import type { PlacementCandidate, PlacementDecision, PlacementFactor, Requirements, SpreadLevel } from '../domain/deployment.ts';
 import { SPREAD_NODE } from '../domain/deployment.ts';
-import { isWithinZone, type InstanceId, type NodeId, type ProfileId, type ZonePath } from '../domain/identifiers.ts';
-import { ARCHITECTURES } from '../domain/node.ts';
+import type { InstanceId, NodeId, ProfileId, ZonePath } from '../domain/identifiers.ts';
+import { ARCHITECTURES, type Architecture } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { NO_NODE, RTT_UNKNOWN, STATUSES, type Fleet } from './fleet.ts';
 import type { OriginPlace } from './landmark.ts';
@@ -74,35 +74,25 @@ export function utilisationPoints(memoryLeft: number, memory: number, cpuLeft: n
   return POINTS_MAX * (memoryShare < cpuShare ? memoryShare : cpuShare);
 }
 
-/** Zone, domain and profile rules, answered once per distinct name rather than once per node. */
-function prepareNames(
-  fleet: Fleet,
-  request: PlacementRequest,
-): { readonly zones: Uint8Array; readonly domains: Int32Array; readonly profiles: Uint8Array } {
-  const { within } = request.requirements;
-  const zones = Uint8Array.from(fleet.zones.names, (zone) => (within === null || isWithinZone(zone, within) ? 1 : 0));
-  const profiles = Uint8Array.from(fleet.profiles.names, (profile) => (request.profiles === null || request.profiles.has(profile) ? 1 : 0));
-  const prefixes = new Map<string, number>();
-  const domains = Int32Array.from(fleet.domains.names, (domain) => {
-    const prefix = domain.split('/').slice(0, request.spread).join('/');
-    const known = prefixes.get(prefix);
-    if (known !== undefined) return known;
-    prefixes.set(prefix, prefixes.size);
-    return prefixes.size - 1;
+/** Why nodes of each sort are refused for what they are; NO_NODE for sorts that are not. */
+function refuseSorts(fleet: Fleet, { requirements, profiles }: PlacementRequest): Int8Array {
+  const { architectures, isaFeatures, hardware } = requirements;
+  const { bits, missing } = fleet.featureBits([...isaFeatures.map((name) => `isa ${name}`), ...hardware.map((name) => `hardware ${name}`)]);
+  return Int8Array.from(fleet.sorts, ({ status, architecture, profile, features }) => {
+    if (status !== 0) return STATUS_REASON[status] as number;
+    if (architectures.length > 0 && !architectures.includes(ARCHITECTURES[architecture] as Architecture)) return ARCHITECTURE;
+    if (missing !== null || !holdsBits(features, bits)) return FEATURE;
+    return profiles !== null && !profiles.has(profile) ? PROFILE : NO_NODE;
   });
-  return { zones, domains, profiles };
 }
 
 export function decide(fleet: Fleet, request: PlacementRequest, weights: PlacementWeights): PlacementDecision {
   const { requirements, spread } = request;
-  const { zones, domains, profiles } = prepareNames(fleet, request);
+  // Rules over names are answered once per distinct name, not once per node.
+  const zones = requirements.within === null ? null : fleet.zonesWithin(requirements.within);
+  const domains = fleet.domainsAt(spread === SPREAD_NODE ? 0 : spread);
   const proximity = fleet.proximityOf(request.origin, request.place.landmark, request.place.point);
-  const architectures = Uint8Array.from(ARCHITECTURES, (name) =>
-    requirements.architectures.length === 0 || requirements.architectures.includes(name) ? 1 : 0,
-  );
-  const wanted = [...requirements.isaFeatures.map((name) => `isa ${name}`), ...requirements.hardware.map((name) => `hardware ${name}`)];
-  const { bits, missing } = fleet.featureBits(wanted);
-  const words = fleet.words;
+  const reasonOfSort = refuseSorts(fleet, request);
   const occupiedRows = new Set(request.occupied.map((node) => fleet.rowOf(node)));
   occupiedRows.delete(NO_NODE);
   const occupiedDomains = new Set([...occupiedRows].map((row) => domains[fleet.domain[row] ?? 0]));
@@ -117,31 +107,34 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   const best: { row: number; score: number }[] = [];
   let feasible = 0;
 
-  for (let row = 0; row < fleet.size; row++) {
-    let reason = NO_NODE;
-    const status = fleet.status[row] as number;
-    const memoryLeft = (fleet.memoryBytes[row] as number) - (fleet.memoryBytesPromised[row] as number) - memoryBytes;
-    const cpuLeft = (fleet.cpuMillis[row] as number) - (fleet.cpuMillisPromised[row] as number) - cpuMillis;
-    if (status !== 0) reason = STATUS_REASON[status] as number;
-    else if (boundRow !== null && row !== boundRow) reason = BOUND;
-    else if (architectures[fleet.architecture[row] as number] === 0) reason = ARCHITECTURE;
-    else if (missing !== null || !holdsBits(fleet.features, row * words, bits)) reason = FEATURE;
-    else if (zones[fleet.zone[row] as number] === 0) reason = ZONE;
-    else if (profiles[fleet.profile[row] as number] === 0) reason = PROFILE;
+  // Locals rather than fields: this loop is the budget of R4.6.
+  const { size, sort, zone, domain, memoryBytes: memory, memoryBytesPromised, cpuMillis: cpu, cpuMillisPromised } = fleet;
+  const { rttMicros } = proximity;
+  let worst = -1;
+  for (let row = 0; row < size; row++) {
+    let reason = reasonOfSort[sort[row] as number] as number;
+    const memoryLeft = (memory[row] as number) - (memoryBytesPromised[row] as number) - memoryBytes;
+    const cpuLeft = (cpu[row] as number) - (cpuMillisPromised[row] as number) - cpuMillis;
+    if (reason === NO_NODE && boundRow !== null && row !== boundRow) reason = BOUND;
+    if (reason !== NO_NODE) {
+      // Refused for what it is.
+    } else if (zones !== null && zones[zone[row] as number] === 0) reason = ZONE;
     else if (memoryLeft < 0) reason = MEMORY;
     else if (cpuLeft < 0) reason = CPU;
     else if (spreadsNodes && occupiedRows.has(row)) reason = SPREAD;
-    else if (spreadsDomains && occupiedDomains.has(domains[fleet.domain[row] as number])) reason = SPREAD;
+    else if (spreadsDomains && occupiedDomains.has(domains[domain[row] as number])) reason = SPREAD;
     if (reason !== NO_NODE) {
       counts[reason] = (counts[reason] as number) + 1;
       if (examples[reason] === NO_NODE) examples[reason] = row;
       continue;
     }
     feasible += 1;
-    const near = proximityPoints(proximity.rttMicros[row] as number);
-    const spare = utilisationPoints(memoryLeft, fleet.memoryBytes[row] as number, cpuLeft, fleet.cpuMillis[row] as number);
+    const near = proximityPoints(rttMicros[row] as number);
+    const spare = utilisationPoints(memoryLeft, memory[row] as number, cpuLeft, cpu[row] as number);
     const score = (weights.proximity * near + weights.utilisation * spare) / weightSum;
+    if (score < worst) continue;
     insert(fleet, best, row, score);
+    if (best.length > RUNNERS_UP) worst = best[RUNNERS_UP]?.score ?? worst;
   }
 
   const explain = ({ row, score }: { row: number; score: number }): PlacementCandidate => {
@@ -182,12 +175,8 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   };
 }
 
-function holdsBits(features: Uint32Array, from: number, bits: Uint32Array): boolean {
-  for (let i = 0; i < bits.length; i++) {
-    const word = bits[i] as number;
-    if (((features[from + i] as number) & word) >>> 0 !== word) return false;
-  }
-  return true;
+function holdsBits(features: Uint32Array, wanted: Uint32Array): boolean {
+  return wanted.every((word, i) => ((features[i] ?? 0) & word) >>> 0 === word);
 }
 
 /** Keeps the chosen one and its runners-up, best first. */

@@ -1,6 +1,7 @@
-// The fleet as columns: one row a node, one typed array a property, names interned as numbers, features as bits. Rows are
-// never removed; a node that is gone is unavailable. Promised memory and CPU are kept here (P7).
-import type { NodeId, ProfileId, ZonePath } from '../domain/identifiers.ts';
+// The fleet as columns: one row a node, one typed array a property, names interned as numbers. What many nodes have in common
+// (status, architecture, features as bits, profile) is a sort, answered once for all of them. Rows are never removed; a node
+// that is gone is unavailable. Promised memory and CPU are kept here (P7).
+import { isWithinZone, type NodeId, type ProfileId, type ZonePath } from '../domain/identifiers.ts';
 import { ARCHITECTURES, type GeoPoint, type NodeFacts, type NodeStatus } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { distanceKm, estimateRttMicros } from './distance.ts';
@@ -11,13 +12,26 @@ export const STATUSES: readonly NodeStatus[] = ['healthy', 'suspect', 'unavailab
 const ROWS_MIN = 64;
 /** Bound: origins whose proximity column is kept; the least recently used goes first. */
 const ORIGINS_MAX = 64;
+/** Bound: requirements to lie within a zone whose answers are kept; the oldest goes first. */
+const ZONES_WITHIN_MAX = 64;
 /** Bound: distinct names of features over the fleet. */
 const FEATURES_MAX = 1_024;
 const BITS = 32;
+const WORD_SHIFT = 5;
 /** No round trip can be told. */
 export const RTT_UNKNOWN = 0xffff_ffff;
 /** An estimate from distance rather than a measurement. */
 const MEASURED = 1;
+
+/** What nodes may have in common. */
+export type Sort = {
+  /** Index in STATUSES and in ARCHITECTURES. */
+  readonly status: number;
+  readonly architecture: number;
+  readonly profile: ProfileId;
+  /** A bit for each feature of the fleet, 32 a word; missing words are 0. */
+  readonly features: Uint32Array;
+};
 
 export type FleetNode = { readonly facts: NodeFacts; readonly status: NodeStatus };
 
@@ -49,6 +63,13 @@ class Interned<Name extends string> {
   }
 }
 
+/** Bits of these numbers, in as many words as they need. */
+function bitsOf(ids: readonly number[]): Uint32Array {
+  const bits = new Uint32Array(ids.reduce((words, id) => Math.max(words, (id >>> WORD_SHIFT) + 1), 0));
+  for (const id of ids) bits[id >>> WORD_SHIFT] = (bits[id >>> WORD_SHIFT] ?? 0) | (1 << (id & (BITS - 1)));
+  return bits;
+}
+
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array;
 
 function grow<T extends Column>(column: T, length: number): T {
@@ -57,27 +78,34 @@ function grow<T extends Column>(column: T, length: number): T {
   return wider;
 }
 
+function forgetOldest<Key>(kept: Map<Key, unknown>, most: number): void {
+  for (const oldest of kept.keys()) {
+    if (kept.size <= most) return;
+    kept.delete(oldest);
+  }
+}
+
 export class Fleet {
   readonly ids: NodeId[] = [];
   readonly #rows = new Map<NodeId, number>();
   readonly points: GeoPoint[] = [];
   readonly zones = new Interned<ZonePath>();
   readonly domains = new Interned<ZonePath>();
-  readonly profiles = new Interned<ProfileId>();
   readonly #features = new Interned<string>();
   #capacity = ROWS_MIN;
-  #words = 1;
-  status = new Uint8Array(ROWS_MIN);
-  architecture = new Uint8Array(ROWS_MIN);
   zone = new Int32Array(ROWS_MIN);
   domain = new Int32Array(ROWS_MIN);
-  profile = new Int32Array(ROWS_MIN);
   memoryBytes = new Float64Array(ROWS_MIN);
   memoryBytesPromised = new Float64Array(ROWS_MIN);
   cpuMillis = new Float64Array(ROWS_MIN);
   cpuMillisPromised = new Float64Array(ROWS_MIN);
-  /** `words` words a row. */
-  features = new Uint32Array(ROWS_MIN);
+  /** Number of the sort of each node. */
+  sort = new Int32Array(ROWS_MIN);
+  readonly sorts: Sort[] = [];
+  readonly #sortIds = new Interned<string>();
+  readonly #zonesWithin = new Map<ZonePath, Uint8Array>();
+  /** Bound: the levels of a path. */
+  readonly #domainsAt = new Map<number, { readonly prefixes: Interned<string>; numbers: Int32Array }>();
   /** By origin, least recently used first. */
   readonly #proximities = new Map<ZonePath, Proximity>();
   /** What each node measured, by landmark. */
@@ -85,10 +113,6 @@ export class Fleet {
 
   get size(): number {
     return this.ids.length;
-  }
-
-  get words(): number {
-    return this.#words;
   }
 
   rowOf(node: NodeId): number {
@@ -113,14 +137,11 @@ export class Fleet {
       this.#proximities.clear();
     }
     this.points[row] = facts.location;
-    this.status[row] = STATUSES.indexOf(node.status);
-    this.architecture[row] = ARCHITECTURES.indexOf(facts.architecture);
     this.zone[row] = this.zones.idOf(facts.zone);
     this.domain[row] = this.domains.idOf(facts.faultDomain);
-    this.profile[row] = this.profiles.idOf(facts.profile);
     this.memoryBytes[row] = facts.memoryBytes;
     this.cpuMillis[row] = facts.cores * 1_000;
-    this.#setFeatures(row, facts);
+    this.sort[row] = this.#sortOf(node);
   }
 
   /** P7: what is promised to instances; negative amounts take it back. */
@@ -147,16 +168,45 @@ export class Fleet {
     }
   }
 
+  /** By zone number: 1 where it lies within `within`. Kept, and continued when zones are added. */
+  zonesWithin(within: ZonePath): Uint8Array {
+    const { names } = this.zones;
+    const known = this.#zonesWithin.get(within);
+    if (known?.length === names.length) return known;
+    const answers = new Uint8Array(names.length);
+    if (known !== undefined) answers.set(known);
+    for (let zone = known?.length ?? 0; zone < names.length; zone++) answers[zone] = isWithinZone(names[zone] as ZonePath, within) ? 1 : 0;
+    this.#zonesWithin.set(within, answers);
+    forgetOldest(this.#zonesWithin, ZONES_WITHIN_MAX);
+    return answers;
+  }
+
+  /** By domain number: a number for its first `level` path elements. Kept, and continued when domains are added. */
+  domainsAt(level: number): Int32Array {
+    const { names } = this.domains;
+    let known = this.#domainsAt.get(level);
+    if (known === undefined) this.#domainsAt.set(level, (known = { prefixes: new Interned<string>(), numbers: new Int32Array(0) }));
+    if (known.numbers.length === names.length) return known.numbers;
+    const from = known.numbers.length;
+    const numbers = grow(known.numbers, names.length);
+    for (let domain = from; domain < names.length; domain++) {
+      const path = names[domain] as ZonePath;
+      numbers[domain] = known.prefixes.idOf(path.split('/').slice(0, level).join('/'));
+    }
+    known.numbers = numbers;
+    return numbers;
+  }
+
   /** Bits of these features, or the first that no node has. Architecture features and hardware live in one space. */
   featureBits(names: readonly string[]): { readonly bits: Uint32Array; readonly missing: string | null } {
-    const bits = new Uint32Array(this.#words);
+    const ids: number[] = [];
     let missing: string | null = null;
     for (const name of names) {
       const id = this.#features.find(name);
       if (id === null) missing ??= name;
-      else bits[id >>> 5] = (bits[id >>> 5] ?? 0) | (1 << (id & 31));
+      else ids.push(id);
     }
-    return { bits, missing };
+    return { bits: bitsOf(ids), missing };
   }
 
   /** Round trips of every node to `origin`, measured to `landmark` or estimated from the place `point`. */
@@ -175,10 +225,7 @@ export class Fleet {
     const proximity = this.#computeProximity(landmark, point);
     this.#proximities.delete(origin);
     this.#proximities.set(origin, proximity);
-    for (const oldest of this.#proximities.keys()) {
-      if (this.#proximities.size <= ORIGINS_MAX) break;
-      this.#proximities.delete(oldest);
-    }
+    forgetOldest(this.#proximities, ORIGINS_MAX);
     return proximity;
   }
 
@@ -204,39 +251,26 @@ export class Fleet {
     return { landmark, point, rttMicros, measured };
   }
 
-  #setFeatures(row: number, facts: NodeFacts): void {
-    const ids = [...facts.isaFeatures.map((name) => `isa ${name}`), ...facts.hardware.map((name) => `hardware ${name}`)].map((name) =>
-      this.#features.idOf(name),
-    );
+  #sortOf({ facts, status }: FleetNode): number {
+    const { architecture, isaFeatures, hardware, profile } = facts;
+    const id = this.#sortIds.idOf(JSON.stringify([status, architecture, isaFeatures, hardware, profile]));
+    if (id < this.sorts.length) return id;
+    const names = [...isaFeatures.map((name) => `isa ${name}`), ...hardware.map((name) => `hardware ${name}`)];
+    const features = bitsOf(names.map((name) => this.#features.idOf(name)));
     assert(this.#features.names.length <= FEATURES_MAX, `a fleet names at most ${FEATURES_MAX} features`);
-    const words = Math.max(1, Math.ceil(this.#features.names.length / BITS));
-    if (words > this.#words) this.#widen(words);
-    this.features.fill(0, row * this.#words, (row + 1) * this.#words);
-    for (const id of ids) {
-      const at = row * this.#words + (id >>> 5);
-      this.features[at] = (this.features[at] ?? 0) | (1 << (id & 31));
-    }
-  }
-
-  #widen(words: number): void {
-    const wider = new Uint32Array(this.#capacity * words);
-    for (let row = 0; row < this.size; row++) wider.set(this.features.subarray(row * this.#words, (row + 1) * this.#words), row * words);
-    this.features = wider;
-    this.#words = words;
+    this.sorts.push({ status: STATUSES.indexOf(status), architecture: ARCHITECTURES.indexOf(architecture), profile, features });
+    return id;
   }
 
   #grow(): void {
     const capacity = this.#capacity * 2;
-    this.status = grow(this.status, capacity);
-    this.architecture = grow(this.architecture, capacity);
     this.zone = grow(this.zone, capacity);
     this.domain = grow(this.domain, capacity);
-    this.profile = grow(this.profile, capacity);
+    this.sort = grow(this.sort, capacity);
     this.memoryBytes = grow(this.memoryBytes, capacity);
     this.memoryBytesPromised = grow(this.memoryBytesPromised, capacity);
     this.cpuMillis = grow(this.cpuMillis, capacity);
     this.cpuMillisPromised = grow(this.cpuMillisPromised, capacity);
-    this.features = grow(this.features, capacity * this.#words);
     this.#capacity = capacity;
   }
 }

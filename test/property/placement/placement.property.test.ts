@@ -3,7 +3,16 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import { isWithinZone, type NodeId, type ProfileId, type ZonePath } from '../../../system/domain/identifiers.ts';
-import { DEFAULT_WEIGHTS, decide, distanceKm, estimateRttMicros, Fleet, type FleetNode, type PlacementRequest, type PlacementWeights } from '../../../system/placement/placement.ts';
+import {
+  DEFAULT_WEIGHTS,
+  decide,
+  distanceKm,
+  estimateRttMicros,
+  Fleet,
+  type FleetNode,
+  type PlacementRequest,
+  type PlacementWeights,
+} from '../../../system/placement/placement.ts';
 import { anyNode, anyRequirements, nodeOf, requestOf } from '../../support/controller/fleet.ts';
 
 type Promised = { memoryBytes: number; cpuMillis: number };
@@ -28,7 +37,13 @@ function isFeasible(node: FleetNode, nodes: readonly FleetNode[], promised: Prom
   return !taken.includes(domainOf(node, spread));
 }
 
-function scoreOf(node: FleetNode, promised: Promised, request: PlacementRequest, rttMicros: number | null, weights: PlacementWeights): number {
+function scoreOf(
+  node: FleetNode,
+  promised: Promised,
+  request: PlacementRequest,
+  rttMicros: number | null,
+  weights: PlacementWeights,
+): number {
   const { facts } = node;
   const { memoryBytes, cpuMillis } = request.requirements;
   const point = request.place.point;
@@ -46,7 +61,10 @@ const anyCase = fc.record({
   spread: fc.constantFrom(0, 1, 2, 3, SPREAD_NODE),
   occupied: fc.array(fc.nat(39), { maxLength: 3 }),
   landmark: fc.option(fc.nat(39), { nil: null }),
-  profiles: fc.option(fc.subarray(['p-x86', 'p-arm']).map((names) => new Set(names as string[] as ProfileId[])), { nil: null }),
+  profiles: fc.option(
+    fc.subarray(['p-x86', 'p-arm']).map((names) => new Set(names as ProfileId[])),
+    { nil: null },
+  ),
   proximity: fc.integer({ min: 0, max: 10 }),
 });
 
@@ -87,26 +105,36 @@ test('P6: the chosen node is feasible, and no feasible node beats it on the scor
 
 test('P7: placing until nothing fits never promises more than a node has, and honours the spread', () => {
   fc.assert(
-    fc.property(fc.array(anyNode, { maxLength: 12 }), anyRequirements, fc.constantFrom(0, 1, 2, 3, SPREAD_NODE), (drawn, requirements, spread) => {
-      const nodes = drawn.map((fields, row) => nodeOf(row, fields));
-      const fleet = new Fleet();
-      for (const node of nodes) fleet.update(node);
-      const placed: NodeId[] = [];
-      for (let i = 0; i < 30; i++) {
-        const { chosen } = decide(fleet, requestOf({ requirements, spread, occupied: placed }), DEFAULT_WEIGHTS);
-        if (chosen === null) break;
-        fleet.promise(chosen.node, requirements.memoryBytes, requirements.cpuMillis);
-        placed.push(chosen.node);
-      }
-      for (const { facts } of nodes) {
-        const here = placed.filter((node) => node === facts.node).length;
-        expect(here * requirements.memoryBytes).toBeLessThanOrEqual(facts.memoryBytes);
-        expect(here * requirements.cpuMillis).toBeLessThanOrEqual(facts.cores * 1_000);
-      }
-      if (spread === 0) return;
-      const domains = placed.map((id) => domainOf(nodes.find((node) => node.facts.node === id)!, spread));
-      expect(new Set(domains).size).toBe(domains.length);
-    }),
+    fc.property(
+      fc.array(anyNode, { maxLength: 12 }),
+      anyRequirements,
+      fc.constantFrom(0, 1, 2, 3, SPREAD_NODE),
+      (drawn, requirements, spread) => {
+        const nodes = drawn.map((fields, row) => nodeOf(row, fields));
+        const fleet = new Fleet();
+        for (const node of nodes) fleet.update(node);
+        const placed: NodeId[] = [];
+        for (let i = 0; i < 30; i++) {
+          const { chosen } = decide(fleet, requestOf({ requirements, spread, occupied: placed }), DEFAULT_WEIGHTS);
+          if (chosen === null) break;
+          fleet.promise(chosen.node, requirements.memoryBytes, requirements.cpuMillis);
+          placed.push(chosen.node);
+        }
+        for (const { facts } of nodes) {
+          const here = placed.filter((node) => node === facts.node).length;
+          expect(here * requirements.memoryBytes).toBeLessThanOrEqual(facts.memoryBytes);
+          expect(here * requirements.cpuMillis).toBeLessThanOrEqual(facts.cores * 1_000);
+        }
+        if (spread === 0) return;
+        const domains = placed.map((id) =>
+          domainOf(
+            nodes.find((node) => node.facts.node === id)!,
+            spread,
+          ),
+        );
+        expect(new Set(domains).size).toBe(domains.length);
+      },
+    ),
   );
 });
 
@@ -126,7 +154,21 @@ test('the order in which nodes enrol does not change the decision', () => {
 
 test('a node that is bound to its instance is the only one that may have it', () => {
   const fleet = new Fleet();
-  const [near, far] = [0, 1].map((row) => nodeOf(row, { architecture: 'x86_64', isaFeatures: [], hardware: [], cores: 1, memoryBytes: 100, latitude: 50, longitude: 8 + row * 90, zone: 'cloud/eu', rack: row, profile: 'p-x86', status: 'healthy' }));
+  const [near, far] = [0, 1].map((row) =>
+    nodeOf(row, {
+      architecture: 'x86_64',
+      isaFeatures: [],
+      hardware: [],
+      cores: 1,
+      memoryBytes: 100,
+      latitude: 50,
+      longitude: 8 + row * 90,
+      zone: 'cloud/eu',
+      rack: row,
+      profile: 'p-x86',
+      status: 'healthy',
+    }),
+  );
   fleet.update(near!);
   fleet.update(far!);
   const requirements = { architectures: [], isaFeatures: [], hardware: [], within: null as ZonePath | null, memoryBytes: 1, cpuMillis: 1 };

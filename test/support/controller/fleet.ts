@@ -23,7 +23,10 @@ export const anyNode = fc.record({
   zone: fc.constantFrom(...ZONES),
   rack: fc.integer({ min: 0, max: 2 }),
   profile: fc.constantFrom(...PROFILES),
-  status: fc.oneof({ weight: 5, arbitrary: fc.constant<NodeStatus>('healthy') }, { weight: 1, arbitrary: fc.constantFrom<NodeStatus>('suspect', 'unavailable', 'draining') }),
+  status: fc.oneof(
+    { weight: 5, arbitrary: fc.constant<NodeStatus>('healthy') },
+    { weight: 1, arbitrary: fc.constantFrom<NodeStatus>('suspect', 'unavailable', 'draining') },
+  ),
   rttMicros: fc.option(fc.integer({ min: 0, max: 200_000 }), { nil: null }),
 });
 
@@ -48,7 +51,10 @@ export const anyRequirements: fc.Arbitrary<Requirements> = fc.record({
   architectures: fc.subarray([...ARCHITECTURES]),
   isaFeatures: fc.subarray(FEATURES, { maxLength: 1 }),
   hardware: fc.subarray(HARDWARE, { maxLength: 1 }),
-  within: fc.option(fc.constantFrom('cloud', 'cloud/eu', 'edge', 'fleet/t1').map((zone) => zone as ZonePath), { nil: null }),
+  within: fc.option(
+    fc.constantFrom('cloud', 'cloud/eu', 'edge', 'fleet/t1').map((zone) => zone as ZonePath),
+    { nil: null },
+  ),
   memoryBytes: fc.integer({ min: 0, max: 600 }),
   cpuMillis: fc.integer({ min: 0, max: 2_500 }),
 });
