@@ -166,6 +166,7 @@ interface NativeEngine {
   stats(): EngineStats;
   close(): void;
   benchFloor(module: number, runs: number): number;
+  benchRequestsFloor(module: number, runs: number): number;
 }
 
 /** What happens for every leg: plain functions that take and give everything through the control block (src/hot.rs). */
@@ -661,6 +662,11 @@ export class EngineModule {
   /** Nanoseconds per run of the same engine calls without the bridge; for benches. The module may import nothing. */
   benchFloor(runs: number): number {
     return this.#control.native.benchFloor(this.#native.id, runs);
+  }
+
+  /** Nanoseconds per request of a guest that asks for ever (export `empty`, import `ask`), without the bridge; for benches. */
+  benchRequestsFloor(runs: number): number {
+    return this.#control.native.benchRequestsFloor(this.#native.id, runs);
   }
 }
 

@@ -252,9 +252,12 @@ describe('legs on threads', () => {
   });
 
   it('give the slot back when they end, without a turn of the event loop', async () => {
-    using module = loadText(addon, engine, workText(1_000_000));
-    const guest = module.start({ ...SMALL, fuelMax: 1e9 });
+    using module = loadText(addon, engine, workText(60_000_000));
+    const guest = module.start({ ...SMALL, fuelMax: 1e9, fuelSlice: 5e8 });
     const running = codeOfAsync(() => guest.resume(leg()));
+    // Long enough for the thread to begin the leg, far too short to end it; closed before it begins is tested below.
+    const begun = performance.now() + 50;
+    while (performance.now() < begun);
     guest.close();
     const deadline = performance.now() + 30_000;
     while (engine.stats().slotsInUse > 0 && performance.now() < deadline);

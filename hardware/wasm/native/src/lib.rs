@@ -871,6 +871,17 @@ impl NativeEngine {
         self.local.close();
     }
 
+    /// Nanoseconds per suspension and resumption of a guest that asks for ever, without the bridge.
+    #[napi(catch_unwind)]
+    pub fn bench_requests_floor(&self, module: u32, runs: u32) -> Result<f64> {
+        let modules = self.local.modules.borrow();
+        let (loaded, _) = modules
+            .get(module as usize)
+            .and_then(Option::as_ref)
+            .ok_or_else(|| fault(Code::Closed, "the module is closed"))?;
+        bench::requests(loaded, runs).map_err(|error| fault(Code::Options, explain(&error)))
+    }
+
     /// Nanoseconds per run of the same engine calls without the bridge (new store, instantiate, call, drop).
     #[napi(catch_unwind)]
     pub fn bench_floor(&self, module: u32, runs: u32) -> Result<f64> {
