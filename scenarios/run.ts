@@ -20,6 +20,8 @@ const PUBLISH_AGAIN_MICROS = 200_000;
 /** Bound: records kept for the explanation of a failure, of the machine concerned and of all. */
 const LAST_RECORDS_PER_MACHINE = 12;
 const LAST_RECORDS_OVERALL = 40;
+/** Bound: facts of the controller remembered to recognise those that it repeats after a crash. */
+const TOLD_FACTS_MAX = 2_048;
 
 export type PlayOptions = {
   /** Every record, in order, as it is written. */
@@ -134,13 +136,27 @@ class Play {
       keepLast(kept, record, LAST_RECORDS_PER_MACHINE);
       this.#lastOf.set(machine, kept);
     }
-    if (this.#brokenAt === null) {
+    if (this.#brokenAt === null && !this.#isRepeated(record)) {
       for (const goal of this.#goals) goal.observe(record);
       if (this.#goals.some((goal) => goal.broken)) this.#brokenAt = this.#snapshotLast();
     }
   }
 
   #brokenAt: ReadonlyMap<string, readonly RunRecord[]> | null = null;
+
+  /** A controller that recovers cannot know whether the facts of its last record were told, and tells them again. */
+  #isRepeated(record: RunRecord): boolean {
+    if (record.source !== 'controller') return false;
+    const fact = `${record.kind} ${JSON.stringify(record.fields)}`;
+    if (record.correlation?.startsWith('repeated/') === true && this.#toldFacts.has(fact)) return true;
+    this.#toldFacts.delete(fact);
+    this.#toldFacts.add(fact);
+    const [oldest] = this.#toldFacts;
+    if (oldest !== undefined && this.#toldFacts.size > TOLD_FACTS_MAX) this.#toldFacts.delete(oldest);
+    return false;
+  }
+
+  readonly #toldFacts = new Set<string>();
 
   #snapshotLast(): ReadonlyMap<string, readonly RunRecord[]> {
     const copy = new Map<string, readonly RunRecord[]>([['', [...this.#last]]]);
@@ -169,7 +185,8 @@ class Play {
   async #prepare(): Promise<void> {
     const ops = await this.#testbed.keys.open('ops');
     if (!ops.ok) return this.#stopWith('The key of the operator could not be opened', ops.error);
-    const capabilities = this.#scenario.steps.flatMap((step) => (step.do === 'push' ? (step.capabilities ?? []) : []));
+    // A push that has to be refused may be one that asks for more than its signer may grant.
+    const capabilities = this.#scenario.steps.flatMap((step) => (step.do === 'push' && step.accepted ? (step.capabilities ?? []) : []));
     const mayGrant = [...new Set(capabilities)].sort(compare);
     await this.#command({ kind: 'trust-add', publicKey: ops.value.publicKey, mayGrant }, true);
     for (const filter of this.#scenario.observe) {
@@ -197,17 +214,25 @@ class Play {
       micros: step.at.kind === 'at' ? step.at.micros : step.at.microsMin + stream.below(step.at.microsMax - step.at.microsMin + 1),
     }));
     timed.sort((a, b) => a.micros - b.micros || a.i - b.i);
-    for (const { i, step, micros } of timed) {
-      await this.#sleepUntil(micros);
-      if (this.#over()) return;
-      if (step.do === 'fault') {
+    // A fault keeps its time while a command is under way, which is when it hurts; commands wait for each other.
+    await Promise.all([
+      this.#eachInTime(timed.filter(isFault), async ({ step, i }) => {
         const begun = this.#testbed.inject(`fault-${i + 1}`, step.fault);
         if (!begun.ok) this.#stopWith(`The fault '${step.fault.kind}' could not be produced`, begun.error);
-      } else await this.#operate(step);
+      }),
+      this.#eachInTime(timed.filter(isOperation), async ({ step }) => this.#operate(step)),
+    ]);
+  }
+
+  async #eachInTime<T extends TimedStep>(timed: readonly T[], act: (timed: T) => Promise<void>): Promise<void> {
+    for (const next of timed) {
+      await this.#sleepUntil(next.micros);
+      if (this.#over()) return;
+      await act(next);
     }
   }
 
-  async #operate(step: Exclude<StepSpec, { readonly do: 'fault' }>): Promise<void> {
+  async #operate(step: OperationSpec): Promise<void> {
     switch (step.do) {
       case 'push':
         return this.#push(step);
@@ -226,8 +251,9 @@ class Play {
 
   async #push(step: Extract<StepSpec, { readonly do: 'push' }>): Promise<void> {
     const { keys } = this.#testbed;
-    const variant = (this.#pushes.get(step.module) ?? 0) + 1;
-    this.#pushes.set(step.module, variant);
+    // By example, so that no two pushes of a run have the same bytes: a digest that was refused once does not come again.
+    const variant = (this.#pushes.get(step.example) ?? 0) + 1;
+    this.#pushes.set(step.example, variant);
     const example = this.#testbed.exampleModule(step.example, variant);
     if (!example.ok) return this.#stopWith(`Example ${step.example} is not there`, example.error);
     const manifest: ModuleManifest = {
@@ -387,6 +413,18 @@ class Play {
       simulatedMicros,
     };
   }
+}
+
+type FaultStep = Extract<StepSpec, { readonly do: 'fault' }>;
+type OperationSpec = Exclude<StepSpec, FaultStep>;
+type TimedStep = { readonly i: number; readonly step: StepSpec; readonly micros: number };
+
+function isFault(timed: TimedStep): timed is TimedStep & { readonly step: FaultStep } {
+  return timed.step.do === 'fault';
+}
+
+function isOperation(timed: TimedStep): timed is TimedStep & { readonly step: OperationSpec } {
+  return timed.step.do !== 'fault';
 }
 
 function keepLast(records: RunRecord[], record: RunRecord, max: number): void {
