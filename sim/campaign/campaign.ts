@@ -8,7 +8,7 @@ import type { RunSummary } from '../../scenarios/record.ts';
 import { summaryOf } from './player.ts';
 import type { FromWorker, PlayJob, ToWorker, WorkerSetup } from './player.ts';
 
-export type { PlayJob, Player, PlayerModule, RecordSink } from './player.ts';
+export type { PlayJob, Player, RecordSink } from './player.ts';
 
 /** Bound: wall time without progress after which a worker counts as stuck in one event. */
 export const SILENT_WALL_MS_MAX = 120_000;
@@ -29,7 +29,7 @@ export type CampaignProgress = {
 
 export type CampaignOptions = {
   readonly jobs: readonly PlayJob[];
-  /** URL of a module that exports `createPlayer` (`PlayerModule`). */
+  /** URL of a module that exports `createPlayer` (`PlayerModule` of player.ts). */
   readonly player: URL;
   /** Handed to `createPlayer`; plain data. */
   readonly settings?: unknown;

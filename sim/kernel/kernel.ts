@@ -10,7 +10,7 @@ import { SimKernel } from './loop.ts';
 export type { Machine } from './machine.ts';
 export type { Observer } from './observer.ts';
 export { Divergence, compareWith, createRecording } from './divergence.ts';
-export type { Comparer, Recording } from './divergence.ts';
+export type { Recording } from './divergence.ts';
 export { canonicalSeed } from './stream.ts';
 
 export interface ScheduledEvent {

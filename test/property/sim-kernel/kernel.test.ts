@@ -176,7 +176,7 @@ describe('streams of chance', () => {
         fc.array(fc.nat(40), { maxLength: 20 }),
         async (seed, names, places) => {
           const alone = await draw(seed, names);
-          const more = [...names];
+          const more: string[] = [...names];
           for (const place of places) more.splice(place % (more.length + 1), 0, 'added');
           const together = await draw(seed, more);
           for (const [name, numbers] of alone) expect(together.get(name)).toEqual(numbers);
