@@ -7,7 +7,7 @@ import { manifestText } from '../system/domain/module.ts';
 import type { CorrelationId, EventId } from '../system/domain/identifiers.ts';
 import type { OperatorCommand } from '../system/domain/operator.ts';
 import type { BusEvent } from '../system/domain/event.ts';
-import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
+import { createGoals, createInvariants, Repetitions, type Goal } from './goals/goals.ts';
 import type { GoalResult, RunRecord, Verdict } from './record.ts';
 import type { Scenario, StepSpec, WorkloadSpec } from './scenario.ts';
 import type { Testbed } from './testbed.ts';
@@ -20,8 +20,6 @@ const PUBLISH_AGAIN_MICROS = 200_000;
 /** Bound: records kept for the explanation of a failure, of the machine concerned and of all. */
 const LAST_RECORDS_PER_MACHINE = 12;
 const LAST_RECORDS_OVERALL = 40;
-/** Bound: facts of the controller remembered to recognise those that it repeats after a crash. */
-const TOLD_FACTS_MAX = 2_048;
 
 export type PlayOptions = {
   /** Every record, in order, as it is written. */
@@ -85,6 +83,7 @@ class Play {
   readonly #goals: readonly Goal[];
   readonly #lastOf = new Map<string, RunRecord[]>();
   readonly #last: RunRecord[] = [];
+  readonly #repetitions = new Repetitions();
   readonly #pushes = new Map<string, number>();
   #records = 0;
   #startMicros = 0;
@@ -136,27 +135,13 @@ class Play {
       keepLast(kept, record, LAST_RECORDS_PER_MACHINE);
       this.#lastOf.set(machine, kept);
     }
-    if (this.#brokenAt === null && !this.#isRepeated(record)) {
+    if (this.#brokenAt === null && !this.#repetitions.has(record)) {
       for (const goal of this.#goals) goal.observe(record);
       if (this.#goals.some((goal) => goal.broken)) this.#brokenAt = this.#snapshotLast();
     }
   }
 
   #brokenAt: ReadonlyMap<string, readonly RunRecord[]> | null = null;
-
-  /** A controller that recovers cannot know whether the facts of its last record were told, and tells them again. */
-  #isRepeated(record: RunRecord): boolean {
-    if (record.source !== 'controller') return false;
-    const fact = `${record.kind} ${JSON.stringify(record.fields)}`;
-    if (record.correlation?.startsWith('repeated/') === true && this.#toldFacts.has(fact)) return true;
-    this.#toldFacts.delete(fact);
-    this.#toldFacts.add(fact);
-    const [oldest] = this.#toldFacts;
-    if (oldest !== undefined && this.#toldFacts.size > TOLD_FACTS_MAX) this.#toldFacts.delete(oldest);
-    return false;
-  }
-
-  readonly #toldFacts = new Set<string>();
 
   #snapshotLast(): ReadonlyMap<string, readonly RunRecord[]> {
     const copy = new Map<string, readonly RunRecord[]>([['', [...this.#last]]]);

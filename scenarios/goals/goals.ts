@@ -8,6 +8,7 @@ import { lifecycle, proximity, resources } from './placement.ts';
 import { capabilities, signatures, versions } from './supply-chain.ts';
 
 export { CLAIMS } from './claims.ts';
+export { Repetitions } from './repetitions.ts';
 export type { Goal, GoalDefinition, ParameterKind, RunEnd } from './goal.ts';
 
 /** P1 to P8, P11 and the fence: checked throughout every run. */
