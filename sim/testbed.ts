@@ -118,6 +118,7 @@ class SimTestbed implements Testbed {
     const world = this.#createWorld();
     const controller = this.#createController(world, scenario);
     this.#computers.set(CONTROLLER, controller);
+    this.#network.assignEndpoint(CONTROLLER_ENDPOINT, CONTROLLER);
     for (const node of fleet.nodes) this.#computers.set(node.node, this.#createNode(world, node));
     this.#driver = new Driver({
       kernel: this.#kernel,

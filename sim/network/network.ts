@@ -64,6 +64,11 @@ export class SimNetwork {
     this.#hosts.set(options.machine.name, new Host(options, this.#costs));
   }
 
+  /** The address of an endpoint is known before anything listens there: who dials it is refused by the machine. */
+  assignEndpoint(endpoint: Endpoint, machineName: string): void {
+    this.#homes.set(endpoint, this.#hostOf(machineName));
+  }
+
   /** The port of the incarnation that lives now. */
   portOf(machineName: string): Network {
     const host = this.#hostOf(machineName);
