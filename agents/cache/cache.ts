@@ -15,8 +15,8 @@ import { backoffMicros, Wait } from '../waiting/waiting.ts';
 import { beginPartial, continueDownload } from './download.ts';
 import type { Fetch, PartialArtefact } from './download.ts';
 import { planEviction } from './eviction.ts';
-import { checkGrant, verificationText } from './verification.ts';
-import type { VerificationRules } from './verification.ts';
+import { basisOf, checkGrant, isSameBasis } from './verification.ts';
+import type { VerificationBasis, VerificationRules } from './verification.ts';
 
 export { effectiveGrants } from './verification.ts';
 
@@ -33,7 +33,7 @@ export type VersionState =
   | { readonly kind: 'loading' }
   | { readonly kind: 'refused'; readonly error: WmError };
 
-type Slot = { readonly grant: ModuleGrant; readonly text: string; state: VersionState };
+type Slot = { readonly grant: ModuleGrant; readonly basis: VerificationBasis; state: VersionState };
 
 export type CacheHost = {
   readonly fetch: Fetch;
@@ -91,9 +91,10 @@ export class Cache {
     for (const grant of grants) wanted.set(versionKeyOf(grant.manifest.name, grant.version), grant);
     for (const key of [...this.#slots.keys()]) if (!wanted.has(key)) this.#slots.delete(key);
     for (const [key, grant] of wanted) {
-      const text = verificationText(grant, rules);
-      if (this.#slots.get(key)?.text === text) continue;
-      const slot: Slot = { grant, text, state: LOADING };
+      const basis = basisOf(grant, rules);
+      const before = this.#slots.get(key);
+      if (before !== undefined && isSameBasis(before.basis, basis)) continue;
+      const slot: Slot = { grant, basis, state: LOADING };
       this.#slots.set(key, slot);
       const checked = checkGrant(grant, rules, this.#ports.keys);
       if (checked.ok) this.#obtain(slot);

@@ -3,7 +3,7 @@
 import { coversCapability, parseCapability } from '../../system/domain/capability.ts';
 import type { Capability } from '../../system/domain/capability.ts';
 import { artefactText, manifestText } from '../../system/domain/module.ts';
-import type { TrustedKey } from '../../system/domain/module.ts';
+import type { Signature, TrustedKey } from '../../system/domain/module.ts';
 import { ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { ProfileId } from '../../system/domain/identifiers.ts';
@@ -110,22 +110,41 @@ export function effectiveGrants(granted: readonly Capability[], declared: readon
   return granted.filter((narrow) => wide.some((capability) => coversCapability(capability, narrow)));
 }
 
-/**
- * Changes exactly when a verification could end differently: the grant itself, or what is trusted of its signer and the
- * controller. Two grants with the same text need to be verified once.
- */
-export function verificationText(grant: ModuleGrant, rules: VerificationRules): string {
-  const author = rules.trust.find((trusted) => trusted.key === grant.signature.key);
-  return [
-    manifestText(grant.manifest),
-    artefactText(grant.artefact.statement),
-    grant.signature.key,
-    grant.signature.bytes.join(','),
-    grant.artefact.signature.key,
-    grant.artefact.signature.bytes.join(','),
-    rules.controllerKey?.key ?? 'no controller',
-    author === undefined
-      ? 'unknown'
-      : `${author.revoked ? 'revoked' : 'trusted'} ${author.publicKey.join(',')} ${author.mayGrant.join(' ')}`,
-  ].join('\n');
+/** Everything that the end of a verification depends on. */
+export type VerificationBasis = {
+  readonly grant: ModuleGrant;
+  readonly author: TrustedKey | null;
+  readonly controllerKey: VerificationRules['controllerKey'];
+};
+
+export function basisOf(grant: ModuleGrant, rules: VerificationRules): VerificationBasis {
+  const author = rules.trust.find((trusted) => trusted.key === grant.signature.key) ?? null;
+  return { grant, author, controllerKey: rules.controllerKey };
+}
+
+/** True when verifying again would end the same, so that it need not be done. */
+export function isSameBasis(a: VerificationBasis, b: VerificationBasis): boolean {
+  return (
+    isSameAuthor(a.author, b.author) &&
+    a.controllerKey?.key === b.controllerKey?.key &&
+    (a.grant === b.grant ||
+      (a.grant.version === b.grant.version &&
+        isSameSignature(a.grant.signature, b.grant.signature) &&
+        isSameSignature(a.grant.artefact.signature, b.grant.artefact.signature) &&
+        manifestText(a.grant.manifest) === manifestText(b.grant.manifest) &&
+        artefactText(a.grant.artefact.statement) === artefactText(b.grant.artefact.statement)))
+  );
+}
+
+function isSameAuthor(a: TrustedKey | null, b: TrustedKey | null): boolean {
+  if (a === b || a === null || b === null) return a === b;
+  return a.revoked === b.revoked && isSameBytes(a.publicKey, b.publicKey) && a.mayGrant.join(' ') === b.mayGrant.join(' ');
+}
+
+function isSameSignature(a: Signature, b: Signature): boolean {
+  return a.key === b.key && isSameBytes(a.bytes, b.bytes);
+}
+
+function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -16,6 +16,7 @@ import { admits, admitsTerm, highest } from './admission.ts';
 import type { Seen } from './admission.ts';
 import { CAUSE_LEASE, CAUSE_NOT_DESIRED, planSteps } from './plan.ts';
 import type { HeldInstance, Step, VersionReadiness } from './plan.ts';
+import { Reports } from './reports.ts';
 
 export { Remembered } from './remembered.ts';
 export type { Memories, PinnedKey } from './remembered.ts';
@@ -40,8 +41,7 @@ export class Lifecycle {
   readonly #instances = new Map<InstanceId, ServedInstance>();
   /** Epochs that a broker or store refused. Bound: desired instances; forgotten with them. */
   readonly #barred = new Map<InstanceId, Epoch>();
-  /** The last report of each instance. Bound: desired instances, and `endedReportsMax` that are gone. */
-  readonly #reports = new Map<InstanceId, InstanceReport>();
+  readonly #reports: Reports;
   #seen: Seen | null = null;
   #desired: Desired | null = null;
   /** The controller sent the desired state itself, since the last lapse of the lease and in this incarnation. */
@@ -52,6 +52,7 @@ export class Lifecycle {
   constructor(tools: LifecycleTools, host: LifecycleHost) {
     this.#tools = tools;
     this.#host = host;
+    this.#reports = new Reports(tools.bounds.endedReportsMax);
   }
 
   get landmarks(): readonly Landmark[] {
@@ -139,14 +140,12 @@ export class Lifecycle {
 
   /** State of every instance, for a hello. */
   reports(): readonly InstanceReport[] {
-    return [...this.#reports.values()];
+    return this.#reports.all();
   }
 
-  /** A session has carried these reports: what is gone need not be told again. */
+  /** A session has carried these reports. */
   reported(reports: readonly InstanceReport[]): void {
-    for (const report of reports) {
-      if (report.state === 'stopped' && this.#reports.get(report.instance) === report) this.#reports.delete(report.instance);
-    }
+    this.#reports.told(reports);
   }
 
   /** Takes no more work; resolves when what ran has finished or its bound has passed. */
@@ -181,7 +180,7 @@ export class Lifecycle {
    */
   #confirmDesired(assignments: readonly Assignment[]): void {
     for (const { instance, epoch, version } of assignments) {
-      const report = this.#reports.get(instance);
+      const report = this.#reports.find(instance);
       if (report?.epoch === epoch && report.version === version && report.state !== 'stopped') this.#host.report(report);
     }
   }
@@ -246,23 +245,7 @@ export class Lifecycle {
   #report(assignment: Assignment, state: InstanceReport['state'], cause: string, code: ErrorCode | null): void {
     const { instance, epoch, version } = assignment;
     const report: InstanceReport = { instance, epoch, state, version, cause, code };
-    const last = this.#reports.get(instance);
-    if (last !== undefined && JSON.stringify(last) === JSON.stringify(report)) return;
-    this.#reports.delete(instance);
-    this.#reports.set(instance, report);
-    this.#host.report(report);
-    this.#forgetOldReports();
-  }
-
-  #forgetOldReports(): void {
-    let gone = 0;
-    for (const report of this.#reports.values()) if (report.state === 'stopped') gone += 1;
-    for (const [instance, report] of this.#reports) {
-      if (gone <= this.#tools.bounds.endedReportsMax) return;
-      if (report.state !== 'stopped') continue;
-      this.#reports.delete(instance);
-      gone -= 1;
-    }
+    if (this.#reports.add(report)) this.#host.report(report);
   }
 
   #held(): ReadonlyMap<InstanceId, HeldInstance> {

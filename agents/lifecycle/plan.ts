@@ -3,6 +3,7 @@
 import type { ErrorCode } from '../../system/domain/errors.ts';
 import type { Epoch, InstanceId } from '../../system/domain/identifiers.ts';
 import type { Assignment } from '../../system/domain/session.ts';
+import { isSameAssignment } from './same-assignment.ts';
 
 export type HeldInstance = {
   readonly assignment: Assignment;
@@ -88,7 +89,7 @@ function planOne(assignment: Assignment, view: PlanView): readonly Step[] {
     if (held.isProgramLost) end(CAUSE_PROGRAM_LOST, 'WM_SIGNER_UNTRUSTED');
     return steps;
   }
-  if (held.isDraining || !held.isProgramCurrent || !isSame(held.assignment, assignment)) steps.push({ do: 'change', assignment });
+  if (held.isDraining || !held.isProgramCurrent || !isSameAssignment(held.assignment, assignment)) steps.push({ do: 'change', assignment });
   return steps;
 }
 
@@ -103,9 +104,4 @@ function serveWhenReady(assignment: Assignment, readiness: VersionReadiness): re
     default:
       return readiness satisfies never;
   }
-}
-
-/** Assignments are plain data in a fixed order of fields. */
-function isSame(a: Assignment, b: Assignment): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
