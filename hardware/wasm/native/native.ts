@@ -4,10 +4,10 @@ import { createRequire } from 'node:module';
 import { ensureEngine } from '../build/build.ts';
 import type { BuildOptions } from '../build/build.ts';
 import { Engine } from './engine.ts';
-import type { BuildInfo, EngineOptions, EngineProfile, NativeAddon } from './engine.ts';
+import type { BuildInfo, EngineOptions, EngineProfile, NativeAddon } from './types.ts';
 
 export { Engine, EngineModule, Guest } from './engine.ts';
-export type * from './engine.ts';
+export type * from './types.ts';
 
 export interface EngineAddon {
   readonly build: BuildInfo;

@@ -1,126 +1,64 @@
-//! What a guest can call: the module `wasmmatrix` (requests to the host) and WASI preview 1.
-//!
-//! WASI is our own: a guest has no files, no sockets and no processes, its clocks follow its fuel, its randomness its
-//! seed, and its sleep is a request to the host. What is left of preview 1 after that are argument lists and three pipes,
-//! and nothing here can reach an operating system. Bytes that the host copies for a guest cost one fuel each, the same as
-//! `memory.copy`, so that fuel bounds time.
+//! What a guest can call: the module `wasmmatrix` (requests to the host), and WASI preview 1 (`wasi`). Nothing here can
+//! reach an operating system. Bytes that the host copies for a guest cost one fuel each, the same as `memory.copy`, so
+//! that fuel bounds time.
 
-use crate::guest::{
-    GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, Limit, OPERATION_DENIED, OPERATION_SLEEP, State,
-    Stop,
-};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use crate::guest::State;
+use crate::wasi;
 use std::future::poll_fn;
 use std::task::Poll;
-use wasmtime::{Caller, Engine, FuncType, Linker, Memory, Result, Trap, Val, ValType};
+use wasmtime::{Caller, Engine, Linker, Memory, Result, Trap};
 
 pub const REQUESTS: &str = "wasmmatrix";
 pub const WASI: &str = "wasi_snapshot_preview1";
 /// Import of `wasmmatrix` that copies the response; every other name is a request.
 pub const TAKE: &str = "take";
 
-type Call<'a> = Caller<'a, State>;
+pub type Call<'a> = Caller<'a, State>;
 
-mod errno {
-    pub const SUCCESS: i32 = 0;
-    pub const BADF: i32 = 8;
-    pub const INVAL: i32 = 28;
-    pub const IO: i32 = 29;
-    pub const NOTSUP: i32 = 58;
-    pub const SPIPE: i32 = 70;
-    pub const NOTCAPABLE: i32 = 76;
-}
-
-/// Bound: subscriptions of one `poll_oneoff`.
-const SUBSCRIPTIONS_MAX: usize = 1_024;
-/// Bound: vectors of one `fd_read` or `fd_write`.
-const VECTORS_MAX: usize = 1_024;
-/// What `clock_res_get` says: the host gives microseconds.
-const CLOCK_RESOLUTION_NANOS: u64 = 1_000;
-
-/// Functions whose capability is never granted; the letters are parameters, `i` for i32 and `l` for i64.
-const DENIED: [(&str, &str); 15] = [
-    ("fd_readdir", "iiili"),
-    ("path_create_directory", "iii"),
-    ("path_filestat_get", "iiiii"),
-    ("path_filestat_set_times", "iiiilli"),
-    ("path_link", "iiiiiii"),
-    ("path_open", "iiiiillii"),
-    ("path_readlink", "iiiiii"),
-    ("path_remove_directory", "iii"),
-    ("path_rename", "iiiiii"),
-    ("path_symlink", "iiiii"),
-    ("path_unlink_file", "iii"),
-    ("proc_raise", "i"),
-    ("sock_accept", "iii"),
-    ("sock_recv", "iiiiii"),
-    ("sock_send", "iiiii"),
-];
-const DENIED_LAST: (&str, &str) = ("sock_shutdown", "ii");
-
-/// Functions on descriptors that a pipe does not have: the errno is for an open descriptor, a closed one is BADF.
-const PIPES: [(&str, &str, i32); 14] = [
-    ("fd_advise", "illi", errno::SPIPE),
-    ("fd_allocate", "ill", errno::BADF),
-    ("fd_datasync", "i", errno::INVAL),
-    ("fd_fdstat_set_flags", "ii", errno::SUCCESS),
-    ("fd_fdstat_set_rights", "ill", errno::SUCCESS),
-    ("fd_filestat_set_size", "il", errno::INVAL),
-    ("fd_filestat_set_times", "illi", errno::NOTSUP),
-    ("fd_pread", "iiili", errno::SPIPE),
-    ("fd_prestat_dir_name", "iii", errno::BADF),
-    ("fd_prestat_get", "ii", errno::BADF),
-    ("fd_pwrite", "iiili", errno::SPIPE),
-    ("fd_seek", "ilii", errno::SPIPE),
-    ("fd_sync", "i", errno::INVAL),
-    ("fd_tell", "ii", errno::SPIPE),
-];
-
-fn out_of_bounds() -> wasmtime::Error {
+pub fn out_of_bounds() -> wasmtime::Error {
     Trap::MemoryOutOfBounds.into()
 }
 
-fn memory(caller: &mut Call<'_>) -> Result<Memory> {
+pub fn memory(caller: &mut Call<'_>) -> Result<Memory> {
     let export = caller.data().memory.ok_or_else(out_of_bounds)?;
     caller.get_module_export(&export).and_then(wasmtime::Extern::into_memory).ok_or_else(out_of_bounds)
 }
 
 /// The guest's memory from `pointer`, `len` bytes; traps when it is not all inside.
-fn slice(bytes: &[u8], pointer: i32, len: usize) -> Result<&[u8]> {
+pub fn slice(bytes: &[u8], pointer: i32, len: usize) -> Result<&[u8]> {
     let start = pointer as u32 as usize;
     start.checked_add(len).and_then(|end| bytes.get(start..end)).ok_or_else(out_of_bounds)
 }
 
-fn slice_mut(bytes: &mut [u8], pointer: i32, len: usize) -> Result<&mut [u8]> {
+pub fn slice_mut(bytes: &mut [u8], pointer: i32, len: usize) -> Result<&mut [u8]> {
     let start = pointer as u32 as usize;
     start.checked_add(len).and_then(|end| bytes.get_mut(start..end)).ok_or_else(out_of_bounds)
 }
 
-fn read_u32(bytes: &[u8], pointer: i32) -> Result<u32> {
+pub fn read_u32(bytes: &[u8], pointer: i32) -> Result<u32> {
     let mut word = [0; 4];
     word.copy_from_slice(slice(bytes, pointer, 4)?);
     Ok(u32::from_le_bytes(word))
 }
 
-fn read_u64(bytes: &[u8], pointer: i32) -> Result<u64> {
+pub fn read_u64(bytes: &[u8], pointer: i32) -> Result<u64> {
     let mut word = [0; 8];
     word.copy_from_slice(slice(bytes, pointer, 8)?);
     Ok(u64::from_le_bytes(word))
 }
 
-fn write(bytes: &mut [u8], pointer: i32, value: &[u8]) -> Result<()> {
+pub fn write(bytes: &mut [u8], pointer: i32, value: &[u8]) -> Result<()> {
     slice_mut(bytes, pointer, value.len())?.copy_from_slice(value);
     Ok(())
 }
 
-fn offset(pointer: i32, by: usize) -> i32 {
+pub fn offset(pointer: i32, by: usize) -> i32 {
     (pointer as u32).wrapping_add(by as u32) as i32
 }
 
 /// Takes fuel for work whose size the guest chose; traps like the guest's own instructions when there is too little, and
 /// ends the leg when its slice is used up (setting the fuel starts the engine's own count of the slice again).
-async fn charge(caller: &mut Call<'_>, amount: usize) -> Result<()> {
+pub async fn charge(caller: &mut Call<'_>, amount: usize) -> Result<()> {
     if amount == 0 {
         return Ok(());
     }
@@ -142,7 +80,7 @@ async fn charge(caller: &mut Call<'_>, amount: usize) -> Result<()> {
 }
 
 /// Suspends the guest until the host has answered. The leg after it starts a new fuel slice.
-async fn ask(caller: &mut Call<'_>, operation: u32) -> Result<i32> {
+pub async fn ask(caller: &mut Call<'_>, operation: u32) -> Result<i32> {
     caller.data().mail.open().request = Some(operation);
     let state = caller.data();
     let status = poll_fn(|_| match state.mail.open().answer.take() {
@@ -153,18 +91,6 @@ async fn ask(caller: &mut Call<'_>, operation: u32) -> Result<i32> {
     let left = caller.get_fuel()?;
     caller.set_fuel(left)?;
     Ok(status)
-}
-
-/// Tells the host that a capability is missing; whatever it answers, the guest gets NOTCAPABLE.
-async fn deny(caller: &mut Call<'_>, function: &str) -> Result<i32> {
-    {
-        let mut mail = caller.data().mail.open();
-        mail.payload.clear();
-        mail.payload.extend_from_slice(function.as_bytes());
-        mail.response.clear();
-    }
-    ask(caller, OPERATION_DENIED).await?;
-    Ok(errno::NOTCAPABLE)
 }
 
 /// Defines one request of `wasmmatrix`: `(pointer, len) -> status or length of the response`.
@@ -209,378 +135,12 @@ async fn take(mut caller: Call<'_>, pointer: i32, cap: i32) -> Result<i32> {
     Ok(len as i32)
 }
 
-/// Strings as the bridge hands them over: each ended by a zero byte, as the guest will see them.
-fn strings_sizes(caller: &mut Call<'_>, count_at: i32, size_at: i32, which: fn(&State) -> &[u8]) -> Result<i32> {
-    let memory = memory(caller)?;
-    let (bytes, state) = memory.data_and_store_mut(caller);
-    let list = which(state);
-    let count = list.iter().filter(|byte| **byte == 0).count() as u32;
-    write(bytes, count_at, &count.to_le_bytes())?;
-    write(bytes, size_at, &(list.len() as u32).to_le_bytes())?;
-    Ok(errno::SUCCESS)
-}
-
-async fn strings(caller: &mut Call<'_>, pointers_at: i32, text_at: i32, which: fn(&State) -> &[u8]) -> Result<i32> {
-    let len = which(caller.data()).len();
-    charge(caller, len).await?;
-    let memory = memory(caller)?;
-    let (bytes, state) = memory.data_and_store_mut(caller);
-    let list = which(state);
-    write(bytes, text_at, list)?;
-    let mut start = 0;
-    let mut index = 0;
-    for (end, byte) in list.iter().enumerate() {
-        if *byte == 0 {
-            let pointer = offset(text_at, start) as u32;
-            write(bytes, offset(pointers_at, index * 4), &pointer.to_le_bytes())?;
-            start = end + 1;
-            index += 1;
-        }
-    }
-    Ok(errno::SUCCESS)
-}
-
-/// Nanoseconds of a clock now: the start of the leg, and the fuel used in it at the guest's speed.
-fn now_nanos(caller: &Call<'_>, clock: i32) -> Result<Option<u64>> {
-    let state = caller.data();
-    let used = state.options.fuel_max.saturating_sub(caller.get_fuel()?);
-    let mail = state.mail.open();
-    let start = match clock {
-        0 => mail.civil_micros,
-        1 => mail.monotonic_micros,
-        _ => return Ok(None),
-    };
-    let ran = used.saturating_sub(mail.leg_fuel) as f64 * 1_000.0 / state.options.fuel_per_micro;
-    // Determinism: whole microseconds are turned into whole nanoseconds before the fraction is added.
-    Ok(Some((start as u64).saturating_mul(1_000).saturating_add(ran as u64)))
-}
-
-fn granted(caller: &Call<'_>, capability: u32) -> bool {
-    caller.data().options.granted & capability != 0
-}
-
-fn open_pipe(caller: &Call<'_>, fd: i32) -> bool {
-    (0..=2).contains(&fd) && caller.data().closed & (1 << fd) == 0
-}
-
-async fn fd_write(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, written_at: i32) -> Result<i32> {
-    if !open_pipe(&caller, fd) || fd == 0 {
-        return Ok(errno::BADF);
-    }
-    let count = count as u32 as usize;
-    if count > VECTORS_MAX {
-        return Ok(errno::INVAL);
-    }
-    let memory = memory(&mut caller)?;
-    let mut total = 0usize;
-    for index in 0..count {
-        let len = read_u32(memory.data(&caller), offset(vectors, index * 8 + 4))? as usize;
-        total = total.saturating_add(len);
-    }
-    charge(&mut caller, total).await?;
-    let (bytes, state) = memory.data_and_store_mut(&mut caller);
-    let most = if fd == 1 { state.options.stdout_bytes_max } else { state.options.stderr_bytes_max };
-    let mut mail = state.mail.open();
-    let pipe = if fd == 1 { &mut mail.stdout } else { &mut mail.stderr };
-    for index in 0..count {
-        let at = offset(vectors, index * 8);
-        let from = read_u32(bytes, at)? as i32;
-        let len = read_u32(bytes, offset(at, 4))? as usize;
-        let from = slice(bytes, from, len)?;
-        let room = most.saturating_sub(pipe.len());
-        // What fits is kept: the start of an output that is too long is what explains it.
-        pipe.extend_from_slice(from.get(..room).unwrap_or(from));
-        if len > room {
-            let limit = if fd == 1 { Limit::Stdout } else { Limit::Stderr };
-            return Err(wasmtime::Error::new(Stop::Limit(limit)));
-        }
-    }
-    drop(mail);
-    write(bytes, written_at, &(total as u32).to_le_bytes())?;
-    Ok(errno::SUCCESS)
-}
-
-async fn fd_read(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, read_at: i32) -> Result<i32> {
-    if !open_pipe(&caller, fd) || fd != 0 {
-        return Ok(errno::BADF);
-    }
-    let count = count as u32 as usize;
-    if count > VECTORS_MAX {
-        return Ok(errno::INVAL);
-    }
-    let memory = memory(&mut caller)?;
-    let mut total = 0usize;
-    for index in 0..count {
-        let at = offset(vectors, index * 8);
-        let (bytes, state) = memory.data_and_store_mut(&mut caller);
-        let to = read_u32(bytes, at)? as i32;
-        let room = read_u32(bytes, offset(at, 4))? as usize;
-        let rest = state.options.stdin.get(state.stdin_read..).unwrap_or_default();
-        let len = room.min(rest.len());
-        write(bytes, to, rest.get(..len).unwrap_or_default())?;
-        state.stdin_read += len;
-        total += len;
-        charge(&mut caller, len).await?;
-    }
-    write(memory.data_mut(&mut caller), read_at, &(total as u32).to_le_bytes())?;
-    Ok(errno::SUCCESS)
-}
-
-/// `fdstat`: a character device with the right to read (stdin) or to write.
-fn fd_fdstat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
-    if !open_pipe(&caller, fd) {
-        return Ok(errno::BADF);
-    }
-    let memory = memory(&mut caller)?;
-    let mut fdstat = [0u8; 24];
-    fdstat[0] = 2;
-    let rights: u64 = if fd == 0 { 1 << 1 } else { 1 << 6 };
-    fdstat[8..16].copy_from_slice(&rights.to_le_bytes());
-    write(memory.data_mut(&mut caller), at, &fdstat)?;
-    Ok(errno::SUCCESS)
-}
-
-fn fd_filestat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
-    if !open_pipe(&caller, fd) {
-        return Ok(errno::BADF);
-    }
-    let memory = memory(&mut caller)?;
-    let mut filestat = [0u8; 64];
-    filestat[16] = 2;
-    write(memory.data_mut(&mut caller), at, &filestat)?;
-    Ok(errno::SUCCESS)
-}
-
-fn fd_close(mut caller: Call<'_>, fd: i32) -> i32 {
-    if !open_pipe(&caller, fd) {
-        return errno::BADF;
-    }
-    caller.data_mut().closed |= 1 << fd;
-    errno::SUCCESS
-}
-
-async fn random_get(caller: &mut Call<'_>, pointer: i32, len: i32) -> Result<i32> {
-    if !granted(caller, GRANTED_RANDOM) {
-        return deny(caller, "random_get").await;
-    }
-    let len = len as u32 as usize;
-    charge(caller, len).await?;
-    let memory = memory(caller)?;
-    let (bytes, state) = memory.data_and_store_mut(caller);
-    let target = slice_mut(bytes, pointer, len)?;
-    let seed = state.options.seed;
-    state.random.get_or_insert_with(|| ChaCha20Rng::from_seed(seed)).fill_bytes(target);
-    Ok(errno::SUCCESS)
-}
-
-/// One subscription of `poll_oneoff` that is ready: its user data and its type.
-struct Ready {
-    user: u64,
-    kind: u8,
-    bytes: u64,
-}
-
-/// What `poll_oneoff` finds before anything sleeps.
-enum Waits {
-    Ready(Vec<Ready>),
-    /// Nanoseconds until the first clock, and the clocks with their own.
-    Sleeps(u64, Vec<(u64, u64)>),
-    Refused(i32),
-}
-
-fn subscriptions(caller: &mut Call<'_>, at: i32, count: i32) -> Result<Waits> {
-    let count = count as u32 as usize;
-    if count == 0 || count > SUBSCRIPTIONS_MAX {
-        return Ok(Waits::Refused(errno::INVAL));
-    }
-    let memory = memory(caller)?;
-    let mut ready = Vec::new();
-    let mut clocks = Vec::new();
-    for index in 0..count {
-        let one = offset(at, index * 48);
-        let bytes = memory.data(&*caller);
-        let user = read_u64(bytes, one)?;
-        let kind = slice(bytes, offset(one, 8), 1)?.first().copied().unwrap_or_default();
-        match kind {
-            0 => {
-                let clock = read_u32(bytes, offset(one, 16))? as i32;
-                let timeout = read_u64(bytes, offset(one, 24))?;
-                let absolute = slice(bytes, offset(one, 40), 1)?.first().is_some_and(|flags| flags & 1 != 0);
-                let Some(now) = now_nanos(caller, clock)? else {
-                    return Ok(Waits::Refused(errno::NOTSUP));
-                };
-                clocks.push((user, if absolute { timeout.saturating_sub(now) } else { timeout }));
-            }
-            1 => {
-                let fd = read_u32(bytes, offset(one, 16))? as i32;
-                if fd != 0 || !open_pipe(caller, fd) {
-                    return Ok(Waits::Refused(errno::NOTSUP));
-                }
-                let state = caller.data();
-                let bytes = state.options.stdin.len().saturating_sub(state.stdin_read) as u64;
-                ready.push(Ready { user, kind, bytes });
-            }
-            _ => return Ok(Waits::Refused(errno::NOTSUP)),
-        }
-    }
-    if ready.is_empty() {
-        let first = clocks.iter().map(|(_, nanos)| *nanos).min().unwrap_or_default();
-        return Ok(Waits::Sleeps(first, clocks));
-    }
-    Ok(Waits::Ready(ready))
-}
-
-async fn poll_oneoff(caller: &mut Call<'_>, at: i32, out: i32, count: i32, events_at: i32) -> Result<i32> {
-    let ready = match subscriptions(caller, at, count)? {
-        Waits::Refused(errno) => return Ok(errno),
-        Waits::Ready(ready) => ready,
-        Waits::Sleeps(first, clocks) => {
-            if !granted(caller, GRANTED_SLEEP) {
-                return deny(caller, "poll_oneoff").await;
-            }
-            {
-                let mut mail = caller.data().mail.open();
-                mail.payload.clear();
-                mail.payload.extend_from_slice(&first.to_le_bytes());
-                mail.response.clear();
-            }
-            let status = ask(caller, OPERATION_SLEEP).await?;
-            if status < 0 {
-                let errno = status.saturating_neg();
-                return Ok(if errno <= errno::NOTCAPABLE { errno } else { errno::IO });
-            }
-            let due = clocks.into_iter().filter(|(_, nanos)| *nanos <= first);
-            due.map(|(user, _)| Ready { user, kind: 0, bytes: 0 }).collect()
-        }
-    };
-    let memory = memory(caller)?;
-    let bytes = memory.data_mut(&mut *caller);
-    for (index, one) in ready.iter().enumerate() {
-        let mut event = [0u8; 32];
-        event[0..8].copy_from_slice(&one.user.to_le_bytes());
-        event[10] = one.kind;
-        event[16..24].copy_from_slice(&one.bytes.to_le_bytes());
-        write(bytes, offset(out, index * 32), &event)?;
-    }
-    write(bytes, events_at, &(ready.len() as u32).to_le_bytes())?;
-    Ok(errno::SUCCESS)
-}
-
-fn signature(engine: &Engine, letters: &str) -> FuncType {
-    let params = letters.bytes().map(|letter| if letter == b'l' { ValType::I64 } else { ValType::I32 });
-    FuncType::new(engine, params, [ValType::I32])
-}
-
-fn answer(results: &mut [Val], value: i32) {
-    if let Some(result) = results.first_mut() {
-        *result = Val::I32(value);
-    }
-}
-
 /// Everything but the requests of `wasmmatrix`, whose names each module chooses.
 pub fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap_async(REQUESTS, TAKE, |caller: Call<'_>, (pointer, cap): (i32, i32)| {
         Box::new(take(caller, pointer, cap))
     })?;
-    for (name, letters) in DENIED.into_iter().chain([DENIED_LAST]) {
-        linker.func_new_async(WASI, name, signature(engine, letters), move |mut caller, _, results| {
-            Box::new(async move {
-                answer(results, deny(&mut caller, name).await?);
-                Ok(())
-            })
-        })?;
-    }
-    for (name, letters, errno) in PIPES {
-        linker.func_new(WASI, name, signature(engine, letters), move |caller, params, results| {
-            let fd = params.first().and_then(Val::i32).unwrap_or(-1);
-            answer(results, if open_pipe(&caller, fd) { errno } else { errno::BADF });
-            Ok(())
-        })?;
-    }
-    linker.func_wrap(WASI, "fd_renumber", |caller: Call<'_>, from: i32, to: i32| {
-        if open_pipe(&caller, from) && open_pipe(&caller, to) { errno::NOTSUP } else { errno::BADF }
-    })?;
-    linker.func_wrap_async(
-        WASI,
-        "fd_write",
-        |caller: Call<'_>, (fd, vectors, count, written_at): (i32, i32, i32, i32)| {
-            Box::new(fd_write(caller, fd, vectors, count, written_at))
-        },
-    )?;
-    linker.func_wrap_async(
-        WASI,
-        "fd_read",
-        |caller: Call<'_>, (fd, vectors, count, read_at): (i32, i32, i32, i32)| {
-            Box::new(fd_read(caller, fd, vectors, count, read_at))
-        },
-    )?;
-    linker.func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?;
-    linker.func_wrap(WASI, "fd_filestat_get", fd_filestat_get)?;
-    linker.func_wrap(WASI, "fd_close", fd_close)?;
-    linker.func_wrap(WASI, "sched_yield", || errno::SUCCESS)?;
-    linker.func_wrap(WASI, "proc_exit", |code: i32| -> Result<()> { Err(wasmtime::Error::new(Stop::Exit(code))) })?;
-    linker.func_wrap(WASI, "args_sizes_get", |mut caller: Call<'_>, count_at: i32, size_at: i32| {
-        strings_sizes(&mut caller, count_at, size_at, |state| &state.options.args)
-    })?;
-    linker.func_wrap_async(WASI, "args_get", |mut caller: Call<'_>, (pointers_at, text_at): (i32, i32)| {
-        Box::new(async move { strings(&mut caller, pointers_at, text_at, |state| &state.options.args).await })
-    })?;
-    linker.func_wrap_async(WASI, "environ_sizes_get", |mut caller: Call<'_>, (count_at, size_at): (i32, i32)| {
-        Box::new(async move {
-            if !granted(&caller, GRANTED_ENVIRONMENT) {
-                return deny(&mut caller, "environ_sizes_get").await;
-            }
-            strings_sizes(&mut caller, count_at, size_at, |state| &state.options.environment)
-        })
-    })?;
-    linker.func_wrap_async(WASI, "environ_get", |mut caller: Call<'_>, (pointers_at, text_at): (i32, i32)| {
-        Box::new(async move {
-            if !granted(&caller, GRANTED_ENVIRONMENT) {
-                return deny(&mut caller, "environ_get").await;
-            }
-            strings(&mut caller, pointers_at, text_at, |state| &state.options.environment).await
-        })
-    })?;
-    linker.func_wrap_async(WASI, "clock_res_get", |mut caller: Call<'_>, (clock, at): (i32, i32)| {
-        Box::new(async move {
-            if !granted(&caller, GRANTED_CLOCK) {
-                return deny(&mut caller, "clock_res_get").await;
-            }
-            if clock != 0 && clock != 1 {
-                return Ok(errno::NOTSUP);
-            }
-            let memory = memory(&mut caller)?;
-            write(memory.data_mut(&mut caller), at, &CLOCK_RESOLUTION_NANOS.to_le_bytes())?;
-            Ok(errno::SUCCESS)
-        })
-    })?;
-    linker.func_wrap_async(
-        WASI,
-        "clock_time_get",
-        |mut caller: Call<'_>, (clock, _precision, at): (i32, i64, i32)| {
-            Box::new(async move {
-                if !granted(&caller, GRANTED_CLOCK) {
-                    return deny(&mut caller, "clock_time_get").await;
-                }
-                let Some(now) = now_nanos(&caller, clock)? else {
-                    return Ok(errno::NOTSUP);
-                };
-                let memory = memory(&mut caller)?;
-                write(memory.data_mut(&mut caller), at, &now.to_le_bytes())?;
-                Ok(errno::SUCCESS)
-            })
-        },
-    )?;
-    linker.func_wrap_async(WASI, "random_get", |mut caller: Call<'_>, (pointer, len): (i32, i32)| {
-        Box::new(async move { random_get(&mut caller, pointer, len).await })
-    })?;
-    linker.func_wrap_async(
-        WASI,
-        "poll_oneoff",
-        |mut caller: Call<'_>, (at, out, count, events_at): (i32, i32, i32, i32)| {
-            Box::new(async move { poll_oneoff(&mut caller, at, out, count, events_at).await })
-        },
-    )?;
+    wasi::define(&mut linker)?;
     Ok(linker)
 }

@@ -3,8 +3,8 @@
 //! A method of a class costs most of a microsecond in the layer that generates it; a leg costs less. These functions take
 //! and give everything through the control block: no arguments, no result, or a thrown error.
 
-use crate::Local;
 use crate::error::{Code, Result, fault};
+use crate::local::Local;
 use napi::{JsError, sys};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
