@@ -85,7 +85,7 @@ class SimTestbed implements Testbed {
     this.#injected = injected;
     this.#sink = new RecordSink(kernel);
     const telemetry = this.#sink.portOf('testbed', 1, () => true);
-    this.record = telemetry.record;
+    this.record = (kind, fields) => telemetry.record(kind, fields);
     this.clock = createClock(kernel, null);
     this.random = createRandom(kernel, null);
     this.#network = new SimNetwork(kernel, NETWORK_COSTS);

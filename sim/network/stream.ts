@@ -51,7 +51,7 @@ export class SimStream implements ByteStream {
   // outgoing
   #sent = 0;
   #windowUsed = 0;
-  #sendsWaiting: { readonly message: Uint8Array; readonly resolve: (outcome: Outcome<void>) => void }[] = [];
+  readonly #sendsWaiting: { readonly message: Uint8Array; readonly resolve: (outcome: Outcome<void>) => void }[] = [];
   #endSent = false;
   // incoming
   #expected = 0;

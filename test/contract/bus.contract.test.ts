@@ -1,0 +1,222 @@
+// What any bus promises to those who publish and consume. The embedded broker runs in the simulated world, on a machine of its
+// own, with its client on another.
+import { describe, expect, it } from 'vitest';
+import { createClock } from '../../sim/clock/clock.ts';
+import { DISK_COSTS } from '../../sim/costs/costs.ts';
+import { createRandom } from '../../sim/random/random.ts';
+import { createDisk, SimStorage } from '../../sim/storage/storage.ts';
+import { RecordSink } from '../../sim/telemetry/telemetry.ts';
+import { createBroker, createBusClient } from '../../system/bus/bus.ts';
+import type { ConsumerSpec } from '../../system/domain/broker.ts';
+import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
+import type { ConsumerName, CorrelationId, Endpoint, Epoch, EventId, InstanceId, Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
+import type { Outcome } from '../../system/domain/outcome.ts';
+import type { Bus } from '../../system/ports/bus.ts';
+import { CLOUD, FLEET, SimWorld } from './sim-world.ts';
+
+type Sides = {
+  readonly bus: Bus;
+  /** As the platform does when an instance was placed anew. */
+  readonly fence: (token: FencingToken) => void;
+  readonly sleep: (micros: number) => Promise<void>;
+  readonly nowMicros: () => number;
+};
+type Arm = { readonly world: string; readonly play: <T>(queueEventsMax: number, body: (sides: Sides) => Promise<T>) => Promise<T> };
+
+const BROKER = 'broker' as Endpoint;
+
+const ARMS: readonly Arm[] = [
+  {
+    world: 'embedded broker in the simulated world',
+    play: (queueEventsMax, body) => {
+      const world = new SimWorld();
+      const machine = world.add('broker', CLOUD);
+      world.add('client', FLEET);
+      const disk = createDisk(world.kernel.stream('disk'), DISK_COSTS);
+      const host = { nowMicros: () => world.kernel.now(), after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn) };
+      const broker = createBroker(
+        {
+          clock: createClock(world.kernel, machine),
+          random: createRandom(world.kernel, machine),
+          storage: new SimStorage(disk, host, DISK_COSTS),
+          telemetry: new RecordSink(world.kernel).portOf('broker', 1, () => true),
+        },
+        { queueEventsMax },
+      );
+      return world.play(null, async () => {
+        get(await broker.start());
+        get(
+          await world.network.portOf('broker').listen(BROKER, {
+            call: (method, peer, request) => broker.handleCall(method, peer, request),
+            stream: async () => {},
+          }),
+        );
+        return body({
+          bus: createBusClient({ network: world.network.portOf('client') }, { broker: BROKER }),
+          fence: (token) => broker.fence(token),
+          sleep: (micros) => new Promise((resolve) => world.kernel.after(micros, null, 'sleep', resolve)),
+          nowMicros: () => world.kernel.now(),
+        });
+      });
+    },
+  },
+];
+
+const SECOND = 1_000_000;
+const UNFENCED = { fence: null, deadlineMicros: 5 * SECOND } as const;
+const CONSUMER = 'workers' as ConsumerName;
+const SPEC: ConsumerSpec = { name: CONSUMER, filter: 'jobs.>' as SubjectFilter, ackWaitMs: 1_000, deliveriesMax: 3, backoffMs: 100, backoffMsMax: 1_000, pendingMax: 10 };
+const FETCH = { eventsMax: 5, waitMs: 1_000, fence: null } as const;
+
+function eventOf(id: string, subject = 'jobs.a'): BusEvent {
+  return { id: id as EventId, subject: subject as Subject, timeMs: 1, correlation: `c-${id}` as CorrelationId, headers: { source: 'test' }, data: new TextEncoder().encode(id) };
+}
+
+function tokenOf(epoch: number): FencingToken {
+  return { instance: 'jobs/0' as InstanceId, epoch: epoch as Epoch };
+}
+
+function get<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Error(outcome.error.message);
+  return outcome.value;
+}
+
+const codeOf = (outcome: Outcome<unknown>): string => (outcome.ok ? 'ok' : outcome.error.code);
+
+async function idsOf(bus: Bus, consumer = CONSUMER): Promise<string[]> {
+  return get(await bus.fetch(consumer, FETCH)).map(({ event }) => event.id);
+}
+
+describe.each(ARMS)('a bus: $world', ({ play }) => {
+  it('delivers whole events in the order of their publication, from the creation of the consumer on', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.publish(eventOf('too-early'), UNFENCED));
+      get(await bus.createConsumer(SPEC));
+      for (const id of ['one', 'two', 'three']) get(await bus.publish(eventOf(id), UNFENCED));
+      get(await bus.publish(eventOf('other', 'elsewhere.a'), UNFENCED));
+      const deliveries = get(await bus.fetch(CONSUMER, FETCH));
+      expect(deliveries.map(({ event, attempt }) => [event.id, attempt])).toEqual([
+        ['one', 1],
+        ['two', 1],
+        ['three', 1],
+      ]);
+      expect(deliveries[0]!.event).toEqual(eventOf('one'));
+    });
+  });
+
+  it('stores an event once, however often it is published', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer(SPEC));
+      const first = get(await bus.publish(eventOf('one'), UNFENCED));
+      const second = get(await bus.publish(eventOf('one'), UNFENCED));
+      expect([first.duplicate, second.duplicate, second.sequence]).toEqual([false, true, first.sequence]);
+      expect(await idsOf(bus)).toEqual(['one']);
+      expect(await idsOf(bus)).toEqual([]);
+    });
+  });
+
+  it('waits for the first event as long as it was told, and answers as soon as there is one', async () => {
+    await play(100, async ({ bus, sleep, nowMicros }) => {
+      get(await bus.createConsumer(SPEC));
+      const before = nowMicros();
+      expect(await idsOf(bus)).toEqual([]);
+      expect(nowMicros() - before).toBeGreaterThanOrEqual(SECOND);
+      const fetched = idsOf(bus);
+      await sleep(300_000);
+      const published = nowMicros();
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      expect(await fetched).toEqual(['one']);
+      expect(nowMicros() - published).toBeLessThan(200_000);
+    });
+  });
+
+  it('gives each event to one of those who fetch', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer(SPEC));
+      const fetches = [idsOf(bus), idsOf(bus)];
+      for (const id of ['one', 'two', 'three', 'four']) get(await bus.publish(eventOf(id), UNFENCED));
+      const ids = [...(await Promise.all(fetches)).flat(), ...(await idsOf(bus))];
+      expect(ids.toSorted()).toEqual(['four', 'one', 'three', 'two']);
+    });
+  });
+
+  it('delivers again what was refused or not settled in time, and a dead letter after the last delivery', async () => {
+    await play(100, async ({ bus, sleep }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.createConsumer({ ...SPEC, name: 'dead' as ConsumerName, filter: 'dead.>' as SubjectFilter }));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      const [first] = get(await bus.fetch(CONSUMER, FETCH));
+      get(await bus.settle(CONSUMER, first!, { kind: 'nak', reason: { code: 'WM_GUEST_TRAPPED', message: 'no' } }, { fence: null }));
+      const [second] = get(await bus.fetch(CONSUMER, FETCH));
+      expect([second!.event.id, second!.attempt]).toEqual(['one', 2]);
+      await sleep(1_500_000);
+      expect(codeOf(await bus.settle(CONSUMER, second!, { kind: 'ack' }, { fence: null }))).toBe('WM_NOT_FOUND');
+      const [third] = get(await bus.fetch(CONSUMER, { ...FETCH, waitMs: 3_000 }));
+      expect([third!.event.id, third!.attempt]).toEqual(['one', 3]);
+      get(await bus.settle(CONSUMER, third!, { kind: 'nak', reason: { code: 'WM_GUEST_TRAPPED', message: 'never' } }, { fence: null }));
+      expect(await idsOf(bus)).toEqual([]);
+      const [dead] = get(await bus.fetch('dead' as ConsumerName, FETCH));
+      expect(dead!.event.subject).toBe(`dead.${CONSUMER}`);
+      expect(dead!.event.data).toEqual(eventOf('one').data);
+    });
+  });
+
+  it('never delivers again what was acknowledged', async () => {
+    await play(100, async ({ bus, sleep }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      const [delivery] = get(await bus.fetch(CONSUMER, FETCH));
+      get(await bus.settle(CONSUMER, delivery!, { kind: 'ack' }, { fence: null }));
+      await sleep(3 * SECOND);
+      expect(await idsOf(bus)).toEqual([]);
+    });
+  });
+
+  it('refuses events beyond its bound, stores nothing of them, and takes them when there is room', async () => {
+    await play(8, async ({ bus }) => {
+      get(await bus.createConsumer({ ...SPEC, pendingMax: 100 }));
+      const codes: string[] = [];
+      for (let i = 0; i < 12; i++) codes.push(codeOf(await bus.publish(eventOf(`e${i}`), UNFENCED)));
+      const accepted = codes.filter((code) => code === 'ok').length;
+      expect(new Set(codes)).toEqual(new Set(['ok', 'WM_BUS_FULL']));
+      expect(accepted).toBeLessThanOrEqual(8);
+      const deliveries = get(await bus.fetch(CONSUMER, { ...FETCH, eventsMax: 100 }));
+      expect(deliveries).toHaveLength(accepted);
+      for (const delivery of deliveries) get(await bus.settle(CONSUMER, delivery, { kind: 'ack' }, { fence: null }));
+      expect(codeOf(await bus.publish(eventOf('e11'), UNFENCED))).toBe('ok');
+    });
+  });
+
+  it('holds back what goes beyond the outstanding deliveries of a consumer', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer({ ...SPEC, pendingMax: 2 }));
+      for (const id of ['one', 'two', 'three']) get(await bus.publish(eventOf(id), UNFENCED));
+      const deliveries = get(await bus.fetch(CONSUMER, FETCH));
+      expect(deliveries).toHaveLength(2);
+      get(await bus.settle(CONSUMER, deliveries[0]!, { kind: 'ack' }, { fence: null }));
+      expect(await idsOf(bus)).toEqual(['three']);
+    });
+  });
+
+  it('refuses every effect of an instance that was superseded', async () => {
+    await play(100, async ({ bus, fence }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      const [delivery] = get(await bus.fetch(CONSUMER, { ...FETCH, fence: tokenOf(1) }));
+      fence(tokenOf(2));
+      expect(codeOf(await bus.settle(CONSUMER, delivery!, { kind: 'ack' }, { fence: tokenOf(1) }))).toBe('WM_FENCED');
+      expect(codeOf(await bus.publish(eventOf('result', 'results.a'), { ...UNFENCED, fence: tokenOf(1) }))).toBe('WM_FENCED');
+      expect(codeOf(await bus.fetch(CONSUMER, { ...FETCH, fence: tokenOf(1) }))).toBe('WM_FENCED');
+      expect(codeOf(await bus.publish(eventOf('result', 'results.a'), { ...UNFENCED, fence: tokenOf(2) }))).toBe('ok');
+    });
+  });
+
+  it('knows no consumer that was not created or was deleted', async () => {
+    await play(100, async ({ bus }) => {
+      expect(codeOf(await bus.fetch(CONSUMER, FETCH))).toBe('WM_BUS_CONSUMER_UNKNOWN');
+      get(await bus.createConsumer(SPEC));
+      get(await bus.deleteConsumer(CONSUMER));
+      expect(codeOf(await bus.fetch(CONSUMER, FETCH))).toBe('WM_BUS_CONSUMER_UNKNOWN');
+    });
+  });
+});
