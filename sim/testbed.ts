@@ -92,7 +92,8 @@ class SimTestbed implements Testbed {
     this.#keyRing = new KeyRing({
       crypto: injected.crypto,
       random: createRandom(kernel, null),
-      onForgery: (digest, key) => this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
+      onForgery: (digest, key) =>
+        this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
     });
     this.keys = this.#personalKeys();
     this.#faults = new Faults({
@@ -148,7 +149,10 @@ class SimTestbed implements Testbed {
   exampleModule(name: string, variant: number): Outcome<SimExample> {
     const example = this.#injected.examples.get(name);
     if (example === undefined) {
-      return rejected('WM_SCENARIO_INVALID', { message: `There is no example module ${name}.`, next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.` });
+      return rejected('WM_SCENARIO_INVALID', {
+        message: `There is no example module ${name}.`,
+        next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.`,
+      });
     }
     return ok({ ...example, bytes: withVariant(example.bytes, variant) });
   }
@@ -178,7 +182,11 @@ class SimTestbed implements Testbed {
 
   #personalKeys(): Testbed['keys'] {
     const port: Keys = this.#keyRing.portOf('people', () => Promise.resolve());
-    return { digest: (bytes) => port.digest(bytes), open: (person) => port.open(person), sign: (person, message) => port.sign(person, message) };
+    return {
+      digest: (bytes) => port.digest(bytes),
+      open: (person) => port.open(person),
+      sign: (person, message) => port.sign(person, message),
+    };
   }
 
   #createWorld(): World {
@@ -190,7 +198,13 @@ class SimTestbed implements Testbed {
       sink: this.#sink,
       isKeptOff: (machine) => this.#faults.keepsOff(machine),
       recordMachine: {
-        started: ({ options, machine }) => this.record('machine.started', { machine: options.name, role: options.role, zone: options.zone, incarnation: machine.incarnation }),
+        started: ({ options, machine }) =>
+          this.record('machine.started', {
+            machine: options.name,
+            role: options.role,
+            zone: options.zone,
+            incarnation: machine.incarnation,
+          }),
         stopped: ({ options }, cause) => this.record('machine.stopped', { machine: options.name, role: options.role, cause }),
         paused: ({ options }) => this.record('machine.paused', { machine: options.name }),
         resumed: ({ options }) => this.record('machine.resumed', { machine: options.name }),
@@ -245,7 +259,10 @@ class SimTestbed implements Testbed {
     const createProgram = (ports: ComputerPorts) => {
       const bus = createBusClient(ports, { broker: CONTROLLER_ENDPOINT });
       const state = createStateClient(ports, { store: CONTROLLER_ENDPOINT });
-      return createAgent({ ...ports, bus, state }, { facts, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: this.#injected.agentVersion });
+      return createAgent(
+        { ...ports, bus, state },
+        { facts, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: this.#injected.agentVersion },
+      );
     };
     return new Computer(world, {
       name: node.node,

@@ -67,7 +67,10 @@ export class FileKeys implements Keys {
     const known = this.#pairs.get(name);
     if (known !== undefined) return ok(known);
     if (!NAME.test(name)) {
-      return rejected('WM_ARGUMENT', { message: `'${name}' is no name of a key.`, next: 'Use lower-case letters, digits, dots and hyphens.' });
+      return rejected('WM_ARGUMENT', {
+        message: `'${name}' is no name of a key.`,
+        next: 'Use lower-case letters, digits, dots and hyphens.',
+      });
     }
     const path = join(this.#directory, `${name}.key`);
     try {

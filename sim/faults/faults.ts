@@ -41,7 +41,10 @@ export class Faults {
   inject(id: string, spec: FaultSpec): Outcome<void> {
     const { kernel, machines, telemetry } = this.#options;
     if ('machine' in spec && !machines.knows(spec.machine)) {
-      return rejected('WM_SCENARIO_INVALID', { message: `Fault ${id} is about ${spec.machine}, which is no machine of the fleet.`, next: 'Name a node of the fleet, or controller.' });
+      return rejected('WM_SCENARIO_INVALID', {
+        message: `Fault ${id} is about ${spec.machine}, which is no machine of the fleet.`,
+        next: 'Name a node of the fleet, or controller.',
+      });
     }
     assert(!this.#active.has(id), `fault ${id} begins once`);
     const end = spec.forMicros === null ? null : kernel.after(spec.forMicros, null, 'fault ends', () => this.#end(id));

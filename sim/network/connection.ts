@@ -147,7 +147,9 @@ export class ConnectionEnd {
         pending.deadline.cancel();
         resolve(outcome);
       };
-      const deadline = this.#env.kernel.after(Math.max(0, Math.ceil(deadlineMicros)), this.host.machine, 'call deadline', () => settle(this.#overdue(method, deadlineMicros)));
+      const deadline = this.#env.kernel.after(Math.max(0, Math.ceil(deadlineMicros)), this.host.machine, 'call deadline', () =>
+        settle(this.#overdue(method, deadlineMicros)),
+      );
       this.#calls.set(id, { settle, deadline });
       this.#transmit('request', copy.length, (other) => other.#answer(method, copy, (answer) => other.#reply(id, answer)));
     });
@@ -258,7 +260,11 @@ export class ConnectionEnd {
   }
 
   #notSent(why: string): Err {
-    return failed('WM_UNREACHABLE', { message: `Nothing was sent to ${this.peer.name}: ${why}.`, next: 'Connect again, with backoff.', detail: { peer: this.peer.name } });
+    return failed('WM_UNREACHABLE', {
+      message: `Nothing was sent to ${this.peer.name}: ${why}.`,
+      next: 'Connect again, with backoff.',
+      detail: { peer: this.peer.name },
+    });
   }
 
   #overdue(method: string, deadlineMicros: number): Err {

@@ -9,7 +9,12 @@ import { ConnectionEnd } from './connection.ts';
 import type { ConnectionEnv } from './connection.ts';
 import type { Host } from './host.ts';
 
-export type Service = { readonly host: Host; readonly incarnation: number; readonly handler: ServiceHandler; readonly ends: Set<ConnectionEnd> };
+export type Service = {
+  readonly host: Host;
+  readonly incarnation: number;
+  readonly handler: ServiceHandler;
+  readonly ends: Set<ConnectionEnd>;
+};
 
 export type HandshakeOptions = {
   readonly env: ConnectionEnv;
@@ -89,7 +94,9 @@ export class Handshake {
   }
 
   #transmit(from: Host, to: Host, arrive: () => void): void {
-    this.#options.env.linkOf(from, to).transmit({ label: 'handshake', wanted: () => this.#wanted(), arrive, giveUp: () => this.#refuse('nothing got through') });
+    this.#options.env
+      .linkOf(from, to)
+      .transmit({ label: 'handshake', wanted: () => this.#wanted(), arrive, giveUp: () => this.#refuse('nothing got through') });
   }
 
   #wanted(): boolean {
@@ -103,7 +110,13 @@ export class Handshake {
 
   #fail(why: string): void {
     const { endpoint } = this.#options;
-    this.#settle(failed('WM_UNREACHABLE', { message: `${endpoint} could not be reached: ${why}.`, next: 'Try again with backoff.', detail: { endpoint } }));
+    this.#settle(
+      failed('WM_UNREACHABLE', {
+        message: `${endpoint} could not be reached: ${why}.`,
+        next: 'Try again with backoff.',
+        detail: { endpoint },
+      }),
+    );
   }
 
   #settle(outcome: Outcome<Connection>): void {

@@ -23,7 +23,11 @@ export class Host {
   readonly ends = new Set<ConnectionEnd>();
   readonly #costs: MessageCosts;
   /** Bound: what the windows and open calls of its connections let in. */
-  #inbox: { readonly incarnation: number; readonly waiting: { readonly costMicros: number; readonly handle: () => void }[]; busy: boolean } = {
+  #inbox: {
+    readonly incarnation: number;
+    readonly waiting: { readonly costMicros: number; readonly handle: () => void }[];
+    busy: boolean;
+  } = {
     incarnation: 0,
     waiting: [],
     busy: false,

@@ -97,7 +97,11 @@ export class SimNetwork {
 
   async #listen(host: Host, endpoint: Endpoint, handler: ServiceHandler): Promise<Outcome<Listener>> {
     if (this.#serviceOf(endpoint) !== null) {
-      return rejected('WM_ARGUMENT', { message: `Endpoint ${endpoint} is taken.`, next: 'Close its listener first, or listen on another name.', detail: { endpoint } });
+      return rejected('WM_ARGUMENT', {
+        message: `Endpoint ${endpoint} is taken.`,
+        next: 'Close its listener first, or listen on another name.',
+        detail: { endpoint },
+      });
     }
     const service: Service = { host, incarnation: host.machine.incarnation, handler, ends: new Set() };
     this.#services.set(endpoint, service);

@@ -189,6 +189,9 @@ export class SimStream implements ByteStream {
   }
 
   #ended(): Err {
-    return failed('WM_CANCELLED', { message: `The stream to ${this.peer.name} has ended.`, next: 'Open a new stream if it is still wanted.' });
+    return failed('WM_CANCELLED', {
+      message: `The stream to ${this.peer.name} has ended.`,
+      next: 'Open a new stream if it is still wanted.',
+    });
   }
 }

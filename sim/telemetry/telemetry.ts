@@ -26,9 +26,24 @@ export class RecordSink {
     return { record, log: (level, message, correlation) => record('log', { level, message }, correlation) };
   }
 
-  #write<K extends RecordKind>(source: string, incarnation: number, sequence: number, kind: K, fields: Readonly<RecordKinds[K]>, correlation: string | null): void {
+  #write<K extends RecordKind>(
+    source: string,
+    incarnation: number,
+    sequence: number,
+    kind: K,
+    fields: Readonly<RecordKinds[K]>,
+    correlation: string | null,
+  ): void {
     const copy = { ...fields };
     this.#kernel.note(source, `${kind} ${correlation ?? ''} ${JSON.stringify(copy)}`);
-    this.#listener?.({ source, incarnation, sequence, micros: this.#kernel.now(), kind, correlation, fields: copy } as unknown as RunRecord);
+    this.#listener?.({
+      source,
+      incarnation,
+      sequence,
+      micros: this.#kernel.now(),
+      kind,
+      correlation,
+      fields: copy,
+    } as unknown as RunRecord);
   }
 }

@@ -103,7 +103,11 @@ export class Computer {
           if (!outcome.ok) this.#exit(incarnation, `${outcome.error.code}: ${outcome.error.message}`);
         }),
       );
-      if (program.ended !== undefined) kernel.own(`${this.options.name} running`, program.ended.then((cause) => this.#exit(incarnation, cause)));
+      if (program.ended !== undefined)
+        kernel.own(
+          `${this.options.name} running`,
+          program.ended.then((cause) => this.#exit(incarnation, cause)),
+        );
     });
   }
 
@@ -185,7 +189,10 @@ export class Computer {
       fuelPerMicro: options.fuelPerMicro,
       slots: NODE_SLOTS,
     });
-    const host = { nowMicros: () => kernel.now(), after: (delayMicros: number, label: string, fn: () => void) => void kernel.after(delayMicros, machine, label, fn) };
+    const host = {
+      nowMicros: () => kernel.now(),
+      after: (delayMicros: number, label: string, fn: () => void) => void kernel.after(delayMicros, machine, label, fn),
+    };
     return {
       clock,
       random: createRandom(kernel, machine),

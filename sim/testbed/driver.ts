@@ -75,7 +75,8 @@ export class Driver {
 
   async publish(zone: ZonePath, event: BusEvent, deadlineMicros: number): Promise<Outcome<PublishAck>> {
     const publisher = this.#publishers.get(zone);
-    if (publisher === undefined) return rejected('WM_SCENARIO_INVALID', { message: `There is no zone ${zone}.`, next: 'Name a zone of the fleet.' });
+    if (publisher === undefined)
+      return rejected('WM_SCENARIO_INVALID', { message: `There is no zone ${zone}.`, next: 'Name a zone of the fleet.' });
     return this.#repeat(deadlineMicros, (micros) => publisher.publish(event, { fence: null, deadlineMicros: micros }));
   }
 

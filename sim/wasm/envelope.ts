@@ -28,7 +28,17 @@ export function decodeEnvelope(bytes: Uint8Array): Outcome<Envelope> {
   const lines = end < 0 || end > HEADER_BYTES_MAX ? [] : decoder.decode(bytes.subarray(0, end)).split('\n');
   const [magic, profile, target] = lines;
   if (magic !== MAGIC || profile?.startsWith('profile ') !== true || target?.startsWith('target ') !== true) {
-    return rejected('WM_MODULE_INVALID', { message: 'The bytes are no artefact of a simulated node.', next: 'Fetch the artefact again; compile it again when that does not help.' });
+    return rejected('WM_MODULE_INVALID', {
+      message: 'The bytes are no artefact of a simulated node.',
+      next: 'Fetch the artefact again; compile it again when that does not help.',
+    });
   }
-  return { ok: true, value: { profile: profile.slice('profile '.length) as ProfileId, target: target.slice('target '.length), module: bytes.subarray(end + 2) } };
+  return {
+    ok: true,
+    value: {
+      profile: profile.slice('profile '.length) as ProfileId,
+      target: target.slice('target '.length),
+      module: bytes.subarray(end + 2),
+    },
+  };
 }

@@ -5,7 +5,16 @@ import type { ProfileId } from '../../system/domain/identifiers.ts';
 import { assert, failed, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Clock } from '../../system/ports/clock.ts';
-import type { CompileProfile, Guest, GuestOptions, GuestStep, HostAnswer, LoadedModule, ModuleImport, Wasm } from '../../system/ports/wasm.ts';
+import type {
+  CompileProfile,
+  Guest,
+  GuestOptions,
+  GuestStep,
+  HostAnswer,
+  LoadedModule,
+  ModuleImport,
+  Wasm,
+} from '../../system/ports/wasm.ts';
 import type { Kernel, Machine } from '../kernel/kernel.ts';
 import type { EngineGuest, EngineModule, GuestEngine } from './engine.ts';
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
@@ -59,7 +68,10 @@ export class SimWasm implements Wasm {
   async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Uint8Array>> {
     const target = this.profiles.find((one) => one.profile === profile);
     if (target === undefined) {
-      return rejected('WM_PROFILE_MISMATCH', { message: `This machine cannot compile for profile ${profile}.`, next: 'Ask a machine that can, or enrol nodes of profiles that this one knows.' });
+      return rejected('WM_PROFILE_MISMATCH', {
+        message: `This machine cannot compile for profile ${profile}.`,
+        next: 'Ask a machine that can, or enrol nodes of profiles that this one knows.',
+      });
     }
     const inspected = this.#options.engine.inspect(bytes);
     if (!inspected.ok) return inspected;
@@ -113,12 +125,19 @@ export class SimWasm implements Wasm {
     // The last microtasks of a machine that dies in this event.
     if (!machine.alive) return rejected('WM_GUEST_CLOSED', { message: 'The machine is off.', next: 'Start it again.' });
     if (this.#open.size >= slots) {
-      return failed('WM_POOL_FULL', { message: `All ${slots} slots of the node are in use.`, next: 'Close guests, or lower the concurrency.', detail: { slots } });
+      return failed('WM_POOL_FULL', {
+        message: `All ${slots} slots of the node are in use.`,
+        next: 'Close guests, or lower the concurrency.',
+        detail: { slots },
+      });
     }
     const started = module.start(options, fuelPerMicro);
     if (!started.ok) {
       // Determinism: how many slots the simulating machine has must not decide what happens in the run.
-      assert(started.error.code !== 'WM_POOL_FULL', `the simulating machine has a slot for every simulated guest (${started.error.message})`);
+      assert(
+        started.error.code !== 'WM_POOL_FULL',
+        `the simulating machine has a slot for every simulated guest (${started.error.message})`,
+      );
       return started;
     }
     const guest = new SimGuest(started.value, this.#options, () => this.#open.delete(guest));

@@ -9,7 +9,16 @@ import { RecordSink } from '../../sim/telemetry/telemetry.ts';
 import { createBroker, createBusClient } from '../../system/bus/bus.ts';
 import type { ConsumerSpec } from '../../system/domain/broker.ts';
 import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
-import type { ConsumerName, CorrelationId, Endpoint, Epoch, EventId, InstanceId, Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
+import type {
+  ConsumerName,
+  CorrelationId,
+  Endpoint,
+  Epoch,
+  EventId,
+  InstanceId,
+  Subject,
+  SubjectFilter,
+} from '../../system/domain/identifiers.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Bus } from '../../system/ports/bus.ts';
 import { CLOUD, FLEET, SimWorld } from './sim-world.ts';
@@ -33,7 +42,10 @@ const ARMS: readonly Arm[] = [
       const machine = world.add('broker', CLOUD);
       world.add('client', FLEET);
       const disk = createDisk(world.kernel.stream('disk'), DISK_COSTS);
-      const host = { nowMicros: () => world.kernel.now(), after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn) };
+      const host = {
+        nowMicros: () => world.kernel.now(),
+        after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn),
+      };
       const broker = createBroker(
         {
           clock: createClock(world.kernel, machine),
@@ -65,11 +77,26 @@ const ARMS: readonly Arm[] = [
 const SECOND = 1_000_000;
 const UNFENCED = { fence: null, deadlineMicros: 5 * SECOND } as const;
 const CONSUMER = 'workers' as ConsumerName;
-const SPEC: ConsumerSpec = { name: CONSUMER, filter: 'jobs.>' as SubjectFilter, ackWaitMs: 1_000, deliveriesMax: 3, backoffMs: 100, backoffMsMax: 1_000, pendingMax: 10 };
+const SPEC: ConsumerSpec = {
+  name: CONSUMER,
+  filter: 'jobs.>' as SubjectFilter,
+  ackWaitMs: 1_000,
+  deliveriesMax: 3,
+  backoffMs: 100,
+  backoffMsMax: 1_000,
+  pendingMax: 10,
+};
 const FETCH = { eventsMax: 5, waitMs: 1_000, fence: null } as const;
 
 function eventOf(id: string, subject = 'jobs.a'): BusEvent {
-  return { id: id as EventId, subject: subject as Subject, timeMs: 1, correlation: `c-${id}` as CorrelationId, headers: { source: 'test' }, data: new TextEncoder().encode(id) };
+  return {
+    id: id as EventId,
+    subject: subject as Subject,
+    timeMs: 1,
+    correlation: `c-${id}` as CorrelationId,
+    headers: { source: 'test' },
+    data: new TextEncoder().encode(id),
+  };
 }
 
 function tokenOf(epoch: number): FencingToken {

@@ -13,7 +13,10 @@ import { SimWorld } from './sim-world.ts';
 const directories: string[] = [];
 afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))));
 
-const ARMS: readonly { readonly world: string; /** Two ports of the same store, as two processes have them. */ readonly create: () => Promise<readonly [Keys, Keys]> }[] = [
+const ARMS: readonly {
+  readonly world: string;
+  /** Two ports of the same store, as two processes have them. */ readonly create: () => Promise<readonly [Keys, Keys]>;
+}[] = [
   {
     world: 'simulated',
     create: async () => {

@@ -54,7 +54,10 @@ async function drain(stream: ByteStream): Promise<string[]> {
 describe.each(ARMS)('the $world network', ({ play }) => {
   it('carries a call with its method and the identity of each side to the other', async () => {
     await play(async (sides) => {
-      const connection = await connect(sides, { call: async (method, peer, request) => ok(bytes(`${method} ${peer.name} ${textOf(request)}`)), stream: UNUSED });
+      const connection = await connect(sides, {
+        call: async (method, peer, request) => ok(bytes(`${method} ${peer.name} ${textOf(request)}`)),
+        stream: UNUSED,
+      });
       expect(connection.peer.name).toBe('server');
       expect(textOf(get(await connection.call('/a/B', bytes('x'), { deadlineMicros: SECOND })))).toBe('/a/B client x');
     });
@@ -79,7 +82,9 @@ describe.each(ARMS)('the $world network', ({ play }) => {
         stream: UNUSED,
       });
       await Promise.all(
-        ['slow', 'quick'].map(async (text) => order.push(textOf(get(await connection.call('/a/B', bytes(text), { deadlineMicros: SECOND }))))),
+        ['slow', 'quick'].map(async (text) =>
+          order.push(textOf(get(await connection.call('/a/B', bytes(text), { deadlineMicros: SECOND })))),
+        ),
       );
       expect(order).toEqual(['quick', 'slow']);
     });
@@ -87,7 +92,10 @@ describe.each(ARMS)('the $world network', ({ play }) => {
 
   it('ends a call at its deadline as unknown', async () => {
     await play(async (sides) => {
-      const connection = await connect(sides, { call: async (_method, _peer, request) => (await sides.sleep(2 * SECOND), ok(request)), stream: UNUSED });
+      const connection = await connect(sides, {
+        call: async (_method, _peer, request) => (await sides.sleep(2 * SECOND), ok(request)),
+        stream: UNUSED,
+      });
       expect(codeOf(await connection.call('/a/B', bytes('x'), { deadlineMicros: 100_000 }))).toBe('unknown WM_DEADLINE');
     });
   });
@@ -104,11 +112,18 @@ describe.each(ARMS)('the $world network', ({ play }) => {
 
   it('refuses messages that are too large, both ways, and carries the largest', async () => {
     await play(async (sides) => {
-      const connection = await connect(sides, { call: async (_method, _peer, request) => ok(new Uint8Array(request.length * 2)), stream: async (_method, stream) => void (await drain(stream)) });
+      const connection = await connect(sides, {
+        call: async (_method, _peer, request) => ok(new Uint8Array(request.length * 2)),
+        stream: async (_method, stream) => void (await drain(stream)),
+      });
       const largest = new Uint8Array(MESSAGE_BYTES_MAX);
-      expect(codeOf(await connection.call('/a/B', new Uint8Array(MESSAGE_BYTES_MAX + 1), { deadlineMicros: SECOND }))).toBe('rejected WM_MESSAGE_TOO_LARGE');
+      expect(codeOf(await connection.call('/a/B', new Uint8Array(MESSAGE_BYTES_MAX + 1), { deadlineMicros: SECOND }))).toBe(
+        'rejected WM_MESSAGE_TOO_LARGE',
+      );
       expect(codeOf(await connection.call('/a/B', largest, { deadlineMicros: SECOND }))).toBe('rejected WM_MESSAGE_TOO_LARGE');
-      expect(get(await connection.call('/a/B', largest.subarray(largest.length / 2), { deadlineMicros: SECOND })).length).toBe(MESSAGE_BYTES_MAX);
+      expect(get(await connection.call('/a/B', largest.subarray(largest.length / 2), { deadlineMicros: SECOND })).length).toBe(
+        MESSAGE_BYTES_MAX,
+      );
       const stream = get(await connection.open('/a/S'));
       expect(codeOf(await stream.send(new Uint8Array(MESSAGE_BYTES_MAX + 1)))).toBe('rejected WM_MESSAGE_TOO_LARGE');
       expect(codeOf(await stream.send(largest))).toBe('ok');

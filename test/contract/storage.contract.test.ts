@@ -18,7 +18,10 @@ const ARMS: readonly Arm[] = [
       const world = new SimWorld();
       const machine = world.add('machine', CLOUD);
       const disk = createDisk(world.kernel.stream('disk machine'), DISK_COSTS);
-      const host = { nowMicros: () => world.kernel.now(), after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn) };
+      const host = {
+        nowMicros: () => world.kernel.now(),
+        after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn),
+      };
       const open = (): Storage => new SimStorage(disk, host, DISK_COSTS);
       return world.play(machine, () => body(open(), open));
     },

@@ -40,7 +40,16 @@ export function skeletonScenario(options: SkeletonOptions): Scenario {
   const deployment = example as DeploymentName;
   const at = (micros: number) => ({ kind: 'at', micros }) as const;
   const steps: StepSpec[] = [
-    { at: at(SECOND), do: 'push', module: example as ModuleName, example, capabilities: null, limits: {}, signing: 'trusted', accepted: true },
+    {
+      at: at(SECOND),
+      do: 'push',
+      module: example as ModuleName,
+      example,
+      capabilities: null,
+      limits: {},
+      signing: 'trusted',
+      accepted: true,
+    },
     {
       at: at(1.5 * SECOND),
       do: 'deploy',
@@ -59,7 +68,16 @@ export function skeletonScenario(options: SkeletonOptions): Scenario {
     {
       at: at(1.6 * SECOND),
       do: 'trigger',
-      spec: { name: 'readings' as TriggerName, subject: 'readings.>' as SubjectFilter, deployment, result: 'results' as Subject, deliveriesMax: 10, ackWaitMs: 3_000, backoffMs: 100, backoffMsMax: 2_000 },
+      spec: {
+        name: 'readings' as TriggerName,
+        subject: 'readings.>' as SubjectFilter,
+        deployment,
+        result: 'results' as Subject,
+        deliveriesMax: 10,
+        ackWaitMs: 3_000,
+        backoffMs: 100,
+        backoffMsMax: 2_000,
+      },
     },
     ...(options.steps ?? []),
     ...(options.faults ?? []).map(({ atMicros, fault }): StepSpec => ({ at: at(atMicros), do: 'fault', fault })),

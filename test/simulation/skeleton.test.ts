@@ -21,7 +21,12 @@ let settings: unknown;
 let directory = '';
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'wasmmatrix-skeleton-'));
-  const examples = [...(await buildExamples())].map(([name, { wasmPath, manifest }]) => ({ name, file: wasmPath, capabilities: manifest.capabilities, limits: manifest.limits }));
+  const examples = [...(await buildExamples())].map(([name, { wasmPath, manifest }]) => ({
+    name,
+    file: wasmPath,
+    capabilities: manifest.capabilities,
+    limits: manifest.limits,
+  }));
   settings = { engine: await ensureEngine(), examples, version: '0.0.0-test', stopWhenBroken: false };
 });
 afterAll(() => rm(directory, { recursive: true }));
@@ -52,7 +57,12 @@ function of<K extends RecordKind>(records: readonly RunRecord[], kind: K): reado
 
 function expectHeld(played: readonly Played[]): void {
   for (const { summary } of played) {
-    expect([summary.seed, summary.verdict, summary.trouble, summary.goals.filter(({ held }) => !held)]).toEqual([summary.seed, 'held', null, []]);
+    expect([summary.seed, summary.verdict, summary.trouble, summary.goals.filter(({ held }) => !held)]).toEqual([
+      summary.seed,
+      'held',
+      null,
+      [],
+    ]);
   }
 }
 
@@ -96,7 +106,10 @@ describe('the platform in the simulated world', () => {
     ['the link loses packets', { kind: 'loss', a: 'cloud', b: 'fleet', loss: [3, 10], forMicros: 8 * SECOND }],
   ];
   it.each(faults)('answers every accepted event although %s', async (_what, fault) => {
-    const played = await play(skeletonScenario({ workSeconds: 16, quietSeconds: 20, faults: [{ atMicros: 6 * SECOND, fault }] }), [4, 5, 6]);
+    const played = await play(
+      skeletonScenario({ workSeconds: 16, quietSeconds: 20, faults: [{ atMicros: 6 * SECOND, fault }] }),
+      [4, 5, 6],
+    );
     expectHeld(played);
     for (const run of played) {
       expectAnswered(run);

@@ -231,7 +231,10 @@ describe('the simulated network', () => {
 
   it('draws the same delays again, and others for another seed', async () => {
     const measure = async (seed: string) => {
-      const { world, client, serve } = setUp({ seed, latency: { law: 'normal', microsMean: 20_000, microsDeviation: 4_000, microsMin: 1_000 } });
+      const { world, client, serve } = setUp({
+        seed,
+        latency: { law: 'normal', microsMean: 20_000, microsDeviation: 4_000, microsMin: 1_000 },
+      });
       const delays = await world.play(client, async () => {
         await serve();
         const connection = await connected(world, 'client');

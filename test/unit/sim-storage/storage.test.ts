@@ -15,7 +15,10 @@ function get<T>(outcome: Outcome<T>): T {
 }
 
 function storageOf(world: SimWorld, machine: Machine, disk: Disk): SimStorage {
-  const host = { nowMicros: () => world.kernel.now(), after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn) };
+  const host = {
+    nowMicros: () => world.kernel.now(),
+    after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn),
+  };
   return new SimStorage(disk, host, DISK_COSTS);
 }
 

@@ -1,0 +1,131 @@
+// When faults begin and end, what they call on machines, and what the record says of them.
+import { describe, expect, it } from 'vitest';
+import { nodeCrypto } from '../../../hardware/keys/keys.ts';
+import type { RunRecord } from '../../../scenarios/record.ts';
+import { Faults } from '../../../sim/faults/faults.ts';
+import { KeyRing } from '../../../sim/keys/keys.ts';
+import { createRandom } from '../../../sim/random/random.ts';
+import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
+import type { Digest, ModuleName, ProfileId } from '../../../system/domain/identifiers.ts';
+import { artefactText, manifestText } from '../../../system/domain/module.ts';
+import { SimWorld } from '../../contract/sim-world.ts';
+
+const SECOND = 1_000_000;
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function setUp() {
+  const world = new SimWorld();
+  const { kernel, network } = world;
+  const said: string[] = [];
+  const sink = new RecordSink(kernel);
+  sink.onRecord((record: RunRecord) =>
+    said.push(`${record.micros / SECOND} ${record.kind} ${'fault' in record.fields ? record.fields.fault : ''}`.trim()),
+  );
+  const telemetry = sink.portOf('testbed', 1, () => true);
+  const keys = new KeyRing({
+    crypto: nodeCrypto,
+    random: createRandom(kernel, null),
+    onForgery: (digest) => telemetry.record('forgery.made', { what: 'artefact', digest, detail: '' }),
+  });
+  const done = (what: string) => (machine: string) => void said.push(`${kernel.now() / SECOND} ${what} ${machine}`);
+  const faults = new Faults({
+    kernel,
+    network,
+    keys,
+    telemetry,
+    machines: {
+      knows: (machine) => machine === 'truck',
+      crash: done('crash'),
+      start: done('start'),
+      pause: done('pause'),
+      resume: done('resume'),
+    },
+  });
+  const until = (seconds: number) => new Promise<void>((resolve) => kernel.after(seconds * SECOND - kernel.now(), null, 'until', resolve));
+  return { world, keys, faults, said, until };
+}
+
+describe('faults', () => {
+  it('end on their own after their time', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      await until(1);
+      faults.inject('off', { kind: 'crash', machine: 'truck', forMicros: 2 * SECOND });
+      await until(4);
+      faults.inject('still', { kind: 'pause', machine: 'truck', forMicros: SECOND });
+      await until(9);
+    });
+    expect(said).toEqual([
+      '1 fault.begun off',
+      '1 crash truck',
+      '3 fault.ended off',
+      '3 start truck',
+      '4 fault.begun still',
+      '4 pause truck',
+      '5 fault.ended still',
+      '5 resume truck',
+    ]);
+  });
+
+  it('start a machine only when the last crash of it has ended', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('short', { kind: 'crash', machine: 'truck', forMicros: SECOND });
+      faults.inject('long', { kind: 'crash', machine: 'truck', forMicros: 3 * SECOND });
+      await until(2);
+      expect(faults.keepsOff('truck')).toBe(true);
+      await until(9);
+    });
+    expect(said.filter((line) => line.includes('start'))).toEqual(['3 start truck']);
+  });
+
+  it('all end when they are healed, and not a second time', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('off', { kind: 'crash', machine: 'truck', forMicros: null });
+      faults.inject('cut', { kind: 'partition', a: ['cloud'], b: ['fleet'], forMicros: 5 * SECOND });
+      await until(2);
+      faults.healAll();
+      faults.healAll();
+      await until(9);
+    });
+    expect(said.slice(3)).toEqual(['2 fault.ended off', '2 fault.ended cut', '2 start truck']);
+  });
+
+  it('are refused for machines that are not there', () => {
+    const { faults } = setUp();
+    const refused = faults.inject('x', { kind: 'pause', machine: 'lorry', forMicros: SECOND });
+    expect(refused.ok ? 'ok' : refused.error.code).toBe('WM_SCENARIO_INVALID');
+  });
+
+  it('make the controller, and nobody else, sign with another key, and say which artefact', async () => {
+    const { world, keys, faults, said, until } = setUp();
+    const artefact = `sha256:${'a'.repeat(64)}` as Digest;
+    const statement = bytes(
+      artefactText({ module: `sha256:${'b'.repeat(64)}` as Digest, target: 't', profile: 'p' as ProfileId, artefact, sizeBytes: 1 }),
+    );
+    const manifest = bytes(
+      manifestText({
+        name: 'm' as ModuleName,
+        digest: artefact,
+        capabilities: [],
+        limits: { fuelMax: 1, memoryBytesMax: 1, outputBytesMax: 1 },
+      }),
+    );
+    const controller = keys.portOf('controller', () => Promise.resolve());
+    const valid = async (name: string, message: Uint8Array): Promise<boolean> => {
+      const [key, signature] = [await controller.open(name), await controller.sign(name, message)];
+      if (!key.ok || !signature.ok) throw new Error('no key');
+      return controller.verify(key.value.publicKey, message, signature.value);
+    };
+    await world.play(null, async () => {
+      expect(await valid('controller', statement)).toBe(true);
+      faults.inject('lie', { kind: 'forge-artefact', forMicros: SECOND });
+      expect(await valid('controller', statement)).toBe(false);
+      expect(await valid('ops', manifest)).toBe(true);
+      await until(2);
+      expect(await valid('controller', statement)).toBe(true);
+    });
+    expect(said).toEqual(['0 fault.begun lie', '0 forgery.made', '1 fault.ended lie']);
+  });
+});
