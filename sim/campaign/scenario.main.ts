@@ -42,7 +42,10 @@ export async function createPlayer(given: unknown): Promise<Player> {
   const settings = given as ScenarioSettings;
   const engine = new SynchronousEngine(openEngine(settings.engine).createEngine(ENGINE_PROFILE));
   const examples = new Map<string, SimExample>(
-    settings.examples.map(({ name, file, capabilities, limits }) => [name, { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits }]),
+    settings.examples.map(({ name, file, capabilities, limits }) => [
+      name,
+      { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits },
+    ]),
   );
   return {
     drive(kernel, job, sink) {
@@ -62,6 +65,12 @@ function machinesOf(fleet: FleetSpec): readonly MachineSummary[] {
   const { zone, location } = fleet.controller;
   return [
     { machine: 'controller', role: 'controller', zone, architecture: 'x86_64', ...location },
-    ...fleet.nodes.map((node): MachineSummary => ({ machine: node.node, role: 'node', zone: node.zone, architecture: node.architecture, ...node.location })),
+    ...fleet.nodes.map((node): MachineSummary => ({
+      machine: node.node,
+      role: 'node',
+      zone: node.zone,
+      architecture: node.architecture,
+      ...node.location,
+    })),
   ];
 }
