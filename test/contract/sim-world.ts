@@ -18,7 +18,7 @@ export class SimWorld {
   readonly #machines = new Map<string, Machine>();
 
   constructor(options: WorldOptions = {}) {
-    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1'), host: createNodeHost() });
+    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost() });
     this.network = new SimNetwork(this.kernel, NETWORK_COSTS);
     const latency = options.latency ?? { law: 'constant', micros: 5_000 };
     const loss = options.loss ?? [0, 1];
