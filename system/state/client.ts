@@ -21,7 +21,10 @@ export function createStateClient(ports: Pick<Ports, 'network'>, config: { reado
       current = connection;
     }
     const answer = await current.call(method, request, { deadlineMicros });
-    if (!answer.ok && (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')) {
+    if (
+      !answer.ok &&
+      (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')
+    ) {
       current.close();
       if (connection === current) connection = null;
     }

@@ -34,7 +34,13 @@ export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): S
     }
     const written = await store.put(key, value, { expectedVersion });
     if (!written.ok) return written;
-    ports.telemetry.record('state.written', { key, version: written.value, bytes: value.length, instance: fence?.instance ?? null, epoch: fence?.epoch ?? null });
+    ports.telemetry.record('state.written', {
+      key,
+      version: written.value,
+      bytes: value.length,
+      instance: fence?.instance ?? null,
+      epoch: fence?.epoch ?? null,
+    });
     return ok(encodeStatePutReply({ version: written.value }));
   };
 

@@ -34,16 +34,32 @@ import {
   type SettleRequest as WireSettle,
 } from '../generated/wasmmatrix/v1/broker_pb.js';
 import type { FailureReason as WireReason } from '../generated/wasmmatrix/v1/common_pb.js';
-import { branded, decodeWith, encodeWith, errorCode, optional, orNull, present, subject, subjectFilter, text, whole, wrong } from './fields.ts';
+import {
+  decodeWith,
+  encodeWith,
+  errorCode,
+  name,
+  optional,
+  orNull,
+  present,
+  subject,
+  subjectFilter,
+  text,
+  whole,
+  wrong,
+} from './fields.ts';
 import { fenceFrom, fenceTo } from './parts.ts';
 
-/** Bound: headers of one event. */
+/** Bound: headers that an event is published with, and those that the broker may add. */
 const HEADERS_MAX = 32;
+const HEADERS_ADDED_MAX = 8;
 /** Bound: characters of a key of the state store, and bytes of its value. */
 export const STATE_KEY_LENGTH_MAX = 256;
 export const STATE_VALUE_BYTES_MAX = 64 * 1_024;
 
-export type ConsumerRequest = { readonly kind: 'create'; readonly spec: ConsumerSpec } | { readonly kind: 'delete'; readonly name: ConsumerName };
+export type ConsumerRequest =
+  | { readonly kind: 'create'; readonly spec: ConsumerSpec }
+  | { readonly kind: 'delete'; readonly name: ConsumerName };
 
 function eventTo(event: BusEvent): MessageInitShape<typeof BusEventSchema> {
   return {
@@ -56,11 +72,11 @@ function eventTo(event: BusEvent): MessageInitShape<typeof BusEventSchema> {
   };
 }
 
-function eventFrom(wire: WireEvent): BusEvent {
+function eventFrom(wire: WireEvent, headersMax: number): BusEvent {
   if (wire.data.length > EVENT_BYTES_MAX) wrong('event.data', `at most ${EVENT_BYTES_MAX} bytes, found ${wire.data.length}`);
   if (wire.id === '') wrong('event.id', 'an identifier, found none');
   const names = Object.keys(wire.headers);
-  if (names.length > HEADERS_MAX) wrong('event.headers', `at most ${HEADERS_MAX}, found ${names.length}`);
+  if (names.length > headersMax) wrong('event.headers', `at most ${headersMax}, found ${names.length}`);
   const headers: Record<string, string> = {};
   for (const header of names) headers[text(header, 'event.headers', 128)] = text(wire.headers[header] ?? '', `event.headers.${header}`);
   return {
@@ -77,16 +93,23 @@ export function encodeBusEvent(event: BusEvent): Uint8Array {
   return encodeWith(BusEventSchema, eventTo(event));
 }
 
-export function decodeBusEvent(bytes: Uint8Array): Outcome<BusEvent> {
-  return decodeWith(BusEventSchema, bytes, eventFrom);
+/** An event as the broker holds it: published, or made by it of one that was. */
+export function decodeHeldEvent(bytes: Uint8Array): Outcome<BusEvent> {
+  return decodeWith(BusEventSchema, bytes, (wire) => eventFrom(wire, HEADERS_MAX + HEADERS_ADDED_MAX));
 }
 
 export function encodePublishRequest(request: PublishRequest): Uint8Array {
-  return encodeWith(PublishRequestSchema, { event: eventTo(request.event), ...optional('fence', request.fence === null ? null : fenceTo(request.fence)) });
+  return encodeWith(PublishRequestSchema, {
+    event: eventTo(request.event),
+    ...optional('fence', request.fence === null ? null : fenceTo(request.fence)),
+  });
 }
 
 export function decodePublishRequest(bytes: Uint8Array): Outcome<PublishRequest> {
-  return decodeWith(PublishRequestSchema, bytes, (wire) => ({ event: eventFrom(present(wire.event, 'event')), fence: fenceFrom(wire.fence) }));
+  return decodeWith(PublishRequestSchema, bytes, (wire) => ({
+    event: eventFrom(present(wire.event, 'event'), HEADERS_MAX),
+    fence: fenceFrom(wire.fence),
+  }));
 }
 
 export function encodePublishReply(ack: PublishAck): Uint8Array {
@@ -102,9 +125,10 @@ function consumerTo(spec: ConsumerSpec): MessageInitShape<typeof ConsumerSpecSch
 }
 
 function consumerFrom(wire: WireConsumer): ConsumerSpec {
-  if (wire.deliveriesMax === 0 || wire.pendingMax === 0 || wire.ackWaitMs === 0) wrong('consumer', 'deliveries_max, pending_max and ack_wait_ms above 0');
+  if (wire.deliveriesMax === 0 || wire.pendingMax === 0 || wire.ackWaitMs === 0)
+    wrong('consumer', 'deliveries_max, pending_max and ack_wait_ms above 0');
   return {
-    name: branded(wire.name, 'name'),
+    name: name(wire.name, 'name'),
     filter: subjectFilter(wire.filter, 'filter'),
     ackWaitMs: wire.ackWaitMs,
     deliveriesMax: wire.deliveriesMax,
@@ -126,7 +150,7 @@ export function decodeConsumerRequest(bytes: Uint8Array): Outcome<ConsumerReques
       case 'create':
         return { kind: 'create', spec: consumerFrom(change.value) };
       case 'delete':
-        return { kind: 'delete', name: branded(change.value, 'delete') };
+        return { kind: 'delete', name: name(change.value, 'delete') };
       default:
         return wrong('change', 'create or delete, found neither');
     }
@@ -140,7 +164,7 @@ export function encodeFetchEventsRequest(request: FetchEventsRequest): Uint8Arra
 
 export function decodeFetchEventsRequest(bytes: Uint8Array): Outcome<FetchEventsRequest> {
   return decodeWith(FetchEventsRequestSchema, bytes, (wire) => ({
-    consumer: branded(wire.consumer, 'consumer'),
+    consumer: name(wire.consumer, 'consumer'),
     eventsMax: wire.eventsMax > 0 ? wire.eventsMax : wrong('events_max', 'at least 1'),
     waitMs: wire.waitMs,
     fence: fenceFrom(wire.fence),
@@ -161,7 +185,7 @@ export function encodeFetchEventsReply(reply: FetchEventsReply): Uint8Array {
 export function decodeFetchEventsReply(bytes: Uint8Array): Outcome<FetchEventsReply> {
   return decodeWith(FetchEventsReplySchema, bytes, (wire) => ({
     deliveries: wire.deliveries.map((delivered): DeliveredEvent => ({
-      event: eventFrom(present(delivered.event, 'deliveries.event')),
+      event: eventFrom(present(delivered.event, 'deliveries.event'), HEADERS_MAX + HEADERS_ADDED_MAX),
       sequence: whole(delivered.sequence, 'deliveries.sequence'),
       delivery: whole(delivered.delivery, 'deliveries.delivery'),
       attempt: delivered.attempt,
@@ -199,7 +223,7 @@ export function encodeSettleRequest(request: SettleRequest): Uint8Array {
 
 export function decodeSettleRequest(bytes: Uint8Array): Outcome<SettleRequest> {
   return decodeWith(SettleRequestSchema, bytes, (wire) => ({
-    consumer: branded(wire.consumer, 'consumer'),
+    consumer: name(wire.consumer, 'consumer'),
     sequence: whole(wire.sequence, 'sequence'),
     delivery: whole(wire.delivery, 'delivery'),
     settlement: settlementFrom(wire.settlement),
@@ -242,7 +266,10 @@ export function encodeStatePutRequest(request: StatePutRequest): Uint8Array {
 export function decodeStatePutRequest(bytes: Uint8Array): Outcome<StatePutRequest> {
   return decodeWith(StatePutRequestSchema, bytes, (wire) => ({
     key: key(wire.key),
-    value: wire.value.length <= STATE_VALUE_BYTES_MAX ? wire.value : wrong('value', `at most ${STATE_VALUE_BYTES_MAX} bytes, found ${wire.value.length}`),
+    value:
+      wire.value.length <= STATE_VALUE_BYTES_MAX
+        ? wire.value
+        : wrong('value', `at most ${STATE_VALUE_BYTES_MAX} bytes, found ${wire.value.length}`),
     expectedVersion: orNull(wire.expectedVersion, (version) => whole(version, 'expected_version')),
     fence: fenceFrom(wire.fence),
   }));

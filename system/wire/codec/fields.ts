@@ -61,7 +61,9 @@ export function text(value: string, field: string, lengthMax = TEXT_LENGTH_MAX):
 }
 
 export function name<B extends string>(value: string, field: string): Brand<string, B> {
-  return isName(value) ? (value as Brand<string, B>) : wrong(field, `a name of lower-case letters, digits and hyphens, found '${text(value, field).slice(0, 80)}'`);
+  return isName(value)
+    ? (value as Brand<string, B>)
+    : wrong(field, `a name of lower-case letters, digits and hyphens, found '${text(value, field).slice(0, 80)}'`);
 }
 
 /** Non-empty text of a branded kind that has no stricter rule. */
@@ -88,7 +90,9 @@ export function subjectFilter(value: string, field: string): Brand<string, 'Subj
 const INSTANCE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\/\d{1,6}$/;
 
 export function instanceId(value: string, field: string): Brand<string, 'InstanceId'> {
-  return INSTANCE.test(value) ? (value as Brand<string, 'InstanceId'>) : wrong(field, `<deployment>/<number>, found '${value.slice(0, 80)}'`);
+  return INSTANCE.test(value)
+    ? (value as Brand<string, 'InstanceId'>)
+    : wrong(field, `<deployment>/<number>, found '${value.slice(0, 80)}'`);
 }
 
 export function oneOf<const T extends string>(value: string, field: string, allowed: readonly T[]): T {

@@ -4,7 +4,14 @@ import type { Epoch, Incarnation, Term } from '../../domain/identifiers.ts';
 import type { DeploymentSpec, InstanceState, InstanceView, TriggerSpec } from '../../domain/deployment.ts';
 import { ARCHITECTURES, type NodeStatus, type NodeView } from '../../domain/node.ts';
 import type { ModuleVersion } from '../../domain/module.ts';
-import type { DeploymentView, OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply, OperatorRequest } from '../../domain/operator.ts';
+import type {
+  DeploymentView,
+  OperatorAnswer,
+  OperatorCommand,
+  OperatorQuery,
+  OperatorReply,
+  OperatorRequest,
+} from '../../domain/operator.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import {
   OperatorAnswerSchema,
@@ -24,8 +31,35 @@ import {
   type TriggerSpec as WireTrigger,
   type TriggerSpecSchema,
 } from '../generated/wasmmatrix/v1/operator_pb.js';
-import { branded, bytesOf, decodeWith, encodeWith, instanceId, name, oneOf, optional, orNull, present, subject, subjectFilter, text, whole, wrong, zone } from './fields.ts';
-import { capabilitiesFrom, factsFrom, factsTo, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import {
+  branded,
+  bytesOf,
+  decodeWith,
+  encodeWith,
+  instanceId,
+  name,
+  oneOf,
+  optional,
+  orNull,
+  present,
+  subject,
+  subjectFilter,
+  text,
+  whole,
+  wrong,
+  zone,
+} from './fields.ts';
+import {
+  capabilitiesFrom,
+  factsFrom,
+  factsTo,
+  manifestFrom,
+  manifestTo,
+  signatureFrom,
+  signatureTo,
+  trustedKeyFrom,
+  trustedKeyTo,
+} from './parts.ts';
 import { decisionFrom, decisionTo } from './placement.ts';
 
 const STATUSES: readonly NodeStatus[] = ['healthy', 'suspect', 'unavailable', 'draining'];
@@ -134,7 +168,11 @@ function pushFrom(wire: WirePush): OperatorCommand {
 function commandFrom(command: WireRequest['command']): OperatorCommand {
   switch (command.case) {
     case 'trustAdd':
-      return { kind: 'trust-add', publicKey: bytesOf(command.value.publicKey, 'public_key', 32), mayGrant: capabilitiesFrom(command.value.mayGrant, 'may_grant') };
+      return {
+        kind: 'trust-add',
+        publicKey: bytesOf(command.value.publicKey, 'public_key', 32),
+        mayGrant: capabilitiesFrom(command.value.mayGrant, 'may_grant'),
+      };
     case 'trustRevoke':
       return { kind: 'trust-revoke', key: branded(command.value.key, 'key') };
     case 'modulePush':
@@ -184,7 +222,12 @@ export function decodeOperatorReply(bytes: Uint8Array): Outcome<OperatorReply> {
       case 'done':
         return { kind: 'done', sequence: whole(reply.value.sequence, 'sequence') };
       case 'moduleStored':
-        return { kind: 'module-stored', sequence: whole(reply.value.sequence, 'sequence'), module: name(reply.value.module, 'module'), version: reply.value.version };
+        return {
+          kind: 'module-stored',
+          sequence: whole(reply.value.sequence, 'sequence'),
+          module: name(reply.value.module, 'module'),
+          version: reply.value.version,
+        };
       default:
         return wrong('reply', 'done or module_stored, found none');
     }

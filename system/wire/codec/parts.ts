@@ -108,7 +108,9 @@ export function factsTo(facts: NodeFacts): MessageInitShape<typeof NodeFactsSche
 export function factsFrom(wire: WireFacts, field: string): NodeFacts {
   return {
     node: name(wire.node, `${field}.node`),
-    architecture: ARCHITECTURES.find((architecture) => architecture === wire.architecture) ?? wrong(`${field}.architecture`, `one of ${ARCHITECTURES.join(', ')}`),
+    architecture:
+      ARCHITECTURES.find((architecture) => architecture === wire.architecture) ??
+      wrong(`${field}.architecture`, `one of ${ARCHITECTURES.join(', ')}`),
     isaFeatures: wire.isaFeatures.map((feature) => text(feature, `${field}.isa_features`, 64)),
     cores: wire.cores,
     memoryBytes: whole(wire.memoryBytes, `${field}.memory_bytes`),
@@ -132,5 +134,7 @@ export function fenceTo(fence: FencingToken): MessageInitShape<typeof FencingTok
 }
 
 export function fenceFrom(wire: WireFence | undefined): FencingToken | null {
-  return wire === undefined ? null : { instance: instanceId(wire.instance, 'fence.instance'), epoch: whole(wire.epoch, 'fence.epoch') as Epoch };
+  return wire === undefined
+    ? null
+    : { instance: instanceId(wire.instance, 'fence.instance'), epoch: whole(wire.epoch, 'fence.epoch') as Epoch };
 }

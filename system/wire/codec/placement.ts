@@ -41,7 +41,11 @@ export function decisionFrom(wire: WireDecision): PlacementDecision {
     instance: instanceId(wire.instance, 'decision.instance'),
     chosen: orNull(wire.chosen, candidateFrom),
     runnersUp: wire.runnersUp.map(candidateFrom),
-    refused: wire.refused.map(({ reason, nodes, example }) => ({ reason: text(reason, 'refused.reason'), nodes, example: name(example, 'refused.example') })),
+    refused: wire.refused.map(({ reason, nodes, example }) => ({
+      reason: text(reason, 'refused.reason'),
+      nodes,
+      example: name(example, 'refused.example'),
+    })),
     feasible: wire.feasible,
   };
 }

@@ -27,8 +27,35 @@ import {
   type InstanceReportSchema,
   type ModuleGrant as WireGrant,
 } from '../generated/wasmmatrix/v1/session_pb.js';
-import { branded, decodeWith, digest, encodeWith, errorCode, instanceId, name, oneOf, optional, orNull, present, subject, text, whole, wrong } from './fields.ts';
-import { artefactFrom, artefactTo, factsFrom, factsTo, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import {
+  branded,
+  decodeWith,
+  digest,
+  encodeWith,
+  errorCode,
+  instanceId,
+  name,
+  oneOf,
+  optional,
+  orNull,
+  present,
+  subject,
+  text,
+  whole,
+  wrong,
+} from './fields.ts';
+import {
+  artefactFrom,
+  artefactTo,
+  factsFrom,
+  factsTo,
+  manifestFrom,
+  manifestTo,
+  signatureFrom,
+  signatureTo,
+  trustedKeyFrom,
+  trustedKeyTo,
+} from './parts.ts';
 
 function reportTo(report: InstanceReport): MessageInitShape<typeof InstanceReportSchema> {
   return {
@@ -82,7 +109,9 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
     case 'instance':
       return encodeWith(AgentMessageSchema, { message: { case: 'instance', value: reportTo(message.report) } });
     case 'refusal':
-      return encodeWith(AgentMessageSchema, { message: { case: 'refusal', value: { code: message.code, subject: message.subject, message: message.message } } });
+      return encodeWith(AgentMessageSchema, {
+        message: { case: 'refusal', value: { code: message.code, subject: message.subject, message: message.message } },
+      });
   }
 }
 
@@ -125,7 +154,11 @@ function heartbeatFrom(wire: WireHeartbeat): AgentMessage {
   return {
     kind: 'heartbeat',
     sequence: whole(wire.sequence, 'heartbeat.sequence'),
-    load: { cpuPermille: load.cpuPermille, memoryBytesFree: whole(load.memoryBytesFree, 'heartbeat.load.memory_bytes_free'), invocationsActive: load.invocationsActive },
+    load: {
+      cpuPermille: load.cpuPermille,
+      memoryBytesFree: whole(load.memoryBytesFree, 'heartbeat.load.memory_bytes_free'),
+      invocationsActive: load.invocationsActive,
+    },
     latencies: wire.latencies.map(({ landmark, rttMicros }) => ({
       landmark: name<'NodeId'>(landmark, 'heartbeat.latencies.landmark'),
       rttMicros: whole(rttMicros, 'heartbeat.latencies.rtt_micros'),
@@ -142,7 +175,12 @@ function assignmentTo(assignment: Assignment): MessageInitShape<typeof Assignmen
     version: assignment.version,
     grants: assignment.grants.map(describeCapability),
     concurrency: assignment.concurrency,
-    triggers: assignment.triggers.map(({ trigger, consumer, result, ackWaitMs }) => ({ trigger, consumer, ackWaitMs, ...optional('result', result) })),
+    triggers: assignment.triggers.map(({ trigger, consumer, result, ackWaitMs }) => ({
+      trigger,
+      consumer,
+      ackWaitMs,
+      ...optional('result', result),
+    })),
     movable: assignment.movable,
   };
 }
@@ -191,10 +229,15 @@ export function encodeControllerMessage(message: ControllerMessage): Uint8Array 
         },
       });
     case 'refused':
-      return encodeWith(ControllerMessageSchema, { message: { case: 'refused', value: { code: message.code, message: message.message, next: message.next } } });
+      return encodeWith(ControllerMessageSchema, {
+        message: { case: 'refused', value: { code: message.code, message: message.message, next: message.next } },
+      });
     case 'heartbeat-ack':
       return encodeWith(ControllerMessageSchema, {
-        message: { case: 'heartbeatAck', value: { term: BigInt(message.term), sequence: BigInt(message.sequence), leaseMs: message.leaseMs } },
+        message: {
+          case: 'heartbeatAck',
+          value: { term: BigInt(message.term), sequence: BigInt(message.sequence), leaseMs: message.leaseMs },
+        },
       });
     case 'desired':
       return encodeWith(ControllerMessageSchema, {
@@ -226,7 +269,10 @@ export function decodeControllerMessage(bytes: Uint8Array): Outcome<ControllerMe
           kind: 'welcome',
           term: whole(message.value.term, 'welcome.term') as Term,
           incarnation: whole(message.value.incarnation, 'welcome.incarnation') as Incarnation,
-          heartbeatIntervalMs: message.value.heartbeatIntervalMs > 0 ? message.value.heartbeatIntervalMs : wrong('welcome.heartbeat_interval_ms', 'at least 1'),
+          heartbeatIntervalMs:
+            message.value.heartbeatIntervalMs > 0
+              ? message.value.heartbeatIntervalMs
+              : wrong('welcome.heartbeat_interval_ms', 'at least 1'),
           leaseMs: message.value.leaseMs,
           controllerKey: trustedKeyFrom(present(message.value.controllerKey, 'welcome.controller_key'), 'welcome.controller_key'),
         };
@@ -260,7 +306,10 @@ function desiredFrom(wire: WireDesired): ControllerMessage {
     trust: wire.trust.map((key) => trustedKeyFrom(key, 'desired.trust')),
     modules: wire.modules.map(grantFrom),
     assignments: wire.assignments.map(assignmentFrom),
-    landmarks: wire.landmarks.map((landmark) => ({ node: name(landmark.node, 'desired.landmarks.node'), endpoint: branded(landmark.endpoint, 'desired.landmarks.endpoint') })),
+    landmarks: wire.landmarks.map((landmark) => ({
+      node: name(landmark.node, 'desired.landmarks.node'),
+      endpoint: branded(landmark.endpoint, 'desired.landmarks.endpoint'),
+    })),
   };
 }
 
@@ -281,5 +330,9 @@ export function encodeFetchReply(reply: FetchReply): Uint8Array {
 }
 
 export function decodeFetchReply(bytes: Uint8Array): Outcome<FetchReply> {
-  return decodeWith(FetchReplySchema, bytes, (wire) => ({ sizeBytes: whole(wire.sizeBytes, 'size_bytes'), offset: whole(wire.offset, 'offset'), bytes: wire.bytes }));
+  return decodeWith(FetchReplySchema, bytes, (wire) => ({
+    sizeBytes: whole(wire.sizeBytes, 'size_bytes'),
+    offset: whole(wire.offset, 'offset'),
+    bytes: wire.bytes,
+  }));
 }
