@@ -1,19 +1,21 @@
 // The embedded broker (architecture §8): product code over storage and clock, hosted by the controller or any named node,
 // and its client, which is the `bus` port of whoever sits elsewhere. It runs unchanged in the simulator. It knows events,
 // consumers and fences; which triggers exist and who may publish what is not its business.
-// Surprising: an event that no consumer asks for is accepted and dropped, but its identifier is remembered.
+// Surprising: an event that no consumer asks for is accepted and dropped, but its identifier is remembered. What a consumer
+// has not settled when it is deleted is let go with it. A letter of a letter is not written.
 import type { ConsumerSpec } from '../domain/broker.ts';
 import type { BusEvent, FencingToken, PublishAck } from '../domain/event.ts';
 import type { ConsumerName } from '../domain/identifiers.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { PeerIdentity } from '../ports/network.ts';
 import { EmbeddedBroker, type BrokerConfig, type BrokerPorts } from './broker.ts';
+import { createInProcess, handleBrokerCall, publishInProcess } from './service.ts';
 
 export { createBusClient } from './client.ts';
 export type { BrokerConfig } from './broker.ts';
 
 export interface Broker {
-  /** Reads the journal; afterwards calls are answered. */
+  /** Reads the journal; afterwards calls are answered. Once: a broker that stopped or ended is not started again. */
   start(): Promise<Outcome<void>>;
   stop(): Promise<void>;
   /** Resolves, with the cause, when the journal failed and the broker must not go on. */
@@ -34,10 +36,10 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
     start: () => broker.start(),
     stop: () => broker.stop(),
     ended: broker.ended,
-    handleCall: (method, peer, request) => broker.handleCall(method, peer, request),
-    createConsumer: (spec) => broker.createConsumer(spec),
+    handleCall: (method, _peer, request) => handleBrokerCall(broker, method, request),
+    createConsumer: (spec) => createInProcess(broker, spec),
     deleteConsumer: (name) => broker.deleteConsumer(name),
     fence: (token) => broker.fence(token),
-    publishLocal: (event) => broker.publish({ event, fence: null }),
+    publishLocal: (event) => publishInProcess(broker, { event, fence: null }),
   };
 }

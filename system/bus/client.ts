@@ -7,7 +7,15 @@ import type { Bus } from '../ports/bus.ts';
 import { MICROS_PER_MS } from '../ports/clock.ts';
 import type { Connection } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
-import { decodeFetchEventsReply, decodePublishReply, encodeConsumerRequest, encodeFetchEventsRequest, encodePublishRequest, encodeSettleRequest, type ConsumerRequest } from '../wire/codec/broker.ts';
+import {
+  decodeFetchEventsReply,
+  decodePublishReply,
+  encodeConsumerRequest,
+  encodeFetchEventsRequest,
+  encodePublishRequest,
+  encodeSettleRequest,
+  type ConsumerRequest,
+} from '../wire/codec/broker.ts';
 
 /** Bound: time for an answer beyond what the request itself may wait. */
 const ANSWER_MICROS = 5_000_000;
@@ -32,7 +40,10 @@ export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonl
     const dialled = await dial(deadlineMicros);
     if (!dialled.ok) return dialled;
     const answer = await dialled.value.call(method, request, { deadlineMicros });
-    if (!answer.ok && (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')) {
+    if (
+      !answer.ok &&
+      (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')
+    ) {
       if (connection === dialled.value) connection = null;
       dialled.value.close();
     }

@@ -1,124 +1,113 @@
 // The broker's journal as it uses it: append now, be told when it is durable, several at a time (group commit), and compact
-// when the records that nobody needs outnumber those that are needed.
-import { ok, type Outcome, type WmError } from '../domain/outcome.ts';
-import type { EventId } from '../domain/identifiers.ts';
+// when the records that nobody needs outnumber those that are needed. A journal that failed once is lost for good.
+import { failed, ok, type Outcome, type WmError } from '../domain/outcome.ts';
 import type { JournalStore } from '../ports/storage.ts';
-import type { Ports } from '../ports/ports.ts';
-import { decodeRecord, encodeRecord, type JournalRecord } from './entries.ts';
-import { BrokerState } from './state.ts';
+import { encodeRecord, type JournalEntry } from './entries.ts';
+import type { BrokerState } from './state.ts';
 
-/** Bound: records written since the last snapshot before the next one is made. */
+/** Bound: records written since the last snapshot before the next one, and bytes of them. */
 const COMPACT_AFTER_RECORDS = 8_192;
-/** Bound: identifiers in one snapshot record, which must stay below the journal's bound. */
-const KNOWN_PER_RECORD = 2_048;
+const COMPACT_AFTER_BYTES = 16 * 1_024 * 1_024;
+
+type Waiter = { readonly sequence: number; readonly resolve: (durable: boolean) => void };
 
 export class BrokerLog {
   readonly #journal: JournalStore;
   readonly #onLost: (error: WmError) => void;
-  #waiting: ((durable: boolean) => void)[] = [];
-  #syncing = false;
-  #lost = false;
-  #sinceSnapshot: number;
+  readonly #compactAfterRecords: number;
+  #waiting: Waiter[] = [];
+  #isSyncing = false;
+  #isLost = false;
+  #isCompacting = false;
+  #recordsSince: number;
+  #bytesSince = 0;
+  /** Records of the last snapshot. */
+  #recordsKept = 0;
+  /** What was read at the start may not have been synced by the process before. */
+  #durable = 0;
+  /** What had been synced before the last sync: its waiters have run. */
+  #told = 0;
 
-  private constructor(journal: JournalStore, records: number, onLost: (error: WmError) => void) {
+  /** `onLost`: the journal failed, and the broker must end. */
+  constructor(
+    journal: JournalStore,
+    options: { readonly records: number; readonly compactAfterRecords: number | null; readonly onLost: (error: WmError) => void },
+  ) {
     this.#journal = journal;
-    this.#sinceSnapshot = records;
-    this.#onLost = onLost;
-  }
-
-  /** Opens the journal and makes the state again. `onLost`: the journal failed, and the broker must end. */
-  static async open(ports: Pick<Ports, 'storage'>, onLost: (error: WmError) => void): Promise<Outcome<{ readonly log: BrokerLog; readonly state: BrokerState }>> {
-    const opened = await ports.storage.journal('broker');
-    if (!opened.ok) return opened;
-    let state = new BrokerState();
-    let building: BrokerState | null = null;
-    let nextSequence = 1;
-    let records = 0;
-    for await (const { sequence, record } of opened.value.read(1)) {
-      const decoded = decodeRecord(record, sequence);
-      if (!decoded.ok) return decoded;
-      records += 1;
-      const entry = decoded.value;
-      switch (entry.kind) {
-        case 'snapshot-begin':
-          building = new BrokerState();
-          nextSequence = entry.nextSequence;
-          for (const [id, at] of entry.known) building.remember(id as EventId, at);
-          break;
-        case 'known':
-          for (const [id, at] of entry.known) building?.remember(id as EventId, at);
-          break;
-        case 'snapshot-end':
-          if (building !== null) {
-            state = building;
-            state.nextSequence = Math.max(state.nextSequence, nextSequence);
-          }
-          building = null;
-          break;
-        default:
-          (building ?? state).apply(entry);
-      }
-    }
-    return ok({ log: new BrokerLog(opened.value, records, onLost), state });
+    this.#recordsSince = options.records;
+    this.#compactAfterRecords = options.compactAfterRecords ?? COMPACT_AFTER_RECORDS;
+    this.#onLost = options.onLost;
   }
 
   /** Buffers a record. Refused only when the journal is lost. */
-  append(record: JournalRecord): Outcome<void> {
-    const appended = this.#journal.append(encodeRecord(record), { expectedSequence: this.#journal.lastSequence });
+  append(entry: JournalEntry): Outcome<void> {
+    if (this.#isLost)
+      return failed('WM_CANCELLED', { message: 'The broker ended when its journal failed.', next: 'Try again when it has recovered.' });
+    const bytes = encodeRecord({ entry, told: this.#told });
+    const appended = this.#journal.append(bytes, { expectedSequence: this.#journal.lastSequence });
     if (!appended.ok) {
       this.#lose(appended.error);
       return appended;
     }
-    this.#sinceSnapshot += 1;
+    this.#recordsSince += 1;
+    this.#bytesSince += bytes.length;
     return ok();
   }
 
-  /** True when everything appended so far is durable; false when the journal was lost. */
+  /** True when everything appended so far is durable; false when the journal was lost. In the order of the calls. */
   durable(): Promise<boolean> {
+    const sequence = this.#journal.lastSequence;
+    if (this.#isLost || sequence <= this.#durable) return Promise.resolve(!this.#isLost);
     return new Promise((resolve) => {
-      if (this.#lost) return resolve(false);
-      this.#waiting.push(resolve);
-      if (!this.#syncing) void this.#sync();
-      return undefined;
+      this.#waiting.push({ sequence, resolve });
+      if (!this.#isSyncing) void this.#sync();
     });
   }
 
   async #sync(): Promise<void> {
-    this.#syncing = true;
-    while (this.#waiting.length > 0 && !this.#lost) {
-      const group = this.#waiting;
-      this.#waiting = [];
+    this.#isSyncing = true;
+    while (this.#waiting.length > 0 && !this.#isLost) {
+      const sequence = this.#journal.lastSequence;
       const synced = await this.#journal.sync();
-      if (!synced.ok) this.#lose(synced.error);
-      for (const resolve of group) resolve(synced.ok);
+      if (!synced.ok) return this.#lose(synced.error);
+      this.#told = this.#durable;
+      this.#durable = sequence;
+      const done = this.#waiting;
+      this.#waiting = done.filter((waiter) => waiter.sequence > sequence);
+      for (const waiter of done) if (waiter.sequence <= sequence) waiter.resolve(true);
     }
-    this.#syncing = false;
+    this.#isSyncing = false;
   }
 
-  get wantsCompaction(): boolean {
-    return this.#sinceSnapshot >= COMPACT_AFTER_RECORDS;
+  get #wantsCompaction(): boolean {
+    if (this.#isLost || this.#isCompacting) return false;
+    const records = Math.max(this.#compactAfterRecords, 2 * this.#recordsKept);
+    return this.#recordsSince >= records || (this.#bytesSince >= COMPACT_AFTER_BYTES && this.#recordsSince >= 2 * this.#recordsKept);
   }
 
-  /** Writes the state as a snapshot and drops what came before it, once that is durable. */
-  async compact(state: BrokerState): Promise<void> {
+  /** Writes the state as a snapshot, and drops what came before it once that is durable. */
+  async compactWhenDue(state: BrokerState): Promise<void> {
+    if (!this.#wantsCompaction) return;
+    this.#isCompacting = true;
     const before = this.#journal.lastSequence;
-    const known = [...state.known];
-    const records: JournalRecord[] = [{ kind: 'snapshot-begin', nextSequence: state.nextSequence, known: known.slice(0, KNOWN_PER_RECORD) }];
-    for (let i = KNOWN_PER_RECORD; i < known.length; i += KNOWN_PER_RECORD) records.push({ kind: 'known', known: known.slice(i, i + KNOWN_PER_RECORD) });
-    records.push(...state.entries(), { kind: 'snapshot-end' });
-    for (const record of records) if (!this.append(record).ok) return;
-    this.#sinceSnapshot = 0;
-    if (!(await this.durable())) return;
+    for (const entry of state.snapshot()) if (!this.append(entry).ok) return;
+    if (!this.append({ kind: 'snapshot-end' }).ok) return;
+    this.#recordsKept = this.#journal.lastSequence - before;
+    this.#recordsSince = 0;
+    this.#bytesSince = 0;
+    const durable = await this.durable();
+    this.#isCompacting = false;
+    if (!durable) return;
     const truncated = this.#journal.truncate(before);
     if (!truncated.ok) this.#lose(truncated.error);
   }
 
   #lose(error: WmError): void {
-    if (this.#lost) return;
-    this.#lost = true;
-    for (const resolve of this.#waiting) resolve(false);
+    if (this.#isLost) return;
+    this.#isLost = true;
+    const waiting = this.#waiting;
     this.#waiting = [];
+    for (const waiter of waiting) waiter.resolve(false);
     this.#onLost(error);
   }
 }
-

@@ -1,154 +1,177 @@
-// The broker's state and the laws by which it changes. Pure: no waiting, no clock, no storage. What must outlive the
-// process is an `Entry`; applying the same entries in the same order gives the same state (recovery is that and no more).
-// What may be forgotten (who holds which delivery until when) is kept beside it and is simply delivered again after a crash.
+// The broker's state and the laws by which it changes. Pure: no waiting, no clock, no storage. It is the fold of the journal:
+// the same entries in the same order give the same state, and recovery is that and no more. An entry is applied when it is
+// appended; what may leave before it is durable (nothing) is the shell's care. Who holds which delivery until when is not
+// here: it may be forgotten, and is simply delivered again.
 import type { ConsumerSpec } from '../domain/broker.ts';
 import type { BusEvent, FailureReason } from '../domain/event.ts';
-import type { ConsumerName, EventId } from '../domain/identifiers.ts';
+import type { ConsumerName, EventId, Subject } from '../domain/identifiers.ts';
 import { assert } from '../domain/outcome.ts';
 import { matchesSubject } from '../domain/subject.ts';
+import { addFailure, bytesOf, letterOf, NO_FAILURES, type Failures } from './letter.ts';
+import { IdentifierWindow } from './window.ts';
 
 /** Bound: identifiers remembered to recognise an event that is published again. */
 export const DEDUPLICATION_MAX = 16_384;
-/** Bound: failures told in a dead letter. */
-export const FAILURES_TOLD_MAX = 16;
+/** Bound: subjects whose consumers are remembered. */
+const ROUTES_MAX = 4_096;
 
+type Failed = { readonly consumer: ConsumerName; readonly sequence: number; readonly attempt: number; readonly reason: FailureReason };
+
+/** What happened. */
 export type Entry =
+  | { readonly kind: 'started'; readonly start: number }
   | { readonly kind: 'event'; readonly sequence: number; readonly event: BusEvent }
   | { readonly kind: 'consumer'; readonly spec: ConsumerSpec; readonly from: number }
   | { readonly kind: 'consumer-deleted'; readonly name: ConsumerName }
-  /** A delivery failed or ran out; counted over restarts. */
-  | { readonly kind: 'failed'; readonly consumer: ConsumerName; readonly sequence: number; readonly attempt: number; readonly reason: FailureReason }
-  | { readonly kind: 'settled'; readonly consumer: ConsumerName; readonly sequence: number };
+  /** A delivery failed or ran out, and is tried again. */
+  | ({ readonly kind: 'failed' } & Failed)
+  /** The last one did: the event is let go and its letter stored, in one. `letter` null: it was a letter itself. */
+  | ({ readonly kind: 'dead'; readonly letter: number | null } & Failed)
+  | { readonly kind: 'settled'; readonly consumer: ConsumerName; readonly sequence: number; readonly attempt: number };
+
+/** What there is, in the order in which it is told. */
+export type SnapshotEntry =
+  | { readonly kind: 'snapshot-begin'; readonly starts: number; readonly nextSequence: number }
+  | { readonly kind: 'known'; readonly known: readonly (readonly [EventId, number])[] }
+  | { readonly kind: 'held'; readonly sequence: number; readonly event: BusEvent }
+  | { readonly kind: 'awaited'; readonly sequence: number; readonly consumer: ConsumerName; readonly failures: Failures };
 
 export type HeldEvent = {
   readonly sequence: number;
   readonly event: BusEvent;
+  readonly bytes: number;
   /** Consumers that have not settled it. */
-  readonly waiting: Set<ConsumerName>;
+  readonly awaited: Map<ConsumerName, Failures>;
 };
-
-export type Outstanding = { readonly delivery: number; readonly attempt: number };
 
 export type ConsumerState = {
-  spec: ConsumerSpec;
-  /** First sequence it gets. */
+  readonly spec: ConsumerSpec;
+  /** Sequence of the first event it was there for. */
   readonly from: number;
-  /** Sequences to be delivered now, oldest first. */
-  readonly ready: number[];
-  readonly outstanding: Map<number, Outstanding>;
-  /** Failed deliveries by sequence, for the next attempt's number and the dead letter's history. */
-  readonly failures: Map<number, FailureReason[]>;
-  nextDelivery: number;
 };
 
+/** Bound: characters of identifiers in one entry of a snapshot: each may take six bytes of its record. */
+const KNOWN_CHARACTERS_MAX = 65_536;
+
 export class BrokerState {
+  starts = 0;
   nextSequence = 1;
-  /** Events that some consumer has not settled, by sequence. */
+  bytesHeld = 0;
+  /** Events that some consumer has not settled, oldest first. */
   readonly events = new Map<number, HeldEvent>();
   readonly consumers = new Map<ConsumerName, ConsumerState>();
-  /** The newest identifiers, oldest first. */
-  readonly known = new Map<EventId, number>();
+  readonly known = new IdentifierWindow(DEDUPLICATION_MAX);
+  readonly #routes = new Map<Subject, readonly ConsumerName[]>();
 
-  apply(entry: Entry): void {
+  apply(entry: Entry | SnapshotEntry): void {
     switch (entry.kind) {
+      case 'started':
+        this.starts = entry.start;
+        return;
       case 'event':
-        return this.#accept(entry.sequence, entry.event);
-      case 'consumer': {
-        const existing = this.consumers.get(entry.spec.name);
-        if (existing !== undefined) existing.spec = entry.spec;
-        else this.consumers.set(entry.spec.name, { spec: entry.spec, from: entry.from, ready: [], outstanding: new Map(), failures: new Map(), nextDelivery: 1 });
-        return undefined;
-      }
+        this.known.add(entry.event.id, entry.sequence);
+        this.#store(entry.sequence, entry.event);
+        return;
+      case 'consumer':
+        this.consumers.set(entry.spec.name, { spec: entry.spec, from: entry.from });
+        this.#routes.clear();
+        return;
       case 'consumer-deleted':
         this.consumers.delete(entry.name);
+        this.#routes.clear();
         for (const held of this.events.values()) this.#release(held, entry.name);
-        return undefined;
+        return;
       case 'failed': {
-        const consumer = this.consumers.get(entry.consumer);
-        if (consumer === undefined || !this.events.has(entry.sequence)) return undefined;
-        const failures = consumer.failures.get(entry.sequence) ?? [];
-        while (failures.length < entry.attempt - 1) failures.push(entry.reason);
-        failures.push(entry.reason);
-        consumer.failures.set(entry.sequence, failures);
-        return undefined;
+        const held = this.events.get(entry.sequence);
+        const failures = held?.awaited.get(entry.consumer);
+        if (failures !== undefined) held?.awaited.set(entry.consumer, addFailure(failures, entry.attempt, entry.reason));
+        return;
+      }
+      case 'dead': {
+        const held = this.events.get(entry.sequence);
+        const letter = this.letter(entry);
+        if (held !== undefined) this.#release(held, entry.consumer);
+        if (letter !== null && entry.letter !== null) this.#store(entry.letter, letter);
+        return;
       }
       case 'settled': {
         const held = this.events.get(entry.sequence);
         if (held !== undefined) this.#release(held, entry.consumer);
-        return undefined;
+        return;
       }
+      case 'snapshot-begin':
+        this.starts = entry.starts;
+        this.nextSequence = entry.nextSequence;
+        return;
+      case 'known':
+        for (const [id, sequence] of entry.known) this.known.add(id, sequence);
+        return;
+      case 'held':
+        this.#hold(entry.sequence, entry.event, []);
+        return;
+      case 'awaited':
+        this.events.get(entry.sequence)?.awaited.set(entry.consumer, entry.failures);
+        return;
     }
   }
 
-  #accept(sequence: number, event: BusEvent): void {
+  /** The letter that a `dead` entry makes, before it is applied. */
+  letter(entry: Failed): BusEvent | null {
+    const { consumer, sequence, attempt, reason } = entry;
+    const held = this.events.get(sequence);
+    const failures = held?.awaited.get(consumer);
+    if (held === undefined || failures === undefined) return null;
+    return letterOf(held.event, { consumer, sequence, failures: addFailure(failures, attempt, reason) });
+  }
+
+  #store(sequence: number, event: BusEvent): void {
     assert(sequence >= this.nextSequence, 'sequences of events grow');
     this.nextSequence = sequence + 1;
-    this.remember(event.id, sequence);
-    const waiting = new Set<ConsumerName>();
-    for (const [name, consumer] of this.consumers) {
-      if (sequence >= consumer.from && matchesSubject(consumer.spec.filter, event.subject)) {
-        waiting.add(name);
-        consumer.ready.push(sequence);
-      }
-    }
+    const wanting = this.#route(event.subject);
     // An event that nobody asked for is accepted and dropped: it is known by its identifier, and nothing else.
-    if (waiting.size > 0) this.events.set(sequence, { sequence, event, waiting });
+    if (wanting.length > 0) this.#hold(sequence, event, wanting);
   }
 
-  remember(id: EventId, sequence: number): void {
-    this.known.delete(id);
-    this.known.set(id, sequence);
-    if (this.known.size <= DEDUPLICATION_MAX) return;
-    for (const oldest of this.known.keys()) {
-      this.known.delete(oldest);
-      return;
-    }
+  #hold(sequence: number, event: BusEvent, wanting: readonly ConsumerName[]): void {
+    const bytes = bytesOf(event);
+    this.bytesHeld += bytes;
+    this.events.set(sequence, { sequence, event, bytes, awaited: new Map(wanting.map((name) => [name, NO_FAILURES])) });
+  }
+
+  #route(subject: Subject): readonly ConsumerName[] {
+    const known = this.#routes.get(subject);
+    if (known !== undefined) return known;
+    const wanting: ConsumerName[] = [];
+    for (const [name, { spec }] of this.consumers) if (matchesSubject(spec.filter, subject)) wanting.push(name);
+    if (this.#routes.size >= ROUTES_MAX) this.#routes.clear();
+    this.#routes.set(subject, wanting);
+    return wanting;
   }
 
   #release(held: HeldEvent, name: ConsumerName): void {
-    held.waiting.delete(name);
-    const consumer = this.consumers.get(name);
-    if (consumer !== undefined) {
-      consumer.outstanding.delete(held.sequence);
-      consumer.failures.delete(held.sequence);
-      const i = consumer.ready.indexOf(held.sequence);
-      if (i >= 0) consumer.ready.splice(i, 1);
-    }
-    if (held.waiting.size === 0) this.events.delete(held.sequence);
+    held.awaited.delete(name);
+    if (held.awaited.size > 0 || !this.events.delete(held.sequence)) return;
+    this.bytesHeld -= held.bytes;
   }
 
-  /** Takes up to `max` ready events out to be delivered, within the consumer's bound of outstanding deliveries. */
-  take(consumer: ConsumerState, max: number): readonly { readonly held: HeldEvent; readonly outstanding: Outstanding }[] {
-    const taken: { held: HeldEvent; outstanding: Outstanding }[] = [];
-    while (taken.length < max && consumer.outstanding.size < consumer.spec.pendingMax) {
-      const sequence = consumer.ready.shift();
-      if (sequence === undefined) break;
-      const held = this.events.get(sequence);
-      if (held === undefined) continue;
-      const outstanding = { delivery: consumer.nextDelivery, attempt: (consumer.failures.get(sequence)?.length ?? 0) + 1 };
-      consumer.nextDelivery += 1;
-      consumer.outstanding.set(sequence, outstanding);
-      taken.push({ held, outstanding });
+  /** Everything needed to make this state again, in order. Who awaits an event is told, not derived: filters may have changed. */
+  *snapshot(): Generator<Entry | SnapshotEntry> {
+    yield { kind: 'snapshot-begin', starts: this.starts, nextSequence: this.nextSequence };
+    let known: (readonly [EventId, number])[] = [];
+    let characters = 0;
+    for (const pair of this.known.entries()) {
+      known.push(pair);
+      characters += pair[0].length + 8;
+      if (characters < KNOWN_CHARACTERS_MAX) continue;
+      yield { kind: 'known', known };
+      known = [];
+      characters = 0;
     }
-    return taken;
-  }
-
-  /** Everything needed to make this state again, in order: for compaction. */
-  *entries(): Generator<Entry> {
+    if (known.length > 0) yield { kind: 'known', known };
     for (const { spec, from } of this.consumers.values()) yield { kind: 'consumer', spec, from };
-    for (const { sequence, event, waiting } of this.events.values()) {
-      yield { kind: 'event', sequence, event };
-      for (const [name, consumer] of this.consumers) {
-        if (sequence >= consumer.from && matchesSubject(consumer.spec.filter, event.subject) && !waiting.has(name)) yield { kind: 'settled', consumer: name, sequence };
-        for (const [i, reason] of (consumer.failures.get(sequence) ?? []).entries()) yield { kind: 'failed', consumer: name, sequence, attempt: i + 1, reason };
-      }
+    for (const { sequence, event, awaited } of this.events.values()) {
+      yield { kind: 'held', sequence, event };
+      for (const [consumer, failures] of awaited) yield { kind: 'awaited', sequence, consumer, failures };
     }
   }
-}
-
-/** R9.3: full jitter over an exponentially growing bound. `draw(n)` gives 0 to n - 1. */
-export function backoffMs(spec: ConsumerSpec, attempt: number, draw: (bound: number) => number): number {
-  let most = Math.min(spec.backoffMs, spec.backoffMsMax);
-  for (let i = 1; i < attempt && most < spec.backoffMsMax; i++) most = Math.min(most * 2, spec.backoffMsMax);
-  return draw(most + 1);
 }
