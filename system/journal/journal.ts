@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import { JOURNAL_RECORD_BYTES_MAX, type JournalStore } from '../ports/storage.ts';
 import { decodeRecord, encodeRecord, encodeValue, type JournalRecord } from './record.ts';
 
-export { decodeValue, encodeValue, toHex, type JournalRecord } from './record.ts';
+export { decodeValue, encodeValue, type JournalRecord } from './record.ts';
 
 /** Room for the fields of a record around its entries. */
 const RECORD_OVERHEAD_BYTES = 512;

@@ -16,7 +16,7 @@ export type JournalRecord<Entry> = {
 
 const HEX = '0123456789abcdef';
 
-export function toHex(bytes: Uint8Array): string {
+function toHex(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += HEX.charAt(byte >> 4) + HEX.charAt(byte & 15);
   return text;

@@ -7,7 +7,7 @@ import type { ModuleVersion, SignedArtefact, TrustedKey } from '../domain/module
 import { assert, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 
-export { checkUpload, type Upload } from './upload.ts';
+export { checkUpload } from './upload.ts';
 
 export type ModulesState = {
   readonly trust: Map<KeyId, TrustedKey>;

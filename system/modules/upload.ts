@@ -13,7 +13,7 @@ const FUEL_MAX = Number.MAX_SAFE_INTEGER;
 const MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
-export type Upload = { readonly manifest: ModuleManifest; readonly signature: Signature | null; readonly bytes: Uint8Array };
+type Upload = { readonly manifest: ModuleManifest; readonly signature: Signature | null; readonly bytes: Uint8Array };
 
 export type UploadView = { readonly trust: ReadonlyMap<KeyId, TrustedKey> };
 

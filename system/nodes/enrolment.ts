@@ -32,7 +32,7 @@ function describeFault(facts: NodeFacts): string | null {
   return null;
 }
 
-export function checkFacts(facts: NodeFacts): Outcome<void> {
+function checkFacts(facts: NodeFacts): Outcome<void> {
   const fault = describeFault(facts);
   return fault === null ? ok() : refuse(fault, 'Correct what the agent says of its node.');
 }

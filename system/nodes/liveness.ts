@@ -4,7 +4,7 @@ import type { LatencyReport, NodeLoad } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { MICROS_PER_MS, type Micros } from '../ports/clock.ts';
 
-export type LivenessTimes = {
+type LivenessTimes = {
   readonly heartbeatIntervalMs: number;
   readonly suspectAfterMs: number;
   readonly unavailableAfterMs: number;

@@ -6,8 +6,8 @@ import type { NodeFacts, NodeStatus, NodeView } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 
-export { checkFacts, checkHello } from './enrolment.ts';
-export { Liveness, type LivenessTimes } from './liveness.ts';
+export { checkHello } from './enrolment.ts';
+export { Liveness } from './liveness.ts';
 
 export type NodeRecord = {
   readonly facts: NodeFacts;

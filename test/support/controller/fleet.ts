@@ -10,8 +10,6 @@ const FEATURES = ['avx2', 'sve', 'v'];
 const HARDWARE = ['can', 'gpu'];
 const PROFILES = ['p-x86', 'p-arm'];
 
-export type Held = { readonly node: number; readonly memoryBytes: number; readonly cpuMillis: number };
-
 export const anyNode = fc.record({
   architecture: fc.constantFrom(...ARCHITECTURES),
   isaFeatures: fc.subarray(FEATURES),
