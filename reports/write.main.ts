@@ -1,11 +1,14 @@
 // Writes the reports of a suite into a folder. Each report is made by a reporter of its own; one that throws is told and
 // takes no other with it. Records are streamed: memory does not grow with the length of the runs.
-import { createReadStream, createWriteStream, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import type { SuiteSummary } from '../scenarios/record.ts';
+import type { RunHeader, RunRecord, SuiteSummary } from '../scenarios/record.ts';
+import { htmlReport, RUNS_EMBEDDED_MAX } from './reporters/html.ts';
 import { junitXml } from './reporters/junit.ts';
+import { runsToEmbed, Timeline, type RunView } from './timeline.ts';
 
 export type WriteOptions = {
   readonly suite: SuiteSummary;
@@ -19,6 +22,7 @@ type Reporter = { readonly file: string; readonly write: (options: WriteOptions,
 const REPORTERS: readonly Reporter[] = [
   { file: 'summary.json', write: async ({ suite }, path) => writeFileSync(path, `${JSON.stringify(suite, null, 2)}\n`) },
   { file: 'junit.xml', write: async ({ suite }, path) => writeFileSync(path, junitXml(suite)) },
+  { file: 'report.html', write: writePage },
   { file: 'run.jsonl', write: joinRecords },
 ];
 
@@ -42,4 +46,27 @@ async function joinRecords({ recordFiles }: WriteOptions, path: string): Promise
   for (const file of recordFiles) {
     if (file !== null && existsSync(file)) await pipeline(createReadStream(file), createWriteStream(path, { flags: 'a' }));
   }
+}
+
+async function writePage({ suite, recordFiles }: WriteOptions, path: string): Promise<void> {
+  const wanted = runsToEmbed(suite.runs, RUNS_EMBEDDED_MAX);
+  const views: RunView[] = [];
+  for (const [i, file] of recordFiles.entries()) {
+    const view = wanted.has(i) && file !== null && existsSync(file) ? await viewOf(file) : null;
+    if (view !== null) views.push(view);
+  }
+  const asset = (name: string): string => readFileSync(new URL(`./ui/${name}`, import.meta.url), 'utf8');
+  writeFileSync(path, htmlReport(suite, views, { script: asset('report.js'), style: asset('report.css') }));
+}
+
+/** Null when the file holds no run: it was cancelled before it began. */
+async function viewOf(file: string): Promise<RunView | null> {
+  let timeline: Timeline | null = null;
+  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line === '') continue;
+    const value = JSON.parse(line) as RunHeader | RunRecord;
+    if ('run' in value) timeline = new Timeline(value.run);
+    else timeline?.add(value);
+  }
+  return timeline?.finish() ?? null;
 }
