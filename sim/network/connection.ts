@@ -89,6 +89,7 @@ export class ConnectionEnd {
     if (this.#state !== 'open') return;
     this.#transmitLast('close', (other) => other.#wind('the peer closed it'));
     this.#wind('it was closed');
+    for (const stream of [...this.#streams.values()]) stream.close();
   }
 
   /** Settles everything outstanding at once. Call it in the name of the end's machine. */
@@ -114,17 +115,19 @@ export class ConnectionEnd {
     if (this.#other === null) this.die(false);
   }
 
+  /** Nothing new from here on. Streams are ended by whoever closed, in order with what was sent on them. */
   #wind(why: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     const error = connectionLost(this.peer, why);
     for (const { settle } of [...this.#calls.values()]) settle(error);
-    for (const stream of [...this.#streams.values()]) stream.close();
     this.#leaveWhenIdle();
   }
 
   #leaveWhenIdle(): void {
-    if (this.#state === 'closing' && this.#streams.size === 0) this.#leave();
+    if (this.#state !== 'closing' || this.#streams.size > 0) return;
+    this.#leave();
+    this.#leaveOther();
   }
 
   #leave(): void {
@@ -205,7 +208,7 @@ export class ConnectionEnd {
   #accept(id: number, frame: StreamFrame): void {
     const known = this.#streams.get(id);
     if (known !== undefined) known.accept(frame);
-    else if (this.#handler !== null && this.#state === 'open' && frame.kind !== 'credit') this.#addStream(id).accept(frame);
+    else if (this.#handler !== null && frame.kind !== 'credit') this.#addStream(id).accept(frame);
   }
 
   /** Sends a packet to the other end, where `handle` runs on its machine; no progress breaks the connection. */

@@ -9,6 +9,9 @@ import { ConnectionEnd } from './connection.ts';
 import type { ConnectionEnv } from './connection.ts';
 import type { Host } from './host.ts';
 
+/** Bound: connections of one machine; beyond it, it accepts nobody. */
+export const CONNECTIONS_MAX = 65_536;
+
 export type Service = {
   readonly host: Host;
   readonly incarnation: number;
@@ -55,6 +58,7 @@ export class Handshake {
   #greeted(home: Host): void {
     const service = this.#options.serviceOf();
     if (service === null) this.#back(home, () => this.#refuse('nothing listens there'));
+    else if (home.ends.size >= CONNECTIONS_MAX) this.#back(home, () => this.#refuse(`it has ${CONNECTIONS_MAX} connections`));
     else this.#back(home, () => this.#there(home, () => this.#asked(home, service)));
   }
 

@@ -17,6 +17,7 @@ import { Link } from './link.ts';
 import type { LinkCosts, LinkState } from './link.ts';
 
 export { CALLS_OPEN_MAX, STREAMS_OPEN_MAX } from './connection.ts';
+export { CONNECTIONS_MAX } from './handshake.ts';
 export { SENDS_WAITING_MAX, WINDOW_BYTES } from './stream.ts';
 
 export type NetworkCosts = LinkCosts &

@@ -15,7 +15,7 @@ const ARMS: readonly Arm[] = [
   {
     world: 'simulated',
     play: (body) => {
-      const world = new SimWorld();
+      const world = new SimWorld({ latency: { law: 'uniform', microsMin: 1_000, microsMax: 9_000 }, loss: [1, 20] });
       world.add('server', CLOUD);
       world.add('client', FLEET);
       const sleep = (micros: number) => new Promise<void>((resolve) => world.kernel.after(micros, null, 'sleep', resolve));
@@ -188,6 +188,21 @@ describe.each(ARMS)('the $world network', ({ play }) => {
       expect(ends).toEqual(['one', null]);
       expect(codeOf(await connection.call('/a/B', bytes('x'), { deadlineMicros: SECOND }))).toBe('failed WM_UNREACHABLE');
       expect(codeOf(await connection.open('/a/S'))).toBe('failed WM_UNREACHABLE');
+    });
+  });
+
+  it('delivers what was sent on a stream before its connection was closed', async () => {
+    await play(async (sides) => {
+      const heard: string[] = [];
+      const connection = await connect(sides, {
+        call: async (_method, _peer, request) => ok(request),
+        stream: async (_method, stream) => void heard.push(...(await drain(stream)), 'end'),
+      });
+      const stream = get(await connection.open('/a/S'));
+      for (let i = 0; i < 20; i++) get(await stream.send(bytes(`${i}`)));
+      connection.close();
+      await sides.sleep(5 * SECOND);
+      expect(heard).toEqual([...Array.from({ length: 20 }, (_, i) => `${i}`), 'end']);
     });
   });
 
