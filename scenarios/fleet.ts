@@ -26,7 +26,12 @@ export type FleetLibrary = (name: string) => { readonly file: string; readonly t
 /** Plain values of a fleet as written, with where to report mistakes in it. */
 type Written = { readonly source: Source; readonly base: Path; readonly value: Readonly<Record<string, unknown>> };
 
-export function resolveFleet(source: Source, value: unknown, library: FleetLibrary, readSource: (file: string, text: string) => Source): FleetSpec | null {
+export function resolveFleet(
+  source: Source,
+  value: unknown,
+  library: FleetLibrary,
+  readSource: (file: string, text: string) => Source,
+): FleetSpec | null {
   const layers = layersOf(source, value, library, readSource);
   if (layers === null) return null;
   const zones = new Map<string, ZoneSpec>();
@@ -51,7 +56,12 @@ export function resolveFleet(source: Source, value: unknown, library: FleetLibra
   return { controller, zones: [...zones.values()], links, nodes };
 }
 
-function layersOf(source: Source, value: unknown, library: FleetLibrary, readSource: (file: string, text: string) => Source): readonly Written[] | null {
+function layersOf(
+  source: Source,
+  value: unknown,
+  library: FleetLibrary,
+  readSource: (file: string, text: string) => Source,
+): readonly Written[] | null {
   const own: readonly Written[] = isRecord(value) ? [{ source, base: ['fleet'], value }] : [];
   const use = typeof value === 'string' ? value : isRecord(value) && typeof value['use'] === 'string' ? value['use'] : null;
   if (use === null) return own;
@@ -72,7 +82,10 @@ function controllerOf(layers: readonly Written[], zones: ReadonlyMap<string, Zon
     if (!isRecord(controller)) continue;
     const zone = zones.get(String(controller['zone']));
     if (zone === undefined) {
-      source.mistake([...base, 'controller', 'zone'], `unknown zone '${String(controller['zone'])}'; ${suggest(String(controller['zone']), [...zones.keys()])}`);
+      source.mistake(
+        [...base, 'controller', 'zone'],
+        `unknown zone '${String(controller['zone'])}'; ${suggest(String(controller['zone']), [...zones.keys()])}`,
+      );
       return null;
     }
     return { zone: zone.zone, location: pointOf(controller['location']) ?? zone.location };
@@ -87,14 +100,20 @@ function nodesOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
     list(value['nodes']).forEach((written, i) => {
       const zone = zones.get(String(written['zone']));
       if (zone === undefined) {
-        source.mistake([...base, 'nodes', i, 'zone'], `unknown zone '${String(written['zone'])}'; ${suggest(String(written['zone']), [...zones.keys()])}`);
+        source.mistake(
+          [...base, 'nodes', i, 'zone'],
+          `unknown zone '${String(written['zone'])}'; ${suggest(String(written['zone']), [...zones.keys()])}`,
+        );
         return;
       }
       const count = typeof written['count'] === 'number' ? written['count'] : null;
       for (let n = 1; n <= (count ?? 1); n++) {
         const node = nodeOf(written, count === null ? String(written['node']) : `${String(written['node'])}-${n}`, zone);
         if (inLayer.has(node.node) || node.node === 'controller') {
-          source.mistake([...base, 'nodes', i, 'node'], inLayer.has(node.node) ? `there are two nodes called '${node.node}'` : "'controller' is the controller's own name");
+          source.mistake(
+            [...base, 'nodes', i, 'node'],
+            inLayer.has(node.node) ? `there are two nodes called '${node.node}'` : "'controller' is the controller's own name",
+          );
           return;
         }
         inLayer.add(node.node);
@@ -128,12 +147,14 @@ function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
     list(value['links']).forEach((link, i) => {
       const ends = texts(link['between'], false);
       ends.forEach((end, side) => {
-        if (!zones.has(end)) source.mistake([...base, 'links', i, 'between', side], `link to an unknown zone '${end}'; ${suggest(end, [...zones.keys()])}`);
+        if (!zones.has(end))
+          source.mistake([...base, 'links', i, 'between', side], `link to an unknown zone '${end}'; ${suggest(end, [...zones.keys()])}`);
       });
       const [a, b] = ends.map((end) => zones.get(end));
       if (a === undefined || b === undefined) return;
       const loss = link['loss'] === undefined ? ([0, 1] as const) : parseRatio(String(link['loss']));
-      if (loss === null) return source.mistake([...base, 'links', i, 'loss'], `found ${JSON.stringify(link['loss'])}, expected a chance of at most 1`);
+      if (loss === null)
+        return source.mistake([...base, 'links', i, 'loss'], `found ${JSON.stringify(link['loss'])}, expected a chance of at most 1`);
       const law = link['latency'] === undefined ? defaultLaw(a, b) : lawOf(link['latency']);
       if (law === null) return source.mistake([...base, 'links', i, 'latency'], 'the least delay is larger than the largest');
       written.set(linkKey(a.zone, b.zone), { a: a.zone, b: b.zone, latency: law, loss });
@@ -142,7 +163,9 @@ function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
   }
   const all = [...zones.values()];
   return all.flatMap((a, i) =>
-    all.slice(i).map((b) => written.get(linkKey(a.zone, b.zone)) ?? { a: a.zone, b: b.zone, latency: defaultLaw(a, b), loss: [0, 1] as const }),
+    all
+      .slice(i)
+      .map((b) => written.get(linkKey(a.zone, b.zone)) ?? { a: a.zone, b: b.zone, latency: defaultLaw(a, b), loss: [0, 1] as const }),
   );
 }
 
@@ -167,7 +190,9 @@ export function lawOf(value: unknown): LatencyLaw | null {
   if (!isRecord(normal)) return null;
   const microsMean = parseDuration(String(normal['mean'])) ?? 0;
   const microsMin = parseDuration(String(normal['min'])) ?? 0;
-  return microsMin <= microsMean ? { law: 'normal', microsMean, microsDeviation: parseDuration(String(normal['deviation'])) ?? 0, microsMin } : null;
+  return microsMin <= microsMean
+    ? { law: 'normal', microsMean, microsDeviation: parseDuration(String(normal['deviation'])) ?? 0, microsMin }
+    : null;
 }
 
 /** Great-circle distance. Determinism: only portable mathematics. */

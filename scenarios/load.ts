@@ -77,7 +77,10 @@ function platformOf(source: Source, fields: Fields): PlatformSpec {
     queueEventsMax: typeof fields['queue'] === 'number' ? fields['queue'] : 1_000,
   };
   if (platform.leaseMs >= platform.unavailableAfterMs) {
-    source.mistake(['platform', 'lease'], `a lease of ${platform.leaseMs} ms must lapse before a node is unavailable (${platform.unavailableAfterMs} ms)`);
+    source.mistake(
+      ['platform', 'lease'],
+      `a lease of ${platform.leaseMs} ms must lapse before a node is unavailable (${platform.unavailableAfterMs} ms)`,
+    );
   }
   if (platform.suspectAfterMs >= platform.unavailableAfterMs || platform.heartbeatIntervalMs >= platform.suspectAfterMs) {
     source.mistake(['platform'], 'expected heartbeat < suspect < unavailable');

@@ -10,51 +10,92 @@ import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
 /** Event data may be this long; events a workload may publish. */
 const EVENTS_MAX = 1_000_000;
 
-type Placed<K extends StepSpec['do']> = { readonly step: Extract<StepSpec, { readonly do: K }>; readonly path: Path; readonly order: number };
+type Placed<K extends StepSpec['do']> = {
+  readonly step: Extract<StepSpec, { readonly do: K }>;
+  readonly path: Path;
+  readonly order: number;
+};
 
 export function checkReferences(source: Source, scenario: Scenario): void {
   const zones = scenario.fleet.zones.map((zone) => zone.zone as string);
   const steps = scenario.steps.map((step, i) => ({ step, path: ['steps', i] as Path, order: orderOf(step, i) }));
-  const of = <K extends StepSpec['do']>(kind: K): readonly Placed<K>[] => steps.filter((placed): placed is Placed<K> => placed.step.do === kind);
+  const of = <K extends StepSpec['do']>(kind: K): readonly Placed<K>[] =>
+    steps.filter((placed): placed is Placed<K> => placed.step.do === kind);
 
   for (const { step, path } of steps) {
     const latest = step.at.kind === 'at' ? step.at.micros : step.at.microsMax;
-    if (latest > scenario.durationMicros) source.mistake([...path, step.at.kind], `the step is later than the duration (${scenario.durationMicros / 1_000} ms)`);
+    if (latest > scenario.durationMicros)
+      source.mistake([...path, step.at.kind], `the step is later than the duration (${scenario.durationMicros / 1_000} ms)`);
   }
   for (const { step, path } of of('push')) {
     for (const [i, text] of (step.capabilities ?? []).entries()) {
-      if (parseCapability(text) === null) source.mistake([...path, 'capabilities', i], `found '${text}', expected clock, random, sleep, log, state-read:<prefix>, state-write:<prefix> or publish:<filter>`);
+      if (parseCapability(text) === null)
+        source.mistake(
+          [...path, 'capabilities', i],
+          `found '${text}', expected clock, random, sleep, log, state-read:<prefix>, state-write:<prefix> or publish:<filter>`,
+        );
     }
   }
   checkDeployments(source, scenario, of('push'), of('deploy'), zones);
   const deployments = of('deploy').map(({ step }) => step.spec.name as string);
   for (const { step, path } of of('trigger')) {
     known(source, [...path, 'deployment' in step.spec ? 'deployment' : 'trigger'], 'deployment', step.spec.deployment, deployments);
-    if (step.spec.backoffMs > step.spec.backoffMsMax) source.mistake([...path, 'backoff'], `the first delay (${step.spec.backoffMs} ms) is longer than the largest (${step.spec.backoffMsMax} ms)`);
+    if (step.spec.backoffMs > step.spec.backoffMsMax)
+      source.mistake(
+        [...path, 'backoff'],
+        `the first delay (${step.spec.backoffMs} ms) is longer than the largest (${step.spec.backoffMsMax} ms)`,
+      );
   }
   for (const { step, path } of of('scale')) known(source, [...path, 'scale'], 'deployment', step.deployment, deployments);
-  for (const { step, path } of of('drain')) known(source, [...path, 'drain'], 'node', step.node, scenario.fleet.nodes.map((node) => node.node));
+  for (const { step, path } of of('drain'))
+    known(
+      source,
+      [...path, 'drain'],
+      'node',
+      step.node,
+      scenario.fleet.nodes.map((node) => node.node),
+    );
   for (const { step, path, order } of of('rollback')) {
     known(source, [...path, 'rollback'], 'deployment', step.deployment, deployments);
     const module = of('deploy').find((placed) => placed.step.spec.name === step.deployment)?.step.spec.module;
     const before = of('push').filter((placed) => placed.step.module === module && placed.step.accepted && placed.order < order).length;
-    if (module !== undefined && step.version > before) source.mistake([...path, 'version'], `rollback to version ${step.version}, but ${before} version${before === 1 ? ' is' : 's are'} pushed before it`);
+    if (module !== undefined && step.version > before)
+      source.mistake(
+        [...path, 'version'],
+        `rollback to version ${step.version}, but ${before} version${before === 1 ? ' is' : 's are'} pushed before it`,
+      );
   }
   for (const { step, path } of of('fault')) checkFault(source, scenario, step.fault, path, zones);
   checkWorkload(source, scenario, zones);
 }
 
-function checkDeployments(source: Source, scenario: Scenario, pushes: readonly Placed<'push'>[], deploys: readonly Placed<'deploy'>[], zones: readonly string[]): void {
+function checkDeployments(
+  source: Source,
+  scenario: Scenario,
+  pushes: readonly Placed<'push'>[],
+  deploys: readonly Placed<'deploy'>[],
+  zones: readonly string[],
+): void {
   for (const { step, path, order } of deploys) {
     const { spec } = step;
     const before = pushes.filter((push) => push.step.module === spec.module && push.step.accepted && push.order < order).length;
-    if (before === 0) source.mistake([...path, 'deploy'], `module '${spec.module}' is not pushed before it is deployed; ${suggest(spec.module, pushes.map((push) => push.step.module))}`);
-    else if (spec.version !== null && spec.version > before) source.mistake([...path, 'version'], `version ${spec.version} of '${spec.module}' is not pushed before it is deployed`);
+    if (before === 0)
+      source.mistake(
+        [...path, 'deploy'],
+        `module '${spec.module}' is not pushed before it is deployed; ${suggest(
+          spec.module,
+          pushes.map((push) => push.step.module),
+        )}`,
+      );
+    else if (spec.version !== null && spec.version > before)
+      source.mistake([...path, 'version'], `version ${spec.version} of '${spec.module}' is not pushed before it is deployed`);
     known(source, [...path, 'origin'], 'zone', spec.origin, zones);
     const fitting = scenario.fleet.nodes.filter((node) => fits(node, spec));
     const room = fitting.reduce((total, node) => total + roomOn(node, spec), 0);
-    if (fitting.length === 0) source.mistake([...path, 'needs'], `no node of the fleet can take an instance of '${spec.name}': expected a node with what it needs`);
-    else if (room < spec.replicas) source.mistake([...path, 'replicas'], `found ${spec.replicas}, but the fleet has room for ${room} instances of '${spec.name}'`);
+    if (fitting.length === 0)
+      source.mistake([...path, 'needs'], `no node of the fleet can take an instance of '${spec.name}': expected a node with what it needs`);
+    else if (room < spec.replicas)
+      source.mistake([...path, 'replicas'], `found ${spec.replicas}, but the fleet has room for ${room} instances of '${spec.name}'`);
   }
 }
 
@@ -85,7 +126,10 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
     case 'pause':
       return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
     case 'partition':
-      for (const [field, ends] of [['partition', fault.a], ['from', fault.b]] as const) {
+      for (const [field, ends] of [
+        ['partition', fault.a],
+        ['from', fault.b],
+      ] as const) {
         ends.forEach((end, i) => known(source, [...path, field, i], 'zone or machine', end, [...zones, ...machines]));
       }
       return undefined;
@@ -103,17 +147,24 @@ function checkWorkload(source: Source, scenario: Scenario, zones: readonly strin
   const triggers = scenario.steps.flatMap((step) => (step.do === 'trigger' ? [step.spec] : []));
   scenario.workload.forEach((workload, i) => {
     const path: Path = ['workload', i];
-    if (names.has(workload.name)) source.mistake([...path, 'name'], `there are two workloads called '${workload.name}'; their events would have the same names`);
+    if (names.has(workload.name))
+      source.mistake([...path, 'name'], `there are two workloads called '${workload.name}'; their events would have the same names`);
     names.add(workload.name);
     known(source, [...path, 'from'], 'zone', workload.from, zones);
     if (workload.everyMicros === 0) source.mistake([...path, 'every'], 'found no time between two events, expected more than 0');
     if (workload.startMicros >= workload.endMicros || workload.endMicros > scenario.durationMicros) {
       source.mistake([...path, 'end'], `expected start < end <= duration (${scenario.durationMicros / 1_000} ms)`);
     }
-    const events = ((workload.endMicros - workload.startMicros) / Math.max(1, workload.everyMicros)) * (workload.shape === 'burst' ? workload.burstEvents : 1);
-    if (events > EVENTS_MAX) source.mistake([...path, 'every'], `this publishes about ${Math.round(events)} events; at most ${EVENTS_MAX} are allowed`);
+    const events =
+      ((workload.endMicros - workload.startMicros) / Math.max(1, workload.everyMicros)) *
+      (workload.shape === 'burst' ? workload.burstEvents : 1);
+    if (events > EVENTS_MAX)
+      source.mistake([...path, 'every'], `this publishes about ${Math.round(events)} events; at most ${EVENTS_MAX} are allowed`);
     if (!triggers.some((trigger) => matchesSubject(trigger.subject, workload.subject))) {
-      source.mistake([...path, 'subject'], `no trigger listens to '${workload.subject}', so it would test nothing; expected one of: ${triggers.map((trigger) => trigger.subject).join(', ')}`);
+      source.mistake(
+        [...path, 'subject'],
+        `no trigger listens to '${workload.subject}', so it would test nothing; expected one of: ${triggers.map((trigger) => trigger.subject).join(', ')}`,
+      );
     }
   });
 }

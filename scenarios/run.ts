@@ -102,14 +102,22 @@ class Play {
     const { clock } = this.#testbed;
     this.#testbed.onRecord((record) => this.#observe(record));
     this.#startMicros = clock.monotonicMicros();
-    this.#testbed.record('run.started', { scenario: this.#scenario.name, world: this.#testbed.world, durationMs: this.#scenario.durationMicros / 1_000 });
+    this.#testbed.record('run.started', {
+      scenario: this.#scenario.name,
+      world: this.#testbed.world,
+      durationMs: this.#scenario.durationMicros / 1_000,
+    });
     this.#testbed.record('run.phase', { phase: 'start' });
     const started = await this.#testbed.start(this.#scenario);
     if (!started.ok) this.#stopWith('The fleet did not start', started.error);
     if (!this.#over()) await this.#prepare();
     if (!this.#over()) {
       this.#testbed.record('run.phase', { phase: 'work' });
-      await Promise.all([this.#runSteps(), ...this.#scenario.workload.map((workload) => this.#runWorkload(workload)), this.#sleepUntil(this.#scenario.durationMicros)]);
+      await Promise.all([
+        this.#runSteps(),
+        ...this.#scenario.workload.map((workload) => this.#runWorkload(workload)),
+        this.#sleepUntil(this.#scenario.durationMicros),
+      ]);
     }
     this.#testbed.healAll();
     if (!this.#over()) {
@@ -261,7 +269,8 @@ class Play {
       signature = { key: key.value.key, bytes: bytes.value };
     }
     // Tampered: the manifest is changed after it was signed, as an attacker who wants more fuel would.
-    const sent: ModuleManifest = step.signing === 'tampered' ? { ...manifest, limits: { ...manifest.limits, fuelMax: manifest.limits.fuelMax + 1 } } : manifest;
+    const sent: ModuleManifest =
+      step.signing === 'tampered' ? { ...manifest, limits: { ...manifest.limits, fuelMax: manifest.limits.fuelMax + 1 } } : manifest;
     if (step.signing !== 'trusted') this.#testbed.record('forgery.made', { what: 'module', digest: manifest.digest, detail: step.signing });
     await this.#command({ kind: 'module-push', manifest: sent, signature, bytes: example.value.bytes }, step.accepted);
   }
@@ -299,7 +308,13 @@ class Play {
       const events = workload.shape === 'burst' ? workload.burstEvents : 1;
       for (let i = 0; i < events; i++) {
         n += 1;
-        published.push(this.#publish(workload, n, fillTemplate(workload, n, (bound) => stream.below(bound))));
+        published.push(
+          this.#publish(
+            workload,
+            n,
+            fillTemplate(workload, n, (bound) => stream.below(bound)),
+          ),
+        );
       }
       // Exponential distances without a logarithm: a geometric count of hundredths has the same mean and no memory.
       if (workload.shape === 'poisson') {
@@ -318,7 +333,7 @@ class Play {
       id: id as EventId,
       subject: workload.subject,
       timeMs: clock.civilMs(),
-      correlation: id as string as CorrelationId,
+      correlation: id as CorrelationId,
       headers: {},
       data: new TextEncoder().encode(data),
     };
@@ -345,7 +360,8 @@ class Play {
     const nodes = await this.#testbed.query({ kind: 'nodes' }, { deadlineMicros });
     const modules = await this.#testbed.query({ kind: 'modules' }, { deadlineMicros });
     const instances = await this.#testbed.query({ kind: 'instances' }, { deadlineMicros });
-    for (const answer of [nodes, modules, instances]) if (!answer.ok) return this.#stopWith('The controller does not answer at the end', answer.error);
+    for (const answer of [nodes, modules, instances])
+      if (!answer.ok) return this.#stopWith('The controller does not answer at the end', answer.error);
     if (nodes.ok && nodes.value.kind === 'nodes') {
       for (const { facts, status, incarnation } of nodes.value.nodes) {
         this.#testbed.record('inventory.observed', {
@@ -388,7 +404,10 @@ class Play {
           : 'held';
     const last = this.#brokenAt ?? this.#snapshotLast();
     // A run that ended early did not give its other goals their time: only what is broken for good is told.
-    const told = this.#brokenAt === null && this.#trouble === null ? goals : goals.map((goal) => (goal.unconverged ? { ...goal, held: true, because: '' } : goal));
+    const told =
+      this.#brokenAt === null && this.#trouble === null
+        ? goals
+        : goals.map((goal) => (goal.unconverged ? { ...goal, held: true, because: '' } : goal));
     return {
       verdict,
       goals: told,

@@ -73,7 +73,12 @@ function checkGoal(source: Source, goal: unknown, path: Path): void {
     }
     for (const [parameter, value] of Object.entries(parameters)) {
       const kind = kinds[parameter];
-      if (kind === undefined) source.mistake([...path, name, parameter], `the goal '${name}' has no '${parameter}'; ${suggest(parameter, Object.keys(kinds))}`, 'key');
+      if (kind === undefined)
+        source.mistake(
+          [...path, name, parameter],
+          `the goal '${name}' has no '${parameter}'; ${suggest(parameter, Object.keys(kinds))}`,
+          'key',
+        );
       else if (!fits(kind, value)) source.mistake([...path, name, parameter], `found ${show(value)}, expected ${EXPECTED[kind]}`);
     }
   }
@@ -106,11 +111,23 @@ function run(source: Source, check: ValidateFunction, value: unknown, base: Path
   const errors = check.errors ?? [];
   for (const error of errors) {
     const path = [...base, ...pointerOf(error.instancePath)];
-    if (base.length === 0 && except.includes(String(path[0])) && path.length > (error.keyword === 'type' || error.keyword === 'minItems' ? 1 : 0)) {
+    if (
+      base.length === 0 &&
+      except.includes(String(path[0])) &&
+      path.length > (error.keyword === 'type' || error.keyword === 'minItems' ? 1 : 0)
+    ) {
       if (path.length > 1 || !['type', 'minItems'].includes(error.keyword)) continue;
     }
     // The branches of a choice that did not fit say nothing that the choice itself does not.
-    if (errors.some((other) => (other.keyword === 'oneOf' || other.keyword === 'anyOf') && other !== error && error.schemaPath.startsWith(`${other.schemaPath}/`))) continue;
+    if (
+      errors.some(
+        (other) =>
+          (other.keyword === 'oneOf' || other.keyword === 'anyOf') &&
+          other !== error &&
+          error.schemaPath.startsWith(`${other.schemaPath}/`),
+      )
+    )
+      continue;
     describe(source, error, path);
   }
 }
@@ -126,7 +143,10 @@ function describe(source: Source, error: ErrorObject, path: Path): void {
     case 'required':
       return source.mistake(path, `'${String(params['missingProperty'])}' is missing`);
     case 'enum':
-      return source.mistake(path, `found ${show(error.data)}; ${suggest(String(error.data), (params['allowedValues'] as readonly unknown[]).map(String))}`);
+      return source.mistake(
+        path,
+        `found ${show(error.data)}; ${suggest(String(error.data), (params['allowedValues'] as readonly unknown[]).map(String))}`,
+      );
     case 'pattern':
     case 'type':
     case 'oneOf':

@@ -64,7 +64,11 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
     case 'loss': {
       const [a = '', b = ''] = ends(step['loss']);
       const loss = parseRatio(String(step['ratio']));
-      if (loss === null || loss[0] === loss[1]) source.mistake([...path, 'ratio'], `found ${JSON.stringify(step['ratio'])}, expected a chance below 1; to cut a link use partition`);
+      if (loss === null || loss[0] === loss[1])
+        source.mistake(
+          [...path, 'ratio'],
+          `found ${JSON.stringify(step['ratio'])}, expected a chance below 1; to cut a link use partition`,
+        );
       return { kind: 'loss', a, b, loss: loss ?? [0, 1], forMicros };
     }
     case 'forge-artefact':

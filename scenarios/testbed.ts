@@ -49,7 +49,16 @@ export interface Testbed {
   stop(): Promise<void>;
 
   /** Bytes of an example guest with a custom section that tells its versions apart. */
-  exampleModule(example: string, variant: number): Outcome<{ readonly bytes: Uint8Array; readonly capabilities: readonly string[]; readonly fuelMax: number; readonly memoryBytesMax: number; readonly outputBytesMax: number }>;
+  exampleModule(
+    example: string,
+    variant: number,
+  ): Outcome<{
+    readonly bytes: Uint8Array;
+    readonly capabilities: readonly string[];
+    readonly fuelMax: number;
+    readonly memoryBytesMax: number;
+    readonly outputBytesMax: number;
+  }>;
 
   /** Through the operator API, as a user at the controller's zone would. Repeats under the same id until answered or the deadline passes. */
   execute(id: string, command: OperatorCommand, options: { readonly deadlineMicros: number }): Promise<Outcome<OperatorReply>>;

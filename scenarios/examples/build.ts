@@ -43,8 +43,7 @@ const LIMITS = ['fuelMax', 'memoryBytesMax', 'outputBytesMax'] as const;
  * no import; the runtime never frees, because a guest lives for one event.
  */
 const COMPILER_OPTIONS = (
-  '--runtime stub --exportStart _start --use abort= --initialMemory 2 ' +
-  '--optimizeLevel 3 --shrinkLevel 1 --converge --pedantic'
+  '--runtime stub --exportStart _start --use abort= --initialMemory 2 ' + '--optimizeLevel 3 --shrinkLevel 1 --converge --pedantic'
 ).split(' ');
 
 /** Builds all examples, or as many as the cache lacks, and names them in alphabetical order. */

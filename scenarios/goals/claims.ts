@@ -10,7 +10,10 @@ function answered(parameters: GoalParameters, scenario: Scenario): Goal {
   const filter = text(parameters, 'subject') as SubjectFilter;
   const within = count(parameters, 'within');
   const percent = count(parameters, 'percentile', 100);
-  const ledger = new Ledger('answered', `Of the accepted events on ${filter}, ${percent} % have a result within ${describeMicros(within)} of being published, and all have one by the end.`);
+  const ledger = new Ledger(
+    'answered',
+    `Of the accepted events on ${filter}, ${percent} % have a result within ${describeMicros(within)} of being published, and all have one by the end.`,
+  );
   const results = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
   const published = new Map<string, number>();
@@ -51,7 +54,8 @@ function answered(parameters: GoalParameters, scenario: Scenario): Goal {
         ledger.expect(
           worst <= within,
           { source: 'testbed', micros: end.micros },
-          () => `${percent} % of ${micros.length} events on ${filter} were answered within ${describeMicros(worst)}; the limit is ${describeMicros(within)}.`,
+          () =>
+            `${percent} % of ${micros.length} events on ${filter} were answered within ${describeMicros(worst)}; the limit is ${describeMicros(within)}.`,
           null,
         );
       }
@@ -79,18 +83,25 @@ function failover(parameters: GoalParameters): Goal {
         ledger.expect(
           record.micros - gone.since <= within,
           record,
-          () => `Instance ${instance} was served on ${node} ${describeMicros(record.micros - gone.since)} after ${gone.node} died; the limit is ${describeMicros(within)}.`,
+          () =>
+            `Instance ${instance} was served on ${node} ${describeMicros(record.micros - gone.since)} after ${gone.node} died; the limit is ${describeMicros(within)}.`,
           gone.node,
         );
       }
-      if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node) serving.delete(record.fields.instance);
+      if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node)
+        serving.delete(record.fields.instance);
       if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== 'stop') {
         for (const [instance, node] of serving) if (node === record.fields.machine) lost.set(instance, { node, since: record.micros });
       }
     },
     (end) => {
       for (const [instance, gone] of lost) {
-        ledger.expectByEnd(false, end, () => `Instance ${instance} is served nowhere since ${gone.node} died at ${describeMicros(gone.since)}.`, gone.node);
+        ledger.expectByEnd(
+          false,
+          end,
+          () => `Instance ${instance} is served nowhere since ${gone.node} died at ${describeMicros(gone.since)}.`,
+          gone.node,
+        );
       }
       ledger.expectByEnd(micros.length > 0, end, () => 'No instance had to move: the scenario tested nothing.');
       ledger.figures['microsMax'] = Math.max(0, ...micros);
@@ -148,7 +159,8 @@ function versionEverywhere(parameters: GoalParameters): Goal {
     ledger,
     (record) => {
       if (record.kind === 'instance.serving') serving.set(record.fields.instance, record.fields);
-      if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`)) seen.set(record.fields.instance, record.fields);
+      if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`))
+        seen.set(record.fields.instance, record.fields);
     },
     (end) => {
       ledger.expectByEnd(seen.size > 0, end, () => `Deployment ${deployment} has no instance at the end.`);
@@ -182,11 +194,17 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
   return goalOf(
     ledger,
     (record) => {
-      if (record.kind !== 'instance.observed' || !record.fields.instance.startsWith(`${deployment}/`) || record.fields.state !== 'running') return;
+      if (record.kind !== 'instance.observed' || !record.fields.instance.startsWith(`${deployment}/`) || record.fields.state !== 'running')
+        return;
       const at = zones.get(record.fields.node ?? '') ?? '';
       if (zone === null || at === zone || at.startsWith(`${zone}/`)) found += 1;
     },
-    (end) => ledger.expectByEnd(found >= least, end, () => `${found} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`} at the end; ${least} were due.`),
+    (end) =>
+      ledger.expectByEnd(
+        found >= least,
+        end,
+        () => `${found} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`} at the end; ${least} were due.`,
+      ),
   );
 }
 
@@ -194,7 +212,10 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
 function countedOnce(parameters: GoalParameters): Goal {
   const key = text(parameters, 'key');
   const subject = text(parameters, 'subject') as SubjectFilter;
-  const ledger = new Ledger('counted-once', `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`);
+  const ledger = new Ledger(
+    'counted-once',
+    `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`,
+  );
   const accepted = new Set<string>();
   let value: string | null = null;
   let observed = false;
@@ -212,7 +233,13 @@ function countedOnce(parameters: GoalParameters): Goal {
       const counted = value === null ? 0 : Number(/\d+/.exec(value)?.[0] ?? NaN);
       ledger.expectByEnd(accepted.size > 0, end, () => `No event on ${subject} was accepted.`);
       ledger.expectByEnd(observed, end, () => `State ${key} was not read at the end: name it in observeState.`);
-      if (observed) ledger.expect(counted === accepted.size, { source: 'testbed', micros: end.micros }, () => `State ${key} says ${counted} and ${accepted.size} events were accepted.`, null);
+      if (observed)
+        ledger.expect(
+          counted === accepted.size,
+          { source: 'testbed', micros: end.micros },
+          () => `State ${key} says ${counted} and ${accepted.size} events were accepted.`,
+          null,
+        );
       ledger.figures['counted'] = counted;
     },
   );
@@ -235,7 +262,11 @@ function queueBounded(parameters: GoalParameters): Goal {
       if (record.kind === 'event.refused' && record.fields.code === 'WM_BUS_FULL') refusals += 1;
     },
     (end) => {
-      ledger.expectByEnd(refusals >= least, end, () => `${refusals} events were refused at the bound; ${least} were due: the storm was no storm.`);
+      ledger.expectByEnd(
+        refusals >= least,
+        end,
+        () => `${refusals} events were refused at the bound; ${least} were due: the storm was no storm.`,
+      );
       ledger.figures['depthMax'] = deepest;
       ledger.figures['refused'] = refusals;
     },
@@ -250,7 +281,8 @@ function happens(parameters: GoalParameters): Goal {
   const least = count(parameters, 'atLeast', 0);
   const most = count(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
   const what = field === null ? kind : `${kind} with ${field} ${String(value)}`;
-  const bounds = most === Number.MAX_SAFE_INTEGER ? `at least ${least} times` : least === 0 ? `at most ${most} times` : `${least} to ${most} times`;
+  const bounds =
+    most === Number.MAX_SAFE_INTEGER ? `at least ${least} times` : least === 0 ? `at most ${most} times` : `${least} to ${most} times`;
   const ledger = new Ledger('happens', `${what} happens ${bounds}.`);
   let n = 0;
   return goalOf(
@@ -268,7 +300,13 @@ function happens(parameters: GoalParameters): Goal {
   );
 }
 
-function counting(name: string, claim: string, least: number, matches: (record: RunRecord) => boolean, because: (n: number) => string): Goal {
+function counting(
+  name: string,
+  claim: string,
+  least: number,
+  matches: (record: RunRecord) => boolean,
+  because: (n: number) => string,
+): Goal {
   const ledger = new Ledger(name, claim);
   let n = 0;
   return goalOf(
@@ -297,14 +335,64 @@ function count(parameters: GoalParameters, name: string, fallback?: number): num
 }
 
 export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {
-  answered: { meaning: 'Accepted events on a subject get their result in time.', required: { subject: 'text', within: 'duration' }, optional: { percentile: 'percent' }, create: answered },
-  failover: { meaning: 'What a node that dies was serving is served elsewhere in time.', required: { within: 'duration' }, optional: {}, create: failover },
-  refused: { meaning: 'Pushes are refused with a code, on record.', required: { code: 'text' }, optional: { atLeast: 'count' }, create: refused },
-  'artefact-refused': { meaning: 'Agents refuse artefacts with a code.', required: { code: 'text' }, optional: { atLeast: 'count' }, create: artefactRefused },
-  'capability-refused': { meaning: 'An operation is refused to guests without a capability.', required: { operation: 'text' }, optional: { atLeast: 'count' }, create: capabilityRefused },
-  'version-everywhere': { meaning: 'Every instance of a deployment ends up in one version.', required: { deployment: 'name', version: 'count' }, optional: {}, create: versionEverywhere },
-  running: { meaning: 'So many instances of a deployment run at the end.', required: { deployment: 'name', atLeast: 'count' }, optional: { zone: 'text' }, create: running },
-  'counted-once': { meaning: 'A counter in state equals the number of accepted events.', required: { key: 'text', subject: 'text' }, optional: {}, create: countedOnce },
-  'queue-bounded': { meaning: 'The broker stays within its bound and refuses beyond it.', required: {}, optional: { refusedAtLeast: 'count' }, create: queueBounded },
-  happens: { meaning: 'A kind of record is written so often.', required: { record: 'text' }, optional: { field: 'text', value: 'text', atLeast: 'count', atMost: 'count' }, create: happens },
+  answered: {
+    meaning: 'Accepted events on a subject get their result in time.',
+    required: { subject: 'text', within: 'duration' },
+    optional: { percentile: 'percent' },
+    create: answered,
+  },
+  failover: {
+    meaning: 'What a node that dies was serving is served elsewhere in time.',
+    required: { within: 'duration' },
+    optional: {},
+    create: failover,
+  },
+  refused: {
+    meaning: 'Pushes are refused with a code, on record.',
+    required: { code: 'text' },
+    optional: { atLeast: 'count' },
+    create: refused,
+  },
+  'artefact-refused': {
+    meaning: 'Agents refuse artefacts with a code.',
+    required: { code: 'text' },
+    optional: { atLeast: 'count' },
+    create: artefactRefused,
+  },
+  'capability-refused': {
+    meaning: 'An operation is refused to guests without a capability.',
+    required: { operation: 'text' },
+    optional: { atLeast: 'count' },
+    create: capabilityRefused,
+  },
+  'version-everywhere': {
+    meaning: 'Every instance of a deployment ends up in one version.',
+    required: { deployment: 'name', version: 'count' },
+    optional: {},
+    create: versionEverywhere,
+  },
+  running: {
+    meaning: 'So many instances of a deployment run at the end.',
+    required: { deployment: 'name', atLeast: 'count' },
+    optional: { zone: 'text' },
+    create: running,
+  },
+  'counted-once': {
+    meaning: 'A counter in state equals the number of accepted events.',
+    required: { key: 'text', subject: 'text' },
+    optional: {},
+    create: countedOnce,
+  },
+  'queue-bounded': {
+    meaning: 'The broker stays within its bound and refuses beyond it.',
+    required: {},
+    optional: { refusedAtLeast: 'count' },
+    create: queueBounded,
+  },
+  happens: {
+    meaning: 'A kind of record is written so often.',
+    required: { record: 'text' },
+    optional: { field: 'text', value: 'text', atLeast: 'count', atMost: 'count' },
+    create: happens,
+  },
 };

@@ -34,7 +34,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
     ledger.expect(
       completed.has(`${trigger.trigger} ${event}`),
       record,
-      () => `Event ${event} was acknowledged for trigger ${trigger.trigger} by ${instance ?? 'nobody'}, but no guest had finished it: it was acknowledged before the guest ran.`,
+      () =>
+        `Event ${event} was acknowledged for trigger ${trigger.trigger} by ${instance ?? 'nobody'}, but no guest had finished it: it was acknowledged before the guest ran.`,
     );
   };
 
@@ -55,7 +56,11 @@ export function onDemandEvents(scenario: Scenario): Goal {
         }
         case 'event.accepted': {
           const { event, subject, sequence } = record.fields;
-          ledger.expect(!accepted.has(event), record, () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`);
+          ledger.expect(
+            !accepted.has(event),
+            record,
+            () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`,
+          );
           accepted.add(event);
           for (const [name, consumer] of consumers) {
             if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject)) {
@@ -77,7 +82,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
           ledger.expect(
             record.fields.delayMs <= trigger.backoffMsMax,
             record,
-            () => `Event ${record.fields.event} is delivered again after ${record.fields.delayMs} ms; the largest backoff is ${trigger.backoffMsMax} ms.`,
+            () =>
+              `Event ${record.fields.event} is delivered again after ${record.fields.delayMs} ms; the largest backoff is ${trigger.backoffMsMax} ms.`,
           );
           break;
         }
@@ -103,11 +109,17 @@ export function onDemandEvents(scenario: Scenario): Goal {
         ledger.expectByEnd(
           false,
           end,
-          () => `Event ${left.event} was accepted and neither processed nor dead-lettered for ${left.consumer} by the end: it is lost or stuck.`,
+          () =>
+            `Event ${left.event} was accepted and neither processed nor dead-lettered for ${left.consumer} by the end: it is lost or stuck.`,
         );
       }
       for (const guest of running.values()) {
-        ledger.expectByEnd(false, end, () => `A guest of ${guest.what} on ${guest.node} still exists at the end, with nothing left to do.`, guest.node);
+        ledger.expectByEnd(
+          false,
+          end,
+          () => `A guest of ${guest.what} on ${guest.node} still exists at the end, with nothing left to do.`,
+          guest.node,
+        );
       }
       ledger.checks += accepted.size;
       ledger.figures['accepted'] = accepted.size;
@@ -134,7 +146,8 @@ export function fencing(scenario: Scenario): Goal {
     ledger.expect(
       current === undefined || epoch >= current.epoch || record.micros - current.since <= COMMIT_MICROS,
       record,
-      () => `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,
+      () =>
+        `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,
     );
   };
   return goalOf(ledger, (record) => {
@@ -161,7 +174,8 @@ export function fencing(scenario: Scenario): Goal {
         ledger.expect(
           epoch >= current.epoch || node === current.node,
           record,
-          () => `Node ${node} started event ${event} for instance ${instance} in epoch ${epoch} although ${current.node} serves it in epoch ${current.epoch}: a stale instance works on.`,
+          () =>
+            `Node ${node} started event ${event} for instance ${instance} in epoch ${epoch} although ${current.node} serves it in epoch ${current.epoch}: a stale instance works on.`,
           node,
         );
         break;

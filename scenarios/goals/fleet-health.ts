@@ -68,7 +68,8 @@ export function registration(scenario: Scenario): Goal {
             ledger.expect(
               record.micros - since <= ENROLMENT_MICROS,
               record,
-              () => `Node ${record.fields.node} was enrolled ${describeMicros(record.micros - since)} after its agent started; the limit is ${describeMicros(ENROLMENT_MICROS)}.`,
+              () =>
+                `Node ${record.fields.node} was enrolled ${describeMicros(record.micros - since)} after its agent started; the limit is ${describeMicros(ENROLMENT_MICROS)}.`,
               record.fields.node,
             );
           }
@@ -108,7 +109,12 @@ export function registration(scenario: Scenario): Goal {
         const view = seen.get(machine);
         ledger.expectByEnd(view !== undefined, end, () => `Node ${machine} runs but is not in the inventory at the end.`, machine);
         if (view === undefined) continue;
-        ledger.expectByEnd(view.matches, end, () => `Node ${machine} is in the inventory with facts that differ from the machine's.`, machine);
+        ledger.expectByEnd(
+          view.matches,
+          end,
+          () => `Node ${machine} is in the inventory with facts that differ from the machine's.`,
+          machine,
+        );
         ledger.expectByEnd(
           view.status === 'healthy' || view.status === 'draining',
           end,
@@ -118,7 +124,12 @@ export function registration(scenario: Scenario): Goal {
       }
       for (const [machine, view] of seen) {
         if (up.has(machine)) continue;
-        ledger.expectByEnd(view.status !== 'healthy', end, () => `Node ${machine} is off, but the inventory calls it healthy at the end.`, machine);
+        ledger.expectByEnd(
+          view.status !== 'healthy',
+          end,
+          () => `Node ${machine} is off, but the inventory calls it healthy at the end.`,
+          machine,
+        );
       }
     },
   );
@@ -148,7 +159,8 @@ export function failureAndRecovery(scenario: Scenario): Goal {
       ledger.expect(
         false,
         record,
-        () => `Node ${node} stopped at ${describeMicros(since)} and was not marked unavailable within ${describeMicros(detectionMicros)}: the failure detector is late.`,
+        () =>
+          `Node ${node} stopped at ${describeMicros(since)} and was not marked unavailable within ${describeMicros(detectionMicros)}: the failure detector is late.`,
         node,
       );
     }
@@ -158,7 +170,8 @@ export function failureAndRecovery(scenario: Scenario): Goal {
       ledger.expect(
         false,
         record,
-        () => `Instance ${instance} was not placed again within ${describeMicros(REPLACEMENT_MICROS)} of its node ${orphan.node} being marked unavailable.`,
+        () =>
+          `Instance ${instance} was not placed again within ${describeMicros(REPLACEMENT_MICROS)} of its node ${orphan.node} being marked unavailable.`,
         orphan.node,
       );
     }
@@ -218,7 +231,8 @@ export function failureAndRecovery(scenario: Scenario): Goal {
           silentSince.delete(node);
           unavailable.set(node, incarnation);
           for (const [instance, held] of holder) {
-            if (held.node !== node || held.state === 'stopped' || held.state === 'pending' || movable.get(held.deployment) === false) continue;
+            if (held.node !== node || held.state === 'stopped' || held.state === 'pending' || movable.get(held.deployment) === false)
+              continue;
             orphans.set(instance, { node, since: record.micros });
           }
         }

@@ -46,7 +46,12 @@ export class Ledger {
   }
 
   /** Counts a check; keeps the first that fails. `because` is built only then. */
-  expect(holds: boolean, record: { readonly source: string; readonly micros: number }, because: () => string, machine: string | null = null): void {
+  expect(
+    holds: boolean,
+    record: { readonly source: string; readonly micros: number },
+    because: () => string,
+    machine: string | null = null,
+  ): void {
     this.checks += 1;
     if (!holds && this.#breach === null) {
       this.#breach = { because: because(), machine: machine ?? record.source, micros: record.micros, unconverged: false };

@@ -39,7 +39,8 @@ export function proximity(scenario: Scenario): Goal {
         ledger.expect(
           domainOf(place.node, spread) !== domainOf(node, spread),
           record,
-          () => `Instances ${instance} and ${other} share the fault domain ${domainOf(node, spread)}, which the deployment forbids (${cause}).`,
+          () =>
+            `Instances ${instance} and ${other} share the fault domain ${domainOf(node, spread)}, which the deployment forbids (${cause}).`,
           node,
         );
       }
@@ -94,7 +95,10 @@ export function resources(scenario: Scenario): Goal {
 
 /** P8: instances pass through the states of the life cycle only. */
 export function lifecycle(): Goal {
-  const ledger = new Ledger('P8', 'Instances go through the transitions of the life cycle only, and an agent serves only what it was assigned.');
+  const ledger = new Ledger(
+    'P8',
+    'Instances go through the transitions of the life cycle only, and an agent serves only what it was assigned.',
+  );
   const state = new Map<string, string>();
   const epochs = new Map<string, number>();
   const check = (record: Extract<RunRecord, { kind: 'instance.state' }>): void => {

@@ -39,8 +39,16 @@ export function signatures(scenario: Scenario): Goal {
           break;
         case 'module.stored': {
           const { module, version, digest, key } = record.fields;
-          ledger.expect(trusted.has(key), record, () => `Module ${module} version ${version} was stored although its key ${key} is not trusted.`);
-          ledger.expect(!forged.has(digest), record, () => `Module ${module} version ${version} was stored although its signature must not be believed: ${forged.get(digest)}.`);
+          ledger.expect(
+            trusted.has(key),
+            record,
+            () => `Module ${module} version ${version} was stored although its key ${key} is not trusted.`,
+          );
+          ledger.expect(
+            !forged.has(digest),
+            record,
+            () => `Module ${module} version ${version} was stored although its signature must not be believed: ${forged.get(digest)}.`,
+          );
           stored.add(digest);
           break;
         }
@@ -52,11 +60,22 @@ export function signatures(scenario: Scenario): Goal {
           ledger.expect(
             !forged.has(artefact) && !forged.has(digest),
             record,
-            () => `Node ${node} loaded ${module} version ${version} although the signature of its artefact must not be believed (${forged.get(artefact) ?? forged.get(digest)}): the agent did not check it.`,
+            () =>
+              `Node ${node} loaded ${module} version ${version} although the signature of its artefact must not be believed (${forged.get(artefact) ?? forged.get(digest)}): the agent did not check it.`,
             node,
           );
-          ledger.expect(stored.has(digest), record, () => `Node ${node} loaded ${module} version ${version}, which was never stored as deployable.`, node);
-          ledger.expect(trusted.has(key), record, () => `Node ${node} loaded ${module} version ${version}, signed by ${key}, which is not trusted.`, node);
+          ledger.expect(
+            stored.has(digest),
+            record,
+            () => `Node ${node} loaded ${module} version ${version}, which was never stored as deployable.`,
+            node,
+          );
+          ledger.expect(
+            trusted.has(key),
+            record,
+            () => `Node ${node} loaded ${module} version ${version}, signed by ${key}, which is not trusted.`,
+            node,
+          );
           break;
         }
         default:
@@ -75,7 +94,10 @@ export function signatures(scenario: Scenario): Goal {
 
 /** P4: version history is complete; any version can be the next one, within the rollback budget. */
 export function versions(): Goal {
-  const ledger = new Ledger('P4', `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command.`);
+  const ledger = new Ledger(
+    'P4',
+    `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command.`,
+  );
   const history = new Map<string, string[]>();
   const acknowledged = { sequence: 0, id: '' };
   const rollbackTo = new Map<string, { version: number; micros: number }>();
@@ -93,7 +115,11 @@ export function versions(): Goal {
           if (version <= digests.length) {
             ledger.expect(digests[version - 1] === digest, record, () => `Module ${module} version ${version} was rewritten.`);
           } else {
-            ledger.expect(version === digests.length + 1, record, () => `Module ${module} got version ${version} after ${digests.length}: the history has a gap.`);
+            ledger.expect(
+              version === digests.length + 1,
+              record,
+              () => `Module ${module} got version ${version} after ${digests.length}: the history has a gap.`,
+            );
             digests.push(digest);
             history.set(module, digests);
           }
@@ -126,7 +152,8 @@ export function versions(): Goal {
           ledger.expect(
             record.fields.micros <= ROLLBACK_MICROS,
             record,
-            () => `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+            () =>
+              `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
           );
           break;
         case 'agent.desired':
@@ -142,7 +169,8 @@ export function versions(): Goal {
           ledger.expect(
             record.micros - since <= ROLLBACK_MICROS,
             record,
-            () => `Node ${node} served version ${version} of ${instance} ${describeMicros(record.micros - since)} after its command; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+            () =>
+              `Node ${node} served version ${version} of ${instance} ${describeMicros(record.micros - since)} after its command; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
             node,
           );
           break;

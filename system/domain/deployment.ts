@@ -63,7 +63,7 @@ export type TriggerSpec = {
 };
 
 export function consumerOf(trigger: TriggerName): ConsumerName {
-  return `trigger-${trigger}` as string as ConsumerName;
+  return `trigger-${trigger}` as ConsumerName;
 }
 
 /**

@@ -13,7 +13,15 @@ export type RecordKinds = {
   // controller
   'controller.started': { term: number; sequence: number; entries: number };
   'controller.stopped': { term: number; cause: string };
-  'node.enrolled': { node: string; incarnation: number; architecture: string; zone: string; cores: number; memoryBytes: number; profile: string };
+  'node.enrolled': {
+    node: string;
+    incarnation: number;
+    architecture: string;
+    zone: string;
+    cores: number;
+    memoryBytes: number;
+    profile: string;
+  };
   'node.status': { node: string; incarnation: number; from: string; to: string; cause: string };
   'trust.added': { key: string };
   'trust.revoked': { key: string };
@@ -26,10 +34,27 @@ export type RecordKinds = {
   'rollback.accepted': { deployment: string; from: number; to: number };
   /** The commands for every affected node have left (R2.2). */
   'rollback.issued': { deployment: string; version: number; nodes: number; micros: number };
-  'placement.decided': { instance: string; node: string; score: number; proximityMicros: number | null; feasible: number; why: string; runnersUp: string };
+  'placement.decided': {
+    instance: string;
+    node: string;
+    score: number;
+    proximityMicros: number | null;
+    feasible: number;
+    why: string;
+    runnersUp: string;
+  };
   'placement.refused': { instance: string; why: string };
   /** The controller's view; from and to are states of `InstanceState`. */
-  'instance.state': { instance: string; deployment: string; from: string; to: string; node: string | null; epoch: number; version: number; cause: string };
+  'instance.state': {
+    instance: string;
+    deployment: string;
+    from: string;
+    to: string;
+    node: string | null;
+    epoch: number;
+    version: number;
+    cause: string;
+  };
   'command.accepted': { id: string; command: string; sequence: number };
   'command.refused': { id: string; command: string; code: ErrorCode };
   /** The reply left: what it confirms must survive every crash from here on (R13.6). */
@@ -41,7 +66,15 @@ export type RecordKinds = {
   'agent.session': { node: string; state: 'connected' | 'lost'; attempt: number; cause: string };
   'agent.lease': { node: string; state: 'held' | 'lapsed' };
   'agent.desired': { node: string; term: number; revision: number; assignments: number; applied: boolean };
-  'agent.metrics': { node: string; invocations: number; failures: number; fuel: number; invocationsActive: number; memoryBytesFree: number; cpuPermille: number };
+  'agent.metrics': {
+    node: string;
+    invocations: number;
+    failures: number;
+    fuel: number;
+    invocationsActive: number;
+    memoryBytesFree: number;
+    cpuPermille: number;
+  };
   'artefact.fetched': { node: string; artefact: string; bytes: number };
   'artefact.loaded': { node: string; module: string; version: number; digest: string; artefact: string; key: string };
   'artefact.refused': { node: string; module: string; version: number; artefact: string; code: ErrorCode };
@@ -50,7 +83,20 @@ export type RecordKinds = {
   'instance.ended': { node: string; instance: string; epoch: number; cause: string };
   'invocation.started': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number };
   /** `outcome` is `completed` when the guest returned 0 and its result is durable, otherwise a `WM_*` code. Written before the delivery is settled. */
-  'invocation.finished': { node: string; instance: string; epoch: number; version: number; trigger: string; event: string; attempt: number; outcome: string; fuel: number; memoryBytesPeak: number; micros: number; hostCalls: number };
+  'invocation.finished': {
+    node: string;
+    instance: string;
+    epoch: number;
+    version: number;
+    trigger: string;
+    event: string;
+    attempt: number;
+    outcome: string;
+    fuel: number;
+    memoryBytesPeak: number;
+    micros: number;
+    hostCalls: number;
+  };
   /** The instances of a node's engine that exist while nothing runs (P11: none). */
   'invocation.idle': { node: string; guests: number };
   'capability.refused': { node: string; instance: string; module: string; capability: string; operation: string };
@@ -60,7 +106,14 @@ export type RecordKinds = {
   'event.refused': { event: string; subject: string; code: ErrorCode };
   'event.duplicate': { event: string; subject: string; sequence: number };
   'event.delivered': { consumer: string; event: string; sequence: number; attempt: number; instance: string | null; epoch: number | null };
-  'event.acknowledged': { consumer: string; event: string; sequence: number; attempt: number; instance: string | null; epoch: number | null };
+  'event.acknowledged': {
+    consumer: string;
+    event: string;
+    sequence: number;
+    attempt: number;
+    instance: string | null;
+    epoch: number | null;
+  };
   'event.retried': { consumer: string; event: string; sequence: number; attempt: number; delayMs: number; code: string };
   'event.deadlettered': { consumer: string; event: string; sequence: number; attempts: number; code: string };
   'effect.fenced': { what: string; instance: string; epoch: number; current: number };
@@ -80,12 +133,33 @@ export type RecordKinds = {
   'fault.ended': { fault: string; kind: string; target: string };
   /** An artefact or module that carries a signature which must not be believed. */
   'forgery.made': { what: 'artefact' | 'module'; digest: string; detail: string };
-  'workload.published': { event: string; subject: string; outcome: 'accepted' | 'refused' | 'unknown'; code: string | null; micros: number };
+  'workload.published': {
+    event: string;
+    subject: string;
+    outcome: 'accepted' | 'refused' | 'unknown';
+    code: string | null;
+    micros: number;
+  };
   'workload.result': { event: string; subject: string; source: string; trigger: string; data: string };
   'operator.commanded': { id: string; command: string };
-  'operator.answered': { id: string; command: string; outcome: 'done' | 'refused' | 'unknown'; code: string | null; sequence: number | null; micros: number };
+  'operator.answered': {
+    id: string;
+    command: string;
+    outcome: 'done' | 'refused' | 'unknown';
+    code: string | null;
+    sequence: number | null;
+    micros: number;
+  };
   'state.observed': { key: string; value: string | null };
-  'inventory.observed': { node: string; status: string; incarnation: number; architecture: string; zone: string; cores: number; memoryBytes: number };
+  'inventory.observed': {
+    node: string;
+    status: string;
+    incarnation: number;
+    architecture: string;
+    zone: string;
+    cores: number;
+    memoryBytes: number;
+  };
   'module.observed': { module: string; version: number; digest: string; key: string };
   'instance.observed': { instance: string; state: string; node: string | null; epoch: number; version: number };
 };

@@ -103,15 +103,27 @@ async function main(wanted: readonly string[]): Promise<void> {
   for (const mutant of mutants) {
     const control = await inTree((tree) => play(tree, mutant));
     const controlHeld = control.exitCode === 0;
-    if (!controlHeld) tell(false, `${mutant.name}: the control does not hold (exit code ${control.exitCode}): ${control.suite?.runs.map(causeOf).filter(Boolean).join(' | ') ?? control.stderr.slice(-800)}`);
+    if (!controlHeld)
+      tell(
+        false,
+        `${mutant.name}: the control does not hold (exit code ${control.exitCode}): ${control.suite?.runs.map(causeOf).filter(Boolean).join(' | ') ?? control.stderr.slice(-800)}`,
+      );
     const verdicts = await inTree((tree) => {
-      execFileSync('git', ['apply', '--whitespace=nowarn', join(FOLDER, `${mutant.name}.patch`)], { cwd: tree, env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(tree) } });
+      execFileSync('git', ['apply', '--whitespace=nowarn', join(FOLDER, `${mutant.name}.patch`)], {
+        cwd: tree,
+        env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(tree) },
+      });
       return play(tree, mutant);
     });
     const trouble = escaped(mutant, verdicts);
     const caughtBy = verdicts.suite?.runs.find((run) => run.goals.some((goal) => goal.name === mutant.goal && !goal.held));
     if (controlHeld || trouble !== null) {
-      tell(trouble === null, trouble === null ? `${mutant.name}: caught by ${caughtBy?.scenario} with seed ${caughtBy?.seed}: ${caughtBy?.goals.find((goal) => goal.name === mutant.goal)?.because}` : `${mutant.name} (${mutant.bug}): ${trouble}`);
+      tell(
+        trouble === null,
+        trouble === null
+          ? `${mutant.name}: caught by ${caughtBy?.scenario} with seed ${caughtBy?.seed}: ${caughtBy?.goals.find((goal) => goal.name === mutant.goal)?.because}`
+          : `${mutant.name} (${mutant.bug}): ${trouble}`,
+      );
     }
   }
   process.stdout.write(`\n${passed} passed, ${failures} failed\n`);

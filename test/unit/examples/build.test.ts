@@ -65,7 +65,12 @@ describe('the build of the examples', () => {
         entry.module === 'wasi_snapshot_preview1' ? entry.name : `${entry.module}.${entry.name}`,
       );
       expect(imports.toSorted(), name).toEqual(IMPORTS[name]);
-      expect(webAssembly.Module.exports(module).map((entry) => entry.name).toSorted(), name).toEqual(['_start', 'memory']);
+      expect(
+        webAssembly.Module.exports(module)
+          .map((entry) => entry.name)
+          .toSorted(),
+        name,
+      ).toEqual(['_start', 'memory']);
       expect((await stat(wasmPath)).size, name).toBeLessThan(8192);
       expect(manifest.limits.memoryBytesMax, name).toBeGreaterThanOrEqual(2 * 65_536);
     }

@@ -18,7 +18,10 @@ describe('the example counter', () => {
   }
 
   it('counts each event once, however often and late it is delivered', () => {
-    const deliveries = fc.array(fc.nat({ max: 30 }).map((number) => `event-${number}`), { maxLength: 60 });
+    const deliveries = fc.array(
+      fc.nat({ max: 30 }).map((number) => `event-${number}`),
+      { maxLength: 60 },
+    );
     fc.assert(
       fc.property(deliveries, (ids) => {
         const host = new MemoryHost();
@@ -80,13 +83,17 @@ describe('the example counter', () => {
   it('gives up after a bounded number of conflicts', () => {
     let attempts = 0;
     const host = new MemoryHost();
-    const run = runGuest(counter, {}, {
-      state_get: host.state_get,
-      state_set: () => {
-        attempts += 1;
-        return CONFLICT;
+    const run = runGuest(
+      counter,
+      {},
+      {
+        state_get: host.state_get,
+        state_set: () => {
+          attempts += 1;
+          return CONFLICT;
+        },
       },
-    });
+    );
     expect(run).toMatchObject({ exitCode: 1, stdout: '', stderr: 'too many others count at the same time\n' });
     expect(attempts).toBe(CONFLICT_RETRIES_MAX + 1);
   });

@@ -34,12 +34,11 @@ describe('the example forbidden', () => {
 
   it('does not call refused what a host lets it do', () => {
     const host = new MemoryHost();
-    const run = runGuest(
-      forbidden,
-      { data: 'clock random env sleep publish state', environment: { HOME: '/root' } },
-      host,
-      ['clock_time_get', 'random_get', 'poll_oneoff'],
-    );
+    const run = runGuest(forbidden, { data: 'clock random env sleep publish state', environment: { HOME: '/root' } }, host, [
+      'clock_time_get',
+      'random_get',
+      'poll_oneoff',
+    ]);
     expect((JSON.parse(run.stdout) as { refused: boolean }[]).map(({ refused }) => refused)).toEqual(
       Array.from({ length: 6 }, () => false),
     );

@@ -47,12 +47,7 @@ async function compileGuest(name: string): Promise<GuestModule> {
   return webAssembly.compile(await readFile(built.wasmPath));
 }
 
-export function runGuest(
-  module: GuestModule,
-  event: GuestEvent,
-  host: GuestHost = {},
-  granted: readonly string[] = [],
-): GuestResult {
+export function runGuest(module: GuestModule, event: GuestEvent, host: GuestHost = {}, granted: readonly string[] = []): GuestResult {
   const folder = mkdtempSync(join(tmpdir(), 'guest-'));
   const [stdin, stdout, stderr] = ['stdin', 'stdout', 'stderr'].map((name) => join(folder, name)) as [string, string, string];
   writeFileSync(stdin, event.data ?? '');
