@@ -47,14 +47,16 @@ export function letterOf(
 
 /** Bound of characters to bytes in UTF-8. */
 const BYTES_PER_CHARACTER = 3;
-/** What a held event costs beside its texts and data. */
+/** What a held event, and each of its headers, costs beside texts and data. */
 const EVENT_OVERHEAD_BYTES = 256;
+const HEADER_OVERHEAD_BYTES = 16;
 
 /** At most so many bytes, in a message and in memory. */
 export function bytesOf(event: BusEvent): number {
   let characters = event.id.length + event.subject.length + event.correlation.length;
-  for (const name of Object.keys(event.headers)) characters += name.length + (event.headers[name]?.length ?? 0);
-  return event.data.length + characters * BYTES_PER_CHARACTER + EVENT_OVERHEAD_BYTES;
+  const headers = Object.entries(event.headers);
+  for (const [name, value] of headers) characters += name.length + value.length;
+  return event.data.length + characters * BYTES_PER_CHARACTER + headers.length * HEADER_OVERHEAD_BYTES + EVENT_OVERHEAD_BYTES;
 }
 
 /** R9.3: full jitter over an exponentially growing bound. `draw(n)` gives 0 to n - 1. */

@@ -1,0 +1,91 @@
+// R13.7: every message survives its bytes, and no bytes do more than be refused.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../../../system/domain/outcome.ts';
+import * as broker from '../../../system/wire/codec/broker.ts';
+import * as operator from '../../../system/wire/codec/operator.ts';
+import * as session from '../../../system/wire/codec/session.ts';
+import { brokerMessages, operatorMessages, sessionMessages } from '../../support/wire/arbitraries.ts';
+
+type Codec = {
+  readonly message: string;
+  readonly value: fc.Arbitrary<unknown>;
+  readonly encode: (value: never) => Uint8Array;
+  readonly decode: (bytes: Uint8Array) => Outcome<unknown>;
+};
+
+function codec<T>(
+  message: string,
+  value: fc.Arbitrary<T>,
+  encode: (value: T) => Uint8Array,
+  decode: (bytes: Uint8Array) => Outcome<T>,
+): Codec {
+  return { message, value, encode, decode };
+}
+
+const CODECS: readonly Codec[] = [
+  codec('AgentMessage', sessionMessages.agentMessage, session.encodeAgentMessage, session.decodeAgentMessage),
+  codec('ControllerMessage', sessionMessages.controllerMessage, session.encodeControllerMessage, session.decodeControllerMessage),
+  codec('FetchRequest', sessionMessages.fetchRequest, session.encodeFetchRequest, session.decodeFetchRequest),
+  codec('FetchReply', sessionMessages.fetchReply, session.encodeFetchReply, session.decodeFetchReply),
+  codec('OperatorRequest', operatorMessages.operatorRequest, operator.encodeOperatorRequest, operator.decodeOperatorRequest),
+  codec('OperatorReply', operatorMessages.operatorReply, operator.encodeOperatorReply, operator.decodeOperatorReply),
+  codec('OperatorQuery', operatorMessages.operatorQuery, operator.encodeOperatorQuery, operator.decodeOperatorQuery),
+  codec('OperatorAnswer', operatorMessages.operatorAnswer, operator.encodeOperatorAnswer, operator.decodeOperatorAnswer),
+  codec('PublishRequest', brokerMessages.publishRequest, broker.encodePublishRequest, broker.decodePublishRequest),
+  codec('PublishReply', brokerMessages.publishReply, broker.encodePublishReply, broker.decodePublishReply),
+  codec('ConsumerRequest', brokerMessages.consumerRequest, broker.encodeConsumerRequest, broker.decodeConsumerRequest),
+  codec('FetchEventsRequest', brokerMessages.fetchRequest, broker.encodeFetchEventsRequest, broker.decodeFetchEventsRequest),
+  codec('FetchEventsReply', brokerMessages.fetchReply, broker.encodeFetchEventsReply, broker.decodeFetchEventsReply),
+  codec('SettleRequest', brokerMessages.settleRequest, broker.encodeSettleRequest, broker.decodeSettleRequest),
+  codec('StateGetRequest', brokerMessages.stateGetRequest, broker.encodeStateGetRequest, broker.decodeStateGetRequest),
+  codec('StateGetReply', brokerMessages.stateGetReply, broker.encodeStateGetReply, broker.decodeStateGetReply),
+  codec('StatePutRequest', brokerMessages.statePutRequest, broker.encodeStatePutRequest, broker.decodeStatePutRequest),
+  codec('StatePutReply', brokerMessages.statePutReply, broker.encodeStatePutReply, broker.decodeStatePutReply),
+];
+
+/** `ok`, or how it was refused. */
+function verdict(outcome: Outcome<unknown>): string {
+  return outcome.ok ? 'ok' : `${outcome.error.kind} ${outcome.error.code}`;
+}
+
+const VERDICTS = ['ok', 'rejected WM_MESSAGE_INVALID'];
+
+describe.each(CODECS)('$message', ({ value, encode, decode }) => {
+  it('is the same after its bytes', () => {
+    fc.assert(
+      fc.property(value, (message) => {
+        expect(decode(encode(message as never))).toEqual({ ok: true, value: message });
+      }),
+    );
+  });
+
+  it('is refused, or read, and never thrown, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        expect(VERDICTS).toContain(verdict(decode(bytes)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('is refused, or read, and never thrown, when a link changes or cuts its bytes', () => {
+    fc.assert(
+      fc.property(
+        value,
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
+        fc.nat(),
+        fc.boolean(),
+        (message, changes, cut, isCut) => {
+          const bytes = encode(message as never).slice();
+          for (const [place, byte] of changes) if (bytes.length > 0) bytes[place % bytes.length] = byte;
+          const outcome = decode(isCut ? bytes.slice(0, cut % (bytes.length + 1)) : bytes);
+          expect(VERDICTS).toContain(verdict(outcome));
+          // What was read is a message of this kind: it can be said again, and means the same.
+          expect(outcome.ok ? decode(encode(outcome.value as never)) : outcome).toEqual(outcome);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
