@@ -5,6 +5,7 @@ import { parseCapability } from '../system/domain/capability.ts';
 import { matchesSubject } from '../system/domain/subject.ts';
 import type { DeploymentSpec } from '../system/domain/deployment.ts';
 import { suggest, type Path, type Source } from './mistakes.ts';
+import { TEMPLATE } from './publisher.ts';
 import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
 
 /** Event data may be this long; events a workload may publish. */
@@ -160,6 +161,9 @@ function checkWorkload(source: Source, scenario: Scenario, zones: readonly strin
       (workload.shape === 'burst' ? workload.burstEvents : 1);
     if (events > EVENTS_MAX)
       source.mistake([...path, 'every'], `this publishes about ${Math.round(events)} events; at most ${EVENTS_MAX} are allowed`);
+    for (const [written, , least, most] of workload.data.matchAll(TEMPLATE)) {
+      if (Number(least ?? 0) > Number(most ?? 0)) source.mistake([...path, 'data'], `the least of ${written} is larger than the most`);
+    }
     if (!triggers.some((trigger) => matchesSubject(trigger.subject, workload.subject))) {
       source.mistake(
         [...path, 'subject'],

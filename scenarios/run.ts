@@ -1,25 +1,20 @@
 // Plays one scenario on a testbed and judges it: boots, works through steps and workload, heals, waits for quiet, looks
 // once more at everything, stops. It knows the Testbed interface and records, no world; the same code runs in all of them.
 // Surprising: it is the driver inside the run, so its waits are waits of the run's own clock.
-import { describeError, type Outcome, type WmError } from '../system/domain/outcome.ts';
-import type { ModuleManifest, Signature } from '../system/domain/module.ts';
-import { manifestText } from '../system/domain/module.ts';
-import type { CorrelationId, EventId } from '../system/domain/identifiers.ts';
-import type { OperatorCommand } from '../system/domain/operator.ts';
+import { describeError, type Outcome } from '../system/domain/outcome.ts';
 import type { BusEvent } from '../system/domain/event.ts';
+import type { Course } from './course.ts';
 import { createGoals, createInvariants, Repetitions, type Goal } from './goals/goals.ts';
+import { History } from './history.ts';
+import { inspect } from './inspection.ts';
+import { Operator } from './operator.ts';
+import { publishWorkload } from './publisher.ts';
 import type { GoalResult, RunRecord, Verdict } from './record.ts';
-import type { Scenario, StepSpec, WorkloadSpec } from './scenario.ts';
+import type { FaultStep, OperationSpec, Scenario, StepSpec } from './scenario.ts';
 import type { Testbed } from './testbed.ts';
 
-/** Bound: how long an operator waits for the answer to one command, reconnecting as needed. */
-const COMMAND_DEADLINE_MICROS = 30_000_000;
-const PUBLISH_DEADLINE_MICROS = 2_000_000;
-/** Pause before a refused or failed publication is repeated under the same event id. */
-const PUBLISH_AGAIN_MICROS = 200_000;
-/** Bound: records kept for the explanation of a failure, of the machine concerned and of all. */
-const LAST_RECORDS_PER_MACHINE = 12;
-const LAST_RECORDS_OVERALL = 40;
+/** An early end is noticed after so long at most. */
+const NOTICE_MICROS = 1_000_000;
 
 export type PlayOptions = {
   /** Every record, in order, as it is written. */
@@ -81,21 +76,32 @@ class Play {
   readonly #scenario: Scenario;
   readonly #options: PlayOptions;
   readonly #goals: readonly Goal[];
-  readonly #lastOf = new Map<string, RunRecord[]>();
-  readonly #last: RunRecord[] = [];
+  readonly #history = new History();
   readonly #repetitions = new Repetitions();
-  readonly #pushes = new Map<string, number>();
+  readonly #course: Course;
+  readonly #operator: Operator;
   #records = 0;
   #startMicros = 0;
   #trouble: string | null = null;
-  #commands = 0;
+  #worked = false;
   #open = true;
+  /** What went before the first breach; null while nothing is broken for good. */
+  #brokenAt: History | null = null;
 
   constructor(testbed: Testbed, scenario: Scenario, options: PlayOptions) {
     this.#testbed = testbed;
     this.#scenario = scenario;
     this.#options = options;
     this.#goals = [...createInvariants(scenario), ...createGoals(scenario)];
+    this.#course = {
+      testbed,
+      scenario,
+      isOver: () => this.#isOver(),
+      hasWorked: () => this.#worked,
+      stopWith: (trouble) => (this.#trouble ??= trouble),
+      sleepUntil: (micros) => this.#sleepUntil(micros),
+    };
+    this.#operator = new Operator(this.#course);
   }
 
   async run(): Promise<PlayResult> {
@@ -109,22 +115,22 @@ class Play {
     });
     this.#testbed.record('run.phase', { phase: 'start' });
     const started = await this.#testbed.start(this.#scenario);
-    if (!started.ok) this.#stopWith('The fleet did not start', started.error);
-    if (!this.#over()) await this.#prepare();
-    if (!this.#over()) {
+    if (!started.ok) this.#course.stopWith(`The fleet did not start: ${describeError(started.error)}`);
+    if (!this.#isOver()) await this.#prepare();
+    if (!this.#isOver()) {
       this.#testbed.record('run.phase', { phase: 'work' });
       await Promise.all([
         this.#runSteps(),
-        ...this.#scenario.workload.map((workload) => this.#runWorkload(workload)),
-        this.#sleepUntil(this.#scenario.durationMicros),
+        ...this.#scenario.workload.map((workload) => publishWorkload(this.#course, workload)),
+        this.#sleepUntil(this.#scenario.durationMicros).then(() => (this.#worked = true)),
       ]);
     }
     this.#testbed.healAll();
-    if (!this.#over()) {
+    if (!this.#isOver()) {
       this.#testbed.record('run.phase', { phase: 'quiet' });
       await this.#sleepUntil(this.#scenario.durationMicros + this.#scenario.quietMicros);
     }
-    if (!this.#over()) await this.#lookOnceMore();
+    if (!this.#isOver()) await inspect(this.#course);
     this.#testbed.record('run.phase', { phase: 'end' });
     const micros = clock.monotonicMicros() - this.#startMicros;
     this.#open = false;
@@ -137,54 +143,31 @@ class Play {
     this.#records += 1;
     this.#options.onRecord(record);
     if (!this.#open) return;
-    keepLast(this.#last, record, LAST_RECORDS_OVERALL);
-    for (const machine of machinesOf(record)) {
-      const kept = this.#lastOf.get(machine) ?? [];
-      keepLast(kept, record, LAST_RECORDS_PER_MACHINE);
-      this.#lastOf.set(machine, kept);
-    }
-    if (this.#brokenAt === null && !this.#repetitions.has(record)) {
-      for (const goal of this.#goals) goal.observe(record);
-      if (this.#goals.some((goal) => goal.broken)) this.#brokenAt = this.#snapshotLast();
-    }
+    this.#history.add(record);
+    if (this.#brokenAt !== null || this.#repetitions.has(record)) return;
+    for (const goal of this.#goals) goal.observe(record);
+    if (this.#goals.some((goal) => goal.broken)) this.#brokenAt = this.#history.snapshot();
   }
 
-  #brokenAt: ReadonlyMap<string, readonly RunRecord[]> | null = null;
-
-  #snapshotLast(): ReadonlyMap<string, readonly RunRecord[]> {
-    const copy = new Map<string, readonly RunRecord[]>([['', [...this.#last]]]);
-    for (const [machine, records] of this.#lastOf) copy.set(machine, [...records]);
-    return copy;
-  }
-
-  #over(): boolean {
+  #isOver(): boolean {
     return this.#trouble !== null || this.#options.cancelled() || (this.#options.stopWhenBroken && this.#brokenAt !== null);
   }
 
-  #stopWith(what: string, error: WmError): void {
-    this.#trouble ??= `${what}: ${describeError(error)}`;
-  }
-
-  /** Waits for a time counted from the start of the run, in parts, so that an early end is noticed. */
+  /** In parts, so that an early end is noticed. */
   async #sleepUntil(micros: number): Promise<void> {
     const { clock } = this.#testbed;
     for (;;) {
       const left = this.#startMicros + micros - clock.monotonicMicros();
-      if (left <= 0 || this.#over()) return;
-      await clock.sleep(Math.min(left, 1_000_000));
+      if (left <= 0 || this.#isOver()) return;
+      await clock.sleep(Math.min(left, NOTICE_MICROS));
     }
   }
 
   async #prepare(): Promise<void> {
-    const ops = await this.#testbed.keys.open('ops');
-    if (!ops.ok) return this.#stopWith('The key of the operator could not be opened', ops.error);
-    // A push that has to be refused may be one that asks for more than its signer may grant.
-    const capabilities = this.#scenario.steps.flatMap((step) => (step.do === 'push' && step.accepted ? (step.capabilities ?? []) : []));
-    const mayGrant = [...new Set(capabilities)].sort(compare);
-    await this.#command({ kind: 'trust-add', publicKey: ops.value.publicKey, mayGrant }, true);
+    await this.#operator.trust();
     for (const filter of this.#scenario.observe) {
       const subscribed = await this.#testbed.subscribe(filter, (event) => this.#recordResult(event));
-      if (!subscribed.ok) return this.#stopWith(`The subscription to ${filter} failed`, subscribed.error);
+      if (!subscribed.ok) return this.#course.stopWith(`The subscription to ${filter} failed: ${describeError(subscribed.error)}`);
     }
   }
 
@@ -211,184 +194,17 @@ class Play {
     await Promise.all([
       this.#eachInTime(timed.filter(isFault), async ({ step, i }) => {
         const begun = this.#testbed.inject(`fault-${i + 1}`, step.fault);
-        if (!begun.ok) this.#stopWith(`The fault '${step.fault.kind}' could not be produced`, begun.error);
+        if (!begun.ok) this.#course.stopWith(`The fault '${step.fault.kind}' could not be produced: ${describeError(begun.error)}`);
       }),
-      this.#eachInTime(timed.filter(isOperation), async ({ step }) => this.#operate(step)),
+      this.#eachInTime(timed.filter(isOperation), ({ step }) => this.#operator.operate(step)),
     ]);
   }
 
   async #eachInTime<T extends TimedStep>(timed: readonly T[], act: (timed: T) => Promise<void>): Promise<void> {
     for (const next of timed) {
       await this.#sleepUntil(next.micros);
-      if (this.#over()) return;
+      if (this.#isOver()) return;
       await act(next);
-    }
-  }
-
-  async #operate(step: OperationSpec): Promise<void> {
-    switch (step.do) {
-      case 'push':
-        return this.#push(step);
-      case 'deploy':
-        return this.#command({ kind: 'deployment-apply', spec: step.spec }, true);
-      case 'trigger':
-        return this.#command({ kind: 'trigger-apply', spec: step.spec }, true);
-      case 'scale':
-        return this.#command({ kind: 'deployment-scale', deployment: step.deployment, replicas: step.replicas }, true);
-      case 'rollback':
-        return this.#command({ kind: 'rollback', deployment: step.deployment, version: step.version }, true);
-      case 'drain':
-        return this.#command({ kind: 'node-drain', node: step.node }, true);
-    }
-  }
-
-  async #push(step: Extract<StepSpec, { readonly do: 'push' }>): Promise<void> {
-    const { keys } = this.#testbed;
-    // By example, so that no two pushes of a run have the same bytes: a digest that was refused once does not come again.
-    const variant = (this.#pushes.get(step.example) ?? 0) + 1;
-    this.#pushes.set(step.example, variant);
-    const example = this.#testbed.exampleModule(step.example, variant);
-    if (!example.ok) return this.#stopWith(`Example ${step.example} is not there`, example.error);
-    const manifest: ModuleManifest = {
-      name: step.module,
-      digest: keys.digest(example.value.bytes),
-      capabilities: [...(step.capabilities ?? example.value.capabilities)].sort(compare),
-      limits: {
-        fuelMax: step.limits.fuelMax ?? example.value.fuelMax,
-        memoryBytesMax: step.limits.memoryBytesMax ?? example.value.memoryBytesMax,
-        outputBytesMax: step.limits.outputBytesMax ?? example.value.outputBytesMax,
-      },
-    };
-    let signature: Signature | null = null;
-    if (step.signing !== 'unsigned') {
-      const person = step.signing === 'untrusted' ? 'stranger' : 'ops';
-      const key = await keys.open(person);
-      const bytes = await keys.sign(person, new TextEncoder().encode(manifestText(manifest)));
-      if (!key.ok) return this.#stopWith(`The key ${person} could not be opened`, key.error);
-      if (!bytes.ok) return this.#stopWith(`The key ${person} did not sign`, bytes.error);
-      signature = { key: key.value.key, bytes: bytes.value };
-    }
-    // Tampered: the manifest is changed after it was signed, as an attacker who wants more fuel would.
-    const sent: ModuleManifest =
-      step.signing === 'tampered' ? { ...manifest, limits: { ...manifest.limits, fuelMax: manifest.limits.fuelMax + 1 } } : manifest;
-    if (step.signing !== 'trusted') this.#testbed.record('forgery.made', { what: 'module', digest: manifest.digest, detail: step.signing });
-    await this.#command({ kind: 'module-push', manifest: sent, signature, bytes: example.value.bytes }, step.accepted);
-  }
-
-  async #command(command: OperatorCommand, accepted: boolean): Promise<void> {
-    const { clock } = this.#testbed;
-    this.#commands += 1;
-    const id = `command-${this.#commands}`;
-    const since = clock.monotonicMicros();
-    this.#testbed.record('operator.commanded', { id, command: command.kind });
-    const reply = await this.#testbed.execute(id, command, { deadlineMicros: COMMAND_DEADLINE_MICROS });
-    const refused = !reply.ok && reply.error.kind === 'rejected';
-    this.#testbed.record('operator.answered', {
-      id,
-      command: command.kind,
-      outcome: reply.ok ? 'done' : refused ? 'refused' : 'unknown',
-      code: reply.ok ? null : reply.error.code,
-      sequence: reply.ok ? reply.value.sequence : null,
-      micros: clock.monotonicMicros() - since,
-    });
-    if (accepted && !reply.ok) this.#stopWith(`The command ${command.kind} was not carried out`, reply.error);
-    if (!accepted && !refused) {
-      this.#trouble ??= `The command ${command.kind} had to be refused, and was ${reply.ok ? 'accepted: a check on the controller is missing' : `answered with ${describeError(reply.error)}`}.`;
-    }
-  }
-
-  async #runWorkload(workload: WorkloadSpec): Promise<void> {
-    const stream = this.#testbed.random.stream(`workload ${workload.name}`);
-    const published: Promise<void>[] = [];
-    let micros = workload.startMicros;
-    let n = 0;
-    while (micros < workload.endMicros) {
-      await this.#sleepUntil(micros);
-      if (this.#over()) break;
-      const events = workload.shape === 'burst' ? workload.burstEvents : 1;
-      for (let i = 0; i < events; i++) {
-        n += 1;
-        published.push(
-          this.#publish(
-            workload,
-            n,
-            fillTemplate(workload, n, (bound) => stream.below(bound)),
-          ),
-        );
-      }
-      // Exponential distances without a logarithm: a geometric count of hundredths has the same mean and no memory.
-      if (workload.shape === 'poisson') {
-        let hundredths = 1;
-        while (!stream.chance(1, 100) && hundredths < 1_500) hundredths += 1;
-        micros += Math.max(1, Math.floor((workload.everyMicros * hundredths) / 100));
-      } else micros += workload.everyMicros;
-    }
-    await Promise.all(published);
-  }
-
-  async #publish(workload: WorkloadSpec, n: number, data: string): Promise<void> {
-    const { clock } = this.#testbed;
-    const id = `${workload.name}-${n}`;
-    const event: BusEvent = {
-      id: id as EventId,
-      subject: workload.subject,
-      timeMs: clock.civilMs(),
-      correlation: id as CorrelationId,
-      headers: {},
-      data: new TextEncoder().encode(data),
-    };
-    const since = clock.monotonicMicros();
-    for (let attempt = 1; ; attempt++) {
-      const ack = await this.#testbed.publish(workload.from, event, { deadlineMicros: PUBLISH_DEADLINE_MICROS });
-      if (!this.#open) return;
-      if (ack.ok || attempt >= workload.attemptsMax || this.#over()) {
-        this.#testbed.record('workload.published', {
-          event: id,
-          subject: workload.subject,
-          outcome: ack.ok ? 'accepted' : ack.error.kind === 'unknown' ? 'unknown' : 'refused',
-          code: ack.ok ? null : ack.error.code,
-          micros: clock.monotonicMicros() - since,
-        });
-        return;
-      }
-      await clock.sleep(PUBLISH_AGAIN_MICROS);
-    }
-  }
-
-  async #lookOnceMore(): Promise<void> {
-    const deadlineMicros = COMMAND_DEADLINE_MICROS;
-    const nodes = await this.#testbed.query({ kind: 'nodes' }, { deadlineMicros });
-    const modules = await this.#testbed.query({ kind: 'modules' }, { deadlineMicros });
-    const instances = await this.#testbed.query({ kind: 'instances' }, { deadlineMicros });
-    for (const answer of [nodes, modules, instances])
-      if (!answer.ok) return this.#stopWith('The controller does not answer at the end', answer.error);
-    if (nodes.ok && nodes.value.kind === 'nodes') {
-      for (const { facts, status, incarnation } of nodes.value.nodes) {
-        this.#testbed.record('inventory.observed', {
-          node: facts.node,
-          status,
-          incarnation,
-          architecture: facts.architecture,
-          zone: facts.zone,
-          cores: facts.cores,
-          memoryBytes: facts.memoryBytes,
-        });
-      }
-    }
-    if (modules.ok && modules.value.kind === 'modules') {
-      for (const { manifest, version, signature } of modules.value.modules) {
-        this.#testbed.record('module.observed', { module: manifest.name, version, digest: manifest.digest, key: signature.key });
-      }
-    }
-    if (instances.ok && instances.value.kind === 'instances') {
-      for (const { id, state, node, epoch, version } of instances.value.instances) {
-        this.#testbed.record('instance.observed', { instance: id, state, node, epoch, version });
-      }
-    }
-    for (const key of this.#scenario.observeState) {
-      const entry = await this.#testbed.readState(key);
-      if (!entry.ok) return this.#stopWith(`State ${key} could not be read at the end`, entry.error);
-      this.#testbed.record('state.observed', { key, value: entry.value === null ? null : new TextDecoder().decode(entry.value.value) });
     }
   }
 
@@ -402,7 +218,7 @@ class Play {
         : first !== undefined
           ? 'unconverged'
           : 'held';
-    const last = this.#brokenAt ?? this.#snapshotLast();
+    const last = this.#brokenAt ?? this.#history;
     // A run that ended early did not give its other goals their time: only what is broken for good is told.
     const told =
       this.#brokenAt === null && this.#trouble === null
@@ -413,14 +229,12 @@ class Play {
       goals: told,
       trouble: this.#trouble,
       records: this.#records,
-      lastRecords: verdict === 'held' ? [] : (last.get(first?.machine ?? '') ?? last.get('') ?? []),
+      lastRecords: verdict === 'held' ? [] : last.of(first?.machine ?? null),
       simulatedMicros,
     };
   }
 }
 
-type FaultStep = Extract<StepSpec, { readonly do: 'fault' }>;
-type OperationSpec = Exclude<StepSpec, FaultStep>;
 type TimedStep = { readonly i: number; readonly step: StepSpec; readonly micros: number };
 
 function isFault(timed: TimedStep): timed is TimedStep & { readonly step: FaultStep } {
@@ -429,34 +243,4 @@ function isFault(timed: TimedStep): timed is TimedStep & { readonly step: FaultS
 
 function isOperation(timed: TimedStep): timed is TimedStep & { readonly step: OperationSpec } {
   return timed.step.do !== 'fault';
-}
-
-function keepLast(records: RunRecord[], record: RunRecord, max: number): void {
-  records.push(record);
-  if (records.length > max) records.shift();
-}
-
-/** The machines a record tells about: its source, and the node or machine it names. */
-function machinesOf(record: RunRecord): ReadonlySet<string> {
-  const machines = new Set([record.source]);
-  const fields: Readonly<Record<string, unknown>> = record.fields;
-  for (const name of ['node', 'machine', 'target']) {
-    const value = fields[name];
-    if (typeof value === 'string') machines.add(value);
-  }
-  return machines;
-}
-
-function fillTemplate(workload: WorkloadSpec, n: number, below: (bound: number) => number): string {
-  return workload.data.replaceAll(/\{(n|id|random:(-?\d+):(-?\d+))\}/g, (whole, what: string, least?: string, most?: string) => {
-    if (what === 'n') return String(n);
-    if (what === 'id') return `${workload.name}-${n}`;
-    if (least === undefined || most === undefined) return whole;
-    return String(Number(least) + below(Number(most) - Number(least) + 1));
-  });
-}
-
-/** By code unit: the order must not depend on a locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -97,6 +97,10 @@ export type StepSpec = { readonly at: TimeSpec } & (
   | { readonly do: 'drain'; readonly node: NodeId }
 );
 
+export type FaultStep = Extract<StepSpec, { readonly do: 'fault' }>;
+/** What an operator does. */
+export type OperationSpec = Exclude<StepSpec, FaultStep>;
+
 /** A stream of events: from a machine of a zone, at a rate, with data made of a template. */
 export type WorkloadSpec = {
   readonly name: string;
