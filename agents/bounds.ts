@@ -8,6 +8,8 @@ export type AgentBounds = {
   readonly welcomeDeadlineMs: number;
   /** Heartbeats in a row without any answer after which the session is dropped and dialled anew. */
   readonly silentHeartbeatsMax: number;
+  /** A controller that asks for more frequent heartbeats gets these. */
+  readonly heartbeatIntervalMsMin: number;
   readonly redialMs: number;
   readonly redialMsMax: number;
   /** Mean pause after a controller refused this agent. */
@@ -80,6 +82,7 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   connectDeadlineMs: 3_000,
   welcomeDeadlineMs: 3_000,
   silentHeartbeatsMax: 4,
+  heartbeatIntervalMsMin: 20,
   redialMs: 100,
   redialMsMax: 2_000,
   refusedRetryMs: 5_000,

@@ -33,7 +33,8 @@ export type VersionState =
   | { readonly kind: 'loading' }
   | { readonly kind: 'refused'; readonly error: WmError };
 
-type Slot = { readonly grant: ModuleGrant; readonly basis: VerificationBasis; state: VersionState };
+/** `isVerified`: whatever is refused afterwards lies with the bytes, and may be right the next time. */
+type Slot = { readonly grant: ModuleGrant; readonly basis: VerificationBasis; readonly isVerified: boolean; state: VersionState };
 
 export type CacheHost = {
   readonly fetch: Fetch;
@@ -58,6 +59,8 @@ export class Cache {
   readonly #obtaining = new Map<Digest, Wait>();
   readonly #queued: Digest[] = [];
   #downloads = 0;
+  /** The grants that were wanted last. */
+  #grants: readonly ModuleGrant[] = [];
   /** Artefacts on disk that nothing desires, oldest first. */
   #spare: Digest[] = [];
   #isClosed = false;
@@ -86,6 +89,8 @@ export class Cache {
       target: this.#facts.target,
       artefactBytesMax: this.#bounds.artefactBytesMax,
     };
+    const isNews = grants !== this.#grants;
+    this.#grants = grants;
     const wanted = new Map<VersionKey, ModuleGrant>();
     for (const [key, slot] of this.#slots) if (inUse.has(key)) wanted.set(key, slot.grant);
     for (const grant of grants) wanted.set(versionKeyOf(grant.manifest.name, grant.version), grant);
@@ -93,10 +98,13 @@ export class Cache {
     for (const [key, grant] of wanted) {
       const basis = basisOf(grant, rules);
       const before = this.#slots.get(key);
-      if (before !== undefined && isSameBasis(before.basis, basis)) continue;
-      const slot: Slot = { grant, basis, state: LOADING };
-      this.#slots.set(key, slot);
+      if (before !== undefined && isSameBasis(before.basis, basis)) {
+        if (isNews && before.isVerified && before.state.kind === 'refused') this.#obtainAgain(before);
+        continue;
+      }
       const checked = checkGrant(grant, rules, this.#ports.keys);
+      const slot: Slot = { grant, basis, isVerified: checked.ok, state: LOADING };
+      this.#slots.set(key, slot);
       if (checked.ok) this.#obtain(slot);
       else this.#refuse(slot, checked.error);
     }
@@ -122,6 +130,12 @@ export class Cache {
     this.#slots.clear();
     this.#unmapUnwanted();
     this.wake();
+  }
+
+  /** The controller says again that it wants what brought the wrong bytes: it may have the right ones by now. */
+  #obtainAgain(slot: Slot): void {
+    slot.state = LOADING;
+    this.#obtain(slot);
   }
 
   #obtain(slot: Slot): void {

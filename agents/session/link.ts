@@ -144,7 +144,7 @@ export class Link {
     if (answer.kind !== 'welcome') return void this.#finish(`the controller began with ${answer.kind} instead of a welcome`, true);
     const believed = await this.#host.welcomed(answer);
     if (!believed.ok) return void this.#disbelieved(believed.error);
-    this.#heartbeatIntervalMs = answer.heartbeatIntervalMs;
+    this.#heartbeatIntervalMs = Math.max(answer.heartbeatIntervalMs, this.#bounds.heartbeatIntervalMsMin);
     if (this.#end === null) this.#host.renewLease(sentMicros, answer.leaseMs);
   }
 

@@ -19,6 +19,8 @@ export class MemoryBus implements Bus, State {
   /** Answered to every publish, settle and put, without effect, while not null. */
   trouble: WmError | null = null;
   #clock: Clock;
+  /** Answered to every publish, without effect, while not null. */
+  publishTrouble: WmError | null = null;
   readonly #travelMicros: number;
   readonly #queues = new Map<ConsumerName, DeliveredEvent[]>();
   readonly #waiting = new Map<ConsumerName, Waiting[]>();
@@ -58,6 +60,7 @@ export class MemoryBus implements Bus, State {
     await this.#travel();
     const refused = this.#refuse(options.fence);
     if (refused !== null) return refused;
+    if (this.publishTrouble !== null) return { ok: false, error: this.publishTrouble };
     const duplicate = this.published.some((earlier) => earlier.id === event.id);
     if (!duplicate) this.published.push(event);
     await this.#travel();

@@ -32,6 +32,8 @@ export class ScriptedWasm implements Wasm {
   readonly #slots: number;
   open = 0;
   started = 0;
+  /** How long every leg takes. */
+  legMicros = LEG_MICROS;
 
   constructor(clock: Pick<Clock, 'after'>, scripts: ReadonlyMap<string, Script>, slots = 64) {
     this.#clock = clock;
@@ -86,7 +88,7 @@ export class ScriptedWasm implements Wasm {
     };
     let isClosed = false;
     return ok<Guest>({
-      resume: (answer) => new Promise((resolve) => this.#clock.after(LEG_MICROS, () => leg(answer, resolve))),
+      resume: (answer) => new Promise((resolve) => this.#clock.after(this.legMicros, () => leg(answer, resolve))),
       fuelUsed: 7,
       memoryBytesPeak: 64,
       stdout: () => new TextEncoder().encode(output),

@@ -1,7 +1,7 @@
 // Events to guests and back: on demand, with credit, at least once, never acknowledged too early (R9, P11, P13, R8).
 import { describe, expect, test } from 'vitest';
 import { consumerOf } from '../../../system/domain/deployment.ts';
-import { unknown } from '../../../system/domain/outcome.ts';
+import { rejected, unknown } from '../../../system/domain/outcome.ts';
 import type { TriggerName } from '../../../system/domain/identifiers.ts';
 import type { Assignment } from '../../../system/domain/session.ts';
 import { parseCapability } from '../../../system/domain/capability.ts';
@@ -133,6 +133,16 @@ test('a result whose fate is unknown is published again under the same name befo
   );
 });
 
+test('an event whose result cannot be published is given back, not acknowledged', async () => {
+  await serving(echo, async (world) => {
+    world.bus.publishTrouble = rejected('WM_EVENT_INVALID', { message: 'too large', next: '' }).error;
+    world.offer(CONSUMER, 'e1');
+    await world.pass(500 * MS);
+    expect(world.bus.settled).toMatchObject([{ settlement: { kind: 'nak', reason: { code: 'WM_EVENT_INVALID' } } }]);
+    expect(world.of('invocation.finished')).toMatchObject([{ fields: { outcome: 'WM_EVENT_INVALID' } }]);
+  });
+});
+
 test('nothing is fetched beyond the concurrency of the instance', async () => {
   const slow: Script = function* () {
     yield { kind: 'leg', micros: 300 * MS };
@@ -207,6 +217,17 @@ test('an instance whose effect was fenced stops, and its epoch is not served aga
     await world.pass(1 * S);
     expect(world.of('instance.serving').length).toBe(1);
     expect(world.controller.last('instance')?.report).toMatchObject({ state: 'stopped', code: 'WM_FENCED' });
+  });
+});
+
+test('an idle instance that was superseded learns it from its next fetch', async () => {
+  await serving(echo, async (world) => {
+    world.bus.fence('echo/0', 2);
+    await world.pass(5 * S);
+    expect(world.of('instance.ended')).toMatchObject([{ fields: { instance: 'echo/0', cause: 'fenced' } }]);
+    world.offer(CONSUMER, 'e1');
+    await world.pass(1 * S);
+    expect(world.bus.queued(CONSUMER)).toBe(1);
   });
 });
 

@@ -1,11 +1,11 @@
 // Desired state in, a node that is so: artefacts, versions, leases, restarts (R1.3, R2, R3, P3).
 import { describe, expect, test } from 'vitest';
 import { consumerOf } from '../../../system/domain/deployment.ts';
-import type { Digest, KeyId, ProfileId, TriggerName } from '../../../system/domain/identifiers.ts';
+import type { Digest, KeyId, ProfileId, SubjectFilter, TriggerName } from '../../../system/domain/identifiers.ts';
 import type { Assignment, ModuleGrant } from '../../../system/domain/session.ts';
 import { CLOUD, FLEET } from '../../contract/sim-world.ts';
 import { assignmentOf, bindingOf, epoch } from '../../support/agent/assignments.ts';
-import { LEG } from '../../support/agent/scripted-wasm.ts';
+import { LEG, request } from '../../support/agent/scripted-wasm.ts';
 import type { Script } from '../../support/agent/scripted-wasm.ts';
 import { AgentWorld, MS, NODE, S } from '../../support/agent/world.ts';
 
@@ -64,6 +64,11 @@ describe('an artefact', () => {
       ]);
       expect(world.wasm.loaded).toEqual([]);
       expect(world.controller.last('instance')?.report).toMatchObject({ state: 'failed', code: 'WM_DIGEST_MISMATCH' });
+      // The same grant, once the controller has the right bytes and says so.
+      world.controller.artefacts.set(grant.artefact.statement.artefact, new TextEncoder().encode('echo 1'));
+      await world.controller.want({});
+      await world.pass(1 * S);
+      expect(world.of('instance.serving').length).toBe(1);
     });
   });
 
@@ -346,6 +351,33 @@ describe('when the lease lapses', () => {
       expect(world.bus.published).toEqual([]);
       expect(world.bus.settled).toEqual([]);
     });
+  });
+});
+
+test('what a paused machine finds finished when it wakes has no effect, although the timer of its lease comes later', async () => {
+  const world = worldOf(function* () {
+    yield request('publish', 'alerts.x\nhi');
+    return 0;
+  });
+  await world.play(async () => {
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules: [await world.controller.grant('echo', 1, { capabilities: ['publish:>'] })],
+      assignments: [triggered({ grants: [{ kind: 'publish', scope: '>' as SubjectFilter }] })],
+    };
+    world.wasm.legMicros = 100 * MS;
+    await world.start();
+    await world.pass(1 * S);
+    world.offer(CONSUMER, 'e1');
+    await world.pass(20 * MS);
+    expect(world.wasm.open).toBe(1);
+    world.machine.pause();
+    await world.pass(10 * S);
+    world.machine.resume();
+    await world.pass(500 * MS);
+    expect(world.bus.published).toEqual([]);
+    expect(world.bus.settled).toEqual([]);
+    expect(world.of('invocation.finished')).toMatchObject([{ fields: { outcome: 'WM_LEASE_LAPSED' } }]);
   });
 });
 
