@@ -3,7 +3,16 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
-import { describeMicros, goalOf, Ledger, percentile, type Goal, type GoalDefinition, type GoalParameters } from './goal.ts';
+import {
+  describeMicros,
+  goalOf,
+  Ledger,
+  percentile,
+  STOPPED_IN_ORDER,
+  type Goal,
+  type GoalDefinition,
+  type GoalParameters,
+} from './goal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
 function answered(parameters: GoalParameters, scenario: Scenario): Goal {
@@ -77,8 +86,10 @@ function failover(parameters: GoalParameters): Goal {
         const { instance, node } = record.fields;
         serving.set(instance, node);
         const gone = lost.get(instance);
-        if (gone === undefined || gone.node === node) return;
+        if (gone === undefined) return;
         lost.delete(instance);
+        // Back before it was given up: nothing had to move.
+        if (gone.node === node) return;
         micros.push(record.micros - gone.since);
         ledger.expect(
           record.micros - gone.since <= within,
@@ -90,7 +101,7 @@ function failover(parameters: GoalParameters): Goal {
       }
       if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node)
         serving.delete(record.fields.instance);
-      if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== 'stop') {
+      if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== STOPPED_IN_ORDER) {
         for (const [instance, node] of serving) if (node === record.fields.machine) lost.set(instance, { node, since: record.micros });
       }
     },

@@ -1,6 +1,6 @@
 // P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
 import type { Scenario } from '../scenario.ts';
-import { describeMicros, goalOf, Ledger, type Goal } from './goal.ts';
+import { describeMicros, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
 /** R1.2: sampling of the failure detector and message delay on top of the configured times. */
 const DETECTION_SLACK_MICROS = 600_000;
@@ -188,16 +188,24 @@ export function failureAndRecovery(scenario: Scenario): Goal {
         if (record.fields.role === 'controller') {
           controllerSince = null;
           orphans.clear();
-        } else if (enrolled.has(record.fields.machine) && !unavailable.has(record.fields.machine) && record.fields.cause !== 'stop') {
+        } else if (
+          enrolled.has(record.fields.machine) &&
+          !unavailable.has(record.fields.machine) &&
+          record.fields.cause !== STOPPED_IN_ORDER
+        ) {
           silentSince.set(record.fields.machine, record.micros);
         }
         break;
-      // A controller that is frozen or cut off from its own timers cannot be held to a time.
-      case 'machine.paused':
-        if (record.fields.machine === 'controller') controllerSince = null;
+      // A controller that is frozen cannot be held to a time; a node that is frozen is silent like a dead one.
+      case 'machine.paused': {
+        const { machine } = record.fields;
+        if (machine === 'controller') controllerSince = null;
+        else if (enrolled.has(machine) && !unavailable.has(machine)) silentSince.set(machine, record.micros);
         break;
+      }
       case 'machine.resumed':
         if (record.fields.machine === 'controller') controllerSince = record.micros;
+        else silentSince.delete(record.fields.machine);
         break;
       case 'instance.state': {
         const { instance, deployment, to, node } = record.fields;

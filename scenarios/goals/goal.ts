@@ -80,6 +80,9 @@ export class Ledger {
   }
 }
 
+/** Cause of `machine.stopped` when nothing failed: the testbed ended the machine's process and waited for it. */
+export const STOPPED_IN_ORDER = 'stopped';
+
 /** A goal from its ledger and two functions. */
 export function goalOf(ledger: Ledger, observe: (record: RunRecord) => void, finish: (end: RunEnd) => void = () => {}): Goal {
   return {

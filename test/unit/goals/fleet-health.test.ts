@@ -1,0 +1,166 @@
+// P1 and P2 over records written by hand: each way to break them is seen to be noticed, with its sentence.
+import { describe, expect, it } from 'vitest';
+import { failureAndRecovery, registration } from '../../../scenarios/goals/fleet-health.ts';
+import type { RunRecord } from '../../../scenarios/record.ts';
+import { judge, MS, S, said } from '../../support/scenarios/records.ts';
+import { deployed, nodeOf, scenarioOf } from '../../support/scenarios/scenario.ts';
+
+const ONE_NODE = scenarioOf({ fleet: { ...scenarioOf().fleet, nodes: [nodeOf('a-1', 'cloud/a')] } });
+const FACTS = { node: 'a-1', architecture: 'x86_64', zone: 'cloud/a', cores: 1, memoryBytes: 64 * 1_048_576 };
+
+const controllerStarts = (micros: number): RunRecord =>
+  said(micros, 'machine.started', { machine: 'controller', role: 'controller', zone: 'cloud/a', incarnation: 1 });
+const nodeStarts = (micros: number, machine = 'a-1', incarnation = 1): RunRecord =>
+  said(micros, 'machine.started', { machine, role: 'node', zone: 'cloud/a', incarnation });
+const dies = (micros: number, machine: string, role: 'controller' | 'node' = 'node'): RunRecord =>
+  said(micros, 'machine.stopped', { machine, role, cause: 'power loss' });
+const enrols = (micros: number, other: Partial<typeof FACTS & { incarnation: number }> = {}): RunRecord =>
+  said(micros, 'node.enrolled', { ...FACTS, incarnation: 1, profile: 'p', ...other });
+const isSeen = (status = 'healthy', other: Partial<typeof FACTS> = {}): RunRecord =>
+  said(50 * S, 'inventory.observed', { ...FACTS, status, incarnation: 1, ...other });
+const becomes = (micros: number, from: string, to: string, incarnation = 1): RunRecord =>
+  said(micros, 'node.status', { node: 'a-1', incarnation, from, to, cause: 'it was silent' });
+
+describe('P1', () => {
+  const judged = (...records: readonly RunRecord[]) => judge(registration(ONE_NODE), [controllerStarts(0), ...records]);
+
+  it('holds when a started agent is enrolled in time and in the inventory at the end', () => {
+    const result = judged(nodeStarts(0), enrols(1 * S), isSeen());
+    expect(result).toMatchObject({ held: true, because: '' });
+    expect(result.checks).toBeGreaterThan(3);
+  });
+
+  it('is broken by facts that differ from the machine', () => {
+    const result = judged(nodeStarts(0), enrols(1 * S, { cores: 2 }), isSeen());
+    expect(result).toMatchObject({ held: false, unconverged: false, machine: 'a-1', micros: 1 * S });
+    expect(result.because).toBe("Node a-1 was enrolled with facts that differ from the machine's.");
+  });
+
+  it('is broken by an enrolment that takes too long, unless something was wrong meanwhile', () => {
+    expect(judged(nodeStarts(0), enrols(10_001 * MS), isSeen()).because).toContain(
+      'was enrolled 10.001 s after its agent started; the limit is 10.000 s',
+    );
+    const faultBegun = said(0, 'fault.begun', { fault: 'f', kind: 'partition', target: 'a', detail: '' });
+    expect(judged(faultBegun, nodeStarts(0), enrols(11 * S), isSeen()).held).toBe(true);
+    const faultEnded = said(8 * S, 'fault.ended', { fault: 'f', kind: 'partition', target: 'a' });
+    expect(judged(faultBegun, nodeStarts(0), faultEnded, enrols(17 * S), isSeen()).held).toBe(true);
+    expect(judged(faultBegun, nodeStarts(0), faultEnded, enrols(19 * S), isSeen()).held).toBe(false);
+  });
+
+  it('is broken by a change of status that does not exist', () => {
+    const result = judged(nodeStarts(0), enrols(1 * S), becomes(2 * S, 'unavailable', 'suspect'), isSeen());
+    expect(result.because).toBe('Node a-1 went from unavailable to suspect, which is no change of status that exists.');
+  });
+
+  it('has not converged while the inventory says something else than the machines do', () => {
+    expect(judged(nodeStarts(0), enrols(1 * S))).toMatchObject({
+      unconverged: true,
+      because: 'Node a-1 runs but is not in the inventory at the end.',
+    });
+    expect(judged(nodeStarts(0), enrols(1 * S), isSeen('unavailable')).because).toBe(
+      'Node a-1 runs, but the inventory calls it unavailable at the end.',
+    );
+    expect(judged(nodeStarts(0), enrols(1 * S), isSeen('healthy', { cores: 8 })).because).toContain("facts that differ from the machine's");
+    expect(judged(nodeStarts(0), enrols(1 * S), dies(2 * S, 'a-1'), isSeen()).because).toBe(
+      'Node a-1 is off, but the inventory calls it healthy at the end.',
+    );
+    expect(judged(nodeStarts(0), enrols(1 * S), dies(2 * S, 'a-1'), isSeen('unavailable')).held).toBe(true);
+  });
+});
+
+describe('P2', () => {
+  const runs = (micros: number, node = 'a-1', epoch = 1): RunRecord =>
+    said(micros, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from: 'assigned',
+      to: 'running',
+      node,
+      epoch,
+      version: 1,
+      cause: 'serving',
+    });
+  const isPlaced = (micros: number, node = 'a-2'): RunRecord =>
+    said(micros, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from: 'pending',
+      to: 'assigned',
+      node,
+      epoch: 2,
+      version: 1,
+      cause: 'placed again',
+    });
+  const isPending = (micros: number): RunRecord =>
+    said(micros, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from: 'running',
+      to: 'pending',
+      node: null,
+      epoch: 1,
+      version: 1,
+      cause: 'node a-1 is unavailable',
+    });
+  const later = (micros: number): RunRecord => said(micros, 'queue.depth', { queue: 'broker', depth: 0, bound: 1 });
+  const calm = [controllerStarts(0), nodeStarts(0), enrols(1 * S), runs(2 * S)];
+  const judged = (...records: readonly RunRecord[]) => judge(failureAndRecovery(deployed({})), [...calm, ...records]);
+
+  it('holds when a node that dies is marked, its work placed again and its return a new incarnation', () => {
+    const result = judged(
+      dies(5 * S, 'a-1'),
+      becomes(8_100 * MS, 'suspect', 'unavailable'),
+      isPending(8_100 * MS),
+      isPlaced(8_150 * MS),
+      nodeStarts(15 * S, 'a-1', 2),
+      enrols(15_100 * MS, { incarnation: 2 }),
+      later(30 * S),
+    );
+    expect(result).toMatchObject({ held: true });
+    expect(result.checks).toBeGreaterThan(0);
+  });
+
+  it('is broken when a dead or frozen node is not marked in time', () => {
+    const sentence = 'Node a-1 stopped at 5.000 s and was not marked unavailable within 3.600 s: the failure detector is late.';
+    expect(judged(dies(5 * S, 'a-1'), later(8_700 * MS))).toMatchObject({
+      held: false,
+      unconverged: false,
+      because: sentence,
+      machine: 'a-1',
+    });
+    expect(judged(said(5 * S, 'machine.paused', { machine: 'a-1' }), later(8_700 * MS)).because).toBe(sentence);
+    expect(judged(dies(5 * S, 'a-1'), later(8_500 * MS)).held).toBe(true);
+  });
+
+  it('asks nothing of a node that was frozen for less than it takes to be marked', () => {
+    expect(
+      judged(said(5 * S, 'machine.paused', { machine: 'a-1' }), said(7 * S, 'machine.resumed', { machine: 'a-1' }), later(12 * S)).held,
+    ).toBe(true);
+  });
+
+  it('asks nothing while the controller is off or frozen, and grants the full time after it', () => {
+    expect(judged(dies(4 * S, 'controller', 'controller'), dies(5 * S, 'a-1'), later(20 * S)).held).toBe(true);
+    expect(judged(dies(4 * S, 'controller', 'controller'), dies(5 * S, 'a-1'), controllerStarts(20 * S), later(23 * S)).held).toBe(true);
+    expect(judged(dies(4 * S, 'controller', 'controller'), dies(5 * S, 'a-1'), controllerStarts(20 * S), later(24 * S)).held).toBe(false);
+    expect(judged(said(4 * S, 'machine.paused', { machine: 'controller' }), dies(5 * S, 'a-1'), later(20 * S)).held).toBe(true);
+  });
+
+  it('is broken when work is not placed again within 100 ms of the mark', () => {
+    const marked = becomes(8 * S, 'suspect', 'unavailable');
+    const result = judged(dies(5 * S, 'a-1'), marked, isPending(8 * S), later(8_101 * MS));
+    expect(result.because).toBe('Instance echo/0 was not placed again within 100.0 ms of its node a-1 being marked unavailable.');
+    expect(result.machine).toBe('a-1');
+    const refused = said(8 * S, 'placement.refused', { instance: 'echo/0', why: 'no room' });
+    expect(judged(dies(5 * S, 'a-1'), marked, refused, later(9 * S)).held).toBe(true);
+  });
+
+  it('leaves work alone that is to stay where it is', () => {
+    const marked = becomes(8 * S, 'suspect', 'unavailable');
+    expect(judge(failureAndRecovery(deployed({ whenUnreachable: 'stay' })), [...calm, marked, later(20 * S)]).held).toBe(true);
+  });
+
+  it('is broken when a node returns under its old incarnation', () => {
+    const result = judged(becomes(8 * S, 'suspect', 'unavailable'), isPlaced(8 * S), enrols(15 * S, { incarnation: 1 }));
+    expect(result.because).toBe('Node a-1 returned after it was unavailable, but kept incarnation 1.');
+  });
+});

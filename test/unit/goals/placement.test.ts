@@ -1,0 +1,131 @@
+// P6, P7 and P8 over records written by hand: each way to break them is seen to be noticed, with its sentence.
+import { describe, expect, it } from 'vitest';
+import { lifecycle, proximity, resources } from '../../../scenarios/goals/placement.ts';
+import type { RunRecord } from '../../../scenarios/record.ts';
+import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
+import type { Architecture } from '../../../system/domain/node.ts';
+import { judge, S, said } from '../../support/scenarios/records.ts';
+import { deployed, scenarioOf, specOf } from '../../support/scenarios/scenario.ts';
+
+type Transition = { readonly from?: string; readonly to?: string; readonly node?: string | null; readonly epoch?: number };
+
+const turns = (micros: number, ordinal: number, { from = 'pending', to = 'assigned', node = 'a-1', epoch = 1 }: Transition): RunRecord =>
+  said(micros, 'instance.state', { instance: `echo/${ordinal}`, deployment: 'echo', from, to, node, epoch, version: 1, cause: 'placed' });
+
+describe('P6', () => {
+  const decided = (score: number, runnersUp: string): RunRecord =>
+    said(1 * S, 'placement.decided', { instance: 'echo/0', node: 'a-1', score, proximityMicros: 0, feasible: 3, why: 'near', runnersUp });
+
+  it('holds when nobody had more points than the chosen node', () => {
+    const result = judge(proximity(scenarioOf()), [decided(900.5, 'a-2=900.5 b-1=12'), decided(5, '')]);
+    expect(result).toMatchObject({ held: true, checks: 4 });
+  });
+
+  it('is broken when a runner-up had more', () => {
+    const result = judge(proximity(scenarioOf()), [decided(900, 'a-2=899 b-1=901')]);
+    expect(result).toMatchObject({
+      held: false,
+      unconverged: false,
+      because: 'Instance echo/0 was placed on a-1 (900 points: near) although b-1 had 901.',
+    });
+  });
+
+  it('holds spread over nodes, zones and nothing, as the deployment asks', () => {
+    const together = [turns(1 * S, 0, {}), turns(1 * S, 1, { node: 'a-2' })];
+    const samePlace = [turns(1 * S, 0, {}), turns(1 * S, 1, { node: 'a-1' })];
+    expect(judge(proximity(deployed({ spread: 0 })), samePlace).held).toBe(true);
+    expect(judge(proximity(deployed({ spread: SPREAD_NODE })), together).held).toBe(true);
+    expect(judge(proximity(deployed({ spread: SPREAD_NODE })), samePlace).because).toBe(
+      'Instances echo/1 and echo/0 share the fault domain a-1, which the deployment forbids (placed).',
+    );
+    expect(judge(proximity(deployed({ spread: 2 })), together).because).toContain(
+      'share the fault domain cloud/a, which the deployment forbids',
+    );
+    expect(judge(proximity(deployed({ spread: 2 })), [turns(1 * S, 0, {}), turns(1 * S, 1, { node: 'b-1' })]).held).toBe(true);
+  });
+
+  it('lets a place be taken that was given up', () => {
+    const given = [turns(1 * S, 0, {}), turns(2 * S, 0, { from: 'assigned', to: 'pending', node: null }), turns(2 * S, 1, {})];
+    expect(judge(proximity(deployed({ spread: SPREAD_NODE })), given).held).toBe(true);
+  });
+});
+
+describe('P7', () => {
+  const cpu = (replicas: number): readonly RunRecord[] => Array.from({ length: replicas }, (_, i) => turns(i * S, i, {}));
+
+  it('holds while a node has what it is promised', () => {
+    const result = judge(resources(scenarioOf()), cpu(2));
+    expect(result.held).toBe(true);
+    expect(result.checks).toBe(6);
+  });
+
+  it('is broken by CPU that is promised twice', () => {
+    expect(judge(resources(scenarioOf()), cpu(3))).toMatchObject({
+      held: false,
+      machine: 'a-1',
+      because: 'Node a-1 is promised 1200 thousandths of a core and has 1000.',
+    });
+  });
+
+  it('is broken by memory that is promised twice', () => {
+    const large = deployed({ requirements: { ...specOf().requirements, cpuMillis: 0, memoryBytes: 40 * 1_048_576 } });
+    expect(judge(resources(large), cpu(2)).because).toBe('Node a-1 is promised 83886080 bytes of memory and has 67108864.');
+  });
+
+  it('counts an instance where it is now, and not where it was', () => {
+    const moved = [turns(1 * S, 0, {}), turns(2 * S, 0, { node: 'a-2' }), turns(3 * S, 1, {}), turns(3 * S, 2, {})];
+    expect(judge(resources(scenarioOf()), moved).held).toBe(true);
+    const stopped = [...cpu(2), turns(3 * S, 0, { from: 'assigned', to: 'stopped', node: 'a-1' }), turns(4 * S, 2, {})];
+    expect(judge(resources(scenarioOf()), stopped).held).toBe(true);
+  });
+
+  it('is broken by an architecture that the deployment excludes', () => {
+    const only: readonly Architecture[] = ['aarch64', 'riscv64'];
+    const picky = deployed({ requirements: { ...specOf().requirements, architectures: only } });
+    expect(judge(resources(picky), [turns(1 * S, 0, { node: 'b-1' })]).held).toBe(true);
+    expect(judge(resources(picky), [turns(1 * S, 0, {})]).because).toBe(
+      'Instance echo/0 needs aarch64 or riscv64 and was placed on a-1, which is x86_64.',
+    );
+  });
+});
+
+describe('P8', () => {
+  const serves = (epoch: number): RunRecord => said(2 * S, 'instance.serving', { node: 'a-1', instance: 'echo/0', epoch, version: 1 });
+
+  it('holds for a life from its placement to its end', () => {
+    const life = [
+      turns(1 * S, 0, {}),
+      serves(1),
+      turns(3 * S, 0, { from: 'assigned', to: 'running' }),
+      turns(4 * S, 0, { from: 'running', to: 'pending', node: null }),
+      turns(4 * S, 0, { epoch: 2 }),
+      turns(5 * S, 0, { from: 'assigned', to: 'stopped', epoch: 2 }),
+      turns(6 * S, 0, { from: 'stopped', to: 'pending', node: null, epoch: 2 }),
+    ];
+    const result = judge(lifecycle(), life);
+    expect(result).toMatchObject({ held: true, because: '' });
+    expect(result.checks).toBe(19);
+  });
+
+  it('is broken by a transition that does not exist', () => {
+    expect(judge(lifecycle(), [turns(1 * S, 0, { to: 'running' })]).because).toBe(
+      'Instance echo/0 went from pending to running, which is no transition of the life cycle.',
+    );
+    expect(judge(lifecycle(), [turns(1 * S, 0, { to: 'asleep' })]).because).toContain('which is no transition of the life cycle');
+  });
+
+  it('is broken when a state was never reached', () => {
+    const result = judge(lifecycle(), [turns(1 * S, 0, { from: 'running', to: 'failed' })]);
+    expect(result.because).toBe('Instance echo/0 was said to leave running, but it was pending.');
+  });
+
+  it('is broken by an epoch that goes back', () => {
+    const back = [turns(1 * S, 0, { epoch: 3 }), turns(2 * S, 0, { from: 'assigned', to: 'running', epoch: 2 })];
+    expect(judge(lifecycle(), back).because).toBe('The epoch of instance echo/0 went back from 3 to 2.');
+  });
+
+  it('is broken by an agent that serves what it was never assigned', () => {
+    const result = judge(lifecycle(), [turns(1 * S, 0, {}), serves(2)]);
+    expect(result).toMatchObject({ because: 'Node a-1 serves echo/0 in epoch 2, which was never assigned.', machine: 'a-1' });
+  });
+});

@@ -1,0 +1,166 @@
+// P3, P4 and P5 over records written by hand: each way to break them is seen to be noticed, with its sentence.
+import { describe, expect, it } from 'vitest';
+import { capabilities, signatures, versions } from '../../../scenarios/goals/supply-chain.ts';
+import type { RunRecord } from '../../../scenarios/record.ts';
+import { judge, MS, S, said } from '../../support/scenarios/records.ts';
+import { at, pushOf, scenarioOf, specOf, triggerOf } from '../../support/scenarios/scenario.ts';
+
+const KEY = 'ed25519:ops';
+const trusts = said(0, 'trust.added', { key: KEY });
+const stores = (version: number, digest: string, key: string = KEY): RunRecord =>
+  said(1 * S, 'module.stored', { module: 'echo', version, digest, key });
+const signs = (artefact: string): RunRecord => said(1 * S, 'artefact.signed', { module: 'echo', version: 1, profile: 'p', artefact });
+const forges = (what: 'artefact' | 'module', digest: string): RunRecord =>
+  said(1 * S, 'forgery.made', { what, digest, detail: 'unsigned' });
+const loads = (artefact: string, other: { readonly digest?: string; readonly key?: string } = {}): RunRecord =>
+  said(2 * S, 'artefact.loaded', { node: 'a-1', module: 'echo', version: 1, digest: 'd1', artefact, key: KEY, ...other });
+
+describe('P3', () => {
+  const judged = (...records: readonly RunRecord[]) => judge(signatures(scenarioOf()), [trusts, ...records]);
+
+  it('holds when only what a trusted key signed is stored and loaded', () => {
+    const result = judged(stores(1, 'd1'), signs('x1'), loads('x1'), forges('module', 'd2'));
+    expect(result).toMatchObject({ held: true, because: '' });
+    expect(result.checks).toBeGreaterThan(4);
+  });
+
+  it('is broken when the controller stores what it must not', () => {
+    expect(judged(stores(1, 'd1', 'ed25519:stranger')).because).toBe(
+      'Module echo version 1 was stored although its key ed25519:stranger is not trusted.',
+    );
+    expect(judged(said(0, 'trust.revoked', { key: KEY }), stores(1, 'd1')).because).toContain('is not trusted');
+    expect(judged(forges('module', 'd1'), stores(1, 'd1')).because).toBe(
+      'Module echo version 1 was stored although its signature must not be believed: unsigned.',
+    );
+  });
+
+  it('is broken when a node loads a forgery, something that was never stored, or something signed by a stranger', () => {
+    const forged = judged(stores(1, 'd1'), forges('artefact', 'x1'), signs('x1'), loads('x1'));
+    expect(forged).toMatchObject({ held: false, machine: 'a-1' });
+    expect(forged.because).toBe(
+      'Node a-1 loaded echo version 1 although the signature of its artefact must not be believed (unsigned): the agent did not check it.',
+    );
+    expect(judged(loads('x1')).because).toBe('Node a-1 loaded echo version 1, which was never stored as deployable.');
+    expect(judged(stores(1, 'd1'), loads('x1', { key: 'ed25519:stranger' })).because).toBe(
+      'Node a-1 loaded echo version 1, signed by ed25519:stranger, which is not trusted.',
+    );
+  });
+
+  it('believes an artefact that the controller signed again with its own hand', () => {
+    expect(judged(stores(1, 'd1'), forges('artefact', 'x1'), signs('x1'), signs('x1'), loads('x1')).held).toBe(true);
+  });
+
+  it('has not converged while a refusal is not on record', () => {
+    const refusing = scenarioOf({ steps: [pushOf({ signing: 'unsigned', accepted: false })] });
+    expect(judge(signatures(refusing), [trusts])).toMatchObject({
+      unconverged: true,
+      because: '1 pushes had to be refused, and 0 refusals are on record.',
+    });
+    const refusal = said(1 * S, 'module.refused', { module: 'echo', digest: 'd1', key: null, code: 'WM_SIGNATURE_MISSING' });
+    expect(judge(signatures(refusing), [trusts, refusal]).held).toBe(true);
+  });
+});
+
+describe('P4', () => {
+  const judged = (...records: readonly RunRecord[]) => judge(versions(), records);
+  const isThere = (version: number, digest: string): RunRecord =>
+    said(50 * S, 'module.observed', { module: 'echo', version, digest, key: KEY });
+  const acknowledges = (sequence: number): RunRecord =>
+    said(1 * S, 'command.acknowledged', { id: 'command-4', command: 'deployment-scale', sequence });
+  const recovers = (sequence: number): RunRecord => said(2 * S, 'controller.started', { term: 2, sequence, entries: sequence });
+  const rollsBack = said(10 * S, 'rollback.accepted', { deployment: 'echo', from: 2, to: 1 });
+  const isIssued = (micros: number): RunRecord =>
+    said(10 * S + micros, 'rollback.issued', { deployment: 'echo', version: 1, nodes: 1, micros });
+  const isCommanded = (micros: number): RunRecord =>
+    said(micros, 'agent.desired', { node: 'a-1', term: 1, revision: 5, assignments: 1, applied: true });
+  const serves = (micros: number, version = 1): RunRecord =>
+    said(micros, 'instance.serving', { node: 'a-1', instance: 'echo/0', epoch: 1, version });
+
+  it('holds for a history without gaps that is all there at the end', () => {
+    const result = judged(stores(1, 'd1'), stores(2, 'd2'), stores(1, 'd1'), isThere(1, 'd1'), isThere(2, 'd2'));
+    expect(result).toMatchObject({ held: true });
+    expect(result.checks).toBe(5);
+  });
+
+  it('is broken by a gap and by a version that is rewritten', () => {
+    expect(judged(stores(2, 'd2')).because).toBe('Module echo got version 2 after 0: the history has a gap.');
+    expect(judged(stores(1, 'd1'), stores(1, 'other')).because).toBe('Module echo version 1 was rewritten.');
+  });
+
+  it('has not converged while a version is missing or another at the end', () => {
+    expect(judged(stores(1, 'd1'))).toMatchObject({
+      unconverged: true,
+      because: 'Version 1 of module echo was stored and is missing or changed at the end.',
+    });
+    expect(judged(stores(1, 'd1'), isThere(1, 'other')).held).toBe(false);
+  });
+
+  it('is broken when a controller comes back without what it had acknowledged (R13.6)', () => {
+    expect(judged(acknowledges(7), recovers(7)).held).toBe(true);
+    const lost = judged(acknowledges(7), recovers(6));
+    expect(lost).toMatchObject({ held: false, machine: 'controller' });
+    expect(lost.because).toBe(
+      'The controller recovered its journal up to 6, but had acknowledged deployment-scale command-4 at 7: what was acknowledged is lost, so the journal was not synced before the reply.',
+    );
+  });
+
+  it('is broken by a rollback that is issued or served late (R2.2)', () => {
+    const inTime = judged(rollsBack, isIssued(9 * MS), isCommanded(10_020 * MS), serves(10_029 * MS));
+    expect(inTime).toMatchObject({ held: true, figures: { issueMicrosMax: 9_000, serveMicrosMax: 9_000 } });
+    expect(judged(rollsBack, isIssued(11 * MS)).because).toBe(
+      'The rollback of echo to version 1 was issued 11.0 ms after the request; the budget is 10.0 ms.',
+    );
+    expect(judged(rollsBack, isCommanded(10_020 * MS), serves(10_031 * MS)).because).toBe(
+      'Node a-1 served version 1 of echo/0 11.0 ms after its command; the budget is 10.0 ms.',
+    );
+    // Another version, or a node that has not heard of it yet, is no rollback that is served.
+    expect(judged(rollsBack, isCommanded(10_020 * MS), serves(10_100 * MS, 2)).held).toBe(true);
+    expect(judged(isCommanded(9 * S), rollsBack, serves(11 * S)).held).toBe(true);
+  });
+});
+
+describe('P5', () => {
+  const scenario = scenarioOf({
+    steps: [
+      pushOf({ capabilities: ['state-write:counter/', 'publish:alerts.*'] }),
+      { at: at(0), do: 'deploy', spec: specOf() },
+      { at: at(0), do: 'trigger', spec: triggerOf() },
+    ],
+  });
+  const writes = (key: string, instance: string | null = 'echo/0'): RunRecord =>
+    said(1 * S, 'state.written', { key, version: 1, bytes: 1, instance, epoch: 1 });
+  const publishes = (subject: string, instance: string | null = 'echo/0'): RunRecord =>
+    said(1 * S, 'event.accepted', { event: 'e', subject, sequence: 1, bytes: 1, instance, epoch: 1 });
+  const judged = (...records: readonly RunRecord[]) => judge(capabilities(scenario), records);
+
+  it('holds for effects that a capability or the trigger covers, and for those of no guest', () => {
+    const result = judged(
+      writes('counter/a'),
+      publishes('alerts.brake'),
+      publishes('answers.echo'),
+      publishes('dead.trigger-echo'),
+      writes('anything', null),
+      publishes('anything', null),
+      said(1 * S, 'capability.refused', {
+        node: 'a-1',
+        instance: 'echo/0',
+        module: 'echo',
+        capability: 'clock',
+        operation: 'clock_time_get',
+      }),
+    );
+    expect(result).toMatchObject({ held: true, checks: 5 });
+  });
+
+  it('is broken by state and by events beyond the capabilities', () => {
+    expect(judged(writes('secret')).because).toBe('Instance echo/0 wrote state secret without a capability that covers it.');
+    expect(judged(publishes('alerts.brake.deep')).because).toBe(
+      'Instance echo/0 published on alerts.brake.deep without a capability that covers it.',
+    );
+  });
+
+  it('grants nothing that only a refused push asked for', () => {
+    const refused = scenarioOf({ steps: [pushOf({ capabilities: ['publish:>'], accepted: false }), ...scenario.steps.slice(1)] });
+    expect(judge(capabilities(refused), [publishes('alerts.brake')]).held).toBe(false);
+  });
+});
