@@ -58,9 +58,10 @@ export class EmbeddedBroker {
     if (!opened.ok) return opened;
     const recovered = await recover(opened.value);
     if (!recovered.ok) return recovered;
-    const { state, records, untold } = recovered.value;
+    const { state, records, bytes, untold } = recovered.value;
     const log = new BrokerLog(opened.value, {
       records,
+      bytes,
       compactAfterRecords: this.#config.compactAfterRecords ?? null,
       onLost: (error) => this.#lose(error),
     });

@@ -2,7 +2,7 @@
 // and dialled again when it is lost. It never repeats a call on its own: whoever called knows whether that is right.
 import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD } from '../domain/broker.ts';
 import type { Endpoint } from '../domain/identifiers.ts';
-import { ok, unknown, type Outcome } from '../domain/outcome.ts';
+import { failed, ok, type Outcome } from '../domain/outcome.ts';
 import type { Bus } from '../ports/bus.ts';
 import { MICROS_PER_MS } from '../ports/clock.ts';
 import type { Connection } from '../ports/network.ts';
@@ -20,17 +20,24 @@ import {
 /** Bound: time for an answer beyond what the request itself may wait. */
 const ANSWER_MICROS = 5_000_000;
 
+const CLOSED = failed('WM_CANCELLED', { message: 'This client of the broker was closed.', next: 'Make a new client.' });
+
 export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonly broker: Endpoint }): Bus {
   let connection: Connection | null = null;
   let dialling: Promise<Outcome<Connection>> | null = null;
   let closed = false;
 
   const dial = async (deadlineMicros: number): Promise<Outcome<Connection>> => {
-    if (closed) return unknown('WM_CONNECTION_LOST', { message: 'The connection to the broker was closed.', next: 'Make a new client.' });
+    if (closed) return CLOSED;
     if (connection !== null) return ok(connection);
     dialling ??= ports.network.connect(config.broker, { deadlineMicros }).then((dialled) => {
       dialling = null;
-      if (dialled.ok) connection = dialled.value;
+      if (!dialled.ok) return dialled;
+      if (closed) {
+        dialled.value.close();
+        return CLOSED;
+      }
+      connection = dialled.value;
       return dialled;
     });
     return dialling;

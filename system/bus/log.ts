@@ -20,7 +20,7 @@ export class BrokerLog {
   #isLost = false;
   #isCompacting = false;
   #recordsSince: number;
-  #bytesSince = 0;
+  #bytesSince: number;
   /** Records of the last snapshot. */
   #recordsKept = 0;
   /** What was read at the start may not have been synced by the process before. */
@@ -31,10 +31,16 @@ export class BrokerLog {
   /** `onLost`: the journal failed, and the broker must end. */
   constructor(
     journal: JournalStore,
-    options: { readonly records: number; readonly compactAfterRecords: number | null; readonly onLost: (error: WmError) => void },
+    options: {
+      readonly records: number;
+      readonly bytes: number;
+      readonly compactAfterRecords: number | null;
+      readonly onLost: (error: WmError) => void;
+    },
   ) {
     this.#journal = journal;
     this.#recordsSince = options.records;
+    this.#bytesSince = options.bytes;
     this.#compactAfterRecords = options.compactAfterRecords ?? COMPACT_AFTER_RECORDS;
     this.#onLost = options.onLost;
   }

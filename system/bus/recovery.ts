@@ -11,6 +11,7 @@ export type RepeatedFact = { readonly fact: Fact; readonly correlation: Correlat
 export type Recovered = {
   readonly state: BrokerState;
   readonly records: number;
+  readonly bytes: number;
   /** What was stored when the process died, and may not have been told. */
   readonly untold: readonly RepeatedFact[];
 };
@@ -19,6 +20,7 @@ export async function recover(journal: JournalStore): Promise<Outcome<Recovered>
   let state = new BrokerState();
   let building: BrokerState | null = null;
   let records = 0;
+  let bytes = 0;
   let toldMost = 0;
   let untold: { readonly sequence: number; readonly repeated: RepeatedFact }[] = [];
   for await (const { sequence, record } of journal.read(1)) {
@@ -26,6 +28,7 @@ export async function recover(journal: JournalStore): Promise<Outcome<Recovered>
     if (!decoded.ok) return decoded;
     const { entry, told } = decoded.value;
     records += 1;
+    bytes += record.length;
     if (told > toldMost) {
       toldMost = told;
       untold = untold.filter((candidate) => candidate.sequence > told);
@@ -42,7 +45,7 @@ export async function recover(journal: JournalStore): Promise<Outcome<Recovered>
     if (repeated !== null) untold.push({ sequence, repeated });
     (building ?? state).apply(entry);
   }
-  return ok({ state, records, untold: untold.filter(({ sequence }) => sequence > toldMost).map(({ repeated }) => repeated) });
+  return ok({ state, records, bytes, untold: untold.filter(({ sequence }) => sequence > toldMost).map(({ repeated }) => repeated) });
 }
 
 /**

@@ -4,7 +4,7 @@
 import { STATE_GET_METHOD, STATE_PUT_METHOD, type StatePutRequest } from '../domain/broker.ts';
 import type { FencingToken } from '../domain/event.ts';
 import type { Epoch, InstanceId } from '../domain/identifiers.ts';
-import { ok, rejected, type Outcome } from '../domain/outcome.ts';
+import { describeError, failed, ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { PeerIdentity } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
 import { decodeStateGetRequest, decodeStatePutRequest, encodeStateGetReply, encodeStatePutReply } from '../wire/codec/broker.ts';
@@ -12,6 +12,8 @@ import { decodeStateGetRequest, decodeStatePutRequest, encodeStateGetReply, enco
 export { createStateClient } from './client.ts';
 
 export interface StateStore {
+  /** Resolves, with the cause, when the storage failed and the store must not go on. */
+  readonly ended: Promise<string>;
   /** Answers the methods of `/wasmmatrix.State/`. */
   handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   /** From now on, writes of this instance with a lower epoch are refused. */
@@ -21,6 +23,9 @@ export interface StateStore {
 export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): StateStore {
   const store = ports.storage.keyValue('state');
   const fences = new Map<InstanceId, Epoch>();
+  let isEnded = false;
+  let end: (cause: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => (end = resolve));
 
   const put = async (request: StatePutRequest): Promise<Outcome<Uint8Array>> => {
     const { key, value, expectedVersion, fence } = request;
@@ -33,7 +38,14 @@ export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): S
       });
     }
     const written = await store.put(key, value, { expectedVersion });
-    if (!written.ok) return written;
+    if (!written.ok) {
+      // A write of which nothing is known may be read and lost again: whoever goes on would build on it.
+      if (written.error.kind === 'unknown') {
+        isEnded = true;
+        end(`the state store's storage failed: ${describeError(written.error)}`);
+      }
+      return written;
+    }
     ports.telemetry.record('state.written', {
       key,
       version: written.value,
@@ -45,7 +57,13 @@ export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): S
   };
 
   return {
+    ended,
     async handleCall(method, _peer, bytes) {
+      if (isEnded)
+        return failed('WM_CANCELLED', {
+          message: 'The state store ended when its storage failed.',
+          next: 'Try again when it has recovered.',
+        });
       if (method === STATE_GET_METHOD) {
         const request = decodeStateGetRequest(bytes);
         if (!request.ok) return request;

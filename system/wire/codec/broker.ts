@@ -235,6 +235,10 @@ function key(value: string): string {
   return value !== '' ? text(value, 'key', STATE_KEY_LENGTH_MAX) : wrong('key', 'a key, found none');
 }
 
+function value(bytes: Uint8Array, field: string): Uint8Array {
+  return bytes.length <= STATE_VALUE_BYTES_MAX ? bytes : wrong(field, `at most ${STATE_VALUE_BYTES_MAX} bytes, found ${bytes.length}`);
+}
+
 export function encodeStateGetRequest(request: StateGetRequest): Uint8Array {
   return encodeWith(StateGetRequestSchema, { key: request.key });
 }
@@ -250,7 +254,7 @@ export function encodeStateGetReply(reply: StateGetReply): Uint8Array {
 
 export function decodeStateGetReply(bytes: Uint8Array): Outcome<StateGetReply> {
   return decodeWith(StateGetReplySchema, bytes, (wire) => ({
-    entry: orNull(wire.entry, (entry) => ({ version: whole(entry.version, 'entry.version'), value: entry.value })),
+    entry: orNull(wire.entry, (entry) => ({ version: whole(entry.version, 'entry.version'), value: value(entry.value, 'entry.value') })),
   }));
 }
 
@@ -266,10 +270,7 @@ export function encodeStatePutRequest(request: StatePutRequest): Uint8Array {
 export function decodeStatePutRequest(bytes: Uint8Array): Outcome<StatePutRequest> {
   return decodeWith(StatePutRequestSchema, bytes, (wire) => ({
     key: key(wire.key),
-    value:
-      wire.value.length <= STATE_VALUE_BYTES_MAX
-        ? wire.value
-        : wrong('value', `at most ${STATE_VALUE_BYTES_MAX} bytes, found ${wire.value.length}`),
+    value: value(wire.value, 'value'),
     expectedVersion: orNull(wire.expectedVersion, (version) => whole(version, 'expected_version')),
     fence: fenceFrom(wire.fence),
   }));
