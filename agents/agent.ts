@@ -23,7 +23,6 @@ import { PING_SERVICE, Probes } from './probes/probes.ts';
 import { Session } from './session/session.ts';
 import type { Desired, Hello, Welcome } from './session/session.ts';
 
-export { AGENT_BOUNDS } from './bounds.ts';
 export type { AgentBounds } from './bounds.ts';
 
 export type AgentConfig = {

@@ -15,7 +15,7 @@ import type { LinkEnd, SessionHost } from './link.ts';
 import { Outbox } from './outbox.ts';
 import type { Refusal } from './outbox.ts';
 
-export type { Desired, Hello, SessionHost, Vitals, Welcome } from './link.ts';
+export type { Desired, Hello, SessionHost, Welcome } from './link.ts';
 export type { Refusal } from './outbox.ts';
 
 type SessionPorts = Pick<Ports, 'clock' | 'network' | 'random' | 'telemetry'>;

@@ -3,7 +3,6 @@
 import type { Clock, Timer } from '../../system/ports/clock.ts';
 
 export { backoffCeilingMicros, backoffMicros, BACKOFF_MICROS_MIN } from './backoff.ts';
-export type { BackoffLaw } from './backoff.ts';
 export { repeat } from './repeat.ts';
 export type { Repetition } from './repeat.ts';
 

@@ -9,7 +9,7 @@ import { capabilities, signatures, versions } from './supply-chain.ts';
 
 export { CLAIMS } from './claims.ts';
 export { Repetitions } from './repetitions.ts';
-export type { Goal, GoalDefinition, ParameterKind, RunEnd } from './goal.ts';
+export type { Goal, ParameterKind } from './goal.ts';
 
 /** P1 to P8, P11 and the fence: checked throughout every run. */
 export function createInvariants(scenario: Scenario): readonly Goal[] {

@@ -16,10 +16,6 @@ import type { HostOptions, MessageCosts } from './host.ts';
 import { Link } from './link.ts';
 import type { LinkCosts, LinkState } from './link.ts';
 
-export { CALLS_OPEN_MAX, STREAMS_OPEN_MAX } from './connection.ts';
-export { CONNECTIONS_MAX } from './handshake.ts';
-export { SENDS_WAITING_MAX, WINDOW_BYTES } from './stream.ts';
-
 export type NetworkCosts = LinkCosts &
   MessageCosts & {
     /** Processor time of each side for the handshake of a connection (key agreement, certificates). */

@@ -19,7 +19,7 @@ import type { Kernel, Machine } from '../kernel/kernel.ts';
 import type { EngineGuest, EngineModule, GuestEngine } from './engine.ts';
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
 
-export type { EngineGuest, EngineModule, GuestEngine, LegClocks } from './engine.ts';
+export type { EngineModule, GuestEngine, LegClocks } from './engine.ts';
 export { simulatedProfile } from './profile.ts';
 
 export type WasmCosts = {

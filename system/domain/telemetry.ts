@@ -4,8 +4,6 @@ import type { ErrorCode } from './errors.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-type Flat = string | number | boolean | null;
-
 export type RecordKinds = {
   // Anything a person may want to read and no goal depends on.
   log: { level: LogLevel; message: string };
@@ -165,7 +163,6 @@ export type RecordKinds = {
 };
 
 export type RecordKind = keyof RecordKinds;
-export type RecordFields = Readonly<Record<string, Flat>>;
 
 /** A record before it is said: what a pure function found worth telling. */
 export type Fact = { [K in RecordKind]: { readonly kind: K; readonly fields: Readonly<RecordKinds[K]> } }[RecordKind];
