@@ -13,6 +13,13 @@ export const STEP_KINDS: readonly string[] = Object.keys(schema.$defs)
 
 type Checks = { readonly check: (definition: string) => ValidateFunction };
 
+let compiledChecks: Checks | null = null;
+
+/** Compiling the schema takes longer than holding a file against it: once is enough. */
+function checksOf(): Checks {
+  return (compiledChecks ??= createChecks());
+}
+
 function createChecks(): Checks {
   const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
   ajv.addSchema(schema);
@@ -29,7 +36,7 @@ function createChecks(): Checks {
 
 /** Notes every mistake of shape; true when there was none. */
 export function checkScenarioShape(source: Source, value: unknown): boolean {
-  const checks = createChecks();
+  const checks = checksOf();
   run(source, checks.check(''), value, [], ['steps', 'goals', 'fleet']);
   if (!isRecord(value)) return false;
   if (Array.isArray(value['steps'])) value['steps'].forEach((step: unknown, i) => checkStep(source, checks, step, ['steps', i]));
@@ -42,7 +49,7 @@ export function checkScenarioShape(source: Source, value: unknown): boolean {
 }
 
 export function checkFleetShape(source: Source, value: unknown): boolean {
-  run(source, createChecks().check('#/$defs/fleet'), value, [], []);
+  run(source, checksOf().check('#/$defs/fleet'), value, [], []);
   return !source.faulty;
 }
 
@@ -60,6 +67,9 @@ function checkStep(source: Source, checks: Checks, step: unknown, path: Path): v
 
 function checkGoal(source: Source, goal: unknown, path: Path): void {
   if (!isRecord(goal)) return source.mistake(path, `expected a goal with its parameters; ${suggest('', Object.keys(CLAIMS))}`);
+  const names = Object.keys(goal);
+  if (names.length !== 1)
+    source.mistake(path, `expected one goal with its parameters, found ${names.length === 0 ? 'none' : names.join(' and ')}`);
   for (const [name, given] of Object.entries(goal)) {
     const definition = CLAIMS[name];
     if (definition === undefined) {
@@ -155,6 +165,16 @@ function describe(source: Source, error: ErrorObject, path: Path): void {
         return source.mistake(path, `a step needs either 'at' or 'between'`);
       }
       return source.mistake(path, `found ${show(error.data)}, expected ${expectation(error)}`);
+    case 'minimum':
+      return source.mistake(path, `found ${show(error.data)}, expected ${params['limit']} or more`);
+    case 'maximum':
+      return source.mistake(path, `found ${show(error.data)}, expected at most ${params['limit']}`);
+    case 'minItems':
+      return source.mistake(path, `found ${show(error.data)}, expected at least ${params['limit']} in the list`);
+    case 'maxItems':
+      return source.mistake(path, `found ${show(error.data)}, expected at most ${params['limit']} in the list`);
+    case 'uniqueItems':
+      return source.mistake(path, `found ${show(error.data)}, expected no value twice`);
     default:
       return source.mistake(path, `found ${show(error.data)}: ${error.message ?? error.keyword}`);
   }

@@ -1,0 +1,263 @@
+// A scenario with a mistake is refused with file, line, column and what was expected (H2.1).
+// In the changes below a § stands where the mistake is to be reported; it is taken out before the file is loaded.
+import { describe, expect, it } from 'vitest';
+import { loadText, SMALL } from '../../support/scenarios/files.ts';
+
+type Change = readonly [what: string, from: string, to: string, told: string];
+
+const SHAPE: readonly Change[] = [
+  ['an unknown field', 'tags: [calm]', 'tags: [calm]\n§colour: red', "colour: unknown field 'colour'"],
+  ['a misspelt field', 'duration: 10s', '§duraton: 10s', "duraton: unknown field 'duraton'; did you mean 'duration'?"],
+  ['a missing field', 'question: Does it answer?', '§description: Nothing', "'question' is missing"],
+  ['a question that is none', 'Does it answer?', '§It answers.', 'found "It answers.", expected one question'],
+  [
+    'an unknown unit',
+    'duration: 10s',
+    'duration: §10h',
+    'found "10h", expected a length of time: a whole or decimal number with us, ms, s or m',
+  ],
+  ['a number without a unit', 'duration: 10s', 'duration: §10', 'found 10, expected a length of time'],
+  [
+    'a bad size',
+    'zone: cloud/a }\n    - { node: b-1',
+    'zone: cloud/a, memory: §64MB }\n    - { node: b-1',
+    'found "64MB", expected an amount of memory',
+  ],
+  ['a bad chance', 'loss: 1/100', 'loss: §0.01', 'found 0.01, expected a chance'],
+  ['a bad name', 'tags: [calm]', 'tags: [§Calm]', 'found "Calm", expected lower-case letters, digits and inner hyphens'],
+  ['an unknown word', 'architecture: aarch64', 'architecture: §arm', `found "arm"; expected one of: x86_64, aarch64, riscv64`],
+  ['an unknown requirement', '[P1, R2.1]', '[P1, §Q2.1]', 'found "Q2.1"'],
+  ['a step that is none', 'crash: a-1, for: 2s', '§explode: a-1, for: 2s', "'explode' is no step; expected one of: push, deploy"],
+  ['a misspelt step', 'crash: a-1, for: 2s', '§crush: a-1, for: 2s', "'crush' is no step; did you mean"],
+  ['an unknown field of a step', 'crash: a-1, for: 2s', 'crash: a-1, for: 2s, §hard: true', "unknown field 'hard'"],
+  ['a field that a step lacks', 'crash: a-1, for: 2s', 'crash: a-1', "'for' is missing"],
+  ['a step without a time', '- { at: 2s, deploy: echo', '- §{ deploy: echo', "a step needs either 'at' or 'between'"],
+  [
+    'a step with two times',
+    '- { at: 2s, deploy: echo',
+    '- §{ at: 2s, between: [1s, 2s], deploy: echo',
+    "a step needs either 'at' or 'between'",
+  ],
+  ['a goal that is none', '- answered:', '- §anwsered:', "'anwsered' is no goal; did you mean 'answered'?"],
+  [
+    'a parameter that a goal lacks',
+    '- answered: { subject: questions.plain, within: 2s }',
+    '- §answered: { subject: questions.plain }',
+    "the goal 'answered' needs 'within'",
+  ],
+  ['a parameter that a goal does not have', 'within: 2s }', 'within: 2s, §before: 3s }', "the goal 'answered' has no 'before'; "],
+  ['a parameter with a bad value', 'within: 2s }', 'within: §2 }', 'found 2, expected a duration such as 250ms, 2s or 1m'],
+  [
+    'two goals in one',
+    '- happens: { record: node.status, atMost: 4 }',
+    '- §happens: { record: node.status, atMost: 4 }\n    failover: { within: 2s }',
+    'expected one goal with its parameters, found happens and failover',
+  ],
+  [
+    'no goals',
+    'goals:\n  - answered: { subject: questions.plain, within: 2s }\n  - happens: { record: node.status, atMost: 4 }\n',
+    'goals: §[]\n',
+    'goals: found [], expected at least 1 in the list',
+  ],
+  ['no fleet', 'tags: [calm]', 'tags: [calm]\n§fleets: three-zones', "unknown field 'fleets'"],
+  [
+    'a fleet that is a list',
+    SMALL.slice(SMALL.indexOf('fleet:'), SMALL.indexOf('platform:')),
+    'fleet: §[a]\n',
+    'expected the name of a fleet',
+  ],
+  ['what is no YAML', 'tags: [calm]', 'tags: [calm]]', 'not valid YAML'],
+  ['a value that stands twice', 'tags: [calm]', 'tags: §[calm, calm]', 'found ["calm","calm"], expected no value twice'],
+  ['too little', 'origin: cloud/a }', 'origin: cloud/a, replicas: §-1 }', 'found -1, expected 0 or more'],
+  ['a goal without a name', '- happens: { record: node.status, atMost: 4 }', '- §{}', 'expected one goal with its parameters, found none'],
+];
+
+const MEANING: readonly Change[] = [
+  ['a step after the end', 'at: 3s, trigger', 'at: §11s, trigger', 'the step is later than the duration (10000 ms)'],
+  ['times in the wrong order', 'between: [5s, 6s]', 'between: §[6s, 5s]', 'the first time is later than the second'],
+  [
+    'a module that is never pushed',
+    'deploy: echo, origin: cloud/a',
+    'deploy: §ecco, module: ecco, origin: cloud/a',
+    "module 'ecco' is not pushed before it is deployed; did you mean 'echo'?",
+  ],
+  ['a module that is pushed too late', 'at: 1s, push: echo', 'at: 2500ms, push: echo', "module 'echo' is not pushed before it is deployed"],
+  [
+    'a version that is not there',
+    'deploy: echo, origin: cloud/a',
+    'deploy: echo, version: §2, origin: cloud/a',
+    "version 2 of 'echo' is not pushed before it is deployed",
+  ],
+  [
+    'a rollback to a version that is not there',
+    'crash: a-1, for: 2s',
+    'rollback: echo, version: §2',
+    'rollback to version 2, but 1 version is pushed before it',
+  ],
+  ['an unknown zone', 'origin: cloud/a', 'origin: §cloud/c', "unknown zone 'cloud/c'; did you mean 'cloud/a'?"],
+  ['an unknown deployment', 'trigger: echo, on', 'trigger: echo, deployment: §ego, on', "unknown deployment 'ego'; did you mean 'echo'?"],
+  ['an unknown machine', 'crash: a-1', 'crash: §a-3', "unknown machine 'a-3'; did you mean 'a-1'?"],
+  ['an unknown node', 'crash: a-1, for: 2s', 'drain: §controller', "unknown node 'controller'"],
+  [
+    'a partition of what is not there',
+    'crash: a-1, for: 2s',
+    'partition: [a-1], from: [§cloud/x], for: 2s',
+    "unknown zone or machine 'cloud/x'",
+  ],
+  [
+    'a link fault between unknown zones',
+    'crash: a-1, for: 2s',
+    'latency: [cloud/a, §cloud/x], factor: 2, for: 2s',
+    "unknown zone 'cloud/x'",
+  ],
+  [
+    'a loss that loses everything',
+    'crash: a-1, for: 2s',
+    'loss: [cloud/a, cloud/b], ratio: §100%, for: 2s',
+    'expected a chance below 1; to cut a link use partition',
+  ],
+  ['an unknown capability', 'push: echo', 'push: echo, capabilities: [§fly]', "found 'fly', expected clock, random, sleep, log"],
+  [
+    'more instances than fit',
+    'origin: cloud/a }',
+    'origin: cloud/a, replicas: §100, needs: { cpu: 4000 } }',
+    'found 100, but the fleet has room for 3 instances',
+  ],
+  [
+    'needs that nobody meets',
+    'origin: cloud/a }',
+    'origin: cloud/a, needs: §{ hardware: [gpu] } }',
+    "no node of the fleet can take an instance of 'echo'",
+  ],
+  [
+    'a workload that nobody listens to',
+    'subject: questions.plain, from',
+    'subject: §other.plain, from',
+    "no trigger listens to 'other.plain', so it would test nothing",
+  ],
+  ['a workload from nowhere', 'from: cloud/b', 'from: §cloud/x', "unknown zone 'cloud/x'"],
+  ['a workload without time', 'start: 4s, every', 'start: 4s, end: §4s, every', 'expected start < end <= duration'],
+  ['a workload that never pauses', 'every: 100ms', 'every: §0ms', 'found no time between two events'],
+  ['a workload beyond all measure', 'every: 100ms', 'every: §1us', 'this publishes about 6000000 events; at most 1000000 are allowed'],
+  [
+    'data that cannot be drawn',
+    'every: 100ms }',
+    'every: 100ms, data: §"{random:5:1}" }',
+    'the least of {random:5:1} is larger than the most',
+  ],
+  [
+    'two workloads of one name',
+    'observe:',
+    '  - { name: §questions, subject: questions.plain, from: cloud/b, every: 1s }\nobserve:',
+    "there are two workloads called 'questions'",
+  ],
+  [
+    'a backoff that shrinks',
+    'result: answers.echo',
+    'result: answers.echo, backoff: §2s, backoffMax: 1s',
+    'the first delay (2000 ms) is longer than the largest (1000 ms)',
+  ],
+  [
+    'a lease that outlives the node',
+    'queue: 100',
+    'queue: 100, lease: §3s',
+    'a lease of 3000 ms must lapse before a node is unavailable (3000 ms)',
+  ],
+  ['times of the failure detector in the wrong order', '{ queue: 100 }', '§{ suspect: 4s }', 'expected heartbeat < suspect < unavailable'],
+];
+
+const FLEET: readonly Change[] = [
+  ['two nodes of one name', 'node: b-1', 'node: §a-1', "there are two nodes called 'a-1'"],
+  ['a node called like the controller', 'node: b-1', 'node: §controller', "'controller' is the controller's own name"],
+  ['a node in no zone', 'zone: cloud/b, architecture', 'zone: §cloud/x, architecture', "unknown zone 'cloud/x'"],
+  ['a link to nowhere', 'between: [cloud/a, cloud/b]', 'between: [cloud/a, §cloud/x]', "link to an unknown zone 'cloud/x'"],
+  ['a delay that cannot be', 'latency: 2ms', 'latency: §{ uniform: { min: 3ms, max: 2ms } }', 'the least delay is larger than the largest'],
+  ['a chance above one', 'loss: 1/100', 'loss: §3/2', 'found "3/2", expected a chance of at most 1'],
+  ['a controller in no zone', 'controller: { zone: cloud/a }', 'controller: { zone: §cloud/x }', "unknown zone 'cloud/x'"],
+  [
+    'no controller',
+    '  controller: { zone: cloud/a }\n  zones',
+    '  §zones',
+    "the fleet does not say where its controller is; expected 'controller' with a zone",
+  ],
+  [
+    'a fleet that is not there',
+    SMALL.slice(SMALL.indexOf('fleet:'), SMALL.indexOf('platform:')),
+    'fleet: §three-zones\n',
+    "there is no fleet 'three-zones' in scenarios/fleets",
+  ],
+  ['a latitude beyond the pole', 'location: [51, 9]', 'location: [§91, 9]', 'found 91, expected at most 90'],
+];
+
+function told([, from, to]: Change): { readonly message: string; readonly place: string } {
+  expect(SMALL).toContain(from);
+  const marked = SMALL.replace(from, () => to);
+  const offset = marked.indexOf('§');
+  const before = marked.slice(0, offset < 0 ? 0 : offset).split('\n');
+  const loaded = loadText(marked.replace('§', ''));
+  if (loaded.ok) throw new Error('it was accepted');
+  expect(loaded.error).toMatchObject({ kind: 'rejected', code: 'WM_SCENARIO_INVALID' });
+  return {
+    message: loaded.error.message,
+    place: offset < 0 ? '' : `scenarios/catalogue/small.scenario.yaml:${before.length}:${(before.at(-1) ?? '').length + 1}  `,
+  };
+}
+
+function check(change: Change): void {
+  const { message, place } = told(change);
+  const line = message.split('\n').find((text) => text.includes(place) && text.includes(change[3]));
+  expect(line, `expected ${place}… ${change[3]}\nin ${message}`).toBeDefined();
+}
+
+it('accepts the file that the mistakes below are made in', () => {
+  expect(loadText(SMALL)).toMatchObject({ ok: true });
+});
+
+describe('the shape of a file', () => {
+  it.each(SHAPE)('%s', (...change) => check(change));
+});
+
+describe('what a file refers to', () => {
+  it.each(MEANING)('%s', (...change) => check(change));
+});
+
+describe('a fleet', () => {
+  it.each(FLEET)('%s', (...change) => check(change));
+});
+
+describe('the message', () => {
+  it('tells all mistakes at once, in the order of the file', () => {
+    const loaded = loadText(
+      SMALL.replace('duration: 10s', 'duration: 10').replace('within: 2s', 'within: soon').replace('tags: [calm]', 'tags: [Calm]'),
+    );
+    expect(loaded.ok).toBe(false);
+    const lines = loaded.ok ? [] : loaded.error.message.split('\n');
+    expect(lines[0]).toBe('3 mistakes in scenarios/catalogue/small.scenario.yaml:');
+    expect(lines.slice(1, 4).map((line) => /:(\d+):\d+ {2}/.exec(line)?.[1])).toEqual(['3', '4', '25']);
+  });
+
+  it('is bounded', () => {
+    const many = SMALL.replace('tags: [calm]', `tags: [${Array.from({ length: 40 }, (_, i) => `"T ${i}"`).join(', ')}]`);
+    const loaded = loadText(many);
+    const lines = loaded.ok ? [] : loaded.error.message.trim().split('\n');
+    expect(lines).toHaveLength(22);
+    expect(lines.at(-1)).toBe('  and 20 more');
+  });
+
+  it('says what an empty file lacks', () => {
+    const loaded = loadText('');
+    expect(loaded.ok ? '' : loaded.error.message).toContain(
+      'small.scenario.yaml:1:1  the file is empty; expected a scenario with question',
+    );
+  });
+
+  it('names the fleet file when the mistake is in there', () => {
+    const fleet =
+      'controller: { zone: cloud/a }\nzones:\n  - { zone: cloud/a, location: [50, 8] }\nnodes:\n  - { node: a-1, zone: cloud/x }\n';
+    const using = SMALL.replace(SMALL.slice(SMALL.indexOf('fleet:'), SMALL.indexOf('platform:')), 'fleet: mine\n');
+    const loaded = loadText(using, () => ({ file: 'scenarios/fleets/mine.yaml', text: fleet }));
+    expect(loaded.ok ? '' : loaded.error.message).toContain(
+      "scenarios/fleets/mine.yaml:5:24  nodes[0].zone: unknown zone 'cloud/x'; did you mean 'cloud/a'?",
+    );
+  });
+});
