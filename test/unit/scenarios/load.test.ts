@@ -1,0 +1,280 @@
+// From a file to the one typed value: defaults, units, fleets, and the catalogue as it ships (H2.1, H2.5).
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { nameOf, SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
+import type { StepSpec } from '../../../scenarios/scenario.ts';
+import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
+import { CATALOGUE, fleetsOnDisk, loadText, mustLoad, SCENARIOS, SMALL } from '../../support/scenarios/files.ts';
+
+const steps = (...lines: readonly string[]): readonly StepSpec[] =>
+  mustLoad(SMALL.replace('- { between: [5s, 6s], crash: a-1, for: 2s }', lines.map((line) => `- ${line}`).join('\n  '))).steps.slice(3);
+
+describe('a small file', () => {
+  const scenario = mustLoad(SMALL);
+
+  it('is named by its file and has its defaults filled in', () => {
+    expect(scenario).toMatchObject({
+      name: 'small',
+      file: 'scenarios/catalogue/small.scenario.yaml',
+      question: 'Does it answer?',
+      description: '',
+      durationMicros: 10_000_000,
+      quietMicros: 12_000_000,
+      observeState: [],
+      platform: { heartbeatIntervalMs: 500, suspectAfterMs: 1_500, unavailableAfterMs: 3_000, leaseMs: 2_500, queueEventsMax: 100 },
+    });
+  });
+
+  it('writes out its steps', () => {
+    expect(scenario.steps).toEqual([
+      {
+        at: { kind: 'at', micros: 1_000_000 },
+        do: 'push',
+        module: 'echo',
+        example: 'echo',
+        capabilities: null,
+        limits: {},
+        signing: 'trusted',
+        accepted: true,
+      },
+      {
+        at: { kind: 'at', micros: 2_000_000 },
+        do: 'deploy',
+        spec: {
+          name: 'echo',
+          module: 'echo',
+          version: null,
+          replicas: 1,
+          origin: 'cloud/a',
+          requirements: { architectures: [], isaFeatures: [], hardware: [], within: null, memoryBytes: 16 * 1_048_576, cpuMillis: 100 },
+          spread: 0,
+          whenUnreachable: 'move',
+          concurrency: 4,
+        },
+      },
+      {
+        at: { kind: 'at', micros: 3_000_000 },
+        do: 'trigger',
+        spec: {
+          name: 'echo',
+          subject: 'questions.*',
+          deployment: 'echo',
+          result: 'answers.echo',
+          deliveriesMax: 8,
+          ackWaitMs: 2_000,
+          backoffMs: 100,
+          backoffMsMax: 5_000,
+        },
+      },
+      {
+        at: { kind: 'between', microsMin: 5_000_000, microsMax: 6_000_000 },
+        do: 'fault',
+        fault: { kind: 'crash', machine: 'a-1', forMicros: 2_000_000 },
+      },
+    ]);
+  });
+
+  it('writes out its workload and goals', () => {
+    expect(scenario.workload).toEqual([
+      {
+        name: 'questions',
+        subject: 'questions.plain',
+        from: 'cloud/b',
+        startMicros: 4_000_000,
+        endMicros: 10_000_000,
+        everyMicros: 100_000,
+        shape: 'steady',
+        burstEvents: 10,
+        data: '{n}',
+        attemptsMax: 100,
+      },
+    ]);
+    expect(scenario.goals).toEqual([
+      { goal: 'answered', parameters: { subject: 'questions.plain', within: 2_000_000 } },
+      { goal: 'happens', parameters: { record: 'node.status', atMost: 4 } },
+    ]);
+  });
+
+  it('writes out its fleet: counted nodes, defaults of each, one law for every pair of zones', () => {
+    const { nodes, links, controller } = scenario.fleet;
+    expect(nodes.map((node) => node.node)).toEqual(['a-1', 'a-2', 'b-1']);
+    expect(nodes[0]).toEqual({
+      node: 'a-1',
+      zone: 'cloud/a',
+      faultDomain: 'cloud/a/a-1',
+      location: { latitude: 50, longitude: 8 },
+      architecture: 'x86_64',
+      isaFeatures: [],
+      cores: 4,
+      memoryBytes: 512 * 1_048_576,
+      hardware: [],
+      fuelPerMicro: 1_000,
+      startMicros: 0,
+    });
+    expect(nodes[2]).toMatchObject({ architecture: 'aarch64', fuelPerMicro: 800, hardware: ['can'] });
+    expect(controller).toEqual({ zone: 'cloud/a', location: { latitude: 50, longitude: 8 } });
+    expect(links).toEqual([
+      { a: 'cloud/a', b: 'cloud/a', latency: { law: 'constant', micros: 500 }, loss: [0, 1] },
+      { a: 'cloud/a', b: 'cloud/b', latency: { law: 'constant', micros: 2_000 }, loss: [1, 100] },
+      { a: 'cloud/b', b: 'cloud/b', latency: { law: 'constant', micros: 500 }, loss: [0, 1] },
+    ]);
+  });
+});
+
+describe('steps', () => {
+  it('are accepted as their signing says, unless the file says otherwise', () => {
+    const [unsigned, odd] = steps(
+      '{ at: 4s, push: echo, signing: unsigned }',
+      '{ at: 5s, push: echo, accepted: false, limits: { fuel: 5, memory: 1MiB, output: 2KiB } }',
+    );
+    expect(unsigned).toMatchObject({ signing: 'unsigned', accepted: false });
+    expect(odd).toMatchObject({
+      signing: 'trusted',
+      accepted: false,
+      limits: { fuelMax: 5, memoryBytesMax: 1_048_576, outputBytesMax: 2_048 },
+    });
+  });
+
+  it('take their words for spread, need and reach', () => {
+    const needs = '{ hardware: [can], within: cloud, cpu: 5, memory: 1MiB, architectures: [aarch64] }';
+    const [deploy] = steps(
+      `{ at: 4s, deploy: two, module: echo, version: 1, origin: cloud/b, spread: node, whenUnreachable: stay, needs: ${needs} }`,
+    );
+    expect(deploy).toMatchObject({
+      spec: {
+        module: 'echo',
+        version: 1,
+        spread: SPREAD_NODE,
+        whenUnreachable: 'stay',
+        requirements: { hardware: ['can'], within: 'cloud', cpuMillis: 5, memoryBytes: 1_048_576, architectures: ['aarch64'] },
+      },
+    });
+  });
+
+  it('may be each of the faults', () => {
+    const faults = steps(
+      '{ at: 4s, crash: controller, for: ever }',
+      '{ at: 4s, pause: a-1, for: 1s }',
+      '{ at: 4s, partition: [cloud/a], from: [b-1, controller], for: 1s }',
+      '{ at: 4s, latency: [cloud/a, cloud/b], factor: 10, for: 1s }',
+      '{ at: 4s, loss: [cloud/a, cloud/b], ratio: 2.5%, for: 1s }',
+      '{ at: 4s, forge-artefact: controller, for: 1s }',
+    ).map((step) => (step.do === 'fault' ? step.fault : null));
+    expect(faults).toEqual([
+      { kind: 'crash', machine: 'controller', forMicros: null },
+      { kind: 'pause', machine: 'a-1', forMicros: 1_000_000 },
+      { kind: 'partition', a: ['cloud/a'], b: ['b-1', 'controller'], forMicros: 1_000_000 },
+      { kind: 'latency', a: 'cloud/a', b: 'cloud/b', factor: [10, 1], forMicros: 1_000_000 },
+      { kind: 'loss', a: 'cloud/a', b: 'cloud/b', loss: [25, 1_000], forMicros: 1_000_000 },
+      { kind: 'forge-artefact', forMicros: 1_000_000 },
+    ]);
+  });
+});
+
+describe('a fleet', () => {
+  const FLEET = `controller: { zone: cloud/a }
+zones:
+  - { zone: cloud/a, location: [0, 0] }
+  - { zone: cloud/b, location: [0, 10] }
+nodes:
+  - { node: a-1, zone: cloud/a }
+  - { node: b-1, zone: cloud/b, cores: 2 }
+`;
+  const using = (fleet: string) =>
+    mustLoad(SMALL.replace(SMALL.slice(SMALL.indexOf('fleet:'), SMALL.indexOf('platform:')), fleet), (name) =>
+      name === 'mine' ? { file: 'mine.yaml', text: FLEET } : null,
+    ).fleet;
+
+  it('is used by its name', () => {
+    expect(using('fleet: mine\n').nodes.map((node) => node.node)).toEqual(['a-1', 'b-1']);
+  });
+
+  it('is changed by what stands beside its name', () => {
+    const fleet = using(
+      'fleet:\n  use: mine\n  controller: { zone: cloud/b }\n  nodes:\n    - { node: a-1, zone: cloud/a, fuelPerMicro: 7 }\n    - { node: c-1, zone: cloud/b }\n',
+    );
+    expect(fleet.controller.zone).toBe('cloud/b');
+    expect(fleet.nodes.map((node) => [node.node, node.fuelPerMicro])).toEqual([
+      ['a-1', 7],
+      ['b-1', 1_000],
+      ['c-1', 1_000],
+    ]);
+  });
+
+  it('has links as slow as its distances where no law is given', () => {
+    const between = using('fleet: mine\n').links.find((link) => link.a !== link.b);
+    // Ten degrees of the equator are 1,111.95 km: 5 ms and 5 microseconds for each kilometre.
+    expect(between?.latency).toEqual({ law: 'constant', micros: 10_560 });
+  });
+
+  it('has the laws that are written', () => {
+    const law = (text: string): unknown => mustLoad(SMALL.replace('latency: 2ms', `latency: ${text}`)).fleet.links[1]?.latency;
+    expect(law('{ uniform: { min: 1ms, max: 1.5ms } }')).toEqual({ law: 'uniform', microsMin: 1_000, microsMax: 1_500 });
+    expect(law('{ normal: { mean: 9ms, deviation: 2ms, min: 4ms } }')).toEqual({
+      law: 'normal',
+      microsMean: 9_000,
+      microsDeviation: 2_000,
+      microsMin: 4_000,
+    });
+  });
+});
+
+it('takes the name of a scenario from its file', () => {
+  expect(nameOf('a/b/node-failure.scenario.yaml')).toBe('node-failure');
+  expect(nameOf('mine.yml')).toBe('mine');
+});
+
+describe('the catalogue', () => {
+  const files = readdirSync(CATALOGUE).sort();
+  const FLEETS = readdirSync(`${SCENARIOS}fleets`).sort();
+  const load = (file: string) => mustLoad(readFileSync(`${CATALOGUE}${file}`, 'utf8'), fleetsOnDisk);
+
+  it('holds scenario files only, and asks the questions that it is known for', () => {
+    expect(files.every((file) => file.endsWith(SCENARIO_SUFFIX))).toBe(true);
+    expect(files.map(nameOf)).toEqual(
+      expect.arrayContaining([
+        'capabilities-refused',
+        'controller-killed',
+        'deploy-and-answer',
+        'event-storm',
+        'guest-misbehaves',
+        'node-failure',
+        'node-return',
+        'partition-heals',
+        'region-latency',
+        'rollback-everywhere',
+        'signatures-refused',
+      ]),
+    );
+  });
+
+  it.each(files)('%s loads without a mistake and stays cheap to play', (file) => {
+    const scenario = load(file);
+    expect(scenario.requirements.length).toBeGreaterThan(0);
+    expect(scenario.tags.length).toBeGreaterThan(0);
+    expect(scenario.description).not.toBe('');
+    expect(scenario.question.match(/\?/g)).toHaveLength(1);
+    expect(scenario.durationMicros + scenario.quietMicros).toBeLessThanOrEqual(62_000_000);
+    expect(scenario.fleet.nodes.length).toBeLessThanOrEqual(8);
+    expect(new Set(scenario.fleet.nodes.map((node) => node.architecture)).size).toBeGreaterThan(1);
+    // Every event that must be answered has a subscription that sees its answer.
+    if (scenario.goals.some((goal) => goal.goal === 'answered')) expect(scenario.observe).toContain('answers.>');
+  });
+
+  it.each(FLEETS)('fleet %s is used', (file) => {
+    const name = file.replace(/\.yaml$/, '');
+    expect(fleetsOnDisk(name)).not.toBeNull();
+    expect(files.some((scenario) => new RegExp(`(?:fleet|use): ${name}$`, 'm').test(readFileSync(`${CATALOGUE}${scenario}`, 'utf8')))).toBe(
+      true,
+    );
+  });
+
+  it('breaks something of each kind but loss, which its links have', () => {
+    const faults = files.flatMap((file) => load(file).steps.flatMap((step) => (step.do === 'fault' ? [step.fault.kind as string] : [])));
+    expect(new Set(faults)).toEqual(new Set(['crash', 'pause', 'partition', 'latency', 'forge-artefact']));
+  });
+});
+
+it('is not read at all when it is no scenario', () => {
+  expect(loadText('- a\n- b\n')).toMatchObject({ ok: false });
+});
