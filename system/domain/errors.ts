@@ -200,6 +200,16 @@ export const WM_ERRORS = {
     meaning: 'The store reported an error while writing.',
     next: 'The process ends and recovers from what is on disk.',
   },
+  WM_STORAGE_IN_USE: {
+    kind: 'rejected',
+    meaning: 'Another process has the store open.',
+    next: 'Stop that process, or give this one a folder of its own.',
+  },
+  WM_STORAGE_VERSION: {
+    kind: 'rejected',
+    meaning: 'The store was written by a newer version, or is no store of WasmMatrix.',
+    next: 'Start the version that wrote it, or name another folder.',
+  },
   WM_JOURNAL_CONFLICT: {
     kind: 'rejected',
     meaning: 'The journal is at another sequence than expected: another leader wrote.',

@@ -1,5 +1,9 @@
 // What any store promises to one process, in every world that has one.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openStorage } from '../../hardware/storage/storage.ts';
 import { DISK_COSTS } from '../../sim/costs/costs.ts';
 import { createDisk, SimStorage } from '../../sim/storage/storage.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
@@ -8,8 +12,9 @@ import { JOURNAL_RECORD_BYTES_MAX } from '../../system/ports/storage.ts';
 import type { JournalStore, Storage } from '../../system/ports/storage.ts';
 import { CLOUD, SimWorld } from './sim-world.ts';
 
-/** `reopen` gives the port of the next process on the same store. */
-type Arm = { readonly world: string; readonly play: <T>(body: (storage: Storage, reopen: () => Storage) => Promise<T>) => Promise<T> };
+/** `reopen` gives the port of the next process on the same store; the one before has ended. */
+type Body = (storage: Storage, reopen: () => Promise<Storage>) => Promise<void>;
+type Arm = { readonly world: string; readonly play: (body: Body) => Promise<void> };
 
 const ARMS: readonly Arm[] = [
   {
@@ -23,7 +28,24 @@ const ARMS: readonly Arm[] = [
         after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn),
       };
       const open = (): Storage => new SimStorage(disk, host, DISK_COSTS);
-      return world.play(machine, () => body(open(), open));
+      return world.play(machine, () => body(open(), () => Promise.resolve(open())));
+    },
+  },
+  {
+    world: 'real',
+    play: async (body) => {
+      const folder = await mkdtemp(join(tmpdir(), 'wasmmatrix-storage-'));
+      let current = get(await openStorage({ folder }));
+      try {
+        await body(current, async () => {
+          await current.close();
+          current = get(await openStorage({ folder }));
+          return current;
+        });
+      } finally {
+        await current.close();
+        await rm(folder, { recursive: true });
+      }
     },
   },
 ];
@@ -32,6 +54,8 @@ function get<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) throw new Error(outcome.error.message);
   return outcome.value;
 }
+
+const digestOf = (digit: string): Digest => `sha256:${digit.repeat(64)}` as Digest;
 
 const codeOf = (outcome: Outcome<unknown>): string => (outcome.ok ? 'ok' : outcome.error.code);
 
@@ -53,7 +77,7 @@ describe.each(ARMS)('the $world store', ({ play }) => {
         [1, [7]],
         [2, [8]],
       ]);
-      const again = get(await reopen().journal('main'));
+      const again = get(await (await reopen()).journal('main'));
       expect(again.lastSequence).toBe(2);
       expect(await readAll(again, 2)).toEqual([[2, [8]]]);
     });
@@ -93,7 +117,7 @@ describe.each(ARMS)('the $world store', ({ play }) => {
       for (let i = 0; i < 5; i++) get(journal.append(new Uint8Array([i]), { expectedSequence: i }));
       get(journal.truncate(5));
       get(await journal.sync());
-      const again = get(await reopen().journal('main'));
+      const again = get(await (await reopen()).journal('main'));
       expect(again.lastSequence).toBe(5);
       expect(get(again.append(new Uint8Array([9]), { expectedSequence: 5 }))).toBe(6);
       expect(await readAll(again)).toEqual([[6, [9]]]);
@@ -103,16 +127,68 @@ describe.each(ARMS)('the $world store', ({ play }) => {
 
   it('stores blobs by digest', async () => {
     await play(async (storage, reopen) => {
-      const [a, b] = ['sha256:a' as Digest, 'sha256:b' as Digest];
+      const [a, b] = [digestOf('a'), digestOf('b')];
       expect(get(await storage.blobs.get(a))).toBeNull();
       get(await storage.blobs.put(b, new Uint8Array([2])));
       get(await storage.blobs.put(a, new Uint8Array([1])));
       get(await storage.blobs.put(a, new Uint8Array([1])));
-      expect(get(await reopen().blobs.list())).toEqual([a, b]);
-      expect(get(await storage.blobs.get(a))).toEqual(new Uint8Array([1]));
-      get(await storage.blobs.delete(a));
-      get(await storage.blobs.delete(a));
-      expect(get(await storage.blobs.list())).toEqual([b]);
+      const next = await reopen();
+      expect(get(await next.blobs.list())).toEqual([a, b]);
+      expect(get(await next.blobs.get(a))).toEqual(new Uint8Array([1]));
+      get(await next.blobs.delete(a));
+      get(await next.blobs.delete(a));
+      expect(get(await next.blobs.list())).toEqual([b]);
+      expect(get(await (await reopen()).blobs.get(a))).toBeNull();
+    });
+  });
+
+  it('keeps a blob and a value as they were when they were put', async () => {
+    await play(async (storage) => {
+      const bytes = new Uint8Array([1]);
+      const written = Promise.all([storage.blobs.put(digestOf('a'), bytes), storage.keyValue('b').put('k', bytes, { expectedVersion: 0 })]);
+      bytes[0] = 9;
+      await written;
+      expect(get(await storage.blobs.get(digestOf('a')))).toEqual(new Uint8Array([1]));
+      expect(get(await storage.keyValue('b').get('k'))).toEqual({ version: 1, value: new Uint8Array([1]) });
+    });
+  });
+
+  it('reads what is durable, what is under way and what is only appended as one journal', async () => {
+    await play(async (storage) => {
+      const journal = get(await storage.journal('main'));
+      get(journal.append(new Uint8Array([1]), { expectedSequence: 0 }));
+      get(await journal.sync());
+      get(journal.append(new Uint8Array([2]), { expectedSequence: 1 }));
+      const syncing = journal.sync();
+      get(journal.append(new Uint8Array([3]), { expectedSequence: 2 }));
+      const all: [number, number[]][] = [
+        [1, [1]],
+        [2, [2]],
+        [3, [3]],
+      ];
+      expect(await readAll(journal)).toEqual(all);
+      get(await syncing);
+      expect(await readAll(journal)).toEqual(all);
+      get(journal.truncate(2));
+      expect(await readAll(journal)).toEqual([[3, [3]]]);
+    });
+  });
+
+  it('keeps what a sync covered when another sync is asked for before it is done', async () => {
+    await play(async (storage, reopen) => {
+      const [main, other] = [get(await storage.journal('main')), get(await storage.journal('other'))];
+      const syncs: Promise<Outcome<void>>[] = [];
+      for (let i = 0; i < 20; i++) {
+        get(main.append(new Uint8Array([i]), { expectedSequence: i }));
+        get(other.append(new Uint8Array([i, i]), { expectedSequence: i }));
+        syncs.push(main.sync(), other.sync());
+      }
+      for (const synced of await Promise.all(syncs)) get(synced);
+      const next = await reopen();
+      expect((await readAll(get(await next.journal('main')))).map(([, record]) => record)).toEqual(
+        Array.from({ length: 20 }, (_, i) => [i]),
+      );
+      expect((await readAll(get(await next.journal('other')), 20)).map(([, record]) => record)).toEqual([[19, 19]]);
     });
   });
 
@@ -128,8 +204,9 @@ describe.each(ARMS)('the $world store', ({ play }) => {
       expect(get(await bucket.put('k', new Uint8Array([3]), { expectedVersion: 1 }))).toBe(2);
       expect(codeOf(await bucket.put('k', new Uint8Array([4]), { expectedVersion: 1 }))).toBe('WM_CONFLICT');
       expect(get(await bucket.put('k', new Uint8Array([5]), { expectedVersion: null }))).toBe(3);
-      expect(get(await reopen().keyValue('b').get('k'))).toEqual({ version: 3, value: new Uint8Array([5]) });
-      expect(get(await storage.keyValue('other').get('k'))).toBeNull();
+      const next = await reopen();
+      expect(get(await next.keyValue('b').get('k'))).toEqual({ version: 3, value: new Uint8Array([5]) });
+      expect(get(await next.keyValue('other').get('k'))).toBeNull();
     });
   });
 });
