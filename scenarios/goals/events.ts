@@ -140,6 +140,18 @@ export function fencing(scenario: Scenario): Goal {
     if (epoch > (fence.get(instance)?.epoch ?? 0)) fence.set(instance, { epoch, since });
   };
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
+  /** Nodes that were ever given up, and when they were last taken back. */
+  const gone = new Set<string>();
+  const back = new Map<string, number>();
+  /**
+   * Work is taken from a node that answers as soon as it is planned, so that nothing pauses: what it was handed before, it may
+   * start until the word reaches it, or its lease lapses. A node that was given up has stopped before.
+   */
+  const mayNotKnow = (node: string, instance: string, micros: number): boolean => {
+    const since = fence.get(instance)?.since ?? 0;
+    const wasGone = gone.has(node) && (back.get(node) ?? micros) >= since;
+    return !wasGone && micros - since <= scenario.platform.leaseMs * 1_000;
+  };
   const effect = (record: RunRecord, what: string, instance: string | null, epoch: number | null): void => {
     if (instance === null || epoch === null) return;
     const current = fence.get(instance);
@@ -161,6 +173,14 @@ export function fencing(scenario: Scenario): Goal {
         if (to === 'running') raise(instance, epoch, record.micros);
         break;
       }
+      case 'node.status': {
+        const { node, from, to } = record.fields;
+        if (to === 'unavailable') {
+          gone.add(node);
+          back.delete(node);
+        } else if (from === 'unavailable') back.set(node, record.micros);
+        break;
+      }
       case 'instance.serving': {
         const { instance, epoch, node } = record.fields;
         const before = serving.get(instance);
@@ -172,7 +192,7 @@ export function fencing(scenario: Scenario): Goal {
         const current = serving.get(instance);
         if (current === undefined || !movable.has(instance.slice(0, instance.lastIndexOf('/')))) break;
         ledger.expect(
-          epoch >= current.epoch || node === current.node,
+          epoch >= current.epoch || node === current.node || mayNotKnow(node, instance, record.micros),
           record,
           () =>
             `Node ${node} started event ${event} for instance ${instance} in epoch ${epoch} although ${current.node} serves it in epoch ${current.epoch}: a stale instance works on.`,

@@ -102,6 +102,8 @@ export function versions(): Goal {
   const acknowledged = { sequence: 0, id: '' };
   const rollbackTo = new Map<string, { version: number; micros: number }>();
   const commanded = new Map<string, number>();
+  /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
+  const served = new Map<string, number>();
   const observed = new Map<string, Map<number, string>>();
   let worstIssue = 0;
   let worstServe = 0;
@@ -156,6 +158,11 @@ export function versions(): Goal {
               `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
           );
           break;
+        // Out of power or frozen, it could not do what it was told.
+        case 'machine.stopped':
+        case 'machine.paused':
+          commanded.delete(record.fields.machine);
+          break;
         case 'agent.desired':
           if (record.fields.applied) commanded.set(record.fields.node, record.micros);
           break;
@@ -164,6 +171,10 @@ export function versions(): Goal {
           const deployment = instance.slice(0, instance.lastIndexOf('/'));
           const wanted = rollbackTo.get(deployment);
           const since = commanded.get(node);
+          const key = `${node} ${deployment} ${version}`;
+          const held = served.get(key) ?? record.micros;
+          served.set(key, held);
+          if (since !== undefined && held >= since) break;
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
           worstServe = Math.max(worstServe, record.micros - since);
           ledger.expect(

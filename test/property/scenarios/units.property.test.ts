@@ -11,7 +11,11 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 describe('durations', () => {
   it('are whole microseconds in every unit', () => {
-    fc.assert(fc.property(fc.nat(1_000_000), durationUnit, (n, unit) => parseDuration(`${n}${unit}`) === n * MICROS[unit]));
+    fc.assert(
+      fc.property(fc.nat(1_000_000), durationUnit, (n, unit) => {
+        expect(parseDuration(`${n}${unit}`)).toBe(n * MICROS[unit]);
+      }),
+    );
   });
 
   it('with decimals are rounded to the nearest microsecond', () => {
@@ -19,28 +23,31 @@ describe('durations', () => {
       fc.property(fc.nat(10_000), fc.nat(999), durationUnit, (whole, thousandths, unit) => {
         const micros = parseDuration(`${whole}.${String(thousandths).padStart(3, '0')}${unit}`);
         const exact = (whole * 1_000 + thousandths) * (MICROS[unit] / 1_000);
-        return micros !== null && Number.isInteger(micros) && Math.abs(micros - exact) <= 0.5 + 1e-6;
+        expect(Number.isInteger(micros)).toBe(true);
+        expect(Math.abs((micros ?? Number.NaN) - exact)).toBeLessThanOrEqual(0.5 + 1e-6);
       }),
     );
   });
 
   it('say the same in the next smaller unit', () => {
     fc.assert(
-      fc.property(
-        fc.nat(100_000),
-        (n) =>
-          parseDuration(`${n}s`) === parseDuration(`${n * 1_000}ms`) &&
-          parseDuration(`${n}ms`) === parseDuration(`${n * 1_000}us`) &&
-          parseDuration(`${n}m`) === parseDuration(`${n * 60}s`),
-      ),
+      fc.property(fc.nat(100_000), (n) => {
+        expect(parseDuration(`${n}ms`)).toBe(parseDuration(`${n * 1_000}us`));
+        expect(parseDuration(`${n}s`)).toBe(parseDuration(`${n * 1_000}ms`));
+        expect(parseDuration(`${n}m`)).toBe(parseDuration(`${n * 60}s`));
+      }),
     );
   });
 });
 
 describe('sizes', () => {
   it('are whole bytes in every unit, and have no decimals', () => {
-    fc.assert(fc.property(fc.nat(1_000_000), sizeUnit, (n, unit) => parseSize(`${n}${unit}`) === n * BYTES[unit]));
-    fc.assert(fc.property(fc.nat(100), fc.nat(9), sizeUnit, (n, tenth, unit) => parseSize(`${n}.${tenth}${unit}`) === null));
+    fc.assert(
+      fc.property(fc.nat(1_000_000), fc.nat(9), sizeUnit, (n, tenth, unit) => {
+        expect(parseSize(`${n}${unit}`)).toBe(n * BYTES[unit]);
+        expect(parseSize(`${n}.${tenth}${unit}`)).toBeNull();
+      }),
+    );
   });
 });
 

@@ -61,8 +61,8 @@ export class FakeTestbed implements Testbed {
   };
 
   readonly keys = {
-    digest: (bytes: Uint8Array) => `sha256:${[...bytes].join('-')}` as string as Digest,
-    open: async (person: string) => ok({ key: `ed25519:${person}` as string as KeyId, publicKey: new TextEncoder().encode(person) }),
+    digest: (bytes: Uint8Array) => `sha256:${[...bytes].join('-')}` as Digest,
+    open: async (person: string) => ok({ key: `ed25519:${person}` as KeyId, publicKey: new TextEncoder().encode(person) }),
     sign: async (person: string, message: Uint8Array) => ok(new TextEncoder().encode(`${person} ${message.length}`)),
   };
 

@@ -1,0 +1,129 @@
+// docs/reference/scenarios.md says what the schema and the goals say, no more and no less, and its example is one.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import schema from '../../../scenarios/schema.json' with { type: 'json' };
+import { CLAIMS, createInvariants } from '../../../scenarios/goals/goals.ts';
+import { FAULT_KINDS } from '../../../scenarios/scenario.ts';
+import { fleetsOnDisk, mustLoad } from '../../support/scenarios/files.ts';
+import { scenarioOf } from '../../support/scenarios/scenario.ts';
+
+const TEXT = readFileSync(fileURLToPath(new URL('../../../docs/reference/scenarios.md', import.meta.url)), 'utf8');
+
+type Definition = { readonly properties?: Readonly<Record<string, object>>; readonly required?: readonly string[] };
+const definitions: Readonly<Record<string, Definition>> = schema.$defs as unknown as Readonly<Record<string, Definition>>;
+
+/** From a heading to the next one of any level. */
+function section(heading: string): string {
+  const start = TEXT.indexOf(`\n${heading}\n`);
+  expect(start, `there is no "${heading}"`).toBeGreaterThan(0);
+  return TEXT.slice(start + heading.length + 2).split(/\n#+ /)[0] ?? '';
+}
+
+/** First cells of the rows of a table whose head begins like this. */
+function rows(text: string, head: string): readonly (readonly string[])[] {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${head} |`));
+  expect(start, `there is no table of ${head}`).toBeGreaterThanOrEqual(0);
+  const end = lines.findIndex((line, i) => i > start && !line.startsWith('|'));
+  return lines.slice(start + 2, end < 0 ? undefined : end).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const bare = (cell: string | undefined): string => (cell ?? '').replaceAll('`', '');
+
+/** `field` or `field, required`, as the reference has them. The field that names a step is required without saying so. */
+function written(text: string, head: string, naming: string | null = null): readonly string[] {
+  return rows(text, head).map(([field, value]) =>
+    value?.includes('Required') === true || bare(field) === naming ? `${bare(field)}, required` : bare(field),
+  );
+}
+
+/** The same as the schema has them. */
+function defined({ properties, required }: Definition, except: readonly string[] = []): readonly string[] {
+  return Object.keys(properties ?? {})
+    .filter((field) => !except.includes(field))
+    .map((field) => (required?.includes(field) === true ? `${field}, required` : field));
+}
+
+describe('fields', () => {
+  it('of a scenario', () => expect(written(section('## Fields of a scenario'), 'field')).toEqual(defined(schema)));
+  it('of a fleet', () => expect(written(section('## Fleets'), 'field')).toEqual(defined(definitions['fleet'] ?? {})));
+  it('of a zone', () => expect(written(section('### Fields of a zone'), 'field')).toEqual(defined(definitions['zoneSpec'] ?? {})));
+  it('of a link', () => expect(written(section('### Fields of a link'), 'field')).toEqual(defined(definitions['linkSpec'] ?? {})));
+  it('of a node', () => expect(written(section('### Fields of a node'), 'field')).toEqual(defined(definitions['nodeSpec'] ?? {})));
+  it('of the platform', () => expect(written(section('## Platform'), 'field')).toEqual(defined(definitions['platform'] ?? {})));
+  it('of a workload', () => expect(written(section('## Workloads'), 'field')).toEqual(defined(definitions['workload'] ?? {})));
+});
+
+describe('steps', () => {
+  const kinds = Object.keys(definitions).flatMap((name) => (name.startsWith('step-') ? [name.slice('step-'.length)] : []));
+
+  it('are all described, in the order of the schema', () => {
+    expect([...TEXT.matchAll(/^#### `(.+)`$/gm)].map((match) => match[1])).toEqual(kinds);
+    expect(kinds).toEqual(expect.arrayContaining([...FAULT_KINDS]));
+  });
+
+  it.each(kinds)('%s has its fields', (kind) => {
+    const definition = definitions[`step-${kind}`] ?? {};
+    expect(written(section(`#### \`${kind}\``), 'field', kind)).toEqual(defined(definition, ['at', 'between']));
+  });
+
+  it('deploy has its needs', () => {
+    const needs = (definitions['step-deploy']?.properties?.['needs'] ?? {}) as Definition;
+    expect(written(section('#### `deploy`'), 'need')).toEqual(defined(needs));
+  });
+});
+
+describe('defaults', () => {
+  const found = (JSON.stringify(schema).match(/Default [^."]+(?:\.\d)?/g) ?? []).map(
+    (text) => text.replace('Default ', '').split(/[,;]/)[0] ?? '',
+  );
+  // Sentences need not be the same, values must.
+  const values = [...new Set(found.filter((text) => /^[\d.]+\w*$/.test(text)))];
+
+  it('are in the schema', () => expect(values.length).toBeGreaterThan(10));
+  it.each(values)('%s is in the reference', (value) => expect(TEXT.replaceAll('`', '')).toMatch(new RegExp(`[Dd]efault:? ${value}\\b`)));
+});
+
+it('units are those that the schema accepts', () => {
+  const units = (name: 'duration' | 'size'): readonly string[] =>
+    /\(([A-Za-z|]+)\)\$$/.exec(schema.$defs[name].pattern)?.[1]?.split('|') ?? [];
+  const table = section('## Units');
+  for (const unit of [...units('duration'), ...units('size')]) expect(table).toContain(`\`${unit}\``);
+  expect([...units('duration'), ...units('size')]).toHaveLength(8);
+});
+
+describe('goals', () => {
+  const table = rows(section('## Goals'), 'goal');
+
+  it('are those there are', () => {
+    expect(table.map(([goal]) => bare(goal))).toEqual(Object.keys(CLAIMS));
+  });
+
+  it.each(Object.entries(CLAIMS))('%s has its parameters and its meaning', (name, { required, optional, meaning }) => {
+    const row = table.find(([goal]) => bare(goal) === name) ?? [];
+    const written = (parameters: Readonly<Record<string, string>>): string =>
+      Object.entries(parameters)
+        .map(([parameter, kind]) => `${parameter} (${kind})`)
+        .join(', ');
+    expect(bare(row[1])).toBe(written(required));
+    expect(bare(row[2])).toBe(written(optional));
+    expect(row[3]).toContain(meaning.replace(/\.$/, ''));
+  });
+
+  it('include the invariants', () => {
+    expect(rows(section('## Invariants'), 'name').map(([name]) => bare(name))).toEqual(
+      createInvariants(scenarioOf()).map((goal) => goal.name),
+    );
+  });
+});
+
+it('the example is one', () => {
+  const example = /```yaml\n(# mine\.scenario\.yaml\n[^]*?)```/.exec(TEXT)?.[1];
+  expect(mustLoad(example ?? '', fleetsOnDisk).goals).toHaveLength(2);
+});
