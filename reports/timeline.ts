@@ -95,8 +95,10 @@ export class Timeline {
   }
 
   add(record: RunRecord): void {
-    this.#end = Math.max(this.#end, record.micros);
     this.#log(record);
+    // What follows the end is the testbed tearing everything down, and says nothing about the claim.
+    if (this.#phases.at(-1)?.phase === 'end') return undefined;
+    this.#end = Math.max(this.#end, record.micros);
     const mark = markOf(record);
     if (mark !== null) this.#lanes.get(mark.machine)?.marks.push({ at: record.micros, kind: mark.kind, text: mark.text });
     switch (record.kind) {
