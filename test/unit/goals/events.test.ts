@@ -147,4 +147,21 @@ describe('R1.3', () => {
     });
     expect(judge(fencing(deployed({ whenUnreachable: 'stay' })), stale).held).toBe(true);
   });
+
+  it('lets a node that answers finish what it was handed before its work was taken, for a lease, and one that was given up nothing', () => {
+    const serves = (node: string, epoch: number): RunRecord =>
+      said(10 * S, 'instance.serving', { node, instance: 'echo/0', epoch, version: 1 });
+    const becomes = (micros: number, from: string, to: string): RunRecord =>
+      said(micros, 'node.status', { node: 'a-1', incarnation: 1, from, to, cause: 'c' });
+    const taken = [serves('a-1', 1), said(10 * S, 'fence.raised', { instance: 'echo/0', epoch: 2 }), serves('a-2', 2)];
+    expect(judged(...taken, starts(11 * S)).held).toBe(true);
+    expect(judged(...taken, starts(13 * S)).held).toBe(false);
+    expect(judged(becomes(9 * S, 'suspect', 'unavailable'), ...taken, starts(11 * S)).held).toBe(false);
+    expect(
+      judged(becomes(10 * S, 'suspect', 'unavailable'), ...taken, becomes(11 * S, 'unavailable', 'healthy'), starts(11 * S)).held,
+    ).toBe(false);
+    expect(judged(becomes(5 * S, 'suspect', 'unavailable'), becomes(6 * S, 'unavailable', 'healthy'), ...taken, starts(11 * S)).held).toBe(
+      true,
+    );
+  });
 });

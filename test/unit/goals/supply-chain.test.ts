@@ -105,17 +105,22 @@ describe('P4', () => {
   });
 
   it('is broken by a rollback that is issued or served late (R2.2)', () => {
-    const inTime = judged(rollsBack, isIssued(9 * MS), isCommanded(10_020 * MS), serves(10_029 * MS));
+    const served = serves(1 * S);
+    const inTime = judged(rollsBack, served, isIssued(9 * MS), isCommanded(10_020 * MS), serves(10_029 * MS));
     expect(inTime).toMatchObject({ held: true, figures: { issueMicrosMax: 9_000, serveMicrosMax: 9_000 } });
     expect(judged(rollsBack, isIssued(11 * MS)).because).toBe(
       'The rollback of echo to version 1 was issued 11.0 ms after the request; the budget is 10.0 ms.',
     );
-    expect(judged(rollsBack, isCommanded(10_020 * MS), serves(10_031 * MS)).because).toBe(
+    expect(judged(rollsBack, served, isCommanded(10_020 * MS), serves(10_031 * MS)).because).toBe(
       'Node a-1 served version 1 of echo/0 11.0 ms after its command; the budget is 10.0 ms.',
     );
     // Another version, or a node that has not heard of it yet, is no rollback that is served.
-    expect(judged(rollsBack, isCommanded(10_020 * MS), serves(10_100 * MS, 2)).held).toBe(true);
-    expect(judged(isCommanded(9 * S), rollsBack, serves(11 * S)).held).toBe(true);
+    expect(judged(rollsBack, served, isCommanded(10_020 * MS), serves(10_100 * MS, 2)).held).toBe(true);
+    expect(judged(served, isCommanded(9 * S), rollsBack, serves(11 * S)).held).toBe(true);
+    // Nor is one that has to fetch the version first, or that lost power in between.
+    expect(judged(rollsBack, isCommanded(10_020 * MS), serves(10_100 * MS)).held).toBe(true);
+    const loses = said(10_030 * MS, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'power loss' });
+    expect(judged(rollsBack, served, isCommanded(10_020 * MS), loses, serves(10_100 * MS)).held).toBe(true);
   });
 });
 
