@@ -34,7 +34,7 @@ export type GoalResult = {
   /** The claim in words, with its parameters. */
   readonly claim: string;
   readonly held: boolean;
-  /** Not met when time ran out, rather than broken. */
+  /** Not met when time ran out, rather than broken. With `held`: not judged, because the run ended before its time came. */
   readonly unconverged: boolean;
   /** One sentence: what happened, to what, when. Empty when held. */
   readonly because: string;

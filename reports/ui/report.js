@@ -124,9 +124,10 @@
 
   function goalsOf(run) {
     const figures = (goal) => Object.entries(goal.figures).map(([name, value]) => `${name} ${Number.isInteger(value) ? value : value.toFixed(1)}`).join(', ');
+    const state = (goal) => (!goal.held ? ['✖', 'no', ''] : goal.unconverged ? ['–', 'soft', 'Not judged: the run ended before its time came.'] : ['✔', 'ok', '']);
     return el('div', { class: 'scroll' }, el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, ''), el('th', {}, 'claim'), el('th', { class: 'number' }, 'checks'))),
-      el('tbody', {}, run.goals.map((goal) => el('tr', {}, el('td', { class: goal.held ? 'ok' : 'no' }, `${goal.held ? '✔' : '✖'} ${goal.name}`),
-        el('td', {}, goal.claim, goal.held ? '' : el('p', { class: 'cause' }, goal.because), el('div', { class: 'soft mono' }, figures(goal))),
+      el('tbody', {}, run.goals.map((goal) => el('tr', {}, el('td', { class: state(goal)[1] }, `${state(goal)[0]} ${goal.name}`),
+        el('td', {}, goal.claim, goal.held ? '' : el('p', { class: 'cause' }, goal.because), state(goal)[2] === '' ? '' : el('div', { class: 'soft' }, state(goal)[2]), el('div', { class: 'soft mono' }, figures(goal))),
         el('td', { class: 'number' }, goal.checks))))));
   }
 
