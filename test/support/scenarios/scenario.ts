@@ -1,5 +1,5 @@
 // Scenarios as values, for tests of what comes after loading: one region with two zones, three nodes, one deployment.
-import { SPREAD_NODE, type DeploymentSpec, type TriggerSpec } from '../../../system/domain/deployment.ts';
+import type { DeploymentSpec, TriggerSpec } from '../../../system/domain/deployment.ts';
 import type {
   DeploymentName,
   ModuleName,
@@ -124,5 +124,3 @@ export const deployed = (other: Partial<DeploymentSpec>): Scenario =>
   scenarioOf({ steps: [pushOf(), { at: at(0), do: 'deploy', spec: specOf(other) }, { at: at(0), do: 'trigger', spec: triggerOf() }] });
 
 export const withGoal = (goal: string, parameters: GoalSpec['parameters']): Scenario => scenarioOf({ goals: [{ goal, parameters }] });
-
-export { SPREAD_NODE };
