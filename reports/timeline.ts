@@ -10,13 +10,33 @@ export const TICKS_MAX = 4_000;
 
 /** Kinds that come with every event: thinned out when there are too many lines. */
 const FREQUENT = new Set([
-  'event.accepted', 'event.delivered', 'event.acknowledged', 'event.refused', 'event.duplicate', 'event.retried',
-  'invocation.started', 'invocation.finished', 'invocation.idle', 'workload.published', 'workload.result',
-  'queue.depth', 'agent.metrics', 'agent.desired', 'state.written', 'log',
+  'event.accepted',
+  'event.delivered',
+  'event.acknowledged',
+  'event.refused',
+  'event.duplicate',
+  'event.retried',
+  'invocation.started',
+  'invocation.finished',
+  'invocation.idle',
+  'workload.published',
+  'workload.result',
+  'queue.depth',
+  'agent.metrics',
+  'agent.desired',
+  'state.written',
+  'log',
 ]);
 
 export type Band = { readonly from: number; to: number; readonly state: string; readonly why: string };
-export type Bar = { readonly from: number; to: number; readonly instance: string; readonly version: number; readonly epoch: number; why: string };
+export type Bar = {
+  readonly from: number;
+  to: number;
+  readonly instance: string;
+  readonly version: number;
+  readonly epoch: number;
+  why: string;
+};
 export type Mark = { readonly at: number; readonly kind: string; readonly text: string };
 export type Lane = {
   readonly machine: MachineSummary;
@@ -41,7 +61,15 @@ export type RunView = {
   readonly logTotal: number;
 };
 
-type OpenLane = { machine: MachineSummary; bands: Band[]; bars: Bar[]; open: Map<string, Bar>; marks: Mark[]; completed: number[]; failed: number[] };
+type OpenLane = {
+  machine: MachineSummary;
+  bands: Band[];
+  bars: Bar[];
+  open: Map<string, Bar>;
+  marks: Mark[];
+  completed: number[];
+  failed: number[];
+};
 
 /** Marks: which records are shown in a lane, and as what. */
 function markOf(record: RunRecord): { readonly machine: string; readonly kind: string; readonly text: string } | null {
@@ -49,27 +77,57 @@ function markOf(record: RunRecord): { readonly machine: string; readonly kind: s
     case 'capability.refused':
       return { machine: record.fields.node, kind: 'refusal', text: `${record.fields.operation} refused to ${record.fields.instance}` };
     case 'artefact.refused':
-      return { machine: record.fields.node, kind: 'refusal', text: `artefact of ${record.fields.module} version ${record.fields.version} refused: ${record.fields.code}` };
+      return {
+        machine: record.fields.node,
+        kind: 'refusal',
+        text: `artefact of ${record.fields.module} version ${record.fields.version} refused: ${record.fields.code}`,
+      };
     case 'module.refused':
       return { machine: record.source, kind: 'refusal', text: `module ${record.fields.module} refused: ${record.fields.code}` };
     case 'module.stored':
       return { machine: record.source, kind: 'version', text: `module ${record.fields.module} version ${record.fields.version} stored` };
     case 'event.deadlettered':
-      return { machine: record.source, kind: 'deadletter', text: `event ${record.fields.event} dead-lettered after ${record.fields.attempts} deliveries: ${record.fields.code}` };
+      return {
+        machine: record.source,
+        kind: 'deadletter',
+        text: `event ${record.fields.event} dead-lettered after ${record.fields.attempts} deliveries: ${record.fields.code}`,
+      };
     case 'effect.fenced':
-      return { machine: record.source, kind: 'fenced', text: `${record.fields.what} of ${record.fields.instance} in epoch ${record.fields.epoch} refused; current epoch ${record.fields.current}` };
+      return {
+        machine: record.source,
+        kind: 'fenced',
+        text: `${record.fields.what} of ${record.fields.instance} in epoch ${record.fields.epoch} refused; current epoch ${record.fields.current}`,
+      };
     case 'rollback.accepted':
-      return { machine: record.source, kind: 'version', text: `rollback of ${record.fields.deployment} from version ${record.fields.from} to ${record.fields.to}` };
+      return {
+        machine: record.source,
+        kind: 'version',
+        text: `rollback of ${record.fields.deployment} from version ${record.fields.from} to ${record.fields.to}`,
+      };
     case 'deployment.applied':
-      return { machine: record.source, kind: 'version', text: `deployment ${record.fields.deployment}: ${record.fields.replicas} × ${record.fields.module} version ${record.fields.version}` };
+      return {
+        machine: record.source,
+        kind: 'version',
+        text: `deployment ${record.fields.deployment}: ${record.fields.replicas} × ${record.fields.module} version ${record.fields.version}`,
+      };
     case 'placement.decided':
-      return { machine: record.fields.node, kind: 'placement', text: `${record.fields.instance} placed here, ${Math.round(record.fields.score)} points: ${record.fields.why}` };
+      return {
+        machine: record.fields.node,
+        kind: 'placement',
+        text: `${record.fields.instance} placed here, ${Math.round(record.fields.score)} points: ${record.fields.why}`,
+      };
     case 'placement.refused':
       return { machine: record.source, kind: 'refusal', text: `${record.fields.instance} could not be placed: ${record.fields.why}` };
     case 'agent.lease':
-      return record.fields.state === 'lapsed' ? { machine: record.fields.node, kind: 'lease', text: 'the lease lapsed: movable work stops' } : null;
+      return record.fields.state === 'lapsed'
+        ? { machine: record.fields.node, kind: 'lease', text: 'the lease lapsed: movable work stops' }
+        : null;
     case 'controller.started':
-      return { machine: record.source, kind: 'version', text: `controller started: term ${record.fields.term}, journal at ${record.fields.sequence}` };
+      return {
+        machine: record.source,
+        kind: 'version',
+        text: `controller started: term ${record.fields.term}, journal at ${record.fields.sequence}`,
+      };
     default:
       return null;
   }
@@ -114,7 +172,9 @@ export class Timeline {
       case 'node.enrolled':
         return this.#turn(record.fields.node, record.micros, 'healthy', `enrolled, incarnation ${record.fields.incarnation}`);
       case 'node.status':
-        return this.#isDown(record.fields.node) ? undefined : this.#turn(record.fields.node, record.micros, record.fields.to, record.fields.cause);
+        return this.#isDown(record.fields.node)
+          ? undefined
+          : this.#turn(record.fields.node, record.micros, record.fields.to, record.fields.cause);
       case 'instance.serving': {
         const { node, instance, version, epoch } = record.fields;
         this.#endBar(node, instance, record.micros, 'newer version or epoch');
@@ -161,7 +221,14 @@ export class Timeline {
       scenario: this.#header.scenario,
       seed: this.#header.seed,
       endMicros: this.#end,
-      lanes: [...this.#lanes.values()].map(({ machine, bands, bars, marks, completed, failed }) => ({ machine, bands, bars, marks, completed, failed })),
+      lanes: [...this.#lanes.values()].map(({ machine, bands, bars, marks, completed, failed }) => ({
+        machine,
+        bands,
+        bars,
+        marks,
+        completed,
+        failed,
+      })),
       faults: [...this.#faults.values()],
       phases: this.#phases,
       log: this.#lines(),
@@ -198,7 +265,12 @@ export class Timeline {
 
   #log(record: RunRecord): void {
     this.#total += 1;
-    const line: LogLine = [record.micros, record.source, record.kind, describeRecord(record).slice(record.kind.length + 1, record.kind.length + 161)];
+    const line: LogLine = [
+      record.micros,
+      record.source,
+      record.kind,
+      describeRecord(record).slice(record.kind.length + 1, record.kind.length + 161),
+    ];
     if (!FREQUENT.has(record.kind)) {
       this.#rare.push(line);
       return;

@@ -44,7 +44,8 @@ export function failureLines(run: RunSummary, paint: Paint): readonly string[] {
   }
   if (run.lastRecords.length > 0) {
     lines.push(`  last events${goal?.machine === null || goal === null ? '' : ` of ${goal.machine}`}:`);
-    for (const record of run.lastRecords) lines.push(paint('dim', `    ${describeTime(record.micros).padStart(13)}  ${record.source}  ${describeRecord(record)}`));
+    for (const record of run.lastRecords)
+      lines.push(paint('dim', `    ${describeTime(record.micros).padStart(13)}  ${record.source}  ${describeRecord(record)}`));
   }
   lines.push(`  reproduce: ${paint('bold', run.reproduce)}`);
   return lines;
@@ -56,7 +57,13 @@ export function suiteLines(suite: SuiteSummary, outFolder: string, paint: Paint)
   for (const group of groups) {
     const failures = group.runs.filter((run) => run.verdict !== 'held' && run.verdict !== 'cancelled');
     for (const run of failures.slice(0, FAILURES_TOLD_MAX)) lines.push('', ...failureLines(run, paint));
-    if (failures.length > FAILURES_TOLD_MAX) lines.push(`  and ${failures.length - FAILURES_TOLD_MAX} more seeds of ${group.scenario}: ${failures.slice(FAILURES_TOLD_MAX).map((run) => run.seed).join(' ')}`);
+    if (failures.length > FAILURES_TOLD_MAX)
+      lines.push(
+        `  and ${failures.length - FAILURES_TOLD_MAX} more seeds of ${group.scenario}: ${failures
+          .slice(FAILURES_TOLD_MAX)
+          .map((run) => run.seed)
+          .join(' ')}`,
+      );
   }
   const held = suite.runs.filter((run) => run.verdict === 'held').length;
   const verdict = worstVerdict(suite.runs.map((run) => run.verdict));
