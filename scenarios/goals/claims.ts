@@ -233,7 +233,13 @@ function countedOnce(parameters: GoalParameters): Goal {
   return goalOf(
     ledger,
     (record) => {
-      if (record.kind === 'event.accepted' && matchesSubject(subject, record.fields.subject as Subject)) accepted.add(record.fields.event);
+      // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
+      if (
+        (record.kind === 'event.accepted' || record.kind === 'event.duplicate') &&
+        matchesSubject(subject, record.fields.subject as Subject)
+      ) {
+        accepted.add(record.fields.event);
+      }
       if (record.kind === 'state.observed' && record.fields.key === key) {
         observed = true;
         value = record.fields.value;

@@ -24,10 +24,20 @@ export function onDemandEvents(scenario: Scenario): Goal {
   const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
   const completed = new Set<string>();
   const accepted = new Set<string>();
+  /** Acknowledged or dead-lettered at least once. */
+  const settled = new Set<string>();
   const running = new Map<string, { readonly node: string; readonly what: string }>();
 
+  const hold = (event: string, subject: string, sequence: number, micros: number): void => {
+    accepted.add(event);
+    for (const [name, consumer] of consumers) {
+      if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject))
+        open.set(`${name} ${event}`, { event, consumer: name, micros });
+    }
+  };
   const settle = (record: Extract<RunRecord, { kind: 'event.acknowledged' }>): void => {
     const { consumer, event, instance } = record.fields;
+    settled.add(event);
     open.delete(`${consumer} ${event}`);
     const trigger = triggers.get(consumer);
     if (trigger === undefined) return;
@@ -61,12 +71,13 @@ export function onDemandEvents(scenario: Scenario): Goal {
             record,
             () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`,
           );
-          accepted.add(event);
-          for (const [name, consumer] of consumers) {
-            if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject)) {
-              open.set(`${name} ${event}`, { event, consumer: name, micros: record.micros });
-            }
-          }
+          hold(event, subject, sequence, record.micros);
+          break;
+        }
+        // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
+        case 'event.duplicate': {
+          const { event, subject, sequence } = record.fields;
+          if (!accepted.has(event) && !settled.has(event)) hold(event, subject, sequence, record.micros);
           break;
         }
         case 'event.acknowledged':
@@ -74,6 +85,7 @@ export function onDemandEvents(scenario: Scenario): Goal {
           break;
         case 'event.deadlettered':
           ledger.expect(record.fields.code !== '', record, () => `Event ${record.fields.event} was dead-lettered without a reason.`);
+          settled.add(record.fields.event);
           open.delete(`${record.fields.consumer} ${record.fields.event}`);
           break;
         case 'event.retried': {
@@ -135,6 +147,8 @@ export function fencing(scenario: Scenario): Goal {
   const ledger = new Ledger('R1.3', 'Once an instance is served elsewhere, its former placement starts nothing and has no effect.');
   const movable = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'move') movable.add(step.spec.name);
+  // One that stays at any time is held to nothing: when it was changed is not on record.
+  for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'stay') movable.delete(step.spec.name);
   const fence = new Map<string, { readonly epoch: number; readonly since: number }>();
   const raise = (instance: string, epoch: number, since: number): void => {
     if (epoch > (fence.get(instance)?.epoch ?? 0)) fence.set(instance, { epoch, since });

@@ -9,6 +9,9 @@ const REPLACEMENT_MICROS = 100_000;
 /** A started agent is enrolled within this time when the controller can be reached. */
 const ENROLMENT_MICROS = 10_000_000;
 
+/** Faults that hold messages back. */
+const NETWORK_FAULTS: readonly string[] = ['partition', 'latency', 'loss'];
+
 const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {
   healthy: ['suspect', 'draining', 'unavailable'],
   suspect: ['healthy', 'unavailable', 'draining'],
@@ -147,14 +150,26 @@ export function failureAndRecovery(scenario: Scenario): Goal {
   const unavailable = new Map<string, number>();
   const orphans = new Map<string, { readonly node: string; readonly since: number }>();
   const enrolled = new Set<string>();
+  /** Faults of the network that last, and nodes that went silent during one: what they had sent may arrive late. */
+  const disturbances = new Set<string>();
+  const disturbed = new Set<string>();
+  const fallSilent = (node: string, micros: number): void => {
+    silentSince.set(node, micros);
+    if (disturbances.size > 0) disturbed.add(node);
+    else disturbed.delete(node);
+  };
   let controllerSince: number | null = null;
   const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS;
-  for (const step of scenario.steps) if (step.do === 'deploy') movable.set(step.spec.name, step.spec.whenUnreachable === 'move');
+  // One that stays at any time is held to nothing: when it was changed is not on record.
+  for (const step of scenario.steps)
+    if (step.do === 'deploy') movable.set(step.spec.name, step.spec.whenUnreachable === 'move' && movable.get(step.spec.name) !== false);
 
   const checkTimes = (record: { readonly source: string; readonly micros: number }): void => {
     if (controllerSince === null) return;
     for (const [node, since] of silentSince) {
-      const from = Math.max(since, controllerSince);
+      // A heartbeat that comes before the node is suspect leaves no trace.
+      const late = disturbed.has(node) ? scenario.platform.suspectAfterMs * 1_000 : 0;
+      const from = Math.max(since, controllerSince) + late;
       if (record.micros - from <= detectionMicros) continue;
       ledger.expect(
         false,
@@ -193,19 +208,25 @@ export function failureAndRecovery(scenario: Scenario): Goal {
           !unavailable.has(record.fields.machine) &&
           record.fields.cause !== STOPPED_IN_ORDER
         ) {
-          silentSince.set(record.fields.machine, record.micros);
+          fallSilent(record.fields.machine, record.micros);
         }
         break;
       // A controller that is frozen cannot be held to a time; a node that is frozen is silent like a dead one.
       case 'machine.paused': {
         const { machine } = record.fields;
         if (machine === 'controller') controllerSince = null;
-        else if (enrolled.has(machine) && !unavailable.has(machine)) silentSince.set(machine, record.micros);
+        else if (enrolled.has(machine) && !unavailable.has(machine)) fallSilent(machine, record.micros);
         break;
       }
       case 'machine.resumed':
         if (record.fields.machine === 'controller') controllerSince = record.micros;
         else silentSince.delete(record.fields.machine);
+        break;
+      case 'fault.begun':
+        if (NETWORK_FAULTS.includes(record.fields.kind)) disturbances.add(record.fields.fault);
+        break;
+      case 'fault.ended':
+        disturbances.delete(record.fields.fault);
         break;
       case 'instance.state': {
         const { instance, deployment, to, node } = record.fields;
@@ -233,7 +254,9 @@ export function failureAndRecovery(scenario: Scenario): Goal {
         break;
       }
       case 'node.status': {
-        const { node, to, incarnation } = record.fields;
+        const { node, from, to, incarnation } = record.fields;
+        // Something that it sent before it fell silent has arrived.
+        if (from === 'suspect' && to !== 'unavailable' && silentSince.has(node)) silentSince.set(node, record.micros);
         if (to === 'unavailable') {
           ledger.checks += 1;
           silentSince.delete(node);

@@ -74,6 +74,7 @@ class LeadingController implements Controller {
     const broker = await this.#broker.start();
     if (!broker.ok) return broker;
     void this.#broker.ended.then((cause) => this.#end(`broker: ${cause}`));
+    void this.#store.ended.then((cause) => this.#end(`state store: ${cause}`));
     const controllerKey: TrustedKey = { ...key.value, mayGrant: [], revoked: false };
     const leading = await this.#lead(store.value, recovered.value, controllerKey);
     return leading.ok ? this.#listen(leading.value) : leading;
