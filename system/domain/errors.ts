@@ -133,6 +133,11 @@ export const WM_ERRORS = {
   },
   WM_NODE_UNKNOWN: { kind: 'rejected', meaning: 'No node has this name.', next: 'List the nodes, or enrol the node.' },
   WM_NODE_REFUSED: { kind: 'rejected', meaning: 'An agent was not let in.', next: 'Check the join token and the identity of the node.' },
+  WM_CERTIFICATE_REFUSED: {
+    kind: 'rejected',
+    meaning: 'A certificate was not accepted: expired, revoked, from another authority, or not of the machine that was expected.',
+    next: 'Enrol the machine again, or renew its certificate; check that its clock is right.',
+  },
   WM_DEPLOYMENT_INVALID: {
     kind: 'rejected',
     meaning: 'A deployment or trigger is incomplete or contradicts itself.',

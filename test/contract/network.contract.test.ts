@@ -5,6 +5,7 @@ import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
 import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
 import type { ByteStream, Connection, Network, ServiceHandler } from '../../system/ports/network.ts';
+import { GrpcWorld, TestAuthority } from './grpc-world.ts';
 import { CLOUD, FLEET, SimWorld } from './sim-world.ts';
 
 /** `server` and `client` are the ports of two machines whose identities are `server` and `client`. */
@@ -20,6 +21,20 @@ const ARMS: readonly Arm[] = [
       world.add('client', FLEET);
       const sleep = (micros: number) => new Promise<void>((resolve) => world.kernel.after(micros, null, 'sleep', resolve));
       return world.play(null, () => body({ server: world.network.portOf('server'), client: world.network.portOf('client'), sleep }));
+    },
+  },
+  {
+    world: 'real',
+    play: async (body) => {
+      const authority = await TestAuthority.create();
+      const world = new GrpcWorld();
+      const server = world.machine((await authority.issue('server')).identity);
+      const client = world.machine((await authority.issue('client')).identity);
+      try {
+        return await body({ server, client, sleep: (micros) => new Promise((resolve) => setTimeout(resolve, micros / 1_000)) });
+      } finally {
+        await world.close();
+      }
     },
   },
 ];

@@ -1,0 +1,30 @@
+// The methods of the protocol, and which of them are streams: a gRPC server must know before the first byte. A test holds the
+// list equal to the paths that `system/domain` names.
+import {
+  CONSUMER_METHOD,
+  FETCH_EVENTS_METHOD,
+  PUBLISH_METHOD,
+  SETTLE_METHOD,
+  STATE_GET_METHOD,
+  STATE_PUT_METHOD,
+} from '../../system/domain/broker.ts';
+import { EXECUTE_METHOD, QUERY_METHOD } from '../../system/domain/operator.ts';
+import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
+
+export type Methods = { readonly calls: readonly string[]; readonly streams: readonly string[] };
+
+export const PROTOCOL_METHODS: Methods = {
+  calls: [
+    EXECUTE_METHOD,
+    QUERY_METHOD,
+    FETCH_METHOD,
+    PING_METHOD,
+    PUBLISH_METHOD,
+    CONSUMER_METHOD,
+    FETCH_EVENTS_METHOD,
+    SETTLE_METHOD,
+    STATE_GET_METHOD,
+    STATE_PUT_METHOD,
+  ],
+  streams: [SESSION_METHOD],
+};

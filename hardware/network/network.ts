@@ -1,0 +1,140 @@
+// The network of real machines: gRPC over HTTP/2 and mutual TLS. A call is a unary call, a stream a bidirectional one, on the
+// method paths of the protocol, with the bytes of the messages untouched: a stock client with the .proto can talk to it. Refuses
+// plain text beyond this machine, and peers without a certificate of a known authority. Reconnecting is left to callers.
+// What it costs to be lost: a peer that vanished is noticed after `LOST_WITHIN_MS`, one whose process ended at once.
+import type { Endpoint } from '../../system/domain/identifiers.ts';
+import { failed, ok, rejected } from '../../system/domain/outcome.ts';
+import type { Listener, Network } from '../../system/ports/network.ts';
+import { dial } from './client.ts';
+import type { GrpcConnection } from './client.ts';
+import { checkIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { PROTOCOL_METHODS } from './methods.ts';
+import type { Methods } from './methods.ts';
+import { GrpcListener } from './server.ts';
+import { unreachable } from './status.ts';
+import type { Keepalive } from './transport.ts';
+
+export { Authority, CERTIFICATE_LIFETIME_MS, createIdentityKey, RevocationList } from './authority.ts';
+export type { CertificateRequest, IssuedCertificate } from './authority.ts';
+export type { Identity } from './identity.ts';
+export { PROTOCOL_METHODS } from './methods.ts';
+export type { Methods } from './methods.ts';
+export { WINDOW_BYTES } from './stream.ts';
+
+
+/** Ten seconds of silence, then no answer for five: the simulated network assumes the same. */
+export const KEEPALIVE: Keepalive = { idleMs: 10_000, answerMs: 5_000 };
+/** Bound: after so long without a sign of life a connection is lost, on both sides. */
+export const LOST_WITHIN_MS = KEEPALIVE.idleMs + KEEPALIVE.answerMs;
+
+export type GrpcNetworkOptions = {
+  /** `host:port` where an endpoint is dialled; null when it is known nowhere. */
+  readonly addresses: (endpoint: Endpoint) => string | null;
+  /** `host:port` where an endpoint listens; port 0 takes a free one, see `addressOf`. */
+  readonly listen: (endpoint: Endpoint) => string;
+  /** Null: plain text, for tests, on loopback only, and said aloud. Every peer is then called `plain-text`. */
+  readonly identity: Identity | null;
+  /** May a machine of this verified name serve the endpoint? Without it any enrolled machine could pose as the controller. */
+  readonly accepts: (endpoint: Endpoint, name: string) => boolean;
+  /** Serial numbers, upper-case hexadecimal. Asked at the handshake by the side that dials, at every call by the one that serves. */
+  readonly revoked?: (serial: string) => boolean;
+  readonly methods?: Methods;
+  readonly keepalive?: Keepalive;
+  /** Sentences for the log: who was not let in, and why. */
+  readonly onRefused?: (sentence: string) => void;
+};
+
+export type GrpcNetwork = Network & {
+  /** Where an endpoint of this process listens, with its real port; null when it does not. */
+  addressOf(endpoint: Endpoint): string | null;
+  /** A renewed certificate: for new handshakes, without an interruption. */
+  renew(identity: Identity): void;
+  /** The list of revoked certificates has grown: whoever is on it is put out now. */
+  expel(): void;
+  /** Closes every listener and connection; resolves when the sockets are gone. */
+  close(): Promise<void>;
+};
+
+export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
+  const { addresses, accepts, revoked = () => false, methods = PROTOCOL_METHODS, keepalive = KEEPALIVE, onRefused = () => {} } = options;
+  let identity = options.identity;
+  if (identity === null) process.emitWarning('The network speaks plain text, without identities: for tests only.', { code: 'WM_PLAIN_TEXT' });
+  const listeners = new Map<Endpoint, GrpcListener | null>();
+  const connections = new Set<GrpcConnection>();
+  /** Also those that are closing. */
+  const open = new Set<GrpcListener>();
+  let closed = false;
+
+  return {
+    async listen(endpoint, handler) {
+      if (closed) return failed('WM_CANCELLED', { message: 'The network was closed.', next: 'Create a new one.', detail: { endpoint } });
+      if (listeners.has(endpoint)) {
+        return rejected('WM_ARGUMENT', {
+          message: `Endpoint ${endpoint} is taken.`,
+          next: 'Close its listener first, or listen on another name.',
+          detail: { endpoint },
+        });
+      }
+      const unusable = identity === null ? null : checkIdentity(identity, Date.now());
+      if (unusable !== null) return unusable;
+      listeners.set(endpoint, null);
+      const bound = await GrpcListener.bind({
+        endpoint,
+        address: options.listen(endpoint),
+        handler,
+        methods,
+        identity,
+        revoked,
+        keepalive,
+        onRefused,
+      });
+      if (!bound.ok) {
+        listeners.delete(endpoint);
+        return bound;
+      }
+      const listener = bound.value;
+      listeners.set(endpoint, listener);
+      open.add(listener);
+      return ok<Listener>({
+        close: () => {
+          if (listeners.get(endpoint) !== listener) return;
+          listeners.delete(endpoint);
+          void listener.close().then(() => open.delete(listener));
+        },
+      });
+    },
+
+    async connect(endpoint, { deadlineMicros }) {
+      const address = addresses(endpoint);
+      if (closed || address === null) return unreachable(endpoint, closed ? 'the network was closed' : 'its address is not known');
+      const dialled = await dial({
+        endpoint,
+        address,
+        identity,
+        accepts: (name) => accepts(endpoint, name),
+        revoked,
+        keepalive,
+        deadlineMicros,
+        onBegin: (connection) => connections.add(connection),
+        onEnd: (connection) => connections.delete(connection),
+      });
+      return dialled;
+    },
+
+    addressOf: (endpoint) => listeners.get(endpoint)?.address ?? null,
+    renew: (next) => {
+      identity = next;
+      for (const listener of listeners.values()) listener?.renew(next);
+    },
+    expel: () => {
+      for (const listener of listeners.values()) listener?.expel();
+    },
+    close: async () => {
+      closed = true;
+      for (const connection of [...connections]) connection.destroy();
+      listeners.clear();
+      await Promise.all([...open].map((listener) => listener.close()));
+    },
+  };
+}
