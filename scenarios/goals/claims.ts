@@ -1,14 +1,16 @@
 // The goals that a scenario names, with their parameters. Each is one claim in words; which there are is this table.
 import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
 import { matchesSubject } from '../../system/domain/subject.ts';
-import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
+import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
 import {
+  countOf,
   describeMicros,
   goalOf,
   Ledger,
   percentile,
   STOPPED_IN_ORDER,
+  textOf,
   type Goal,
   type GoalDefinition,
   type GoalParameters,
@@ -16,9 +18,9 @@ import {
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
 function answered(parameters: GoalParameters, scenario: Scenario): Goal {
-  const filter = text(parameters, 'subject') as SubjectFilter;
-  const within = count(parameters, 'within');
-  const percent = count(parameters, 'percentile', 100);
+  const filter = textOf(parameters, 'subject') as SubjectFilter;
+  const within = countOf(parameters, 'within');
+  const percent = countOf(parameters, 'percentile', 100);
   const ledger = new Ledger(
     'answered',
     `Of the accepted events on ${filter}, ${percent} % have a result within ${describeMicros(within)} of being published, and all have one by the end.`,
@@ -74,7 +76,7 @@ function answered(parameters: GoalParameters, scenario: Scenario): Goal {
 
 /** After each crash of a node, the instances it held are served elsewhere in time. */
 function failover(parameters: GoalParameters): Goal {
-  const within = count(parameters, 'within');
+  const within = countOf(parameters, 'within');
   const ledger = new Ledger('failover', `What a node that dies was serving is served elsewhere within ${describeMicros(within)}.`);
   const serving = new Map<string, string>();
   const lost = new Map<string, { readonly node: string; readonly since: number }>();
@@ -120,49 +122,10 @@ function failover(parameters: GoalParameters): Goal {
   );
 }
 
-/** At least so many pushes were refused with this code. */
-function refused(parameters: GoalParameters): Goal {
-  const code = text(parameters, 'code');
-  const least = count(parameters, 'atLeast', 1);
-  return counting(
-    'refused',
-    `At least ${least} module${least === 1 ? ' is' : 's are'} refused with ${code}, and the refusal is on record.`,
-    least,
-    (record) => record.kind === 'module.refused' && record.fields.code === code,
-    (n) => `${n} refusals with ${code} are on record, and ${least} were due.`,
-  );
-}
-
-/** Agents refused at least so many artefacts with this code. */
-function artefactRefused(parameters: GoalParameters): Goal {
-  const code = text(parameters, 'code');
-  const least = count(parameters, 'atLeast', 1);
-  return counting(
-    'artefact-refused',
-    `At least ${least} artefact${least === 1 ? ' is' : 's are'} refused by an agent with ${code} before anything is loaded.`,
-    least,
-    (record) => record.kind === 'artefact.refused' && record.fields.code === code,
-    (n) => `${n} artefacts were refused by agents with ${code}, and ${least} were due: an agent did not check.`,
-  );
-}
-
-/** Guests were refused at least so many operations. */
-function capabilityRefused(parameters: GoalParameters): Goal {
-  const operation = text(parameters, 'operation');
-  const least = count(parameters, 'atLeast', 1);
-  return counting(
-    'capability-refused',
-    `${operation} is refused at least ${least} times to guests that have no capability for it.`,
-    least,
-    (record) => record.kind === 'capability.refused' && record.fields.operation === operation,
-    (n) => `${operation} was refused ${n} times, and ${least} were due.`,
-  );
-}
-
 /** Every instance of a deployment ends up running one version. */
 function versionEverywhere(parameters: GoalParameters): Goal {
-  const deployment = text(parameters, 'deployment');
-  const version = count(parameters, 'version');
+  const deployment = textOf(parameters, 'deployment');
+  const version = countOf(parameters, 'version');
   const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
   const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
   const serving = new Map<string, { readonly version: number; readonly node: string }>();
@@ -196,9 +159,9 @@ function versionEverywhere(parameters: GoalParameters): Goal {
 
 /** All instances of a deployment run at the end, optionally inside (or outside) a zone. */
 function running(parameters: GoalParameters, scenario: Scenario): Goal {
-  const deployment = text(parameters, 'deployment');
-  const least = count(parameters, 'atLeast');
-  const zone = parameters['zone'] === undefined ? null : text(parameters, 'zone');
+  const deployment = textOf(parameters, 'deployment');
+  const least = countOf(parameters, 'atLeast');
+  const zone = parameters['zone'] === undefined ? null : textOf(parameters, 'zone');
   const ledger = new Ledger('running', `At the end at least ${least} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`}.`);
   const zones = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.zone as string]));
   let found = 0;
@@ -221,8 +184,8 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
 
 /** The counter's value equals the number of distinct events accepted for it: effect exactly once. */
 function countedOnce(parameters: GoalParameters): Goal {
-  const key = text(parameters, 'key');
-  const subject = text(parameters, 'subject') as SubjectFilter;
+  const key = textOf(parameters, 'key');
+  const subject = textOf(parameters, 'subject') as SubjectFilter;
   const ledger = new Ledger(
     'counted-once',
     `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`,
@@ -264,7 +227,7 @@ function countedOnce(parameters: GoalParameters): Goal {
 
 /** The broker's queue met its bound, refused beyond it, and never exceeded it. */
 function queueBounded(parameters: GoalParameters): Goal {
-  const least = count(parameters, 'refusedAtLeast', 1);
+  const least = countOf(parameters, 'refusedAtLeast', 1);
   const ledger = new Ledger('queue-bounded', `The broker's queue stays within its bound and refuses at least ${least} events beyond it.`);
   let refusals = 0;
   let deepest = 0;
@@ -288,67 +251,6 @@ function queueBounded(parameters: GoalParameters): Goal {
       ledger.figures['refused'] = refusals;
     },
   );
-}
-
-/** A record of this kind, whose field has this value, is written at least and at most so often. */
-function happens(parameters: GoalParameters): Goal {
-  const kind = text(parameters, 'record');
-  const field = parameters['field'] === undefined ? null : text(parameters, 'field');
-  const value = parameters['value'];
-  const least = count(parameters, 'atLeast', 0);
-  const most = count(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
-  const what = field === null ? kind : `${kind} with ${field} ${String(value)}`;
-  const bounds =
-    most === Number.MAX_SAFE_INTEGER ? `at least ${least} times` : least === 0 ? `at most ${most} times` : `${least} to ${most} times`;
-  const ledger = new Ledger('happens', `${what} happens ${bounds}.`);
-  let n = 0;
-  return goalOf(
-    ledger,
-    (record) => {
-      if (record.kind !== kind) return;
-      if (field !== null && String((record.fields as Readonly<Record<string, unknown>>)[field]) !== String(value)) return;
-      n += 1;
-      ledger.expect(n <= most, record, () => `${what} happened ${n} times; at most ${most} are allowed.`, machineOf(record));
-    },
-    (end) => {
-      ledger.expectByEnd(n >= least, end, () => `${what} happened ${n} times; at least ${least} were due.`);
-      ledger.figures['times'] = n;
-    },
-  );
-}
-
-function counting(
-  name: string,
-  claim: string,
-  least: number,
-  matches: (record: RunRecord) => boolean,
-  because: (n: number) => string,
-): Goal {
-  const ledger = new Ledger(name, claim);
-  let n = 0;
-  return goalOf(
-    ledger,
-    (record) => {
-      if (matches(record)) n += 1;
-    },
-    (end) => {
-      ledger.expectByEnd(n >= least, end, () => because(n));
-      ledger.figures['times'] = n;
-    },
-  );
-}
-
-function machineOf(record: RunRecord): string {
-  return 'node' in record.fields && typeof record.fields.node === 'string' ? record.fields.node : record.source;
-}
-
-function text(parameters: GoalParameters, name: string): string {
-  return String(parameters[name]);
-}
-
-function count(parameters: GoalParameters, name: string, fallback?: number): number {
-  const value = parameters[name];
-  return typeof value === 'number' ? value : (fallback ?? Number.NaN);
 }
 
 export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {

@@ -23,13 +23,13 @@ export function onDemandEvents(scenario: Scenario): Goal {
   /** Accepted and neither acknowledged nor dead-lettered, by `consumer event`. */
   const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
   const completed = new Set<string>();
-  const accepted = new Set<string>();
+  /** By event; `told` is false while it is known by its duplicate only. */
+  const accepted = new Map<string, { readonly sequence: number; readonly told: boolean }>();
   /** Acknowledged or dead-lettered at least once. */
   const settled = new Set<string>();
   const running = new Map<string, { readonly node: string; readonly what: string }>();
 
-  const hold = (event: string, subject: string, sequence: number, micros: number): void => {
-    accepted.add(event);
+  const hold = ({ event, subject, sequence }: { event: string; subject: string; sequence: number }, micros: number): void => {
     for (const [name, consumer] of consumers) {
       if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject))
         open.set(`${name} ${event}`, { event, consumer: name, micros });
@@ -65,19 +65,24 @@ export function onDemandEvents(scenario: Scenario): Goal {
           break;
         }
         case 'event.accepted': {
-          const { event, subject, sequence } = record.fields;
+          const { event, sequence } = record.fields;
+          const before = accepted.get(event);
           ledger.expect(
-            !accepted.has(event),
+            // A repetition that comes while the first is being written is told of before it.
+            before === undefined || (!before.told && before.sequence === sequence),
             record,
             () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`,
           );
-          hold(event, subject, sequence, record.micros);
+          accepted.set(event, { sequence, told: true });
+          if (before === undefined) hold(record.fields, record.micros);
           break;
         }
         // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
         case 'event.duplicate': {
-          const { event, subject, sequence } = record.fields;
-          if (!accepted.has(event) && !settled.has(event)) hold(event, subject, sequence, record.micros);
+          const { event, sequence } = record.fields;
+          if (accepted.has(event) || settled.has(event)) break;
+          accepted.set(event, { sequence, told: false });
+          hold(record.fields, record.micros);
           break;
         }
         case 'event.acknowledged':

@@ -112,3 +112,12 @@ export function percentile(values: readonly number[], percent: number): number |
   const rank = Math.ceil((percent * sorted.length) / 100);
   return sorted[Math.max(0, Math.min(sorted.length, rank) - 1)] ?? null;
 }
+
+export function textOf(parameters: GoalParameters, name: string): string {
+  return String(parameters[name]);
+}
+
+export function countOf(parameters: GoalParameters, name: string, fallback?: number): number {
+  const value = parameters[name];
+  return typeof value === 'number' ? value : (fallback ?? Number.NaN);
+}
