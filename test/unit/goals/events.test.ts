@@ -57,6 +57,15 @@ describe('P11', () => {
     );
   });
 
+  it('knows an event by a repetition that is told of first, and then is not surprised by the event', () => {
+    const repeats = (sequence: number): RunRecord => said(1 * S, 'event.duplicate', { event: 'e1', subject: 'questions.plain', sequence });
+    expect(judged(repeats(1)).unconverged).toBe(true);
+    const both = [repeats(1), accepts(1 * S)];
+    expect(judged(...both, starts(2 * S), finishes(3 * S), acknowledges(4 * S)).held).toBe(true);
+    expect(judged(...both, accepts(2 * S)).because).toContain('accepted twice');
+    expect(judged(repeats(1), accepts(1 * S, 'e1', 2)).because).toContain('accepted twice');
+  });
+
   it('has not converged while an accepted event is neither processed nor set aside', () => {
     const result = judged(accepts(1 * S));
     expect(result).toMatchObject({ held: false, unconverged: true });

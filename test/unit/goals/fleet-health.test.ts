@@ -132,6 +132,17 @@ describe('P2', () => {
     expect(judged(dies(5 * S, 'a-1'), later(8_500 * MS)).held).toBe(true);
   });
 
+  it('counts from what arrived last, where the network held back what a node had sent before it died', () => {
+    const heldBack = [becomes(5_500 * MS, 'healthy', 'suspect'), becomes(6 * S, 'suspect', 'healthy')];
+    expect(judged(dies(5 * S, 'a-1'), ...heldBack, later(9_500 * MS)).held).toBe(true);
+    expect(judged(dies(5 * S, 'a-1'), ...heldBack, later(9_700 * MS)).held).toBe(false);
+    const cut = said(4 * S, 'fault.begun', { fault: 'fault-1', kind: 'partition', target: 'a-1 | controller', detail: '' });
+    const healed = said(4_500 * MS, 'fault.ended', { fault: 'fault-1', kind: 'partition', target: 'a-1 | controller' });
+    expect(judged(cut, dies(5 * S, 'a-1'), later(10 * S)).held).toBe(true);
+    expect(judged(cut, dies(5 * S, 'a-1'), later(10_200 * MS)).held).toBe(false);
+    expect(judged(cut, healed, dies(5 * S, 'a-1'), later(8_700 * MS)).held).toBe(false);
+  });
+
   it('asks nothing of a node that was frozen for less than it takes to be marked', () => {
     expect(
       judged(said(5 * S, 'machine.paused', { machine: 'a-1' }), said(7 * S, 'machine.resumed', { machine: 'a-1' }), later(12 * S)).held,
