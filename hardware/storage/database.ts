@@ -1,4 +1,4 @@
-// The database of a store, synchronously: it runs in the thread of worker.main.ts. A batch of operations is one transaction,
+// The database of a store, synchronously: it runs in the thread of worker.ts. A batch of operations is one transaction,
 // and so durable as a whole or not at all. Safety: in exclusive mode SQLite holds the lock of the operating system from the
 // first look to the end of the process, however that ends; nothing else in this process may open and close the file, since
 // POSIX would give the lock back.

@@ -8,7 +8,7 @@ import type { Answers, BatchResult, FromThread, Operation, ThreadData, ToThread 
 import { full } from './trouble.ts';
 import type { Health } from './trouble.ts';
 
-const PROGRAM = new URL('./worker.main.ts', import.meta.url);
+const PROGRAM = new URL('./worker.ts', import.meta.url);
 /** `node:sqlite` says at each start that it is young; operators cannot do anything about that. */
 const QUIET = ['--disable-warning=ExperimentalWarning'];
 
