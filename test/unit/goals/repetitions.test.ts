@@ -43,3 +43,13 @@ it('remembers a bounded number of facts, the newest', () => {
   expect(repetitions.has(fact('n-4999', 'repeated/9'))).toBe(true);
   expect(repetitions.has(fact('n-0', 'repeated/9'))).toBe(false);
 });
+
+it('what happened again since it was told is none, although it looks the same', () => {
+  const changes = (micros: number, from: string, to: string, correlation: string | null): RunRecord =>
+    said(micros, 'node.status', { node: 'a-1', incarnation: 1, from, to, cause: '' }, { correlation });
+  const repetitions = new Repetitions();
+  repetitions.has(changes(1 * S, 'healthy', 'suspect', null));
+  repetitions.has(changes(2 * S, 'suspect', 'healthy', null));
+  expect(repetitions.has(changes(3 * S, 'healthy', 'suspect', 'repeated/9'))).toBe(false);
+  expect(repetitions.has(changes(4 * S, 'healthy', 'suspect', 'repeated/9'))).toBe(true);
+});
