@@ -309,10 +309,7 @@ export class ServedInstance {
         this.#context(() => this.#checkGiveBack()),
         spec.consumer,
         delivery,
-        {
-          kind: 'nak',
-          reason: { code: 'WM_CANCELLED', message: `${this.fence.instance} on ${this.#tools.node} takes no more events.` },
-        },
+        { kind: 'release' },
       );
     }
   }

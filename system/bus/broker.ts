@@ -252,6 +252,12 @@ export class EmbeddedBroker {
         return this.#fail(consumer, sequence, settlement.reason);
       case 'term':
         return this.#bury(consumer, held, { attempt: outstanding.attempt, reason: settlement.reason });
+      case 'release':
+        // Not journalled: a broker that forgets it hands the event out again all the same.
+        desk.release(sequence);
+        desk.offer(sequence);
+        desk.serve();
+        return ok();
     }
   }
 

@@ -19,6 +19,8 @@ import {
 
 /** Bound: time for an answer beyond what the request itself may wait. */
 const ANSWER_MICROS = 5_000_000;
+/** Bound: time for the answer of a fetch beyond its wait. Short, since a broker that lost power never answers, and says so to nobody. */
+const FETCH_ANSWER_MICROS = 2_000_000;
 
 const CLOSED = failed('WM_CANCELLED', { message: 'This client of the broker was closed.', next: 'Make a new client.' });
 
@@ -71,7 +73,7 @@ export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonl
     deleteConsumer: (name) => change({ kind: 'delete', name }),
     async fetch(consumer, { eventsMax, waitMs, fence }) {
       const request = encodeFetchEventsRequest({ consumer, eventsMax, waitMs, fence });
-      const answer = await call(FETCH_EVENTS_METHOD, request, waitMs * MICROS_PER_MS + ANSWER_MICROS);
+      const answer = await call(FETCH_EVENTS_METHOD, request, waitMs * MICROS_PER_MS + FETCH_ANSWER_MICROS);
       if (!answer.ok) return answer;
       const reply = decodeFetchEventsReply(answer.value);
       return reply.ok ? ok(reply.value.deliveries) : reply;

@@ -48,7 +48,9 @@ export type FetchEventsReply = { readonly deliveries: readonly DeliveredEvent[] 
 export type Settlement =
   | { readonly kind: 'ack' }
   | { readonly kind: 'nak'; readonly reason: FailureReason }
-  | { readonly kind: 'term'; readonly reason: FailureReason };
+  | { readonly kind: 'term'; readonly reason: FailureReason }
+  /** Given back untried: no delivery is counted, and the next who asks may have it at once. */
+  | { readonly kind: 'release' };
 
 export type SettleRequest = {
   readonly consumer: ConsumerName;

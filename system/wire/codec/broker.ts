@@ -205,8 +205,10 @@ function settlementFrom(settlement: WireSettle['settlement']): Settlement {
       return { kind: 'nak', reason: reasonFrom(settlement.value, 'nak') };
     case 'term':
       return { kind: 'term', reason: reasonFrom(settlement.value, 'term') };
+    case 'release':
+      return { kind: 'release' };
     default:
-      return wrong('settlement', 'ack, nak or term, found none');
+      return wrong('settlement', 'ack, nak, term or release, found none');
   }
 }
 
@@ -216,7 +218,7 @@ export function encodeSettleRequest(request: SettleRequest): Uint8Array {
     consumer: request.consumer,
     sequence: BigInt(request.sequence),
     delivery: BigInt(request.delivery),
-    settlement: settlement.kind === 'ack' ? { case: 'ack', value: {} } : { case: settlement.kind, value: settlement.reason },
+    settlement: 'reason' in settlement ? { case: settlement.kind, value: settlement.reason } : { case: settlement.kind, value: {} },
     ...optional('fence', fence === null ? null : fenceTo(fence)),
   });
 }

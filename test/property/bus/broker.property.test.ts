@@ -21,7 +21,7 @@ const SUBJECTS = ['a.b', 'a.c', 'x'];
 type Step =
   | { readonly do: 'publish'; readonly id: number; readonly waits: boolean }
   | { readonly do: 'fetch'; readonly consumer: Name; readonly eventsMax: number; readonly waitMs: number }
-  | { readonly do: 'settle'; readonly held: number; readonly how: 'ack' | 'nak' | 'term'; readonly waits: boolean }
+  | { readonly do: 'settle'; readonly held: number; readonly how: 'ack' | 'nak' | 'term' | 'release'; readonly waits: boolean }
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'recreate'; readonly consumer: Name }
   | { readonly do: 'crash'; readonly keep: number };
@@ -42,7 +42,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
       held: fc.nat(20),
-      how: fc.constantFrom('ack', 'ack', 'nak', 'term'),
+      how: fc.constantFrom('ack', 'ack', 'nak', 'term', 'release'),
       waits: fc.boolean(),
     }),
   },
@@ -61,6 +61,8 @@ class Outside {
   readonly #numbers = new Set<string>();
   #boot = 0;
   readonly #lastFirst = new Map<string, number>();
+  /** Handed out at least once since the broker started. */
+  readonly #given = new Set<string>();
   /** What happened against the rules, also in answers that nobody waited for. */
   readonly violations: string[] = [];
 
@@ -121,16 +123,23 @@ class Outside {
       this.#must(!this.#numbers.has(`${consumer} ${delivery.delivery}`), `delivery ${delivery.delivery} was given twice`);
       this.#numbers.add(`${consumer} ${delivery.delivery}`);
       const order = `${consumer} ${this.#boot}`;
-      if (attempt === 1) {
+      const key = `${order} ${sequence}`;
+      if (attempt === 1 && !this.#given.has(key)) {
+        // Given back untried, it comes again as the first attempt: only its first time has a place in the order.
         this.#must(sequence > (this.#lastFirst.get(order) ?? 0), `${event.id} was overtaken`);
+        this.#given.add(key);
         this.#lastFirst.set(order, sequence);
       }
       this.held.push({ consumer, delivery });
     }
   }
 
-  async #settle(consumer: Name, delivery: DeliveredEvent, how: 'ack' | 'nak' | 'term'): Promise<void> {
-    const settled = await this.site.settle(consumer, delivery, how === 'ack' ? { kind: 'ack' } : { kind: how, reason: FAILURE });
+  async #settle(consumer: Name, delivery: DeliveredEvent, how: 'ack' | 'nak' | 'term' | 'release'): Promise<void> {
+    const settled = await this.site.settle(
+      consumer,
+      delivery,
+      how === 'ack' || how === 'release' ? { kind: how } : { kind: how, reason: FAILURE },
+    );
     if (settled.ok && how === 'ack') this.acknowledged.add(`${consumer} ${delivery.sequence}`);
     if (!settled.ok) this.#must(settled.error.code === 'WM_NOT_FOUND', `a settlement was refused: ${settled.error.code}`);
   }

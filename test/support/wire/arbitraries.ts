@@ -89,6 +89,7 @@ const reason = fc.record({ code: errorCode, message: text });
 const settlement: fc.Arbitrary<Broker.Settlement> = fc.oneof(
   fc.constant({ kind: 'ack' as const }),
   fc.record({ kind: fc.constantFrom('nak' as const, 'term' as const), reason }),
+  fc.constant({ kind: 'release' as const }),
 );
 
 export const brokerMessages = {

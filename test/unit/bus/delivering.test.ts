@@ -100,6 +100,16 @@ describe('delivering', () => {
     expect(new Set(delays).size).toBeGreaterThan(10);
   });
 
+  it('gives what was given back untried to the next who asks, as the same attempt', async () => {
+    const site = await siteWith(1, { deliveriesMax: 1 });
+    const [first] = await site.drain('work');
+    get(await site.settle('work', first!, { kind: 'release' }));
+    const [again] = await site.drain('work');
+    expect(again).toMatchObject({ sequence: first!.sequence, attempt: 1 });
+    expect(codeOf(await site.settle('work', first!))).toBe('WM_NOT_FOUND');
+    get(await site.settle('work', again!));
+  });
+
   it('lets others pass while one waits for its next attempt', async () => {
     const site = await siteWith(1);
     get(await site.settle('work', (await site.drain('work'))[0]!, { kind: 'nak', reason: FAILURE }));

@@ -1,7 +1,7 @@
 /**
  * Goes wrong in the way its event names, and in no way otherwise:
  * trap (unreachable), bounds (reads outside its memory), stack (calls itself without end), spin (loops without end),
- * grow (takes all the memory it is given and says how much that was), fail (exits with code 1).
+ * grow (takes all the memory there is; the platform stops it at its limit), fail (exits with code 1).
  */
 import { Bytes, event, fail, output, outputText } from "../../sdk/assembly/sdk";
 

@@ -300,6 +300,14 @@ export declare type SettleRequest = Message<"wasmmatrix.v1.SettleRequest"> & {
      */
     value: FailureReason;
     case: "term";
+  } | {
+    /**
+     * Given back untried.
+     *
+     * @generated from field: wasmmatrix.v1.Ack release = 8;
+     */
+    value: Ack;
+    case: "release";
   } | { case: undefined; value?: undefined };
 
   /**
