@@ -70,8 +70,7 @@ type Body = {
   readonly extensions: readonly Buffer[];
 };
 
-const commonName = (text: string): Buffer =>
-  sequence(set(sequence(oid(OID.commonName), utf8(text.slice(0, COMMON_NAME_LENGTH_MAX)))));
+const commonName = (text: string): Buffer => sequence(set(sequence(oid(OID.commonName), utf8(text.slice(0, COMMON_NAME_LENGTH_MAX)))));
 
 const extension = (id: string, critical: boolean, value: Buffer): Buffer =>
   critical ? sequence(oid(id), yes, octets(value)) : sequence(oid(id), octets(value));

@@ -46,6 +46,9 @@ function channelOptions(address: string, keepalive: Keepalive): ChannelOptions {
     // A connection of its own, which neither retries nor goes idle, nor is led elsewhere by the environment.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
+    // What is kept for retries is kept beside the window of a stream: 1 MiB each, unless it is forbidden here too.
+    'grpc.retry_buffer_size': 0,
+    'grpc.per_rpc_retry_buffer_size': 0,
     'grpc.client_idle_timeout_ms': WAIT_MS_MAX,
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,
@@ -82,10 +85,7 @@ export async function dial(options: DialOptions): Promise<Outcome<Connection>> {
   }
   channel.close();
   if (refusal !== null) return refusal;
-  if (/certificate|self.signed|unable to verify/iu.test(trouble)) {
-    return certificateRefused(`The certificate of ${endpoint} (${address}) is not accepted: ${trouble}.`, { endpoint, address });
-  }
-  return unreachable(`${endpoint} (${address})`, trouble);
+  return explain(`${endpoint} (${address})`, trouble);
 }
 
 function refusePeer({ endpoint, address, accepts, revoked }: DialOptions, holder: Holder | null, serial: string): Err | null {
@@ -137,18 +137,28 @@ function reasonOf(channel: Channel): Promise<string> {
     call.start(new Metadata(), {
       onReceiveMetadata: () => {},
       onReceiveMessage: () => {},
-      onReceiveStatus: ({ details }) => resolve(readable(details)),
+      onReceiveStatus: ({ details }) => resolve(details),
     });
   });
 }
 
-function readable(details: string): string {
-  const why = details.replace(/^.*?Last error: /su, '').replace(/\.? Resolution note:.*$/su, '');
-  if (why.includes('ECONNREFUSED')) return 'nothing listens there (ECONNREFUSED)';
-  if (/ECONNRESET|EPIPE|socket hang up|disconnected before secure|Failed to connect|No connection established$/iu.test(why)) {
-    return 'the other side hung up during the handshake; it may not know the certificate of this machine, or speak another protocol';
+/** OpenSSL's and gRPC's words, for people. */
+function explain(where: string, details: string): Err {
+  const why = details
+    .replace(/^.*?Last error: /su, '')
+    .replace(/\.? Resolution note:.*$/su, '')
+    .replace(/^Error: /u, '');
+  if (why.includes('ECONNREFUSED')) return unreachable(where, 'nothing listens there (ECONNREFUSED)');
+  if (/certificate|self.signed|unable to verify/iu.test(why)) {
+    return certificateRefused(`The certificate of ${where} is not accepted: ${why}.`, { where });
   }
-  return why;
+  if (/ECONNRESET|EPIPE|socket hang up|disconnected before secure|Failed to connect|No connection established$/iu.test(why)) {
+    return unreachable(
+      where,
+      'it hung up during the handshake; it may not know the certificate of this machine, or speak another protocol',
+    );
+  }
+  return unreachable(where, why);
 }
 
 export class GrpcConnection implements Connection {
@@ -247,6 +257,8 @@ export class GrpcConnection implements Connection {
   #wind(): void {
     if (this.#state !== 'open') return;
     this.#state = 'ended';
+    // Whatever gRPC had not yet sent it must not send on another transport. What was sent goes on to its own end.
+    this.#channel.close();
     this.#leaveWhenIdle();
   }
 

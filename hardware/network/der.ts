@@ -14,7 +14,18 @@ export const OID = {
   clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
 
-const TAG = { boolean: 0x01, integer: 0x02, bits: 0x03, octets: 0x04, oid: 0x06, utf8: 0x0c, utcTime: 0x17, time: 0x18, sequence: 0x30, set: 0x31 } as const;
+const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bits: 0x03,
+  octets: 0x04,
+  oid: 0x06,
+  utf8: 0x0c,
+  utcTime: 0x17,
+  time: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
 const FIRST_YEAR_OF_LONG_TIMES = 2050;
 
 function lengthOf(bytes: number): Buffer {
@@ -52,7 +63,10 @@ export function oid(text: string): Buffer {
 
 /** Whole seconds, UTC. */
 export function time(civilMs: number): Buffer {
-  const text = new Date(civilMs).toISOString().replace(/\.\d+Z$/u, 'Z').replace(/[-:T]/gu, '');
+  const text = new Date(civilMs)
+    .toISOString()
+    .replace(/\.\d+Z$/u, 'Z')
+    .replace(/[-:T]/gu, '');
   const long = Number(text.slice(0, 4)) >= FIRST_YEAR_OF_LONG_TIMES;
   return tagged(long ? TAG.time : TAG.utcTime, Buffer.from(long ? text : text.slice(2)));
 }

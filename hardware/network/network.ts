@@ -15,13 +15,12 @@ import { GrpcListener } from './server.ts';
 import { unreachable } from './status.ts';
 import type { Keepalive } from './transport.ts';
 
-export { Authority, CERTIFICATE_LIFETIME_MS, createIdentityKey, RevocationList } from './authority.ts';
+export { Authority, createIdentityKey, RevocationList } from './authority.ts';
 export type { CertificateRequest, IssuedCertificate } from './authority.ts';
 export type { Identity } from './identity.ts';
 export { PROTOCOL_METHODS } from './methods.ts';
 export type { Methods } from './methods.ts';
 export { WINDOW_BYTES } from './stream.ts';
-
 
 /** Ten seconds of silence, then no answer for five: the simulated network assumes the same. */
 export const KEEPALIVE: Keepalive = { idleMs: 10_000, answerMs: 5_000 };
@@ -59,7 +58,7 @@ export type GrpcNetwork = Network & {
 export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
   const { addresses, accepts, revoked = () => false, methods = PROTOCOL_METHODS, keepalive = KEEPALIVE, onRefused = () => {} } = options;
   let identity = options.identity;
-  if (identity === null) process.emitWarning('The network speaks plain text, without identities: for tests only.', { code: 'WM_PLAIN_TEXT' });
+  if (identity === null) process.emitWarning('The network speaks plain text, without identities: for tests only.');
   const listeners = new Map<Endpoint, GrpcListener | null>();
   const connections = new Set<GrpcConnection>();
   /** Also those that are closing. */

@@ -62,6 +62,8 @@ export class GrpcListener {
   readonly #sockets: TlsServer | PlainServer;
   /** By both addresses of the connection, which no two live ones share. */
   readonly #guests = new Map<string, Guest>();
+  /** Also those whose handshake goes on. */
+  readonly #accepted = new Set<Socket>();
   readonly #streams = new Set<GrpcStream>();
   #closed: Promise<void> | null = null;
 
@@ -88,6 +90,10 @@ export class GrpcListener {
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#sockets = identity === null ? this.#plain() : this.#secured(identity);
     this.#sockets.maxConnections = CONNECTIONS_MAX;
+    this.#sockets.on('connection', (socket: Socket) => {
+      this.#accepted.add(socket);
+      socket.once('close', () => this.#accepted.delete(socket));
+    });
   }
 
   static async bind(options: ServeOptions): Promise<Outcome<GrpcListener>> {
@@ -142,7 +148,7 @@ export class GrpcListener {
       this.#injector.destroy();
       unref(
         setTimeout(() => {
-          for (const { socket } of this.#guests.values()) socket.destroy();
+          for (const socket of this.#accepted) socket.destroy();
         }, LISTENER_GRACE_MS),
       );
     });
@@ -168,7 +174,9 @@ export class GrpcListener {
   #secured(identity: Identity): TlsServer {
     const server = createTlsServer({ ...tlsOptions(identity), noDelay: true }, (socket) => this.#meet(socket));
     server.on('tlsClientError', (error, socket) => {
-      this.#options.onRefused(`A peer at ${socket.remoteAddress ?? 'an unknown address'} was not let in: ${describe(error)}.`);
+      // A code, although its type says otherwise. The address is gone by now.
+      const why = socket.authorizationError === null ? describe(error) : `its certificate is not accepted (${socket.authorizationError})`;
+      this.#options.onRefused(`A peer was not let in: ${why}.`);
     });
     return server;
   }
@@ -277,6 +285,7 @@ export class GrpcListener {
       onReceiveHalfClose: () => stream.endByPeer(),
       onCancel: () => stream.finish(connectionLost(peer.name, 'the peer or the connection went away')),
     });
+    // A handler that throws is a bug, which ends the process.
     void this.#options.handler.stream(path, stream).then(() => stream.close());
   }
 }

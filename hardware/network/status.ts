@@ -119,7 +119,11 @@ export function tooLarge(bytes: number): Err {
 }
 
 export function unreachable(where: string, why: string): Err {
-  return failed('WM_UNREACHABLE', { message: `${where} could not be reached: ${why}.`, next: 'Try again with backoff.', detail: { where } });
+  return failed('WM_UNREACHABLE', {
+    message: `${where} could not be reached: ${why}.`,
+    next: 'Try again with backoff.',
+    detail: { where },
+  });
 }
 
 export function certificateRefused(message: string, detail: WmError['detail']): Err {

@@ -2,7 +2,14 @@
 import { SystemClock } from '../../hardware/clock/clock.ts';
 import { nodeCrypto } from '../../hardware/keys/keys.ts';
 import { Authority, createGrpcNetwork, createIdentityKey, RevocationList } from '../../hardware/network/network.ts';
-import type { CertificateRequest, GrpcNetwork, GrpcNetworkOptions, Identity, IssuedCertificate, Methods } from '../../hardware/network/network.ts';
+import type {
+  CertificateRequest,
+  GrpcNetwork,
+  GrpcNetworkOptions,
+  Identity,
+  IssuedCertificate,
+  Methods,
+} from '../../hardware/network/network.ts';
 import { KeyRing } from '../../sim/keys/keys.ts';
 import { createRandom } from '../../sim/random/random.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
@@ -11,7 +18,7 @@ import { SimWorld } from './sim-world.ts';
 
 export const METHODS: Methods = { calls: ['/a/B'], streams: ['/a/S'] };
 /** What `LOST_WITHIN_MS` is in tests. */
-export const LOST_WITHIN_MS = 900;
+export const TEST_LOST_WITHIN_MS = 900;
 
 export function get<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`);
@@ -69,7 +76,7 @@ export class GrpcWorld {
       accepts: () => true,
       revoked: (serial) => this.revocations.has(serial),
       methods: METHODS,
-      keepalive: { idleMs: LOST_WITHIN_MS - 400, answerMs: 400 },
+      keepalive: { idleMs: TEST_LOST_WITHIN_MS - 400, answerMs: 400 },
       onRefused: (sentence) => this.refused.push(sentence),
       ...options,
     });

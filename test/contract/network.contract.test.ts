@@ -170,6 +170,37 @@ describe.each(ARMS)('the $world network', ({ play }) => {
     });
   });
 
+  it('lets a sender run no further ahead of its receiver than the window', async () => {
+    await play(async (sides) => {
+      const message = new Uint8Array(64 * 1024);
+      const count = 100;
+      let begin = (): void => {};
+      const begun = new Promise<void>((resolve) => (begin = resolve));
+      let taken = 0;
+      const connection = await connect(sides, {
+        call: async (_method, _peer, request) => ok(request),
+        stream: async (_method, stream) => {
+          await begun;
+          while (get(await stream.receive()) !== null) taken += 1;
+        },
+      });
+      const stream = get(await connection.open('/a/S'));
+      let admitted = 0;
+      const sending = (async () => {
+        for (; admitted < count; admitted++) get(await stream.send(message));
+      })();
+      await sides.sleep(300_000);
+      expect(admitted).toBeGreaterThan(1);
+      // The window is of the order of 256 KiB; 1 MiB would be somebody else's buffer.
+      expect(admitted).toBeLessThan(12);
+      begin();
+      await sending;
+      stream.close();
+      await sides.sleep(2 * SECOND);
+      expect(taken).toBe(count);
+    });
+  });
+
   it('ends a stream when its handler does, after everything that it sent', async () => {
     await play(async (sides) => {
       const connection = await connect(sides, {
@@ -218,6 +249,30 @@ describe.each(ARMS)('the $world network', ({ play }) => {
       connection.close();
       await sides.sleep(5 * SECOND);
       expect(heard).toEqual([...Array.from({ length: 20 }, (_, i) => `${i}`), 'end']);
+    });
+  });
+
+  it('ends the streams of a listener that closes, after everything that was sent on them', async () => {
+    await play(async (sides) => {
+      const { server, client, sleep } = sides;
+      const ends: (string | null)[] = [];
+      const listener = get(
+        await server.listen(SERVICE, {
+          call: async (_method, _peer, request) => ok(request),
+          stream: async (_method, stream) => {
+            for (const text of ['a', 'b', 'c']) get(await stream.send(bytes(text)));
+            ends.push(...(await drain(stream)), null);
+          },
+        }),
+      );
+      const stream = get(await get(await client.connect(SERVICE, { deadlineMicros: 5 * SECOND })).open('/a/S'));
+      get(await stream.send(bytes('one')));
+      await sleep(200_000);
+      listener.close();
+      expect(await drain(stream)).toEqual(['a', 'b', 'c']);
+      await sleep(SECOND / 2);
+      expect(ends).toEqual(['one', null]);
+      expect(codeOf(await stream.send(bytes('late')))).toBe('failed WM_CANCELLED');
     });
   });
 
