@@ -8,7 +8,7 @@ import { BLOBS_KEPT, blobOf, digestOf, recordOf, valueOf } from './contents.ts';
 
 /** Records appended before a sync, at most; and records that are kept when older ones are dropped. */
 const GROUP_MAX = 5;
-const RECORDS_KEPT = 200;
+const RECORDS_KEPT = 50;
 
 /** At once: a line that the kernel has is not lost with this process. */
 const say = (line: string): void => void writeSync(1, `${line}\n`);
