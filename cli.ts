@@ -4,7 +4,11 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 
-type VerbEntry = { readonly name: string; readonly summary: string; readonly load: () => Promise<{ readonly add: (program: Command) => void }> };
+type VerbEntry = {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly add: (program: Command) => void }>;
+};
 
 const VERBS: readonly VerbEntry[] = [
   { name: 'run', summary: 'play scenarios and say what held', load: async () => ({ add: (await import('./sim/verbs.ts')).addRun }) },
@@ -14,6 +18,14 @@ const VERBS: readonly VerbEntry[] = [
 const NODE_MAJOR_LEAST = 24;
 const EXIT_REJECTED = 2;
 const EXIT_BUG = 70;
+const EXIT_INTERRUPTED = 130;
+
+/** A reader that has seen enough (`| head -1`) ends the command, as an interrupt would; anything else is said in words. */
+function onBrokenOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(EXIT_INTERRUPTED);
+  process.stderr.write(`WM_STORAGE_FAILED (unknown): The output cannot be written (${error.code ?? error.message}). Send it elsewhere.\n`);
+  process.exit(EXIT_REJECTED);
+}
 
 async function main(args: readonly string[]): Promise<void> {
   const major = Number(process.versions.node.split('.')[0]);
@@ -28,16 +40,24 @@ async function main(args: readonly string[]): Promise<void> {
   const program = new Command('wasmmatrix')
     .description('Runs signed WebAssembly modules close to where they are needed, and proves that it will keep working.')
     .version(version, '-V, --version')
-    .showHelpAfterError('(run with --help for what is accepted)')
+    .showHelpAfterError('Run it with --help for what is accepted.')
+    .configureOutput({
+      outputError: (text, write) =>
+        write(text.replace(/^error: (.)/, (_, first: string) => `WM_ARGUMENT (rejected): ${first.toUpperCase()}`)),
+    })
     .exitOverride();
-  const wanted = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'));
+  const wanted = first === 'help' ? second : first;
   for (const verb of VERBS) {
     if (verb.name === wanted) (await verb.load()).add(program);
     else program.command(verb.name).summary(verb.summary).description(verb.summary);
   }
-  program.addHelpText('after', '\nExit codes: 0 held, 1 a goal or invariant did not hold, 2 rejected, 3 did not converge, 4 not deterministic, 70 bug, 130 interrupted.');
+  program.addHelpText(
+    'after',
+    '\nExit codes: 0 held, 1 a goal or invariant did not hold, 2 rejected,\n3 did not converge, 4 not deterministic, 70 bug, 130 interrupted.',
+  );
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await program.parseAsync(args.length === 0 ? ['--help'] : [...args], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // Help and version end with 0; everything else that commander refuses is a wrong command line.
@@ -45,7 +65,10 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
+for (const stream of [process.stdout, process.stderr]) stream.on('error', onBrokenOutput);
 main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`WM_BUG (bug): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nReport this with the command that you ran.\n`);
+  process.stderr.write(
+    `WM_BUG (bug): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nReport this with the command that you ran.\n`,
+  );
   process.exitCode = EXIT_BUG;
 });

@@ -2,13 +2,14 @@
 // A composition root: it may import anything, and decides nothing that a scenario or a goal should decide.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { styleText } from 'node:util';
-import { InvalidArgumentError, type Command } from 'commander';
+import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EngineBuildError, ensureEngine } from '../hardware/wasm/build/build.ts';
+import { openEngine } from '../hardware/wasm/native/native.ts';
 import { createProgressPrinter } from '../hardware/wasm/build/progress.ts';
 import { exitCodeOf, groupByScenario } from '../reports/summarise.ts';
 import { scenarioLines, suiteLines, type Paint } from '../reports/reporters/terminal.ts';
@@ -16,32 +17,43 @@ import { writeReports } from '../reports/write.main.ts';
 import { buildExamples, ExampleBuildError } from '../scenarios/examples/build.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
-import { describeError, type WmError } from '../system/domain/outcome.ts';
+import { describeError, ok, rejected, type WmError } from '../system/domain/outcome.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from './campaign/campaign.ts';
-import { catalogueFiles, findScenario, readScenarios } from './campaign/library.main.ts';
+import { catalogueFiles, describePath, findScenario, isInCatalogue, readScenarios } from './campaign/library.main.ts';
+import { codeOf, diskFull, openOutput, REPORT_FILES, wordsOf, type Output } from './campaign/output.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { canonicalSeed } from './kernel/kernel.ts';
 
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const PLAYER = new URL('./campaign/scenario.main.ts', import.meta.url);
 const SEEDS = 3;
 /** Bound: seeds of one call. */
 const SEEDS_MAX = 100_000;
 const EXIT_REJECTED = 2;
 const EXIT_INTERRUPTED = 130;
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
 const PROGRESS_MS = 200;
+/** npx passes Ctrl-C on to a command that the terminal has told already: what follows at once is the same wish. */
+const INTERRUPT_AGAIN_MS = 500;
+/** Bound: events told in the terminal for one failure; run.jsonl has them all. */
+const EVENTS_TOLD_MAX = 12;
+const COLUMNS_LEAST = 40;
+/** Room beside the progress line for the `^C` that a terminal shows; wrapped, the line could not be cleared. */
+const CARET_C = 3;
 
 type RunOptions = {
-  readonly seed: readonly string[];
-  readonly seeds: number | undefined;
-  readonly filter: string | undefined;
-  readonly jobs: number;
-  readonly out: string | undefined;
-  readonly verify: boolean;
-  readonly list: boolean;
-  readonly json: boolean;
-  readonly digests: boolean;
-  readonly quiet: boolean;
+  readonly seed?: readonly string[];
+  readonly seeds?: number;
+  readonly filter?: string;
+  readonly jobs?: number;
+  readonly out?: string;
+  readonly verify?: true;
+  readonly list?: true;
+  readonly json?: true;
+  readonly digests?: true;
+  readonly quiet?: true;
 };
 
 export function addRun(program: Command): void {
@@ -52,16 +64,20 @@ export function addRun(program: Command): void {
       'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
-    .option('--seed <seed>', 'play this seed: 0x… or a number, or `random`; may be repeated', collectSeed, [])
+    .addOption(
+      new Option('--seed <seed>', 'play this seed: 0x… or a number, or `random`; may be repeated')
+        .argParser(collectSeed)
+        .conflicts('seeds'),
+    )
     .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS})`, count(SEEDS_MAX))
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
-    .option('--jobs <n>', 'worker threads', count(256), availableParallelism())
+    .option('--jobs <n>', 'worker threads (default: as many as processors)', count(256))
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
-    .option('--verify', 'play every seed twice and name the first difference', false)
-    .option('--list', 'list the scenarios and play none', false)
-    .option('--json', 'print the summary as JSON on stdout', false)
-    .option('--digests', 'print the digest of each run', false)
-    .option('-q, --quiet', 'no progress', false)
+    .option('--verify', 'play every seed twice and name the first difference')
+    .option('--list', 'list the scenarios and play none')
+    .option('--json', 'print the summary, and nothing else, as JSON on stdout')
+    .option('--digests', 'print the digest of each run')
+    .option('-q, --quiet', 'no progress')
     .action(async (names: readonly string[], options: RunOptions) => {
       process.exitCode = await run(names, options);
     });
@@ -71,42 +87,56 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   const selected = selectScenarios(names, options.filter);
   if ('errors' in selected) return refuse(selected.errors.map(describeError));
   const { scenarios } = selected;
-  if (options.list) return list(scenarios, options.json);
-  const seeds = options.seed.length > 0 ? options.seed : Array.from({ length: options.seeds ?? SEEDS }, (_, i) => `0x${(i + 1).toString(16)}`);
-  const settings = await prepare(options);
-  if (settings === null) return EXIT_REJECTED;
-  return playAll(scenarios, seeds, settings, options);
+  if (options.list === true) return list(scenarios, options.json === true);
+  const seeds = options.seed ?? Array.from({ length: options.seeds ?? SEEDS }, (_, i) => `0x${(i + 1).toString(16)}`);
+  // Before anything is built: who names a folder that cannot be written should not wait for that.
+  const output = openOutput(options.out ?? join('reports', 'out', new Date().toISOString().replaceAll(/[:.]/g, '-')));
+  if (!output.ok) return refuse([describeError(output.error)]);
+  try {
+    const leave = (): void => process.exit(EXIT_INTERRUPTED);
+    for (const signal of INTERRUPTS) process.on(signal, leave);
+    const settings = await prepare(options);
+    for (const signal of INTERRUPTS) process.off(signal, leave);
+    return settings === null ? EXIT_REJECTED : await playAll(scenarios, seeds, settings, output.value, options);
+  } finally {
+    output.value.close();
+  }
 }
 
-function selectScenarios(names: readonly string[], filter: string | undefined): { readonly scenarios: readonly Scenario[] } | { readonly errors: readonly WmError[] } {
-  const found = names.length === 0 ? catalogueFiles().map((file) => ({ ok: true, value: file }) as const) : names.map(findScenario);
+function selectScenarios(
+  names: readonly string[],
+  filter: string | undefined,
+): { readonly scenarios: readonly Scenario[] } | { readonly errors: readonly WmError[] } {
+  const found = names.length === 0 ? catalogueFiles().map((file) => ok(file)) : names.map(findScenario);
   const missing = found.flatMap((outcome) => (outcome.ok ? [] : [outcome.error]));
-  const { scenarios, errors } = readScenarios(found.flatMap((outcome) => (outcome.ok ? [outcome.value] : [])));
+  const { scenarios, errors } = readScenarios([...new Set(found.flatMap((outcome) => (outcome.ok ? [outcome.value] : [])))]);
   if (missing.length + errors.length > 0) return { errors: [...missing, ...errors] };
-  const wanted = scenarios.filter((scenario) => filter === undefined || [scenario.name, ...scenario.tags, ...scenario.requirements].some((text) => text.includes(filter)));
+  const wanted = scenarios.filter(
+    (scenario) => filter === undefined || [scenario.name, ...scenario.tags, ...scenario.requirements].some((text) => text.includes(filter)),
+  );
   if (wanted.length > 0) return { scenarios: wanted };
-  return {
-    errors: [
-      {
-        kind: 'rejected',
-        code: 'WM_SCENARIO_NOT_FOUND',
-        message: `No scenario has '${filter ?? ''}' in its name, tags or requirements.`,
-        next: 'Run `wasmmatrix run --list` for what there is.',
-        detail: {},
-      },
-    ],
-  };
+  const none = rejected('WM_SCENARIO_NOT_FOUND', {
+    message: `No scenario has '${filter ?? ''}' in its name, tags or requirements.`,
+    next: 'Run `wasmmatrix run --list` for what there is.',
+  });
+  return { errors: [none.error] };
 }
 
 function list(scenarios: readonly Scenario[], json: boolean): number {
   if (json) {
-    print(JSON.stringify(scenarios.map(({ name, question, tags, requirements, file }) => ({ name, question, tags, requirements, file })), null, 2));
+    print(
+      JSON.stringify(
+        scenarios.map(({ name, question, tags, requirements, file }) => ({ name, question, tags, requirements, file })),
+        null,
+        2,
+      ),
+    );
     return 0;
   }
   const width = Math.max(...scenarios.map((scenario) => scenario.name.length));
   for (const scenario of scenarios) {
-    print(`${scenario.name.padEnd(width)}  ${scenario.question}`);
-    print(`${' '.repeat(width)}  ${[...scenario.tags, ...scenario.requirements].join(' ')}`);
+    say(`${scenario.name.padEnd(width)}  ${scenario.question}`);
+    say(`${' '.repeat(width)}  ${[...scenario.tags, ...scenario.requirements].join(' ')}`);
   }
   return 0;
 }
@@ -114,51 +144,82 @@ function list(scenarios: readonly Scenario[], json: boolean): number {
 /** Builds what is missing: the engine on the first run of a machine, the example guests. */
 async function prepare(options: RunOptions): Promise<ScenarioSettings | null> {
   try {
-    const engine = await ensureEngine(options.quiet ? {} : { onProgress: createProgressPrinter(process.stderr) });
+    const engine = await ensureEngine(options.quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) });
+    const unusable = engineTrouble(engine);
+    if (unusable !== null) {
+      refuse([
+        `WM_ENGINE_BUILD (failed): The engine ${engine} cannot be loaded: ${unusable}. Remove it, or what WASMMATRIX_ENGINE names, and repeat.`,
+      ]);
+      return null;
+    }
     const examples = await buildExamples();
     return {
       engine,
-      examples: [...examples].map(([name, example]) => ({ name, file: example.wasmPath, capabilities: example.manifest.capabilities, limits: example.manifest.limits })),
+      examples: [...examples].map(([name, example]) => ({
+        name,
+        file: example.wasmPath,
+        capabilities: example.manifest.capabilities,
+        limits: example.manifest.limits,
+      })),
       version: manifest.version,
       stopWhenBroken: true,
     };
   } catch (error) {
-    if (!(error instanceof EngineBuildError) && !(error instanceof ExampleBuildError)) throw error;
-    refuse([`${error instanceof EngineBuildError ? error.code : 'WM_GUEST_BUILD'}: ${error.message}`]);
+    if (error instanceof EngineBuildError) refuse([`${error.code}: ${error.message}`]);
+    else if (error instanceof ExampleBuildError) refuse([`WM_GUEST_BUILD (failed): ${error.message}`]);
+    else if (codeOf(error) !== null)
+      refuse([
+        `WM_GUEST_BUILD (failed): The example guests could not be made: ${wordsOf(error)}. XDG_CACHE_HOME names the folder they are kept in.`,
+      ]);
+    else throw error;
     return null;
   }
 }
 
-async function playAll(scenarios: readonly Scenario[], seeds: readonly string[], settings: ScenarioSettings, options: RunOptions): Promise<number> {
+/** Why a library is no engine; null when it is one. Each worker loads it again, and could only die of it. */
+function engineTrouble(engine: string): string | null {
+  try {
+    openEngine(engine);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function playAll(
+  scenarios: readonly Scenario[],
+  seeds: readonly string[],
+  settings: ScenarioSettings,
+  output: Output,
+  options: RunOptions,
+): Promise<number> {
   const startedAt = new Date();
   const startMs = performance.now();
-  const out = resolve(options.out ?? join('reports', 'out', startedAt.toISOString().replaceAll(/[:.]/g, '-')));
-  // Written beside its final place and moved there whole: a folder that exists is complete.
-  const work = `${out}.part`;
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
   const planned = scenarios.flatMap((scenario) => seeds.map((seed) => ({ scenario, seed })));
   const jobs = planned.map(({ scenario, seed }, i): PlayJob => ({
     scenario,
     seed,
-    verify: options.verify,
-    recordFile: join(work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${scenario.file.startsWith('scenarios/catalogue/') ? scenario.name : scenario.file} --seed ${seed}`,
+    verify: options.verify === true,
+    recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
+    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quoted(scenario.file)} --seed ${seed}`,
   }));
   const teller = createTeller(scenarios, seeds.length, options);
   const cancel = new AbortController();
+  let interruptedMs: number | null = null;
   const interrupt = (): void => {
-    if (cancel.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    if (interruptedMs !== null && performance.now() - interruptedMs > INTERRUPT_AGAIN_MS) process.exit(EXIT_INTERRUPTED);
+    if (interruptedMs !== null) return;
+    interruptedMs = performance.now();
     teller.say('Stopping; what has ended is written. Interrupt again to stop at once.');
     cancel.abort();
   };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  for (const signal of INTERRUPTS) process.on(signal, interrupt);
   try {
     const runs = await runCampaign({
       jobs,
       player: PLAYER,
       settings,
-      workersMax: options.jobs,
+      workersMax: options.jobs ?? availableParallelism(),
       signal: cancel.signal,
       onProgress: (progress) => teller.progress(progress, jobs),
       onResult: (summary) => teller.result(summary),
@@ -169,22 +230,32 @@ async function playAll(scenarios: readonly Scenario[], seeds: readonly string[],
       commit: commit(),
       startedAt: startedAt.toISOString(),
       wallMs: Math.round(performance.now() - startMs),
-      verify: options.verify,
+      verify: options.verify === true,
       runs,
     };
     teller.clear();
-    await writeReports({ suite, recordFiles: jobs.map((job) => job.recordFile), folder: work });
-    rmSync(out, { recursive: true, force: true });
-    mkdirSync(dirname(out), { recursive: true });
-    renameSync(work, out);
-    if (options.json) print(JSON.stringify(suite, null, 2));
-    else for (const line of suiteLines(suite, relative('.', out) || out, paint())) print(line);
-    return exitCodeOf(suite);
+    // What a full disk did to a run says nothing about the platform.
+    const full = runs.some((run) => run.verdict === 'bug' && DISK_FULL.test(run.trouble ?? ''));
+    if (full) return refuse([describeError(diskFull(output.folder))]);
+    const written = await writeReports({ suite, recordFiles: jobs.map((job) => job.recordFile), folder: output.work });
+    output.commit(written);
+    if (options.json === true) print(JSON.stringify(suite, null, 2));
+    else tell(suite, output.folder, written);
+    // A report that was asked for and is missing is no success, whatever held.
+    return exitCodeOf(suite) || (written.length < REPORT_FILES.length ? EXIT_REJECTED : 0);
   } finally {
     teller.clear();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    rmSync(work, { recursive: true, force: true });
+    for (const signal of INTERRUPTS) process.off(signal, interrupt);
   }
+}
+
+/** Failures, and what the suite came to. */
+function tell(suite: SuiteSummary, folder: string, written: readonly string[]): void {
+  const brief = { ...suite, runs: suite.runs.map((run) => ({ ...run, lastRecords: run.lastRecords.slice(-EVENTS_TOLD_MAX) })) };
+  const lines = suiteLines(brief, describePath(folder), paint());
+  for (const line of lines) if (!line.endsWith('/report.html') || written.includes('report.html')) say(line);
+  const cancelled = suite.runs.filter((run) => run.verdict === 'cancelled').length;
+  if (cancelled > 0) say(`  interrupted: ${cancelled} of ${suite.runs.length} runs did not end.`);
 }
 
 type Teller = {
@@ -196,7 +267,7 @@ type Teller = {
 
 /** Progress on stderr, a line for each scenario on stdout as soon as its last seed is done. */
 function createTeller(scenarios: readonly Scenario[], seeds: number, options: RunOptions): Teller {
-  const live = process.stderr.isTTY && !options.quiet && !options.json;
+  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && options.quiet !== true;
   const width = Math.max(...scenarios.map((scenario) => scenario.name.length));
   const finished: RunSummary[] = [];
   let shown = false;
@@ -205,6 +276,11 @@ function createTeller(scenarios: readonly Scenario[], seeds: number, options: Ru
     if (shown) process.stderr.write('\r\u001B[2K');
     shown = false;
   };
+  const draw = (line: string): void => {
+    process.stderr.write(`\r\u001B[2K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - CARET_C))}`);
+    shown = true;
+  };
+  if (live) draw(`0 of ${scenarios.length * seeds} runs, starting`);
   return {
     clear,
     say(text) {
@@ -216,30 +292,33 @@ function createTeller(scenarios: readonly Scenario[], seeds: number, options: Ru
       lastMs = performance.now();
       const rate = progress.wallMs > 0 ? progress.simulatedMicros / 1_000 / progress.wallMs : 0;
       const leftMs = progress.runsDone > 0 ? (progress.wallMs / progress.runsDone) * (progress.runsTotal - progress.runsDone) : null;
-      const now = progress.active.map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`).join(', ');
+      const now = progress.active
+        .map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`)
+        .join(', ');
       const line = `${progress.runsDone} of ${progress.runsTotal} runs, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
-      process.stderr.write(`\r\u001B[2K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
-      shown = true;
+      draw(line);
     },
     result(summary) {
       finished.push(summary);
-      if (options.json) return;
+      if (options.json === true) return;
       clear();
-      if (options.digests) print(`  ${summary.digest ?? '-'.repeat(16)}  ${summary.scenario} ${summary.seed}`);
+      if (options.digests === true) say(`  ${summary.digest ?? '-'.repeat(16)}  ${summary.scenario} ${summary.seed}`);
       const mine = finished.filter((other) => other.scenario === summary.scenario);
       if (mine.length < seeds) return;
-      for (const group of groupByScenario(mine)) for (const line of scenarioLines(group, width, paint())) print(line);
+      if (mine.every((run) => run.verdict === 'cancelled')) return;
+      for (const group of groupByScenario(mine)) for (const line of scenarioLines(group, width, paint())) say(line);
     },
   };
 }
 
 function paint(): Paint {
-  const coloured = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+  const coloured = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
   return (style, text) => (coloured ? styleText(style, text) : text);
 }
 
 function refuse(lines: readonly string[]): number {
-  for (const line of lines) process.stderr.write(`${line}\n`);
+  // What to do next stands on a line of its own when the message is a list.
+  for (const line of lines) process.stderr.write(`${line.replaceAll(/\n (?=\S)/g, '\n')}\n`);
   return EXIT_REJECTED;
 }
 
@@ -247,10 +326,37 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** Prints for people: on a terminal, what is wider than it goes on below the place where the text began. Commands are for copying. */
+function say(line: string): void {
+  print(process.stdout.isTTY && !line.startsWith('  reproduce:') ? fold(line, Math.max(COLUMNS_LEAST, process.stdout.columns)) : line);
+}
+
+function fold(line: string, columns: number): string {
+  const plain = stripVTControlCharacters(line);
+  if (plain.length <= columns) return line;
+  // Columns of a line are two spaces apart; the last one that begins in its left half is the text.
+  const gap = plain.slice(0, columns / 2).lastIndexOf('  ');
+  const indent = gap === -1 ? 0 : gap + 2;
+  let width = 0;
+  let folded = '';
+  for (const [i, word] of line.split(' ').entries()) {
+    const length = stripVTControlCharacters(word).length;
+    const breaks = width > indent && width + 1 + length > columns;
+    folded += breaks ? `\n${' '.repeat(indent)}${word}` : `${i === 0 ? '' : ' '}${word}`;
+    width = breaks ? indent + length : width + (i === 0 ? 0 : 1) + length;
+  }
+  return folded;
+}
+
+function quoted(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
 /** The commit that was run, with a plus when the tree differs from it; null outside a checkout. */
 function commit(): string | null {
   try {
-    const git = (...args: readonly string[]): string => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const git = (...args: readonly string[]): string =>
+      execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
     const head = git('rev-parse', '--short=12', 'HEAD');
     return git('status', '--porcelain', '--untracked-files=no') === '' ? head : `${head}+`;
   } catch {
@@ -258,10 +364,10 @@ function commit(): string | null {
   }
 }
 
-function collectSeed(text: string, seeds: readonly string[]): readonly string[] {
+function collectSeed(text: string, seeds: readonly string[] = []): readonly string[] {
   const seed = canonicalSeed(text === 'random' ? `0x${randomBytes(8).toString('hex')}` : text);
   if (seed === null) throw new InvalidArgumentError('Give 0x and up to 16 hexadecimal digits, a whole number, or `random`.');
-  return [...seeds, seed];
+  return [...new Set([...seeds, seed])];
 }
 
 function count(most: number): (text: string) => number {

@@ -1,7 +1,7 @@
 // Scenario files on the disk: the catalogue, fleets, and files that a user names. Reading only; what they mean is loaded by
 // scenarios/load.ts.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rejected, type Outcome, type WmError, ok } from '../../system/domain/outcome.ts';
 import { loadScenario, nameOf, SCENARIO_SUFFIX, type FleetLibrary } from '../../scenarios/load.ts';
@@ -13,7 +13,7 @@ const CATALOGUE = join(SCENARIOS, 'catalogue');
 
 export const fleetLibrary: FleetLibrary = (name) => {
   const file = join(SCENARIOS, 'fleets', `${name}.yaml`);
-  return existsSync(file) ? { file: shown(file), text: readFileSync(file, 'utf8') } : null;
+  return existsSync(file) ? { file: describePath(file), text: readFileSync(file, 'utf8') } : null;
 };
 
 /** Files of the catalogue, by name. */
@@ -29,9 +29,11 @@ export function findScenario(wanted: string): Outcome<string> {
   const known = catalogueFiles();
   const named = known.find((file) => nameOf(file) === wanted);
   if (named !== undefined) return ok(named);
-  if (/\.ya?ml$/.test(wanted) && existsSync(wanted)) return ok(wanted);
+  const isPath = /\.ya?ml$/.test(wanted);
+  if (isPath && existsSync(wanted)) return ok(resolve(wanted));
+  const why = isPath ? 'no such file' : suggest(wanted, known.map(nameOf));
   return rejected('WM_SCENARIO_NOT_FOUND', {
-    message: `There is no scenario '${wanted}': ${/\.ya?ml$/.test(wanted) ? 'no such file' : suggest(wanted, known.map(nameOf))}.`,
+    message: `There is no scenario '${wanted}': ${why}${why.endsWith('?') ? '' : '.'}`,
     next: 'Run `wasmmatrix run --list` for the names, or give the path of a .scenario.yaml file.',
   });
 }
@@ -41,15 +43,42 @@ export function readScenarios(files: readonly string[]): { readonly scenarios: r
   const scenarios: Scenario[] = [];
   const errors: WmError[] = [];
   for (const file of files) {
-    const loaded = loadScenario({ file: shown(file), text: readFileSync(file, 'utf8') }, fleetLibrary);
-    if (loaded.ok) scenarios.push(loaded.value);
-    else errors.push(loaded.error);
+    const loaded = readScenario(file);
+    const twin = loaded.ok ? scenarios.find((other) => other.name === loaded.value.name) : undefined;
+    if (!loaded.ok) errors.push(loaded.error);
+    else if (twin === undefined) scenarios.push(loaded.value);
+    else errors.push(sameName(twin, loaded.value));
   }
   return { scenarios, errors };
 }
 
+function readScenario(file: string): Outcome<Scenario> {
+  try {
+    return loadScenario({ file: describePath(file), text: readFileSync(file, 'utf8') }, fleetLibrary);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return rejected('WM_SCENARIO_NOT_FOUND', {
+      message: `The file ${describePath(file)} cannot be read (${String(error.code)}).`,
+      next: 'Name a .scenario.yaml file that you may read.',
+    });
+  }
+}
+
+/** Reports tell scenarios apart by their names. */
+function sameName(first: Scenario, second: Scenario): WmError {
+  return rejected('WM_SCENARIO_INVALID', {
+    message: `${first.file} and ${second.file} are both the scenario '${first.name}'.`,
+    next: 'Rename one of the files, or play them one after the other.',
+  }).error;
+}
+
+/** Whether a scenario's name is enough to find it. */
+export function isInCatalogue(file: string): boolean {
+  return dirname(resolve(file)) === resolve(CATALOGUE);
+}
+
 /** Paths as the user would type them. */
-function shown(file: string): string {
+export function describePath(file: string): string {
   const path = relative('.', file);
-  return path.startsWith('..') ? file : path;
+  return path === '' ? '.' : path.startsWith('..') ? file : path;
 }
