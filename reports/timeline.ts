@@ -1,11 +1,12 @@
 // What the page shows of one run, made of its records: lanes with bands, bars and marks, faults, breaches, a bounded log.
 // Pure; drawing is the page's. Records come one by one, so that a long run is never held whole.
 import type { MachineSummary, RunHeader, RunRecord, RunSummary } from '../scenarios/record.ts';
+import { Answers, type Answer } from './answers.ts';
 import { describeRecord } from './describe.ts';
 
 /** Bound: log lines embedded for one run; what happens often is thinned out evenly, the rest is kept first. */
 export const LOG_LINES_MAX = 2_500;
-/** Bound: invocation times embedded for one machine. */
+/** Bound: invocation times embedded for one machine; then every second one goes. */
 export const TICKS_MAX = 4_000;
 
 /** Kinds that come with every event: thinned out when there are too many lines. */
@@ -43,12 +44,22 @@ export type Lane = {
   readonly bands: readonly Band[];
   readonly bars: readonly Bar[];
   readonly marks: readonly Mark[];
-  /** Times at which an invocation ended well, and at which one did not. */
+  /** Times at which an invocation ended well, and at which one did not, thinned out evenly; each stands for `each`. */
   readonly completed: readonly number[];
   readonly failed: readonly number[];
+  readonly each: number;
 };
-export type Span = { readonly from: number; to: number; readonly kind: string; readonly target: string; readonly detail: string };
-export type LogLine = readonly [micros: number, source: string, kind: string, text: string];
+export type Span = {
+  readonly from: number;
+  to: number;
+  readonly kind: string;
+  readonly target: string;
+  readonly detail: string;
+  /** Positions of the lanes that it concerns. */
+  readonly lanes: readonly number[];
+};
+/** Sources and kinds are positions in the tables of the view. */
+export type LogLine = readonly [micros: number, source: number, kind: number, text: string];
 
 export type RunView = {
   readonly scenario: string;
@@ -57,6 +68,10 @@ export type RunView = {
   readonly lanes: readonly Lane[];
   readonly faults: readonly Span[];
   readonly phases: readonly { readonly at: number; readonly phase: string }[];
+  readonly answers: readonly Answer[];
+  readonly answersTotal: number;
+  readonly sources: readonly string[];
+  readonly kinds: readonly string[];
   readonly log: readonly LogLine[];
   readonly logTotal: number;
 };
@@ -69,6 +84,8 @@ type OpenLane = {
   marks: Mark[];
   completed: number[];
   failed: number[];
+  each: number;
+  completedTotal: number;
 };
 
 /** Marks: which records are shown in a lane, and as what. */
@@ -110,6 +127,10 @@ function markOf(record: RunRecord): { readonly machine: string; readonly kind: s
         kind: 'version',
         text: `deployment ${record.fields.deployment}: ${record.fields.replicas} × ${record.fields.module} version ${record.fields.version}`,
       };
+    case 'node.status':
+      return record.fields.to === 'suspect' || record.fields.to === 'unavailable'
+        ? { machine: record.fields.node, kind: 'status', text: `${record.fields.to}: ${record.fields.cause}` }
+        : null;
     case 'placement.decided':
       return {
         machine: record.fields.node,
@@ -135,9 +156,14 @@ function markOf(record: RunRecord): { readonly machine: string; readonly kind: s
 
 export class Timeline {
   readonly #header: RunHeader['run'];
+  readonly #linesMax: number;
   readonly #lanes = new Map<string, OpenLane>();
-  readonly #faults = new Map<string, Span>();
+  readonly #faults: Span[] = [];
+  readonly #openFaults = new Map<string, Span>();
   readonly #phases: { at: number; phase: string }[] = [];
+  readonly #answers = new Answers();
+  readonly #sources = new Map<string, number>();
+  readonly #kinds = new Map<string, number>();
   readonly #rare: LogLine[] = [];
   readonly #frequent: LogLine[] = [];
   #keepEvery = 1;
@@ -145,10 +171,21 @@ export class Timeline {
   #total = 0;
   #end = 0;
 
-  constructor(header: RunHeader['run']) {
+  constructor(header: RunHeader['run'], linesMax: number = LOG_LINES_MAX) {
     this.#header = header;
+    this.#linesMax = Math.max(1, Math.min(linesMax, LOG_LINES_MAX));
     for (const machine of header.fleet) {
-      this.#lanes.set(machine.machine, { machine, bands: [], bars: [], open: new Map(), marks: [], completed: [], failed: [] });
+      this.#lanes.set(machine.machine, {
+        machine,
+        bands: [],
+        bars: [],
+        open: new Map(),
+        marks: [],
+        completed: [],
+        failed: [],
+        each: 1,
+        completedTotal: 0,
+      });
     }
   }
 
@@ -188,18 +225,25 @@ export class Timeline {
         return this.#endBar(record.fields.node, record.fields.instance, record.micros, record.fields.cause);
       case 'invocation.finished': {
         const lane = this.#lanes.get(record.fields.node);
-        const times = record.fields.outcome === 'completed' ? lane?.completed : lane?.failed;
-        if (times !== undefined && times.length < TICKS_MAX) times.push(record.micros);
+        if (lane !== undefined) tick(lane, record.micros, record.fields.outcome === 'completed');
         return undefined;
       }
+      case 'event.accepted':
+        return this.#answers.accepted(record.fields.event, record.micros);
+      case 'event.acknowledged':
+        return this.#answers.acknowledged(record.fields.event, record.micros);
       case 'fault.begun': {
         const { fault, kind, target, detail } = record.fields;
-        this.#faults.set(fault, { from: record.micros, to: -1, kind, target, detail });
+        const lanes = [...this.#lanes.values()].flatMap(({ machine }, i) => (concerns(target, machine) ? [i] : []));
+        const span: Span = { from: record.micros, to: record.micros, kind, target, detail, lanes };
+        this.#faults.push(span);
+        this.#openFaults.set(fault, span);
         return undefined;
       }
       case 'fault.ended': {
-        const span = this.#faults.get(record.fields.fault);
+        const span = this.#openFaults.get(record.fields.fault);
         if (span !== undefined) span.to = record.micros;
+        this.#openFaults.delete(record.fields.fault);
         return undefined;
       }
       case 'run.phase':
@@ -216,21 +260,25 @@ export class Timeline {
       if (last !== undefined) last.to = this.#end;
       for (const bar of lane.open.values()) bar.to = this.#end;
     }
-    for (const span of this.#faults.values()) if (span.to < 0) span.to = this.#end;
+    for (const span of this.#openFaults.values()) span.to = this.#end;
     return {
       scenario: this.#header.scenario,
       seed: this.#header.seed,
       endMicros: this.#end,
-      lanes: [...this.#lanes.values()].map(({ machine, bands, bars, marks, completed, failed }) => ({
+      lanes: [...this.#lanes.values()].map(({ machine, bands, bars, marks, completed, failed, each }) => ({
         machine,
         bands,
         bars,
         marks,
         completed,
         failed,
+        each,
       })),
-      faults: [...this.#faults.values()],
+      faults: this.#faults,
       phases: this.#phases,
+      ...this.#answers.finish(),
+      sources: [...this.#sources.keys()],
+      kinds: [...this.#kinds.keys()],
       log: this.#lines(),
       logTotal: this.#total,
     };
@@ -267,8 +315,8 @@ export class Timeline {
     this.#total += 1;
     const line: LogLine = [
       record.micros,
-      record.source,
-      record.kind,
+      positionOf(this.#sources, record.source),
+      positionOf(this.#kinds, record.kind),
       describeRecord(record).slice(record.kind.length + 1, record.kind.length + 161),
     ];
     if (!FREQUENT.has(record.kind)) {
@@ -278,19 +326,46 @@ export class Timeline {
     this.#seen += 1;
     if (this.#seen % this.#keepEvery !== 0) return;
     this.#frequent.push(line);
-    if (this.#frequent.length < LOG_LINES_MAX) return;
+    if (this.#frequent.length < this.#linesMax) return;
     // Full: every second line goes, and from now on only every second one comes.
     this.#keepEvery *= 2;
     for (let i = this.#frequent.length - 1; i >= 0; i -= 2) this.#frequent.splice(i, 1);
   }
 
   #lines(): readonly LogLine[] {
-    const rare = this.#rare.slice(0, LOG_LINES_MAX);
-    const room = Math.max(0, LOG_LINES_MAX - rare.length);
+    const rare = this.#rare.slice(0, this.#linesMax);
+    const room = Math.max(0, this.#linesMax - rare.length);
     const step = Math.max(1, Math.ceil(this.#frequent.length / Math.max(1, room)));
     const frequent = room === 0 ? [] : this.#frequent.filter((_line, i) => i % step === 0);
     return [...rare, ...frequent].sort((a, b) => a[0] - b[0]);
   }
+}
+
+/** Counts an invocation; a lane that is full keeps every second time, and every time stands for twice as many. */
+function tick(lane: OpenLane, micros: number, completed: boolean): void {
+  // Failures are what one looks for: they stay as long as there is room.
+  if (!completed) {
+    if (lane.failed.length < TICKS_MAX) lane.failed.push(micros);
+    return;
+  }
+  lane.completedTotal += 1;
+  if (lane.completedTotal % lane.each !== 0) return;
+  lane.completed.push(micros);
+  if (lane.completed.length < TICKS_MAX) return;
+  lane.each *= 2;
+  for (let i = lane.completed.length - 1; i >= 0; i -= 2) lane.completed.splice(i, 1);
+}
+
+/** Faults name machines or zones, and the sides of a cut by `|`. */
+function concerns(target: string, { machine, zone }: MachineSummary): boolean {
+  return target.split(/[\s,|]+/).some((word) => word === machine || (word !== '' && (zone === word || zone.startsWith(`${word}/`))));
+}
+
+function positionOf(table: Map<string, number>, name: string): number {
+  const known = table.get(name);
+  if (known !== undefined) return known;
+  table.set(name, table.size);
+  return table.size - 1;
 }
 
 /** Runs that the page holds in full: what failed, and the first seed of each scenario. Bounded, failures first. */

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import type { RunHeader, RunRecord, SuiteSummary } from '../scenarios/record.ts';
-import { htmlReport, RUNS_EMBEDDED_MAX } from './reporters/html.ts';
+import { htmlReport, joinModules, logLinesEach, RUNS_EMBEDDED_MAX } from './reporters/html.ts';
 import { junitXml } from './reporters/junit.ts';
 import { runsToEmbed, Timeline, type RunView } from './timeline.ts';
 
@@ -25,6 +25,10 @@ const REPORTERS: readonly Reporter[] = [
   { file: 'report.html', write: writePage },
   { file: 'run.jsonl', write: joinRecords },
 ];
+
+/** Each after what it imports. */
+const PAGE_SCRIPTS = ['parts.js', 'lanes.js', 'timeline.js', 'fleet.js', 'log.js', 'report.js'];
+const PAGE_STYLES = ['report.css', 'drawing.css'];
 
 /** Resolves with the files that were written. */
 export async function writeReports(options: WriteOptions): Promise<readonly string[]> {
@@ -52,20 +56,20 @@ async function writePage({ suite, recordFiles }: WriteOptions, path: string): Pr
   const wanted = runsToEmbed(suite.runs, RUNS_EMBEDDED_MAX);
   const views: RunView[] = [];
   for (const [i, file] of recordFiles.entries()) {
-    const view = wanted.has(i) && file !== null && existsSync(file) ? await viewOf(file) : null;
+    const view = wanted.has(i) && file !== null && existsSync(file) ? await viewOf(file, logLinesEach(wanted.size)) : null;
     if (view !== null) views.push(view);
   }
   const asset = (name: string): string => readFileSync(new URL(`./ui/${name}`, import.meta.url), 'utf8');
-  writeFileSync(path, htmlReport(suite, views, { script: asset('report.js'), style: asset('report.css') }));
+  writeFileSync(path, htmlReport(suite, views, { script: joinModules(PAGE_SCRIPTS.map(asset)), style: PAGE_STYLES.map(asset).join('') }));
 }
 
 /** Null when the file holds no run: it was cancelled before it began. */
-async function viewOf(file: string): Promise<RunView | null> {
+async function viewOf(file: string, linesMax: number): Promise<RunView | null> {
   let timeline: Timeline | null = null;
   for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (line === '') continue;
     const value = JSON.parse(line) as RunHeader | RunRecord;
-    if ('run' in value) timeline = new Timeline(value.run);
+    if ('run' in value) timeline = new Timeline(value.run, linesMax);
     else timeline?.add(value);
   }
   return timeline?.finish() ?? null;

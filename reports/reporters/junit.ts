@@ -56,7 +56,6 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 /** XML 1.0 has no way to write most control characters: they become U+FFFD. */
 function escape(text: string): string {
   // oxlint-disable-next-line no-control-regex -- these are what is being removed
-  return text
-    .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g, '\uFFFD')
-    .replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+  const legal = text.replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g, '\uFFFD');
+  return legal.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
