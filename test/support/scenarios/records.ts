@@ -14,7 +14,7 @@ export function said<K extends RecordKind>(
   micros: number,
   kind: K,
   fields: RecordKinds[K],
-  from: { readonly source?: string; readonly correlation?: string } = {},
+  from: { readonly source?: string; readonly correlation?: string | null } = {},
 ): RunRecord {
   const agentKinds = /^(?:agent|artefact\.(?:fetched|loaded|refused)|invocation|capability|instance\.(?:serving|ended))/;
   const node = 'node' in fields && typeof fields.node === 'string' && agentKinds.test(kind) ? fields.node : 'controller';
