@@ -6,6 +6,8 @@ import { describeRecord } from './describe.ts';
 
 /** Bound: log lines embedded for one run; what happens often is thinned out evenly, the rest is kept first. */
 export const LOG_LINES_MAX = 2_500;
+/** Bound: length of what a log line says; run.jsonl has all of it. */
+const LINE_LENGTH_MAX = 180;
 /** Bound: invocation times embedded for one machine; then every second one goes. */
 export const TICKS_MAX = 4_000;
 
@@ -317,7 +319,7 @@ export class Timeline {
       record.micros,
       positionOf(this.#sources, record.source),
       positionOf(this.#kinds, record.kind),
-      describeRecord(record).slice(record.kind.length + 1, record.kind.length + 161),
+      clip(describeRecord(record).slice(record.kind.length + 1)),
     ];
     if (!FREQUENT.has(record.kind)) {
       this.#rare.push(line);
@@ -359,6 +361,10 @@ function tick(lane: OpenLane, micros: number, completed: boolean): void {
 /** Faults name machines or zones, and the sides of a cut by `|`. */
 function concerns(target: string, { machine, zone }: MachineSummary): boolean {
   return target.split(/[\s,|]+/).some((word) => word === machine || (word !== '' && (zone === word || zone.startsWith(`${word}/`))));
+}
+
+function clip(text: string): string {
+  return text.length > LINE_LENGTH_MAX ? `${text.slice(0, LINE_LENGTH_MAX - 1)}…` : text;
 }
 
 function positionOf(table: Map<string, number>, name: string): number {

@@ -106,7 +106,7 @@ function drawMap(seen, micros) {
       svg('text', { class: 'soft', x: left + 9, y: top + 15 }, zone.zone),
     );
     zone.members.forEach((one, i) => {
-      const x = left + cell * ((i % zone.columns) + 0.5) + 4;
+      const x = zone.x + cell * ((i % zone.columns) + 0.5 - zone.columns / 2);
       const y = top + 34 + Math.floor(i / zone.columns) * (small ? CELL_SMALL : 46);
       root.append(drawMachine(one, x, y, small));
     });
@@ -125,7 +125,7 @@ function drawMachine({ lane, state, serving, faults }, x, y, small) {
       : svg('circle', { cx: x, cy: y, r, ...look });
   const does = serving.length > 0 ? `, serves ${serving.join(', ')}` : '';
   const hit = faults.length > 0 ? `, under ${faults.join(', ')}` : '';
-  const group = svg('g', {}, withTip(shape, `${machine}, ${role}: ${state}${hit}${does}`, true));
+  const group = svg('g', {}, withTip(shape, `${machine}, ${role}: ${state}${hit}${does}`, 'keyboard'));
   if (small) return group;
   group.append(svg('text', { x, y: y + r + 13, 'text-anchor': 'middle' }, machine.length > 10 ? `${machine.slice(0, 9)}…` : machine));
   if (serving.length > 0) group.append(svg('text', { class: 'on-instance', x, y: y + 4, 'text-anchor': 'middle' }, String(serving.length)));

@@ -78,7 +78,7 @@ export function drawLane({ lane, index, rows, marksTop, barsTop, height }, top, 
     const look = { class: 'band', fill: `var(--${band.state})`, 'data-at': band.from };
     const bar = svg('rect', { x: box[0], y: top + 7, width: box[1], height: BAND, ...look });
     const said = `${name} ${band.state} from ${moment(band.from)} to ${moment(band.to)}: ${band.why}`;
-    group.append(withTip(bar, said, band.state !== 'healthy' && band.state !== 'starting'));
+    group.append(withTip(bar, said, band.state !== 'healthy' && band.state !== 'starting' ? 'keyboard' : 'reader'));
     if (band.state !== 'healthy') group.append(...inside(band.state, 'on-band', box, top + 18, scale));
   }
   lane.bars.forEach((bar, i) => {
@@ -88,7 +88,7 @@ export function drawLane({ lane, index, rows, marksTop, barsTop, height }, top, 
     const said = `${bar.instance} v${bar.version} e${bar.epoch}`;
     const why = bar.why ? `; it ended: ${bar.why}` : '';
     const rect = svg('rect', { x: box[0], y, width: box[1], height: ROW - 3, rx: 3, class: 'instance', 'data-at': bar.from });
-    group.append(withTip(rect, `${said} on ${name} from ${moment(bar.from)} to ${moment(bar.to)}${why}`, true));
+    group.append(withTip(rect, `${said} on ${name} from ${moment(bar.from)} to ${moment(bar.to)}${why}`, 'keyboard'));
     group.append(...inside(said, 'on-bar', box, y + 11, scale));
   });
   if (lane.completed.length + lane.failed.length > 0) group.append(...histogram(lane, top + height - 5, scale));
@@ -121,7 +121,7 @@ function marksOf(lane, y, scale) {
     const [sign = '•', colour = '--ink', word = kind] = MARKS[kind] ?? [];
     const more = texts.length > 1 ? ` (and ${texts.length - 1} more close by)` : '';
     const node = svg('text', { x, y, class: 'mark', style: `fill: var(${colour})`, 'data-at': at }, sign);
-    return withTip(node, `${word} at ${moment(at)}: ${readable(texts[0] ?? '')}${more}`, all.length <= 40);
+    return withTip(node, `${word} at ${moment(at)}: ${readable(texts[0] ?? '')}${more}`, all.length <= 40 ? 'keyboard' : 'reader');
   });
 }
 
@@ -153,7 +153,9 @@ function histogram(lane, bottom, scale) {
       if (value === 0) return [];
       const high = Math.max(2, (value / most) * (HISTOGRAM - 4));
       base -= high;
-      return [withTip(svg('rect', { x: scale.x(begin), y: base, width: 4.5, height: high, class: looks, 'data-at': begin }), text)];
+      return [
+        withTip(svg('rect', { x: scale.x(begin), y: base, width: 4.5, height: high, class: looks, 'data-at': begin }), text, 'pointer'),
+      ];
     });
   });
 }
@@ -161,14 +163,17 @@ function histogram(lane, bottom, scale) {
 /** @param {Lane} lane @param {number} top @param {number} height @param {number} label @param {number} width */
 export function laneLabel(lane, top, height, label, width) {
   const { machine, zone, architecture } = lane.machine;
-  const cut = (/** @type {string} */ text) => (text.length * 6.4 > label - 16 ? `${text.slice(0, Math.floor((label - 22) / 6.4))}…` : text);
+  const most = Math.floor((label - 18) / 6.4);
+  const cut = (/** @type {string} */ text) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+  // Zones differ at their end.
+  const cutZone = zone.length > most ? `…${zone.slice(1 - most)}` : zone;
   const group = svg('g', { class: 'lane', 'data-machine': machine });
   group.append(
     svg('line', { class: 'rule', x1: 0, x2: width, y1: top, y2: top }),
     svg('rect', { class: 'ground', x: 0, y: top, width: label, height }),
     svg('text', { x: 12, y: top + 19, class: 'strong' }, cut(machine)),
   );
-  if (height >= 42) group.append(svg('text', { x: 12, y: top + 34, class: 'soft' }, cut(zone)));
+  if (height >= 42) group.append(svg('text', { x: 12, y: top + 34, class: 'soft' }, cutZone));
   if (height >= 58) group.append(svg('text', { x: 12, y: top + 49, class: 'soft' }, cut(architecture)));
   return withTip(group, `${machine}, ${lane.machine.role} in ${zone}, ${architecture}`);
 }

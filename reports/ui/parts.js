@@ -63,7 +63,16 @@ function fill(node, attributes, children) {
  */
 export function table(name, columns, rows) {
   const head = columns.map(([heading, looks]) => el('th', { class: looks, scope: 'col' }, heading));
-  return el('div', { class: 'scroll' }, el('table', { 'aria-label': name }, el('thead', {}, el('tr', {}, head)), el('tbody', {}, rows)));
+  return el(
+    'div',
+    { class: 'scroll' },
+    el(
+      'table',
+      { 'aria-label': name, class: name.split(' ', 1)[0]?.toLowerCase() },
+      el('thead', {}, el('tr', {}, head)),
+      el('tbody', {}, rows),
+    ),
+  );
 }
 
 /** @param {Verdict} word */
@@ -161,17 +170,19 @@ export function hideTip() {
 }
 
 /**
- * Says what this is to the eye on demand, and to those who cannot see it at once.
+ * Says what this is to the eye on demand; and, unless it is one of hundreds, to the keyboard or at least to those who cannot
+ * see it.
  * @template {Element} E
  * @param {E} node
  * @param {string} text
- * @param {boolean} [reachable] by the keyboard too
+ * @param {'keyboard' | 'reader' | 'pointer'} [reach]
  * @returns {E}
  */
-export function withTip(node, text, reachable = false) {
+export function withTip(node, text, reach = 'reader') {
   node.setAttribute('data-tip', '');
   node.setAttribute('aria-label', text);
-  node.setAttribute('role', 'img');
-  if (reachable) node.setAttribute('tabindex', '0');
+  if (reach === 'pointer') node.setAttribute('aria-hidden', 'true');
+  else node.setAttribute('role', 'img');
+  if (reach === 'keyboard') node.setAttribute('tabindex', '0');
   return node;
 }

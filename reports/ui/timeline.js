@@ -39,7 +39,7 @@ export function timelineOf(view, run, pick) {
 
   function draw() {
     const width = Math.max(300, holder.clientWidth || 1_000);
-    const label = width < 600 ? 76 : 124;
+    const label = width < 600 ? 88 : 124;
     // Far outside is as good as just outside, and keeps coordinates small when looked at from very close.
     const x = (/** @type {number} */ micros) =>
       Math.max(label - 40, Math.min(width + 40, label + ((micros - from) / (to - from)) * (width - label - 10)));
@@ -57,7 +57,7 @@ export function timelineOf(view, run, pick) {
     const plot = svg('g', { 'clip-path': 'url(#plot)' });
     root.append(definitions(label, width, height), svg('g', { class: 'axis' }, axis(x, height)), plot);
     if (faultRows.length > 0) root.append(svg('text', { x: 12, y: AXIS + 14, class: 'soft' }, 'faults'));
-    view.faults.forEach((fault, i) => plot.append(faultBar(fault, AXIS + 2 + (faultRows[i] ?? 0) * FAULT_ROW)));
+    view.faults.forEach((fault, i) => plot.append(faultBar(fault, i)));
     let top = faultsTop;
     for (const laid of lanes) {
       plot.append(drawLane(laid, top, view.faults, scale));
@@ -68,8 +68,8 @@ export function timelineOf(view, run, pick) {
       plot.append(drawAnswers(bottom));
       root.append(
         svg('line', { class: 'rule', x1: 0, x2: width, y1: bottom, y2: bottom }),
-        svg('text', { x: 12, y: bottom + 18, class: 'strong' }, 'answers'),
-        svg('text', { x: 12, y: bottom + 33, class: 'soft' }, label < 100 ? 'time taken' : 'accepted to done'),
+        svg('text', { x: 12, y: bottom + 18, class: 'strong' }, 'events'),
+        svg('text', { x: 12, y: bottom + 33, class: 'soft' }, label < 90 ? 'until done' : 'accepted to done'),
       );
     }
     drawPhases(root, height);
@@ -103,18 +103,30 @@ export function timelineOf(view, run, pick) {
     return nodes;
   }
 
-  /** @param {Fault} fault @param {number} top */
-  function faultBar(fault, top) {
+  /** A bar with its name inside; or beside it, where there is room up to the next one. @param {Fault} fault @param {number} i */
+  function faultBar(fault, i) {
     const box = extentOf(fault, 4, scale);
     if (box === null) return svg('g');
+    const row = faultRows[i] ?? 0;
+    const top = AXIS + 2 + row * FAULT_ROW;
     const look = { rx: 3, class: 'fault-bar', 'data-at': fault.from };
     const bar = svg('rect', { x: box[0], y: top, width: box[1], height: FAULT_ROW - 4, ...look });
-    return svg(
-      'g',
-      {},
-      withTip(bar, describeFault(fault), true),
-      inside(`${fault.kind} ${fault.target}`, 'on-fault', box, top + 12, scale),
-    );
+    const group = svg('g', {}, withTip(bar, describeFault(fault), 'keyboard'));
+    const next = view.faults.find((other, j) => j > i && faultRows[j] === row);
+    const right = box[0] + box[1];
+    const room = (next === undefined ? scale.width : scale.x(next.from)) - right;
+    for (const text of [`${fault.kind} ${fault.target}`, fault.kind]) {
+      const within = inside(text, 'on-fault', box, top + 12, scale);
+      if (within.length > 0) {
+        group.append(...within);
+        return group;
+      }
+      if (right >= scale.label && room > text.length * 6.2 + 10) {
+        group.append(svg('text', { x: right + 5, y: top + 12, class: 'beside' }, text));
+        return group;
+      }
+    }
+    return group;
   }
 
   /** A dot for each answer, on a logarithmic scale. @param {number} top */
@@ -130,10 +142,16 @@ export function timelineOf(view, run, pick) {
       if ((high - power) % (high - low > 4 ? 2 : 1) === 0)
         group.append(svg('text', { x: scale.label + 4, y: line - 2, class: 'soft tick' }, lasting(10 ** power)));
     }
+    // What would cover each other is one dot: drawing stays quick.
+    const drawn = new Set();
     view.answers.forEach(([at, micros], i) => {
       if (at < from || at > to) return;
-      const dot = svg('circle', { cx: scale.x(at), cy: y(took[i] ?? 1), r: 2.2, class: 'answer', 'data-at': at });
-      group.append(withTip(dot, `answered at ${moment(at)}, ${lasting(micros)} after it was accepted`));
+      const [cx, cy] = [scale.x(at), y(took[i] ?? 1)];
+      const place = Math.round(cx / 2) * 1_000 + Math.round(cy / 2);
+      if (drawn.has(place)) return;
+      drawn.add(place);
+      const dot = svg('circle', { cx: cx.toFixed(1), cy: cy.toFixed(1), r: 2.2, class: 'answer', 'data-at': at });
+      group.append(withTip(dot, `event done at ${moment(at)}, ${lasting(micros)} after it was accepted`, 'pointer'));
     });
     return group;
   }
@@ -158,7 +176,7 @@ export function timelineOf(view, run, pick) {
       const flag = svg('rect', { class: 'breach-flag', x: left, y: 2, width: wide, height: 18, rx: 4, 'data-at': goal.micros });
       plot.append(svg('line', { class: 'breach', x1: x, x2: x, y1: 16, y2: height }));
       into.append(
-        withTip(flag, `${goal.name} broke at ${moment(goal.micros, 6)}: ${goal.because}`, true),
+        withTip(flag, `${goal.name} broke at ${moment(goal.micros, 6)}: ${goal.because}`, 'keyboard'),
         svg('text', { class: 'on-breach', x: left + wide / 2, y: 15 }, text),
       );
     }

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { htmlReport } from '../../../reports/reporters/html.ts';
 import { junitXml } from '../../../reports/reporters/junit.ts';
 import { failureLines, scenarioLines, suiteLines, type Paint } from '../../../reports/reporters/terminal.ts';
 import { causeOf, exitCodeOf, groupByScenario } from '../../../reports/summarise.ts';
@@ -88,21 +87,5 @@ describe('JUnit XML', () => {
     // oxlint-disable-next-line no-control-regex -- these must not be there
     expect(xml).not.toMatch(/[\u0000-\u0008]/);
     expect(xml).toContain('zero \uFFFD bell \uFFFD end');
-  });
-});
-
-describe('the page', () => {
-  test('cannot be ended by its data', () => {
-    const html = htmlReport(suite([run({ verdict: 'bug', trouble: '</script><script>alert(1)</script>' })]), [], {
-      script: 'draw()',
-      style: '',
-    });
-    expect(html.match(/<\/script>/g)).toHaveLength(2);
-    const [, data = ''] = /<script id="data" type="application\/json">(.*?)<\/script>/s.exec(html) ?? [];
-    const parsed = JSON.parse(data) as {
-      readonly suite: { readonly verdict: string; readonly runs: readonly { readonly cause: string }[] };
-    };
-    expect(parsed.suite.verdict).toBe('bug');
-    expect(parsed.suite.runs[0]?.cause).toContain('alert(1)');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LOG_LINES_MAX, runsToEmbed, Timeline } from '../../../reports/timeline.ts';
+import { LOG_LINES_MAX, runsToEmbed, TICKS_MAX, Timeline } from '../../../reports/timeline.ts';
 import { record, run } from './runs.ts';
 
 const S = 1_000_000;
@@ -27,6 +27,27 @@ const enrolled = record(S, 'node.enrolled', {
   memoryBytes: 1,
   profile: 'p',
 });
+
+const finished = (micros: number, outcome: string) =>
+  record(
+    micros,
+    'invocation.finished',
+    {
+      node: 'a-1',
+      instance: 'echo/0',
+      epoch: 1,
+      version: 1,
+      trigger: 't',
+      event: `e-${micros}`,
+      attempt: 1,
+      outcome,
+      fuel: 1,
+      memoryBytesPeak: 1,
+      micros: 1,
+      hostCalls: 0,
+    },
+    'a-1',
+  );
 
 describe('a lane', () => {
   test('has a band for each state, without gaps', () => {
@@ -78,7 +99,60 @@ describe('a lane', () => {
   });
 });
 
+describe('faults', () => {
+  test('concern machines by name, and by zone with all that is in it', () => {
+    const at = { architecture: 'x86_64', latitude: 0, longitude: 0 };
+    const line = new Timeline({
+      scenario: 'x',
+      seed: '0x1',
+      world: 'sim',
+      fleet: [
+        { machine: 'controller', role: 'controller', zone: 'cloud/west', ...at },
+        { machine: 'a-1', role: 'node', zone: 'edge/a4', ...at },
+        { machine: 'a-10', role: 'node', zone: 'edge/a44', ...at },
+        { machine: 'b-1', role: 'node', zone: 'cloud/west/b', ...at },
+      ],
+    });
+    const begin = (target: string) => record(S, 'fault.begun', { fault: target, kind: 'partition', target, detail: '' }, 'testbed');
+    for (const target of ['a-1', 'edge/a4 | cloud/west', 'edge', 'nowhere | a-10 b-1']) line.add(begin(target));
+    expect(line.finish().faults.map(({ lanes }) => lanes)).toEqual([[1], [0, 1, 3], [1, 2], [2, 3]]);
+  });
+
+  test('that come again under the same name are two', () => {
+    const line = timeline();
+    const fault = { fault: 'f', kind: 'crash', target: 'a-1' };
+    line.add(record(1 * S, 'fault.begun', { ...fault, detail: '' }, 'testbed'));
+    line.add(record(2 * S, 'fault.ended', fault, 'testbed'));
+    line.add(record(5 * S, 'fault.begun', { ...fault, detail: '' }, 'testbed'));
+    line.add(record(6 * S, 'fault.ended', fault, 'testbed'));
+    expect(line.finish().faults.map(({ from, to }) => [from / S, to / S])).toEqual([
+      [1, 2],
+      [5, 6],
+    ]);
+  });
+});
+
+describe('invocations of a lane', () => {
+  test('are thinned out evenly when there are too many, and each stands for more', () => {
+    const line = timeline();
+    const total = TICKS_MAX * 3;
+    for (let n = 0; n < total; n++) line.add(finished(n * 100, 'completed'));
+    line.add(finished(total * 100, 'trapped'));
+    const lane = line.finish().lanes[1];
+    expect(lane?.completed.length).toBeLessThanOrEqual(TICKS_MAX);
+    expect((lane?.completed.length ?? 0) * (lane?.each ?? 0)).toBeGreaterThan(total * 0.99);
+    expect((lane?.completed.length ?? 0) * (lane?.each ?? 0)).toBeLessThanOrEqual(total);
+    expect(lane?.failed).toEqual([total * 100]);
+  });
+});
+
 describe('the log', () => {
+  test('may be given fewer lines', () => {
+    const line = new Timeline({ scenario: 'x', seed: '0x1', world: 'sim', fleet: [] }, 10);
+    for (let n = 0; n < 100; n++) line.add(record(n, 'fence.raised', { instance: 'echo/0', epoch: n }));
+    expect(line.finish()).toMatchObject({ logTotal: 100, log: { length: 10 } });
+  });
+
   test('is bounded, keeps what is rare, thins out evenly what is frequent, and says how much there was', () => {
     const line = timeline();
     const events = 20_000;
