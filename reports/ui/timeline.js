@@ -112,7 +112,7 @@ export function timelineOf(view, run, pick) {
     const look = { rx: 3, class: 'fault-bar', 'data-at': fault.from };
     const bar = svg('rect', { x: box[0], y: top, width: box[1], height: FAULT_ROW - 4, ...look });
     const group = svg('g', {}, withTip(bar, describeFault(fault), 'keyboard'));
-    const next = view.faults.find((other, j) => j > i && faultRows[j] === row);
+    const next = view.faults.find((_other, j) => j > i && faultRows[j] === row);
     const right = box[0] + box[1];
     const room = (next === undefined ? scale.width : scale.x(next.from)) - right;
     for (const text of [`${fault.kind} ${fault.target}`, fault.kind]) {
