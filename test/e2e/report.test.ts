@@ -11,6 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const ROOT = join(import.meta.dirname, '..', '..');
 const BROWSER = ['chromium', 'chromium-browser', 'google-chrome'].find((name) => spawnSync(name, ['--version']).status === 0);
 const PLAY_MS = 600_000;
+/** Bound: how long a page may take to draw on a machine that has other things to do. */
+const PATIENT = { timeout: 60_000 };
 
 if (BROWSER === undefined)
   process.stderr.write('LEFT OUT: no Chromium on this machine, so report.html is not looked at. Install the package chromium.\n');
@@ -107,7 +109,7 @@ describe.skipIf(BROWSER === undefined)('report.html', () => {
     expect(await ticks()).toEqual(whole);
     await svg.hover();
     await open().mouse.wheel(0, -300);
-    await expect.poll(ticks).not.toEqual(whole);
+    await expect.poll(ticks, PATIENT).not.toEqual(whole);
     const zoomed = await ticks();
     const box = await svg.boundingBox();
     if (box === null) throw new Error('the timeline has no place');
@@ -115,7 +117,7 @@ describe.skipIf(BROWSER === undefined)('report.html', () => {
     await open().mouse.down();
     await open().mouse.move(box.x + 400, box.y + 40, { steps: 3 });
     await open().mouse.up();
-    await expect.poll(ticks).not.toEqual(zoomed);
+    await expect.poll(ticks, PATIENT).not.toEqual(zoomed);
     await open().getByLabel('Show everything').click();
     expect(await ticks()).toEqual(whole);
   });
@@ -154,7 +156,7 @@ describe.skipIf(BROWSER === undefined)('report.html', () => {
     expect(await open().locator('#run code').first().textContent()).toMatch(/run node-failure --seed 0x2$/);
     expect(await open().locator('#run .goals tbody tr').count()).toBeGreaterThan(5);
     await open().evaluate("location.hash = '#node-failure/0x1'");
-    await expect.poll(() => open().locator('.timeline svg').count()).toBe(1);
+    await expect.poll(() => open().locator('.timeline svg').count(), PATIENT).toBe(1);
   });
 
   test('fits a narrow screen', async () => {
