@@ -170,13 +170,13 @@ export function timelineOf(view, run, pick) {
     for (const goal of run.goals) {
       if (goal.held || goal.micros === null || goal.micros < from || goal.micros > to) continue;
       const x = scale.x(goal.micros);
-      const text = `${goal.name} broke`;
+      const text = `${goal.name} ${goal.unconverged ? 'not reached' : 'broke'}`;
       const wide = text.length * 6.6 + 12;
       const left = Math.max(scale.label, Math.min(x - wide / 2, scale.width - wide - 2));
       const flag = svg('rect', { class: 'breach-flag', x: left, y: 2, width: wide, height: 18, rx: 4, 'data-at': goal.micros });
       plot.append(svg('line', { class: 'breach', x1: x, x2: x, y1: 16, y2: height }));
       into.append(
-        withTip(flag, `${goal.name} broke at ${moment(goal.micros, 6)}: ${goal.because}`, 'keyboard'),
+        withTip(flag, `${text} at ${moment(goal.micros, 6)}: ${goal.because}`, 'keyboard'),
         svg('text', { class: 'on-breach', x: left + wide / 2, y: 15 }, text),
       );
     }
