@@ -54,7 +54,7 @@ function header() {
       'p',
       { class: 'soft' },
       suite.verify
-        ? 'Every seed was played twice, and both plays were the same to the byte where it says held.'
+        ? 'Every seed was played twice, and the digests of both plays were compared.'
         : 'A run is a scenario and a seed; the same two at the same commit give the same run.',
     ),
     el(
