@@ -40,6 +40,7 @@ const INTERRUPT_AGAIN_MS = 500;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 const COLUMNS_LEAST = 40;
+const COLUMNS = 80;
 /** Room beside the progress line for the `^C` that a terminal shows; wrapped, the line could not be cleared. */
 const CARET_C = 3;
 
@@ -277,7 +278,7 @@ function createTeller(scenarios: readonly Scenario[], seeds: number, options: Ru
     shown = false;
   };
   const draw = (line: string): void => {
-    process.stderr.write(`\r\u001B[2K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - CARET_C))}`);
+    process.stderr.write(`\r\u001B[2K${line.slice(0, columnsOf(process.stderr) - CARET_C)}`);
     shown = true;
   };
   if (live) draw(`0 of ${scenarios.length * seeds} runs, starting`);
@@ -328,7 +329,12 @@ function print(line: string): void {
 
 /** Prints for people: on a terminal, what is wider than it goes on below the place where the text began. Commands are for copying. */
 function say(line: string): void {
-  print(process.stdout.isTTY && !line.startsWith('  reproduce:') ? fold(line, Math.max(COLUMNS_LEAST, process.stdout.columns)) : line);
+  print(process.stdout.isTTY && !line.startsWith('  reproduce:') ? fold(line, columnsOf(process.stdout)) : line);
+}
+
+/** Some terminals do not know their width, and say 0. */
+function columnsOf(stream: { readonly columns?: number }): number {
+  return Math.max(COLUMNS_LEAST, stream.columns || COLUMNS);
 }
 
 function fold(line: string, columns: number): string {
