@@ -61,7 +61,8 @@ export function halfWritten(folder: string): readonly string[] {
 }
 
 function environment({ env }: Where): Record<string, string> {
-  const { NO_COLOR: _, FORCE_COLOR: __, ...mine } = process.env;
+  // Node's colours follow these too, and a person at a terminal has none of them set.
+  const { NO_COLOR: _, FORCE_COLOR: __, NODE_DISABLE_COLORS: ___, CI: ____, ...mine } = process.env;
   return { ...(mine as Record<string, string>), ...env };
 }
 
