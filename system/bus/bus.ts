@@ -20,7 +20,7 @@ export interface Broker {
   stop(): Promise<void>;
   /** Resolves, with the cause, when the journal failed and the broker must not go on. */
   readonly ended: Promise<string>;
-  /** Answers the methods of `/wasmmatrix.Bus/`. */
+  /** Answers the methods of `/wasmmatrix.v1.Bus/`. */
   handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;

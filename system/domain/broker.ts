@@ -2,12 +2,12 @@
 import type { BusEvent, FailureReason, FencingToken } from './event.ts';
 import type { ConsumerName, SubjectFilter } from './identifiers.ts';
 
-export const PUBLISH_METHOD = '/wasmmatrix.Bus/Publish';
-export const CONSUMER_METHOD = '/wasmmatrix.Bus/Consumer';
-export const FETCH_EVENTS_METHOD = '/wasmmatrix.Bus/Fetch';
-export const SETTLE_METHOD = '/wasmmatrix.Bus/Settle';
-export const STATE_GET_METHOD = '/wasmmatrix.State/Get';
-export const STATE_PUT_METHOD = '/wasmmatrix.State/Put';
+export const PUBLISH_METHOD = '/wasmmatrix.v1.Bus/Publish';
+export const CONSUMER_METHOD = '/wasmmatrix.v1.Bus/Consumer';
+export const FETCH_EVENTS_METHOD = '/wasmmatrix.v1.Bus/Fetch';
+export const SETTLE_METHOD = '/wasmmatrix.v1.Bus/Settle';
+export const STATE_GET_METHOD = '/wasmmatrix.v1.State/Get';
+export const STATE_PUT_METHOD = '/wasmmatrix.v1.State/Put';
 
 export type ConsumerSpec = {
   readonly name: ConsumerName;

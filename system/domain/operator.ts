@@ -4,8 +4,8 @@ import type { DeploymentName, KeyId, ModuleName, NodeId, Term, TriggerName } fro
 import type { ModuleManifest, ModuleVersion, Signature, TrustedKey } from './module.ts';
 import type { NodeView } from './node.ts';
 
-export const EXECUTE_METHOD = '/wasmmatrix.Operator/Execute';
-export const QUERY_METHOD = '/wasmmatrix.Operator/Query';
+export const EXECUTE_METHOD = '/wasmmatrix.v1.Operator/Execute';
+export const QUERY_METHOD = '/wasmmatrix.v1.Operator/Query';
 
 export type OperatorCommand =
   | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[] }

@@ -21,9 +21,9 @@ import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from './mo
 import type { LatencyReport, NodeFacts, NodeLoad } from './node.ts';
 
 /** Methods of the controller's and the agents' endpoints. */
-export const SESSION_METHOD = '/wasmmatrix.Agent/Session';
-export const FETCH_METHOD = '/wasmmatrix.Agent/FetchArtefact';
-export const PING_METHOD = '/wasmmatrix.Node/Ping';
+export const SESSION_METHOD = '/wasmmatrix.v1.Agent/Session';
+export const FETCH_METHOD = '/wasmmatrix.v1.Agent/FetchArtefact';
+export const PING_METHOD = '/wasmmatrix.v1.Node/Ping';
 
 /** What an agent is running, as it says at the start of a session and whenever it changes. */
 export type InstanceReport = {

@@ -32,7 +32,7 @@ export interface Connection {
 }
 
 export type ServiceHandler = {
-  /** `method` is a path such as `/wasmmatrix.Bus/Publish`. An unknown method answers WM_MESSAGE_INVALID. */
+  /** `method` is a path such as `/wasmmatrix.v1.Bus/Publish`. An unknown method answers WM_MESSAGE_INVALID. */
   readonly call: (method: string, peer: PeerIdentity, request: Uint8Array) => Promise<Outcome<Uint8Array>>;
   /** Owns the stream: it ends when the returned promise resolves. */
   readonly stream: (method: string, stream: ByteStream) => Promise<void>;

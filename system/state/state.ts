@@ -14,7 +14,7 @@ export { createStateClient } from './client.ts';
 export interface StateStore {
   /** Resolves, with the cause, when the storage failed and the store must not go on. */
   readonly ended: Promise<string>;
-  /** Answers the methods of `/wasmmatrix.State/`. */
+  /** Answers the methods of `/wasmmatrix.v1.State/`. */
   handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   /** From now on, writes of this instance with a lower epoch are refused. */
   fence(token: FencingToken): void;

@@ -74,7 +74,7 @@ describe('the state store', () => {
     expect(codeOf(await put(state, 'k'.repeat(STATE_KEY_LENGTH_MAX + 1), 'a'))).toBe('WM_MESSAGE_INVALID');
     expect(codeOf(await put(state, 'k', 'a'.repeat(STATE_VALUE_BYTES_MAX + 1)))).toBe('WM_MESSAGE_INVALID');
     expect(get(await put(state, 'k'.repeat(STATE_KEY_LENGTH_MAX), 'a'.repeat(STATE_VALUE_BYTES_MAX)))).toBe(1);
-    expect(codeOf(await store.handleCall('/wasmmatrix.State/Drop', { name: 'x' }, new Uint8Array()))).toBe('WM_MESSAGE_INVALID');
+    expect(codeOf(await store.handleCall('/wasmmatrix.v1.State/Drop', { name: 'x' }, new Uint8Array()))).toBe('WM_MESSAGE_INVALID');
   });
 
   it('ends when it does not know what the disk holds', async () => {

@@ -4,7 +4,7 @@
 // @generated from file wasmmatrix/v1/broker.proto (package wasmmatrix.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { FailureReason, FencingToken } from "./common_pb.js";
 
@@ -171,6 +171,18 @@ export declare type ConsumerRequest = Message<"wasmmatrix.v1.ConsumerRequest"> &
 export declare const ConsumerRequestSchema: GenMessage<ConsumerRequest>;
 
 /**
+ * @generated from message wasmmatrix.v1.ConsumerReply
+ */
+export declare type ConsumerReply = Message<"wasmmatrix.v1.ConsumerReply"> & {
+};
+
+/**
+ * Describes the message wasmmatrix.v1.ConsumerReply.
+ * Use `create(ConsumerReplySchema)` to create a new message.
+ */
+export declare const ConsumerReplySchema: GenMessage<ConsumerReply>;
+
+/**
  * @generated from message wasmmatrix.v1.FetchEventsRequest
  */
 export declare type FetchEventsRequest = Message<"wasmmatrix.v1.FetchEventsRequest"> & {
@@ -323,6 +335,18 @@ export declare type SettleRequest = Message<"wasmmatrix.v1.SettleRequest"> & {
 export declare const SettleRequestSchema: GenMessage<SettleRequest>;
 
 /**
+ * @generated from message wasmmatrix.v1.SettleReply
+ */
+export declare type SettleReply = Message<"wasmmatrix.v1.SettleReply"> & {
+};
+
+/**
+ * Describes the message wasmmatrix.v1.SettleReply.
+ * Use `create(SettleReplySchema)` to create a new message.
+ */
+export declare const SettleReplySchema: GenMessage<SettleReply>;
+
+/**
  * @generated from message wasmmatrix.v1.StateEntry
  */
 export declare type StateEntry = Message<"wasmmatrix.v1.StateEntry"> & {
@@ -421,4 +445,64 @@ export declare type StatePutReply = Message<"wasmmatrix.v1.StatePutReply"> & {
  * Use `create(StatePutReplySchema)` to create a new message.
  */
 export declare const StatePutReplySchema: GenMessage<StatePutReply>;
+
+/**
+ * @generated from service wasmmatrix.v1.Bus
+ */
+export declare const Bus: GenService<{
+  /**
+   * @generated from rpc wasmmatrix.v1.Bus.Publish
+   */
+  publish: {
+    methodKind: "unary";
+    input: typeof PublishRequestSchema;
+    output: typeof PublishReplySchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.Bus.Consumer
+   */
+  consumer: {
+    methodKind: "unary";
+    input: typeof ConsumerRequestSchema;
+    output: typeof ConsumerReplySchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.Bus.Fetch
+   */
+  fetch: {
+    methodKind: "unary";
+    input: typeof FetchEventsRequestSchema;
+    output: typeof FetchEventsReplySchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.Bus.Settle
+   */
+  settle: {
+    methodKind: "unary";
+    input: typeof SettleRequestSchema;
+    output: typeof SettleReplySchema;
+  },
+}>;
+
+/**
+ * @generated from service wasmmatrix.v1.State
+ */
+export declare const State: GenService<{
+  /**
+   * @generated from rpc wasmmatrix.v1.State.Get
+   */
+  get: {
+    methodKind: "unary";
+    input: typeof StateGetRequestSchema;
+    output: typeof StateGetReplySchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.State.Put
+   */
+  put: {
+    methodKind: "unary";
+    input: typeof StatePutRequestSchema;
+    output: typeof StatePutReplySchema;
+  },
+}>;
 

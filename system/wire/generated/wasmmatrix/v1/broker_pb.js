@@ -4,14 +4,14 @@
 // @generated from file wasmmatrix/v1/broker.proto (package wasmmatrix.v1, syntax proto3)
 /* eslint-disable */
 
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_wasmmatrix_v1_common } from "./common_pb.js";
 
 /**
  * Describes the file wasmmatrix/v1/broker.proto.
  */
 export const file_wasmmatrix_v1_broker = /*@__PURE__*/
-  fileDesc("Chp3YXNtbWF0cml4L3YxL2Jyb2tlci5wcm90bxINd2FzbW1hdHJpeC52MSLCAQoIQnVzRXZlbnQSCgoCaWQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgd0aW1lX21zGAMgASgEEhMKC2NvcnJlbGF0aW9uGAQgASgJEjUKB2hlYWRlcnMYBSADKAsyJC53YXNtbWF0cml4LnYxLkJ1c0V2ZW50LkhlYWRlcnNFbnRyeRIMCgRkYXRhGAYgASgMGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInMKDlB1Ymxpc2hSZXF1ZXN0EiYKBWV2ZW50GAEgASgLMhcud2FzbW1hdHJpeC52MS5CdXNFdmVudBIvCgVmZW5jZRgCIAEoCzIbLndhc21tYXRyaXgudjEuRmVuY2luZ1Rva2VuSACIAQFCCAoGX2ZlbmNlIjMKDFB1Ymxpc2hSZXBseRIQCghzZXF1ZW5jZRgBIAEoBBIRCglkdXBsaWNhdGUYAiABKAgimgEKDENvbnN1bWVyU3BlYxIMCgRuYW1lGAEgASgJEg4KBmZpbHRlchgCIAEoCRITCgthY2tfd2FpdF9tcxgDIAEoDRIWCg5kZWxpdmVyaWVzX21heBgEIAEoDRISCgpiYWNrb2ZmX21zGAUgASgNEhYKDmJhY2tvZmZfbXNfbWF4GAYgASgNEhMKC3BlbmRpbmdfbWF4GAcgASgNIlwKD0NvbnN1bWVyUmVxdWVzdBItCgZjcmVhdGUYASABKAsyGy53YXNtbWF0cml4LnYxLkNvbnN1bWVyU3BlY0gAEhAKBmRlbGV0ZRgCIAEoCUgAQggKBmNoYW5nZSKGAQoSRmV0Y2hFdmVudHNSZXF1ZXN0EhAKCGNvbnN1bWVyGAEgASgJEhIKCmV2ZW50c19tYXgYAiABKA0SDwoHd2FpdF9tcxgDIAEoDRIvCgVmZW5jZRgEIAEoCzIbLndhc21tYXRyaXgudjEuRmVuY2luZ1Rva2VuSACIAQFCCAoGX2ZlbmNlIm0KDkRlbGl2ZXJlZEV2ZW50EiYKBWV2ZW50GAEgASgLMhcud2FzbW1hdHJpeC52MS5CdXNFdmVudBIQCghzZXF1ZW5jZRgCIAEoBBIQCghkZWxpdmVyeRgDIAEoBBIPCgdhdHRlbXB0GAQgASgNIkUKEEZldGNoRXZlbnRzUmVwbHkSMQoKZGVsaXZlcmllcxgBIAMoCzIdLndhc21tYXRyaXgudjEuRGVsaXZlcmVkRXZlbnQiBQoDQWNrIrMCCg1TZXR0bGVSZXF1ZXN0EhAKCGNvbnN1bWVyGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhAKCGRlbGl2ZXJ5GAMgASgEEiEKA2FjaxgEIAEoCzISLndhc21tYXRyaXgudjEuQWNrSAASKwoDbmFrGAUgASgLMhwud2FzbW1hdHJpeC52MS5GYWlsdXJlUmVhc29uSAASLAoEdGVybRgGIAEoCzIcLndhc21tYXRyaXgudjEuRmFpbHVyZVJlYXNvbkgAEiUKB3JlbGVhc2UYCCABKAsyEi53YXNtbWF0cml4LnYxLkFja0gAEi8KBWZlbmNlGAcgASgLMhsud2FzbW1hdHJpeC52MS5GZW5jaW5nVG9rZW5IAYgBAUIMCgpzZXR0bGVtZW50QggKBl9mZW5jZSIsCgpTdGF0ZUVudHJ5Eg8KB3ZlcnNpb24YASABKAQSDQoFdmFsdWUYAiABKAwiHgoPU3RhdGVHZXRSZXF1ZXN0EgsKA2tleRgBIAEoCSJICg1TdGF0ZUdldFJlcGx5Ei0KBWVudHJ5GAEgASgLMhkud2FzbW1hdHJpeC52MS5TdGF0ZUVudHJ5SACIAQFCCAoGX2VudHJ5IpwBCg9TdGF0ZVB1dFJlcXVlc3QSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMEh0KEGV4cGVjdGVkX3ZlcnNpb24YAyABKARIAIgBARIvCgVmZW5jZRgEIAEoCzIbLndhc21tYXRyaXgudjEuRmVuY2luZ1Rva2VuSAGIAQFCEwoRX2V4cGVjdGVkX3ZlcnNpb25CCAoGX2ZlbmNlIiAKDVN0YXRlUHV0UmVwbHkSDwoHdmVyc2lvbhgBIAEoBGIGcHJvdG8z", [file_wasmmatrix_v1_common]);
+  fileDesc("Chp3YXNtbWF0cml4L3YxL2Jyb2tlci5wcm90bxINd2FzbW1hdHJpeC52MSLCAQoIQnVzRXZlbnQSCgoCaWQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgd0aW1lX21zGAMgASgEEhMKC2NvcnJlbGF0aW9uGAQgASgJEjUKB2hlYWRlcnMYBSADKAsyJC53YXNtbWF0cml4LnYxLkJ1c0V2ZW50LkhlYWRlcnNFbnRyeRIMCgRkYXRhGAYgASgMGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInMKDlB1Ymxpc2hSZXF1ZXN0EiYKBWV2ZW50GAEgASgLMhcud2FzbW1hdHJpeC52MS5CdXNFdmVudBIvCgVmZW5jZRgCIAEoCzIbLndhc21tYXRyaXgudjEuRmVuY2luZ1Rva2VuSACIAQFCCAoGX2ZlbmNlIjMKDFB1Ymxpc2hSZXBseRIQCghzZXF1ZW5jZRgBIAEoBBIRCglkdXBsaWNhdGUYAiABKAgimgEKDENvbnN1bWVyU3BlYxIMCgRuYW1lGAEgASgJEg4KBmZpbHRlchgCIAEoCRITCgthY2tfd2FpdF9tcxgDIAEoDRIWCg5kZWxpdmVyaWVzX21heBgEIAEoDRISCgpiYWNrb2ZmX21zGAUgASgNEhYKDmJhY2tvZmZfbXNfbWF4GAYgASgNEhMKC3BlbmRpbmdfbWF4GAcgASgNIlwKD0NvbnN1bWVyUmVxdWVzdBItCgZjcmVhdGUYASABKAsyGy53YXNtbWF0cml4LnYxLkNvbnN1bWVyU3BlY0gAEhAKBmRlbGV0ZRgCIAEoCUgAQggKBmNoYW5nZSIPCg1Db25zdW1lclJlcGx5IoYBChJGZXRjaEV2ZW50c1JlcXVlc3QSEAoIY29uc3VtZXIYASABKAkSEgoKZXZlbnRzX21heBgCIAEoDRIPCgd3YWl0X21zGAMgASgNEi8KBWZlbmNlGAQgASgLMhsud2FzbW1hdHJpeC52MS5GZW5jaW5nVG9rZW5IAIgBAUIICgZfZmVuY2UibQoORGVsaXZlcmVkRXZlbnQSJgoFZXZlbnQYASABKAsyFy53YXNtbWF0cml4LnYxLkJ1c0V2ZW50EhAKCHNlcXVlbmNlGAIgASgEEhAKCGRlbGl2ZXJ5GAMgASgEEg8KB2F0dGVtcHQYBCABKA0iRQoQRmV0Y2hFdmVudHNSZXBseRIxCgpkZWxpdmVyaWVzGAEgAygLMh0ud2FzbW1hdHJpeC52MS5EZWxpdmVyZWRFdmVudCIFCgNBY2siswIKDVNldHRsZVJlcXVlc3QSEAoIY29uc3VtZXIYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEAoIZGVsaXZlcnkYAyABKAQSIQoDYWNrGAQgASgLMhIud2FzbW1hdHJpeC52MS5BY2tIABIrCgNuYWsYBSABKAsyHC53YXNtbWF0cml4LnYxLkZhaWx1cmVSZWFzb25IABIsCgR0ZXJtGAYgASgLMhwud2FzbW1hdHJpeC52MS5GYWlsdXJlUmVhc29uSAASJQoHcmVsZWFzZRgIIAEoCzISLndhc21tYXRyaXgudjEuQWNrSAASLwoFZmVuY2UYByABKAsyGy53YXNtbWF0cml4LnYxLkZlbmNpbmdUb2tlbkgBiAEBQgwKCnNldHRsZW1lbnRCCAoGX2ZlbmNlIg0KC1NldHRsZVJlcGx5IiwKClN0YXRlRW50cnkSDwoHdmVyc2lvbhgBIAEoBBINCgV2YWx1ZRgCIAEoDCIeCg9TdGF0ZUdldFJlcXVlc3QSCwoDa2V5GAEgASgJIkgKDVN0YXRlR2V0UmVwbHkSLQoFZW50cnkYASABKAsyGS53YXNtbWF0cml4LnYxLlN0YXRlRW50cnlIAIgBAUIICgZfZW50cnkinAEKD1N0YXRlUHV0UmVxdWVzdBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAwSHQoQZXhwZWN0ZWRfdmVyc2lvbhgDIAEoBEgAiAEBEi8KBWZlbmNlGAQgASgLMhsud2FzbW1hdHJpeC52MS5GZW5jaW5nVG9rZW5IAYgBAUITChFfZXhwZWN0ZWRfdmVyc2lvbkIICgZfZmVuY2UiIAoNU3RhdGVQdXRSZXBseRIPCgd2ZXJzaW9uGAEgASgEMqcCCgNCdXMSRQoHUHVibGlzaBIdLndhc21tYXRyaXgudjEuUHVibGlzaFJlcXVlc3QaGy53YXNtbWF0cml4LnYxLlB1Ymxpc2hSZXBseRJICghDb25zdW1lchIeLndhc21tYXRyaXgudjEuQ29uc3VtZXJSZXF1ZXN0Ghwud2FzbW1hdHJpeC52MS5Db25zdW1lclJlcGx5EksKBUZldGNoEiEud2FzbW1hdHJpeC52MS5GZXRjaEV2ZW50c1JlcXVlc3QaHy53YXNtbWF0cml4LnYxLkZldGNoRXZlbnRzUmVwbHkSQgoGU2V0dGxlEhwud2FzbW1hdHJpeC52MS5TZXR0bGVSZXF1ZXN0Ghoud2FzbW1hdHJpeC52MS5TZXR0bGVSZXBseTKRAQoFU3RhdGUSQwoDR2V0Eh4ud2FzbW1hdHJpeC52MS5TdGF0ZUdldFJlcXVlc3QaHC53YXNtbWF0cml4LnYxLlN0YXRlR2V0UmVwbHkSQwoDUHV0Eh4ud2FzbW1hdHJpeC52MS5TdGF0ZVB1dFJlcXVlc3QaHC53YXNtbWF0cml4LnYxLlN0YXRlUHV0UmVwbHliBnByb3RvMw", [file_wasmmatrix_v1_common]);
 
 /**
  * Describes the message wasmmatrix.v1.BusEvent.
@@ -49,72 +49,98 @@ export const ConsumerRequestSchema = /*@__PURE__*/
   messageDesc(file_wasmmatrix_v1_broker, 4);
 
 /**
+ * Describes the message wasmmatrix.v1.ConsumerReply.
+ * Use `create(ConsumerReplySchema)` to create a new message.
+ */
+export const ConsumerReplySchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_broker, 5);
+
+/**
  * Describes the message wasmmatrix.v1.FetchEventsRequest.
  * Use `create(FetchEventsRequestSchema)` to create a new message.
  */
 export const FetchEventsRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 5);
+  messageDesc(file_wasmmatrix_v1_broker, 6);
 
 /**
  * Describes the message wasmmatrix.v1.DeliveredEvent.
  * Use `create(DeliveredEventSchema)` to create a new message.
  */
 export const DeliveredEventSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 6);
+  messageDesc(file_wasmmatrix_v1_broker, 7);
 
 /**
  * Describes the message wasmmatrix.v1.FetchEventsReply.
  * Use `create(FetchEventsReplySchema)` to create a new message.
  */
 export const FetchEventsReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 7);
+  messageDesc(file_wasmmatrix_v1_broker, 8);
 
 /**
  * Describes the message wasmmatrix.v1.Ack.
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 8);
+  messageDesc(file_wasmmatrix_v1_broker, 9);
 
 /**
  * Describes the message wasmmatrix.v1.SettleRequest.
  * Use `create(SettleRequestSchema)` to create a new message.
  */
 export const SettleRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 9);
+  messageDesc(file_wasmmatrix_v1_broker, 10);
+
+/**
+ * Describes the message wasmmatrix.v1.SettleReply.
+ * Use `create(SettleReplySchema)` to create a new message.
+ */
+export const SettleReplySchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_broker, 11);
 
 /**
  * Describes the message wasmmatrix.v1.StateEntry.
  * Use `create(StateEntrySchema)` to create a new message.
  */
 export const StateEntrySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 10);
+  messageDesc(file_wasmmatrix_v1_broker, 12);
 
 /**
  * Describes the message wasmmatrix.v1.StateGetRequest.
  * Use `create(StateGetRequestSchema)` to create a new message.
  */
 export const StateGetRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 11);
+  messageDesc(file_wasmmatrix_v1_broker, 13);
 
 /**
  * Describes the message wasmmatrix.v1.StateGetReply.
  * Use `create(StateGetReplySchema)` to create a new message.
  */
 export const StateGetReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 12);
+  messageDesc(file_wasmmatrix_v1_broker, 14);
 
 /**
  * Describes the message wasmmatrix.v1.StatePutRequest.
  * Use `create(StatePutRequestSchema)` to create a new message.
  */
 export const StatePutRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 13);
+  messageDesc(file_wasmmatrix_v1_broker, 15);
 
 /**
  * Describes the message wasmmatrix.v1.StatePutReply.
  * Use `create(StatePutReplySchema)` to create a new message.
  */
 export const StatePutReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_broker, 14);
+  messageDesc(file_wasmmatrix_v1_broker, 16);
+
+/**
+ * @generated from service wasmmatrix.v1.Bus
+ */
+export const Bus = /*@__PURE__*/
+  serviceDesc(file_wasmmatrix_v1_broker, 0);
+
+/**
+ * @generated from service wasmmatrix.v1.State
+ */
+export const State = /*@__PURE__*/
+  serviceDesc(file_wasmmatrix_v1_broker, 1);
 

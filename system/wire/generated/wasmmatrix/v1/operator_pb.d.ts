@@ -4,7 +4,7 @@
 // @generated from file wasmmatrix/v1/operator.proto (package wasmmatrix.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { ModuleManifest, NodeFacts, Signature, TrustedKey } from "./common_pb.js";
 
@@ -894,4 +894,26 @@ export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
  * Use `create(OperatorAnswerSchema)` to create a new message.
  */
 export declare const OperatorAnswerSchema: GenMessage<OperatorAnswer>;
+
+/**
+ * @generated from service wasmmatrix.v1.Operator
+ */
+export declare const Operator: GenService<{
+  /**
+   * @generated from rpc wasmmatrix.v1.Operator.Execute
+   */
+  execute: {
+    methodKind: "unary";
+    input: typeof OperatorRequestSchema;
+    output: typeof OperatorReplySchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.Operator.Query
+   */
+  query: {
+    methodKind: "unary";
+    input: typeof OperatorQuerySchema;
+    output: typeof OperatorAnswerSchema;
+  },
+}>;
 

@@ -4,7 +4,7 @@
 // @generated from file wasmmatrix/v1/session.proto (package wasmmatrix.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { ModuleManifest, NodeFacts, Signature, SignedArtefact, TrustedKey } from "./common_pb.js";
 
@@ -12,6 +12,30 @@ import type { ModuleManifest, NodeFacts, Signature, SignedArtefact, TrustedKey }
  * Describes the file wasmmatrix/v1/session.proto.
  */
 export declare const file_wasmmatrix_v1_session: GenFile;
+
+/**
+ * @generated from message wasmmatrix.v1.PingRequest
+ */
+export declare type PingRequest = Message<"wasmmatrix.v1.PingRequest"> & {
+};
+
+/**
+ * Describes the message wasmmatrix.v1.PingRequest.
+ * Use `create(PingRequestSchema)` to create a new message.
+ */
+export declare const PingRequestSchema: GenMessage<PingRequest>;
+
+/**
+ * @generated from message wasmmatrix.v1.PingReply
+ */
+export declare type PingReply = Message<"wasmmatrix.v1.PingReply"> & {
+};
+
+/**
+ * Describes the message wasmmatrix.v1.PingReply.
+ * Use `create(PingReplySchema)` to create a new message.
+ */
+export declare const PingReplySchema: GenMessage<PingReply>;
 
 /**
  * @generated from message wasmmatrix.v1.InstanceReport
@@ -593,4 +617,44 @@ export declare type FetchReply = Message<"wasmmatrix.v1.FetchReply"> & {
  * Use `create(FetchReplySchema)` to create a new message.
  */
 export declare const FetchReplySchema: GenMessage<FetchReply>;
+
+/**
+ * The controller's endpoint, as agents see it.
+ *
+ * @generated from service wasmmatrix.v1.Agent
+ */
+export declare const Agent: GenService<{
+  /**
+   * @generated from rpc wasmmatrix.v1.Agent.Session
+   */
+  session: {
+    methodKind: "bidi_streaming";
+    input: typeof AgentMessageSchema;
+    output: typeof ControllerMessageSchema;
+  },
+  /**
+   * @generated from rpc wasmmatrix.v1.Agent.FetchArtefact
+   */
+  fetchArtefact: {
+    methodKind: "unary";
+    input: typeof FetchRequestSchema;
+    output: typeof FetchReplySchema;
+  },
+}>;
+
+/**
+ * The endpoint of a node, which other nodes measure their distance to.
+ *
+ * @generated from service wasmmatrix.v1.Node
+ */
+export declare const Node: GenService<{
+  /**
+   * @generated from rpc wasmmatrix.v1.Node.Ping
+   */
+  ping: {
+    methodKind: "unary";
+    input: typeof PingRequestSchema;
+    output: typeof PingReplySchema;
+  },
+}>;
 
