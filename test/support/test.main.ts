@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NODE_MAJOR_LEAST = 24;
 
 /** In this order; each prints what it does and is quick when its result is in the cache. */
-const PREPARATIONS = ['hardware/wasm/build/build.main.ts', 'scenarios/examples/build.main.ts'];
+const PREPARATIONS = ['hardware/wasm/build/build.main.ts', 'scenarios/examples/build.main.ts', 'test/support/nats/build.main.ts'];
 
 /** Kinds of test that touch neither engine nor guests: nobody waits for a build to check an import. */
 const KINDS_WITHOUT_PREPARATION = ['tidy'];
