@@ -172,6 +172,11 @@ export const WM_ERRORS = {
     next: 'Publish again later; consumers must catch up first.',
   },
   WM_BUS_CONSUMER_UNKNOWN: { kind: 'rejected', meaning: 'No durable consumer has this name.', next: 'Create the consumer first.' },
+  WM_NATS_REFUSED: {
+    kind: 'rejected',
+    meaning: 'A NATS server does not let this process in, has no JetStream, or does not call fsync before it acknowledges.',
+    next: 'Correct the credentials or the configuration of the server, as the message says.',
+  },
   WM_EVENT_INVALID: {
     kind: 'rejected',
     meaning: 'An event has an invalid subject, identifier or size.',

@@ -1,0 +1,114 @@
+// What a NATS client or server says when something is wrong, as outcomes with a sentence that helps.
+import { JetStreamApiError } from '@nats-io/jetstream';
+import {
+  AuthorizationError,
+  ClosedConnectionError,
+  DrainingConnectionError,
+  NoRespondersError,
+  PermissionViolationError,
+  RequestError,
+  TimeoutError,
+  UserAuthenticationExpiredError,
+} from '@nats-io/transport-node';
+import { failed, rejected, unknown, type Err } from '../../system/domain/outcome.ts';
+
+/** JetStream's own numbers for what this module has words for. */
+export const JETSTREAM = {
+  notEnabled: 10076,
+  notEnabledForAccount: 10039,
+  insufficientResources: 10023,
+  storageExceeded: 10047,
+  consumerNotFound: 10014,
+  streamNotFound: 10059,
+  noMessage: 10037,
+  wrongLastSequence: 10071,
+  wrongLastSequenceConstant: 10164,
+  storeFailed: 10077,
+  maximumConsumers: 10026,
+} as const;
+
+function causeOf(error: unknown): unknown {
+  return error instanceof RequestError && error.cause !== undefined ? error.cause : error;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof AuthorizationError || error instanceof UserAuthenticationExpiredError;
+}
+
+export function describeConnectTrouble(
+  error: unknown,
+  options: { readonly servers: readonly string[]; readonly credentials: { readonly kind: string } },
+): Err {
+  const servers = options.servers.join(', ');
+  const { message, code } = error as { readonly message: string; readonly code?: string };
+  if (isRefusal(error) || isRefusal((error as Error).cause)) {
+    return rejected('WM_NATS_REFUSED', {
+      message: `The NATS server at ${servers} refused the credentials of this process (${options.credentials.kind === 'none' ? 'it gave none' : `kind: ${options.credentials.kind}`}).`,
+      next: 'Correct user and password, token or credentials file; the log of the server names the user.',
+    });
+  }
+  const tls = /certificate|TLS|SSL|tls/.test(message) || /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED)/.test(code ?? '');
+  if (tls) {
+    return rejected('WM_NATS_REFUSED', {
+      message: `TLS with the NATS server at ${servers} failed: ${message}.`,
+      next: 'Name the authority that signed the certificate of the server, and a certificate of this process where the server asks for one.',
+    });
+  }
+  return failed('WM_UNREACHABLE', {
+    message: `No NATS server can be reached at ${servers}: ${message}.`,
+    next: 'Start the server, or correct the list of servers; then try again.',
+  });
+}
+
+export function describeTrouble(thrown: unknown, what: string): Err {
+  const error = causeOf(thrown);
+  if (isWithoutJetStream(error)) {
+    return rejected('WM_NATS_REFUSED', {
+      message: `NATS: ${what} needs JetStream, which this server has not enabled for this account.`,
+      next: 'Start nats-server with `-js` or a `jetstream` block, and give the account JetStream limits.',
+    });
+  }
+  if (error instanceof JetStreamApiError) {
+    if (error.code === JETSTREAM.insufficientResources || error.code === JETSTREAM.storageExceeded) {
+      return failed('WM_STORAGE_FULL', {
+        message: `NATS: ${what} found no room: ${error.message}.`,
+        next: 'Raise the limits of JetStream on the server, or free space.',
+      });
+    }
+    return rejected('WM_ARGUMENT', {
+      message: `NATS: JetStream refused ${what}: ${error.message} (${error.code}).`,
+      next: 'Correct what the message names; nothing was changed.',
+    });
+  }
+  if (error instanceof PermissionViolationError) {
+    return rejected('WM_NATS_REFUSED', {
+      message: `NATS: the user of this process may not ${error.operation} ${error.subject}, which ${what} needs.`,
+      next: 'Grant it in the authorization of the server (docs/reference/nats.md lists what each role needs).',
+    });
+  }
+  if (error instanceof NoRespondersError) {
+    return failed('WM_UNREACHABLE', {
+      message: `NATS: nobody answers ${what}: the server has no JetStream, or the stream has no leader now.`,
+      next: 'Enable JetStream on the server; in a cluster, try again with backoff.',
+    });
+  }
+  if (error instanceof TimeoutError) {
+    return unknown('WM_DEADLINE', {
+      message: `NATS: no answer to ${what} in time.`,
+      next: 'Observe whether it happened before repeating it.',
+    });
+  }
+  if (error instanceof ClosedConnectionError || error instanceof DrainingConnectionError) {
+    return failed('WM_CANCELLED', { message: `NATS: ${what} was not sent: the connection was closed.`, next: 'Connect anew.' });
+  }
+  return unknown('WM_CONNECTION_LOST', {
+    message: `NATS: ${what} ended with: ${error instanceof Error ? error.message : String(error)}.`,
+    next: 'Observe whether it happened before repeating it.',
+  });
+}
+
+function isWithoutJetStream(error: unknown): boolean {
+  // The client's own class for it is not exported.
+  if (error instanceof Error && error.name === 'JetStreamNotEnabled') return true;
+  return error instanceof JetStreamApiError && (error.code === JETSTREAM.notEnabled || error.code === JETSTREAM.notEnabledForAccount);
+}
