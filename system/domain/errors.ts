@@ -220,6 +220,11 @@ export const WM_ERRORS = {
     meaning: 'The store was written by a newer version, or is no store of WasmMatrix.',
     next: 'Start the version that wrote it, or name another folder.',
   },
+  WM_STORAGE_UNSUITABLE: {
+    kind: 'rejected',
+    meaning: 'The NATS server, or a stream on it, is not set up so that a store can keep its promises.',
+    next: 'Change the setting that the message names; docs/howto/production.md has a whole configuration.',
+  },
   WM_JOURNAL_CONFLICT: {
     kind: 'rejected',
     meaning: 'The journal is at another sequence than expected: another leader wrote.',

@@ -2,19 +2,31 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { connect } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openNatsStorage } from '../../hardware/storage/nats/nats.ts';
 import { openStorage } from '../../hardware/storage/storage.ts';
+import type { OpenStorage } from '../../hardware/storage/storage.ts';
 import { DISK_COSTS } from '../../sim/costs/costs.ts';
 import { createDisk, SimStorage } from '../../sim/storage/storage.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import { JOURNAL_RECORD_BYTES_MAX } from '../../system/ports/storage.ts';
 import type { JournalStore, Storage } from '../../system/ports/storage.ts';
+import { NATS, startNats } from '../support/nats/nats.ts';
+import type { NatsServer } from '../support/nats/nats.ts';
 import { CLOUD, SimWorld } from './sim-world.ts';
 
 /** `reopen` gives the port of the next process on the same store; the one before has ended. */
 type Body = (storage: Storage, reopen: () => Promise<Storage>) => Promise<void>;
-type Arm = { readonly world: string; readonly play: (body: Body) => Promise<void> };
+type Arm = { readonly world: string; readonly missing?: string; readonly play: (body: Body) => Promise<void> };
+
+let nats: NatsServer | null = null;
+let stores = 0;
+beforeAll(async () => {
+  if (!('missing' in NATS)) nats = await startNats({ config: 'max_payload: 2MB' });
+});
+afterAll(() => nats?.stop());
 
 const ARMS: readonly Arm[] = [
   {
@@ -48,6 +60,31 @@ const ARMS: readonly Arm[] = [
       }
     },
   },
+  {
+    world: 'missing' in NATS ? 'NATS' : NATS.title,
+    ...('missing' in NATS ? { missing: NATS.missing } : {}),
+    play: async (body) => {
+      if (nats === null) throw new Error('the server runs');
+      const { url, monitorUrl } = nats;
+      const name = `contract-${++stores}`;
+      let connection = await connect({ servers: url });
+      const open = async (): Promise<OpenStorage> =>
+        get(await openNatsStorage({ connection, name, durability: { kind: 'monitor', urls: [monitorUrl] } }));
+      let current = await open();
+      try {
+        await body(current, async () => {
+          await current.close();
+          await connection.close();
+          connection = await connect({ servers: url });
+          current = await open();
+          return current;
+        });
+      } finally {
+        await current.close();
+        await connection.close();
+      }
+    },
+  },
 ];
 
 function get<T>(outcome: Outcome<T>): T {
@@ -65,7 +102,10 @@ async function readAll(journal: JournalStore, from = 1): Promise<[number, number
   return all;
 }
 
-describe.each(ARMS)('the $world store', ({ play }) => {
+// Left out where there is neither a nats-server nor Go to build one.
+for (const { missing } of ARMS) if (missing !== undefined) process.stdout.write(`storage: the arm on NATS is SKIPPED: ${missing}.\n`);
+
+describe.each(ARMS.filter(({ missing }) => missing === undefined))('the $world store', ({ play }) => {
   it('numbers the records of a journal from 1 and reads them back in order, in the next process too', async () => {
     await play(async (storage, reopen) => {
       const journal = get(await storage.journal('main'));
