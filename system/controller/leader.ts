@@ -182,7 +182,9 @@ export class Leader {
     if (!(await durable)) return interrupted();
     await this.#followUp(command);
     if (this.#stopped) return interrupted();
-    this.#options.ports.telemetry.record('command.acknowledged', { id, command: command.kind, sequence: reply.sequence }, correlation);
+    const { clock, telemetry } = this.#options.ports;
+    const micros = clock.monotonicMicros() - receivedMicros;
+    telemetry.record('command.acknowledged', { id, command: command.kind, sequence: reply.sequence, micros }, correlation);
     return ok(reply);
   }
 

@@ -1,6 +1,8 @@
 // Every kind of record that the product and the testbeds write, with its fields. Goals read nothing else (architecture §10).
 // A new kind is added here first. Fields are flat and printable; quantities carry their unit in the name.
+import type { InstanceState } from './deployment.ts';
 import type { ErrorCode } from './errors.ts';
+import type { NodeStatus } from './node.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -55,8 +57,8 @@ export type RecordKinds = {
   };
   'command.accepted': { id: string; command: string; sequence: number };
   'command.refused': { id: string; command: string; code: ErrorCode };
-  /** The reply left: what it confirms must survive every crash from here on (R13.6). */
-  'command.acknowledged': { id: string; command: string; sequence: number };
+  /** The reply left: what it confirms must survive every crash from here on (R13.6). `micros` is since the command came. */
+  'command.acknowledged': { id: string; command: string; sequence: number; micros: number };
   'security.refused': { node: string; subject: string; code: ErrorCode; message: string };
 
   // agent
@@ -166,3 +168,19 @@ export type RecordKind = keyof RecordKinds;
 
 /** A record before it is said: what a pure function found worth telling. */
 export type Fact = { [K in RecordKind]: { readonly kind: K; readonly fields: Readonly<RecordKinds[K]> } }[RecordKind];
+
+/** What a leading controller has at a moment, counted: figures that no record tells after a restart. */
+export type Census = {
+  readonly term: number;
+  readonly nodes: Readonly<Record<NodeStatus, number>>;
+  /** Agents with an open session. */
+  readonly sessions: number;
+  readonly deployments: readonly {
+    readonly deployment: string;
+    readonly replicas: number;
+    readonly instances: Readonly<Record<InstanceState, number>>;
+  }[];
+  /** Last record of the journal that is durable. */
+  readonly journalSequence: number;
+  readonly queues: readonly { readonly queue: string; readonly depth: number; readonly bound: number }[];
+};

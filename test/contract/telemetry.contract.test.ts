@@ -1,5 +1,6 @@
 // What any telemetry promises: it never fails, keeps the order of its source, and tells what it was told.
 import { describe, expect, it } from 'vitest';
+import { openTelemetry } from '../../hardware/telemetry/telemetry.ts';
 import type { RunRecord } from '../../scenarios/record.ts';
 import { RecordSink } from '../../sim/telemetry/telemetry.ts';
 import type { CorrelationId } from '../../system/domain/identifiers.ts';
@@ -8,18 +9,33 @@ import { SimWorld } from './sim-world.ts';
 
 type Arm = {
   readonly world: string;
-  readonly create: () => { readonly telemetry: Telemetry; readonly records: readonly RunRecord[]; readonly digest: () => string };
+  readonly create: () => { readonly telemetry: Telemetry; readonly records: readonly RunRecord[] };
+};
+
+const simulated = () => {
+  const { kernel } = new SimWorld();
+  const sink = new RecordSink(kernel);
+  const records: RunRecord[] = [];
+  sink.onRecord((record) => records.push(record));
+  return { telemetry: sink.portOf('truck-7', 3, () => true), records, digest: () => kernel.digest() };
 };
 
 const ARMS: readonly Arm[] = [
+  { world: 'simulated', create: simulated },
   {
-    world: 'simulated',
+    world: 'real',
     create: () => {
-      const { kernel } = new SimWorld();
-      const sink = new RecordSink(kernel);
       const records: RunRecord[] = [];
-      sink.onRecord((record) => records.push(record));
-      return { telemetry: sink.portOf('truck-7', 3, () => true), records, digest: () => kernel.digest() };
+      const telemetry = openTelemetry({
+        source: 'truck-7',
+        incarnation: 3,
+        role: 'agent',
+        log: null,
+        records: null,
+        onRecord: (record) => records.push(record),
+      });
+      if (!telemetry.ok) throw new Error(telemetry.error.message);
+      return { telemetry: telemetry.value, records };
     },
   },
 ];
@@ -47,12 +63,21 @@ describe.each(ARMS)('$world telemetry', ({ create }) => {
     fields.state = 'lapsed';
     expect(records[0]!.fields).toEqual({ node: 'truck-7', state: 'held' });
   });
+
+  it('says when, in whole microseconds that never go back', () => {
+    const { telemetry, records } = create();
+    for (let i = 0; i < 100; i++) telemetry.log('debug', 'now');
+    const micros = records.map((record) => record.micros);
+    expect(micros).toHaveLength(100);
+    expect(micros.every(Number.isSafeInteger)).toBe(true);
+    expect(micros).toEqual(micros.toSorted((a, b) => a - b));
+  });
 });
 
 describe('the digest of a simulated run', () => {
   it('covers what the product said', () => {
     const digestOf = (message: string): string => {
-      const { telemetry, digest } = ARMS[0]!.create();
+      const { telemetry, digest } = simulated();
       telemetry.log('info', message);
       return digest();
     };

@@ -66,7 +66,7 @@ describe('P4', () => {
   const isThere = (version: number, digest: string): RunRecord =>
     said(50 * S, 'module.observed', { module: 'echo', version, digest, key: KEY });
   const acknowledges = (sequence: number): RunRecord =>
-    said(1 * S, 'command.acknowledged', { id: 'command-4', command: 'deployment-scale', sequence });
+    said(1 * S, 'command.acknowledged', { id: 'command-4', command: 'deployment-scale', sequence, micros: 0 });
   const recovers = (sequence: number): RunRecord => said(2 * S, 'controller.started', { term: 2, sequence, entries: sequence });
   const rollsBack = said(10 * S, 'rollback.accepted', { deployment: 'echo', from: 2, to: 1 });
   const isIssued = (micros: number): RunRecord =>
