@@ -109,14 +109,14 @@ export const FAMILIES = {
   },
   wasmmatrix_instance_restarts_total: {
     type: 'counter',
-    help: 'Instances that were given a node again: after a failure, a drain or the loss of their node.',
+    help: 'Instances that were sent to a node again after they failed or were given up: a failure, a drain, the loss of their node.',
     labels: ['deployment'],
     of: CONTROLLER,
     from: 'instance.state',
   },
   wasmmatrix_instance_recovery_seconds: {
     type: 'histogram',
-    help: 'From the moment an instance was given up until it ran again.',
+    help: 'From the moment an instance failed or was given up until it ran again.',
     labels: [],
     buckets: SECONDS,
     of: CONTROLLER,

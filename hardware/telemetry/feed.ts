@@ -168,12 +168,13 @@ export class MetricsSink implements Sink {
   }
 
   /** R6.4: restarts and recovery times. */
-  #instance({ instance, deployment, from, to, epoch }: Readonly<RecordKinds['instance.state']>, micros: number): void {
+  #instance({ instance, deployment, from, to }: Readonly<RecordKinds['instance.state']>, micros: number): void {
     const metrics = this.#metrics;
     metrics.change('wasmmatrix_instance_changes_total', { deployment, state: to });
-    if (to === 'assigned' && epoch > 1) metrics.change('wasmmatrix_instance_restarts_total', { deployment });
-    if (from === 'running' && to !== 'stopped') this.#lost.begin(instance, micros);
-    if (to === 'stopped') this.#lost.forget(instance);
+    if (to === 'stopped') this.#lost.end(instance, micros);
+    // Being told of another version, or wanted again after it was scaled away, is no failure.
+    if ((to === 'pending' || to === 'failed') && from !== 'stopped') this.#lost.begin(instance, micros);
+    if (to === 'assigned' && this.#lost.has(instance)) metrics.change('wasmmatrix_instance_restarts_total', { deployment });
     if (to !== 'running') return;
     const tookMicros = this.#lost.end(instance, micros);
     if (tookMicros !== null) metrics.change('wasmmatrix_instance_recovery_seconds', {}, tookMicros / MICROS_PER_S);
@@ -185,9 +186,14 @@ class Beginnings {
   readonly #micros = new Map<string, number>();
 
   begin(id: string, micros: number): void {
+    if (this.#micros.has(id)) return;
     const [oldest] = this.#micros.keys();
     if (oldest !== undefined && this.#micros.size >= BEGINNINGS_MAX) this.#micros.delete(oldest);
     this.#micros.set(id, micros);
+  }
+
+  has(id: string): boolean {
+    return this.#micros.has(id);
   }
 
   /** Microseconds since it began; null when that is not known. */
@@ -195,10 +201,6 @@ class Beginnings {
     const begun = this.#micros.get(id);
     this.#micros.delete(id);
     return begun === undefined ? null : Math.max(0, micros - begun);
-  }
-
-  forget(id: string): void {
-    this.#micros.delete(id);
   }
 }
 

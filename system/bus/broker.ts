@@ -99,6 +99,10 @@ export class EmbeddedBroker {
     this.#end(`the broker's journal failed: ${describeError(error)}`);
   }
 
+  backlog(): { readonly depth: number; readonly bound: number } {
+    return { depth: this.#state.events.size, bound: this.#config.queueEventsMax };
+  }
+
   fence({ instance, epoch }: FencingToken): void {
     if (epoch <= (this.#fences.get(instance) ?? 0)) return;
     this.#fences.set(instance, epoch);

@@ -20,6 +20,8 @@ export interface Broker {
   stop(): Promise<void>;
   /** Resolves, with the cause, when the journal failed and the broker must not go on. */
   readonly ended: Promise<string>;
+  /** Events that are stored and awaited, and how many may be; null when this broker does not know. */
+  backlog(): { readonly depth: number; readonly bound: number } | null;
   /** Answers the methods of `/wasmmatrix.v1.Bus/`. */
   handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
@@ -36,6 +38,7 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
     start: () => broker.start(),
     stop: () => broker.stop(),
     ended: broker.ended,
+    backlog: () => broker.backlog(),
     handleCall: (method, _peer, request) => handleBrokerCall(broker, method, request),
     createConsumer: (spec) => createInProcess(broker, spec),
     deleteConsumer: (name) => broker.deleteConsumer(name),

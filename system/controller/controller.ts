@@ -7,7 +7,7 @@ import type { FencingToken } from '../domain/event.ts';
 import type { CorrelationId, Term } from '../domain/identifiers.ts';
 import type { TrustedKey } from '../domain/module.ts';
 import { failed, ok, unknown, type Outcome } from '../domain/outcome.ts';
-import type { Fact } from '../domain/telemetry.ts';
+import type { Census, Fact } from '../domain/telemetry.ts';
 import { Journal } from '../journal/journal.ts';
 import type { JournalStore } from '../ports/storage.ts';
 import type { Listener } from '../ports/network.ts';
@@ -30,6 +30,8 @@ export interface Controller {
   start(): Promise<Outcome<void>>;
   /** Ends in order; idempotent. */
   stop(): Promise<void>;
+  /** What there is now, counted; null while it does not lead. */
+  census(): Census | null;
   /** Why it ended: `stop`, or what made it impossible to go on. */
   readonly ended: Promise<string>;
 }
@@ -157,6 +159,12 @@ class LeadingController implements Controller {
   async stop(): Promise<void> {
     if (!this.#over) this.#end('stop');
     await this.#broker.stop();
+  }
+
+  census(): Census | null {
+    const backlog = this.#broker.backlog();
+    if (this.#leader === null || this.#over) return null;
+    return this.#leader.census(backlog === null ? [] : [{ queue: 'broker', ...backlog }]);
   }
 
   #closing(sequence: number): void {

@@ -5,7 +5,7 @@ import type { OperatorAnswer, OperatorQuery, OperatorReply, OperatorRequest } fr
 import type { TrustedKey } from '../domain/module.ts';
 import { assert, ok, rejected, unknown, type Outcome } from '../domain/outcome.ts';
 import type { FetchReply, FetchRequest } from '../domain/session.ts';
-import type { Fact } from '../domain/telemetry.ts';
+import type { Census, Fact } from '../domain/telemetry.ts';
 import { retryDelayMs, type InstanceRecord } from '../deployments/deployments.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Liveness, planSilence } from '../nodes/nodes.ts';
@@ -13,6 +13,7 @@ import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { AgentStream } from '../api/api.ts';
 import { ArtefactReader } from './artefacts.ts';
+import { countCensus } from './census.ts';
 import { planCommand } from './commands.ts';
 import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
@@ -153,6 +154,11 @@ export class Leader {
   async query(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
     const answer = answerQuery(this.#head.state, query, (instance) => this.#placing.refusalOf(instance));
     return (await this.#durable()) ? ok(answer) : interrupted();
+  }
+
+  census(queues: Census['queues']): Census {
+    const { sessionCount: sessions } = this.#roster;
+    return countCensus(this.#head.state, { sessions, journalSequence: this.#options.journal.durableSequence, queues });
   }
 
   execute(request: OperatorRequest): Promise<Outcome<OperatorReply>> {

@@ -64,6 +64,10 @@ export class Roster {
     this.#sessions.get(node)?.close(cause);
   }
 
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
   isInTouch(node: NodeId): boolean {
     const status = this.#options.head.state.nodes.nodes.get(node)?.status;
     return this.#sessions.has(node) && (status === 'healthy' || status === 'draining');

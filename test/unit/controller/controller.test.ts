@@ -221,3 +221,31 @@ describe('a node', () => {
     });
   });
 });
+
+describe('the census', () => {
+  test('is right at once after a restart, and there is none without a leader', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await serving(world);
+      await world.pass(1 * S);
+      const before = world.controller?.census();
+      expect(before).toMatchObject({
+        term: 1,
+        nodes: { healthy: 2, suspect: 0, unavailable: 0, draining: 0 },
+        sessions: 2,
+        deployments: [{ replicas: 1, instances: { pending: 0, assigned: 0, running: 1, failed: 0, stopped: 0 } }],
+        queues: [{ queue: 'broker', depth: 0 }],
+      });
+      const ended = world.controller;
+      await world.restartController();
+      await ended?.stop();
+      expect(ended?.census()).toBeNull();
+      const { sessions: _, journalSequence, ...after } = world.controller?.census() ?? {};
+      expect(after).toMatchObject({ term: 2, nodes: before?.nodes, deployments: before?.deployments });
+      expect(journalSequence).toBeGreaterThan(before?.journalSequence ?? 0);
+    });
+  });
+});

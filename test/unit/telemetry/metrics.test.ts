@@ -126,7 +126,11 @@ describe('the metrics of a controller', () => {
     const { say, of } = create('controller');
     say('instance.state', { ...STATE, from: 'pending', to: 'assigned', epoch: 1 }, 1_000_000);
     say('instance.state', { ...STATE, from: 'assigned', to: 'running', epoch: 1 }, 2_000_000);
+    // A rollout tells it of another version.
+    say('instance.state', { ...STATE, from: 'running', to: 'assigned', epoch: 1 }, 3_000_000);
+    say('instance.state', { ...STATE, from: 'assigned', to: 'running', epoch: 1 }, 4_000_000);
     expect(await of('wasmmatrix_instance_restarts_total')).toEqual([]);
+    expect(await of('wasmmatrix_instance_recovery_seconds')).toEqual(['_sum 0', '_count 0']);
     say('instance.state', { ...STATE, from: 'running', to: 'pending', epoch: 1 }, 5_000_000);
     say('instance.state', { ...STATE, from: 'pending', to: 'assigned', epoch: 2 }, 5_100_000);
     say('instance.state', { ...STATE, from: 'assigned', to: 'running', epoch: 2 }, 5_500_000);
