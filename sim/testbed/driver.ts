@@ -86,7 +86,16 @@ export class Driver {
 
   async subscribe(filter: SubjectFilter, handle: (event: BusEvent) => void): Promise<Outcome<void>> {
     const name = `observer-${++this.#subscriptions}` as ConsumerName;
-    const spec = { name, filter, ackWaitMs: 30_000, deliveriesMax: 1_000, backoffMs: 100, backoffMsMax: 2_000, pendingMax: 256 };
+    const spec = {
+      name,
+      filter,
+      ackWaitMs: 30_000,
+      deliveriesMax: 1_000,
+      backoffMs: 100,
+      backoffMsMax: 2_000,
+      pendingMax: 256,
+      idleMsMax: null,
+    };
     const created = await this.#repeat(SUBSCRIBE_MICROS_MAX, () => this.#bus.createConsumer(spec));
     if (created.ok) this.#options.kernel.own(`subscription to ${filter}`, this.#observe(name, handle));
     return created;

@@ -187,6 +187,7 @@ export class EmbeddedBroker {
     if (!committed.ok) return committed;
     const desk = this.#desks.get(spec.name) ?? this.#openDesk(spec.name);
     if (existing !== undefined) {
+      desk.watchIdle();
       this.#buryExhausted(spec.name);
       desk.serve();
     }
@@ -220,6 +221,8 @@ export class EmbeddedBroker {
         const { ackWaitMs } = this.#consumer(name).spec;
         void this.#fail(name, sequence, { code: 'WM_DEADLINE', message: `It was not settled within ${ackWaitMs} ms.` });
       },
+      // A crash before the deletion is durable gives it a full time again.
+      fellIdle: () => void this.deleteConsumer(name),
     });
     this.#desks.set(name, desk);
     return desk;

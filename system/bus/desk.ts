@@ -33,6 +33,8 @@ export type DeskTools = {
   /** A number that no delivery ever had. */
   readonly nextDelivery: () => number;
   readonly ranOut: (sequence: number) => void;
+  /** Nobody fetched for as long as the consumer allows. */
+  readonly fellIdle: () => void;
 };
 
 export class Desk {
@@ -43,9 +45,30 @@ export class Desk {
   readonly #resting = new Map<number, Timer>();
   #waiting = new Fifo<WaitingFetch>();
   #waitingCount = 0;
+  #usedMicros: number;
+  #idle: Timer | null = null;
 
   constructor(tools: DeskTools) {
     this.#tools = tools;
+    this.#usedMicros = tools.ports.clock.monotonicMicros();
+    this.watchIdle();
+  }
+
+  /** Begins anew with what the consumer allows now. */
+  watchIdle(): void {
+    const { spec, ports, fellIdle } = this.#tools;
+    this.#idle?.cancel();
+    this.#idle = null;
+    const { idleMsMax } = spec();
+    // A journal of an earlier version has none.
+    if (typeof idleMsMax !== 'number') return;
+    const leftMicros = this.#usedMicros + idleMsMax * MICROS_PER_MS - ports.clock.monotonicMicros();
+    this.#idle = ports.clock.after(Math.max(1, leftMicros), () => {
+      if (this.#waitingCount > 0) this.#usedMicros = ports.clock.monotonicMicros();
+      const isIdle = ports.clock.monotonicMicros() - this.#usedMicros >= idleMsMax * MICROS_PER_MS;
+      if (isIdle) fellIdle();
+      else this.watchIdle();
+    });
   }
 
   /** Puts an event among those to be delivered now. */
@@ -77,6 +100,7 @@ export class Desk {
 
   fetch(fetch: Fetch): Promise<Fetched> {
     this.#skipAnswered();
+    this.#usedMicros = this.#tools.ports.clock.monotonicMicros();
     // Whoever waits already has the right to the next event.
     const deliveries = this.#waiting.peek() === undefined ? this.#deliver(fetch) : [];
     if (deliveries.length > 0 || fetch.waitMs === 0 || this.#waitingCount >= WAITING_FETCHES_MAX) return Promise.resolve(ok(deliveries));
@@ -114,6 +138,8 @@ export class Desk {
   /** Ends everything that waits. */
   close(why: Fetched): void {
     this.dismiss(() => why);
+    this.#idle?.cancel();
+    this.#idle = null;
     for (const { timer } of this.#outstanding.values()) timer.cancel();
     for (const timer of this.#resting.values()) timer.cancel();
     this.#outstanding.clear();

@@ -18,6 +18,8 @@ export type ConsumerSpec = {
   readonly backoffMsMax: number;
   /** Deliveries that may be outstanding at once, over all who fetch. */
   readonly pendingMax: number;
+  /** A consumer that nobody fetched from for this long is deleted with what waits for it; null: it stays. */
+  readonly idleMsMax: number | null;
 };
 
 export type PublishRequest = {

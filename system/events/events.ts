@@ -53,6 +53,7 @@ export function consumerSpecOf(trigger: TriggerSpec): ConsumerSpec {
     backoffMs: trigger.backoffMs,
     backoffMsMax: trigger.backoffMsMax,
     pendingMax: TRIGGER_PENDING_MAX,
+    idleMsMax: null,
   };
 }
 

@@ -85,6 +85,7 @@ const SPEC: ConsumerSpec = {
   backoffMs: 100,
   backoffMsMax: 1_000,
   pendingMax: 10,
+  idleMsMax: null,
 };
 const FETCH = { eventsMax: 5, waitMs: 1_000, fence: null } as const;
 

@@ -121,12 +121,14 @@ export function decodePublishReply(bytes: Uint8Array): Outcome<PublishAck> {
 }
 
 function consumerTo(spec: ConsumerSpec): MessageInitShape<typeof ConsumerSpecSchema> {
-  return { ...spec };
+  const { idleMsMax, ...others } = spec;
+  return { ...others, ...(typeof idleMsMax === 'number' ? { idleMsMax } : {}) };
 }
 
 function consumerFrom(wire: WireConsumer): ConsumerSpec {
   if (wire.deliveriesMax === 0 || wire.pendingMax === 0 || wire.ackWaitMs === 0)
     wrong('consumer', 'deliveries_max, pending_max and ack_wait_ms above 0');
+  if (wire.idleMsMax === 0) wrong('consumer', 'idle_ms_max above 0, or none');
   return {
     name: name(wire.name, 'name'),
     filter: subjectFilter(wire.filter, 'filter'),
@@ -135,6 +137,7 @@ function consumerFrom(wire: WireConsumer): ConsumerSpec {
     backoffMs: wire.backoffMs,
     backoffMsMax: wire.backoffMsMax,
     pendingMax: wire.pendingMax,
+    idleMsMax: wire.idleMsMax ?? null,
   };
 }
 

@@ -45,6 +45,7 @@ export function consumerOf(name: string, changes: Partial<ConsumerSpec> = {}): C
     backoffMs: 100,
     backoffMsMax: 400,
     pendingMax: 100,
+    idleMsMax: null,
     ...changes,
   };
 }

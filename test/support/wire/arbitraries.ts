@@ -83,6 +83,7 @@ export const consumerSpec: fc.Arbitrary<Broker.ConsumerSpec> = fc.record({
   backoffMs: uint32,
   backoffMsMax: uint32,
   pendingMax: positive,
+  idleMsMax: fc.option(positive, { nil: null }),
 });
 
 const reason = fc.record({ code: errorCode, message: text });

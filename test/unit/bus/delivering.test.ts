@@ -46,6 +46,29 @@ describe('delivering', () => {
     expect(ids(get(await b))).toEqual(['e2']);
   });
 
+  it('deletes a consumer that nobody fetched from for as long as it allows, with what waited for it', async () => {
+    const site = await siteWith(3, { idleMsMax: 2_000 });
+    await site.time.advance(1_900_000);
+    expect(ids(get(await site.fetch('work', { eventsMax: 1 })))).toEqual(['e0']);
+    await site.time.advance(1_900_000);
+    expect(codeOf(await site.fetch('work'))).toBe('ok');
+    await site.time.advance(2_100_000);
+    expect(codeOf(await site.fetch('work'))).toBe('WM_BUS_CONSUMER_UNKNOWN');
+    await site.crash();
+    expect(codeOf(await site.fetch('work'))).toBe('WM_BUS_CONSUMER_UNKNOWN');
+  });
+
+  it('keeps one that somebody waits at, however long nothing comes, and gives it its time again after a crash', async () => {
+    const site = await siteWith(0, { idleMsMax: 1_000 });
+    const waiting = site.fetch('work', { waitMs: 5_000 });
+    await site.time.advance(4_900_000);
+    get(await site.publish('e1'));
+    expect(ids(get(await waiting))).toEqual(['e1']);
+    await site.crash();
+    await site.time.advance(900_000);
+    expect(codeOf(await site.fetch('work'))).toBe('ok');
+  });
+
   it('answers with nothing when the wait is over', async () => {
     const site = await siteWith(0);
     const waiting = site.fetch('work', { waitMs: 200 });

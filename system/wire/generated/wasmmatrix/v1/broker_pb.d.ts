@@ -134,6 +134,11 @@ export declare type ConsumerSpec = Message<"wasmmatrix.v1.ConsumerSpec"> & {
    * @generated from field: uint32 pending_max = 7;
    */
   pendingMax: number;
+
+  /**
+   * @generated from field: optional uint32 idle_ms_max = 8;
+   */
+  idleMsMax?: number | undefined;
 };
 
 /**
