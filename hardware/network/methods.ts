@@ -8,7 +8,7 @@ import {
   STATE_GET_METHOD,
   STATE_PUT_METHOD,
 } from '../../system/domain/broker.ts';
-import { EXECUTE_METHOD, QUERY_METHOD } from '../../system/domain/operator.ts';
+import { EXECUTE_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
 import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
 
 export type Methods = { readonly calls: readonly string[]; readonly streams: readonly string[] };
@@ -26,5 +26,5 @@ export const PROTOCOL_METHODS: Methods = {
     STATE_GET_METHOD,
     STATE_PUT_METHOD,
   ],
-  streams: [SESSION_METHOD],
+  streams: [SESSION_METHOD, WATCH_METHOD],
 };

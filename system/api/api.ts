@@ -11,19 +11,26 @@ import {
 import {
   EXECUTE_METHOD,
   QUERY_METHOD,
+  WATCH_METHOD,
   type OperatorAnswer,
   type OperatorQuery,
   type OperatorReply,
   type OperatorRequest,
 } from '../domain/operator.ts';
-import { ok, rejected, type Outcome } from '../domain/outcome.ts';
+import { ok, rejected, type Err, type Outcome } from '../domain/outcome.ts';
 import { FETCH_METHOD, SESSION_METHOD, type FetchReply, type FetchRequest } from '../domain/session.ts';
-import type { PeerIdentity, ServiceHandler } from '../ports/network.ts';
+import type { WatchMessage, WatchRequest } from '../domain/watch.ts';
+import type { ByteStream, PeerIdentity, ServiceHandler } from '../ports/network.ts';
 import { decodeOperatorQuery, decodeOperatorRequest, encodeOperatorAnswer, encodeOperatorReply } from '../wire/codec/operator.ts';
 import { decodeFetchRequest, encodeFetchReply } from '../wire/codec/session.ts';
+import { decodeWatchRequest, encodeWatchMessage } from '../wire/codec/watch.ts';
 import { AgentStream } from './agent-stream.ts';
+import { OperatorStream } from './operator-stream.ts';
 
 export { AgentStream } from './agent-stream.ts';
+export { OperatorStream } from './operator-stream.ts';
+
+export type WatchStream = OperatorStream<WatchRequest, WatchMessage>;
 
 /** Bound: characters of the identifier of a command. */
 const REQUEST_ID_LENGTH_MAX = 128;
@@ -39,6 +46,8 @@ export type ApiServices = {
   readonly fetch: (request: FetchRequest) => Promise<Outcome<FetchReply>>;
   /** Owns the stream until it resolves. */
   readonly session: (stream: AgentStream) => Promise<void>;
+  /** The same of an operator's stream. */
+  readonly watch: (stream: WatchStream) => Promise<void>;
   readonly bus: CallHandler;
   readonly state: CallHandler;
 };
@@ -46,11 +55,26 @@ export type ApiServices = {
 export function createApi(services: ApiServices): ServiceHandler {
   return {
     call: (method, peer, request) => answerCall(services, method, peer, request),
-    stream: async (method, stream) => {
-      if (method === SESSION_METHOD) await services.session(new AgentStream(stream));
-      else stream.close();
-    },
+    stream: (method, stream) => serveStream(services, method, stream),
   };
+}
+
+async function serveStream(services: ApiServices, method: string, stream: ByteStream): Promise<void> {
+  switch (method) {
+    case SESSION_METHOD:
+      return services.session(new AgentStream(stream));
+    case WATCH_METHOD: {
+      const watch: WatchStream = new OperatorStream<WatchRequest, WatchMessage>(stream, {
+        decode: decodeWatchRequest,
+        encode: encodeWatchMessage,
+      });
+      return services.isOperator(stream.peer)
+        ? services.watch(watch)
+        : watch.refuse(refuseCaller(method, stream.peer, 'an operator').error);
+    }
+    default:
+      stream.close();
+  }
 }
 
 async function answerCall(services: ApiServices, method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>> {
@@ -107,7 +131,7 @@ async function answerCall(services: ApiServices, method: string, peer: PeerIdent
   }
 }
 
-function refuseCaller(method: string, peer: PeerIdentity, who: string): Outcome<never> {
+function refuseCaller(method: string, peer: PeerIdentity, who: string): Err {
   return rejected('WM_NODE_REFUSED', {
     message: `${peer.name} is not ${who} and may not call ${method}.`,
     next: `Call it with the identity of ${who}.`,

@@ -93,7 +93,7 @@ class LeadingController implements Controller {
     );
     const head = new Head(recovered.state, {
       journal,
-      tell: (facts, correlation) => this.#tell(facts, correlation),
+      tell: (facts, correlation, sequence) => this.#tell(facts, correlation, sequence),
       raiseFence: ({ instance, epoch }) => this.#fence({ instance, epoch }),
     });
     this.#journal = journal;
@@ -115,8 +115,11 @@ class LeadingController implements Controller {
         message: 'The controller could not write its new term.',
         next: 'Look at the log for what the store said, and start again.',
       });
-    this.#ports.telemetry.record('controller.started', { term, sequence: recovered.lastSequence, entries: recovered.entries });
-    this.#tell(recovered.lastFacts, `repeated/${recovered.lastSequence}` as CorrelationId);
+    const { recent, lastFacts, lastSequence, entries } = recovered;
+    const started: Fact = { kind: 'controller.started', fields: { term, sequence: lastSequence, entries } };
+    this.#ports.telemetry.record(started.kind, started.fields);
+    recent.add(started, { sequence: journal.durableSequence, timeMs: clock.civilMs(), correlation: null });
+    for (const fact of lastFacts) this.#ports.telemetry.record(fact.kind, fact.fields, `repeated/${lastSequence}` as CorrelationId);
     for (const { id, epoch } of head.state.deployments.instances.values()) if (epoch > 0) this.#fence({ instance: id, epoch });
     const leader = new Leader({
       ports: this.#ports,
@@ -126,6 +129,7 @@ class LeadingController implements Controller {
       broker: this.#broker,
       controllerKey,
       term,
+      recent,
       onBroken: (cause) => this.#end(cause),
     });
     this.#leader = leader;
@@ -140,6 +144,7 @@ class LeadingController implements Controller {
       query: (query) => leader.query(query),
       fetch: (request) => leader.fetch(request),
       session: (stream) => leader.serve(stream),
+      watch: (stream) => leader.watch(stream),
       bus: (method, peer, request) => this.#broker.handleCall(method, peer, request),
       state: (method, peer, request) => this.#store.handleCall(method, peer, request),
     });
@@ -177,8 +182,11 @@ class LeadingController implements Controller {
     this.#store.fence(token);
   }
 
-  #tell(facts: readonly Fact[], correlation: CorrelationId | null): void {
-    for (const fact of facts) this.#ports.telemetry.record(fact.kind, fact.fields, correlation);
+  #tell(facts: readonly Fact[], correlation: CorrelationId | null, sequence: number): void {
+    for (const fact of facts) {
+      this.#ports.telemetry.record(fact.kind, fact.fields, correlation);
+      this.#leader?.told(fact, correlation, sequence);
+    }
   }
 
   #end(cause: string): void {

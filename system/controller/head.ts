@@ -19,13 +19,20 @@ import { applyEntry, factsOfEntry, type ControllerState, type Entry } from './st
 
 export type HeadOptions = {
   readonly journal: Pick<Journal<Entry>, 'append' | 'whenDurable'>;
-  readonly tell: (facts: readonly Fact[], correlation: CorrelationId | null) => void;
+  readonly tell: (facts: readonly Fact[], correlation: CorrelationId | null, sequence: number) => void;
   /** The record with this placement is durable: what came before it must have no effect from here on. */
   readonly raiseFence: (entry: Extract<InstanceEntry, { readonly kind: 'instance-assigned' }>) => void;
 };
 
+/** Told of each entry, before and after it changed the state; what it makes known it holds back until the record is durable. */
+export type HeadObserver = {
+  changing(entry: Entry): void;
+  changed(entry: Entry): void;
+};
+
 export class Head {
   readonly state: ControllerState;
+  observer: HeadObserver | null = null;
   readonly fleet = new Fleet();
   readonly #options: HeadOptions;
   readonly #byNode = new Map<NodeId, Set<InstanceId>>();
@@ -83,12 +90,14 @@ export class Head {
   #commitOne(entry: Entry, correlation: CorrelationId | null): void {
     const sequence = this.#options.journal.append(entry);
     const facts = factsOfEntry(this.state, entry, sequence);
+    this.observer?.changing(entry);
     this.#before(entry);
     applyEntry(this.state, entry, sequence);
     this.#after(entry);
+    this.observer?.changed(entry);
     this.entriesSinceSnapshot += 1;
     if (entry.kind === 'instance-assigned') this.#options.journal.whenDurable(() => this.#options.raiseFence(entry));
-    if (facts.length > 0) this.#options.journal.whenDurable(() => this.#options.tell(facts, correlation));
+    if (facts.length > 0) this.#options.journal.whenDurable(() => this.#options.tell(facts, correlation, sequence));
   }
 
   #before(entry: Entry): void {

@@ -11,7 +11,8 @@ import type { Journal } from '../journal/journal.ts';
 import { Liveness, planSilence } from '../nodes/nodes.ts';
 import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
-import type { AgentStream } from '../api/api.ts';
+import type { Telemetry } from '../ports/telemetry.ts';
+import type { AgentStream, WatchStream } from '../api/api.ts';
 import { ArtefactReader } from './artefacts.ts';
 import { countCensus } from './census.ts';
 import { planCommand } from './commands.ts';
@@ -19,12 +20,14 @@ import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
 import type { Head } from './head.ts';
 import { Placing } from './placing.ts';
-import { answerQuery } from './queries.ts';
+import { answerQuery, type Inventory } from './queries.ts';
+import type { Recent } from './recent.ts';
 import { Rollbacks } from './rollbacks.ts';
 import { Roster } from './roster.ts';
 import type { Entry, ReplyBody } from './state.ts';
 import { Triggers, type ConsumerBroker } from './messaging.ts';
 import { planUpload, prepareUpload, type Push } from './upload.ts';
+import { Watching } from './watching.ts';
 
 export type LeaderPorts = Pick<Ports, 'clock' | 'keys' | 'storage' | 'telemetry' | 'wasm'>;
 
@@ -36,6 +39,7 @@ export type LeaderOptions = {
   readonly broker: ConsumerBroker;
   readonly controllerKey: TrustedKey;
   readonly term: Term;
+  readonly recent: Recent;
   readonly onBroken: (cause: string) => void;
 };
 
@@ -52,6 +56,8 @@ export class Leader {
   readonly #triggers: Triggers;
   readonly #liveness: Liveness;
   readonly #artefacts: ArtefactReader;
+  readonly #inventory: Inventory;
+  readonly #watching: Watching;
   /** Commands that were accepted or are being worked on, by identifier. */
   readonly #executing = new Map<string, Promise<Outcome<OperatorReply>>>();
   readonly #waiting = new Set<(durable: boolean) => void>();
@@ -62,15 +68,19 @@ export class Leader {
   #stopped = false;
 
   constructor(options: LeaderOptions) {
-    const { ports, config, head, journal } = options;
-    this.#options = options;
+    const { config, head, journal, recent } = options;
+    const ports: LeaderPorts = { ...options.ports, telemetry: this.#telling(options.ports.telemetry) };
+    this.#options = { ...options, ports };
     this.#head = head;
     this.#liveness = new Liveness(config, ports.clock.monotonicMicros());
     this.#placing = new Placing({
       head,
       weights: config.weights,
       civilMs: () => ports.clock.civilMs(),
-      tellWhenDurable: (facts) => journal.whenDurable(() => this.#tell(facts)),
+      refused: (instance, fact) => {
+        this.#watching.decisionChanged(instance);
+        journal.whenDurable(() => this.#tell(fact));
+      },
       onUnfinished: () => {
         this.#continuing ??= ports.clock.after(0, () => {
           this.#continuing = null;
@@ -79,7 +89,7 @@ export class Leader {
       },
     });
     this.#compiler = new Compiler({ ports, head, commit: (entries) => this.commit(entries) });
-    this.#rollbacks = new Rollbacks({ clock: ports.clock, tell: (fact) => this.#tell([fact]) });
+    this.#rollbacks = new Rollbacks({ clock: ports.clock, tell: (fact) => this.#tell(fact) });
     this.#triggers = new Triggers({
       broker: options.broker,
       onReady: (deployment) => {
@@ -89,6 +99,14 @@ export class Leader {
       onBroken: options.onBroken,
     });
     this.#artefacts = new ArtefactReader(ports.storage.blobs, (digest) => head.artefacts.has(digest));
+    this.#inventory = {
+      state: head.state,
+      loadOf: (node) => this.#liveness.loadOf(node),
+      refusalOf: (instance) => this.#placing.refusalOf(instance),
+      events: () => recent.newest(),
+    };
+    this.#watching = new Watching({ clock: ports.clock, term: options.term, head, inventory: this.#inventory, recent, journal });
+    head.observer = this.#watching;
     this.#roster = new Roster({
       ports,
       config,
@@ -102,6 +120,7 @@ export class Leader {
       whenDurable: (release) => journal.whenDurable(release),
       place: (instance, node) => this.#placing.bind(instance, node),
       doubt: (instance) => this.#doubt(instance),
+      loadReported: (node) => this.#watching.loadReported(node),
     });
   }
 
@@ -123,16 +142,27 @@ export class Leader {
     for (const timer of this.#retries.values()) timer.cancel();
     this.#compiler.stop();
     this.#roster.stop(cause);
+    this.#watching.stop(cause);
     for (const settle of [...this.#waiting]) settle(false);
   }
 
   /** The state is the fold through the batch that is about to be closed: what is built of it leaves when that is durable. */
   onClose(): void {
     this.#roster.prepareDesired(this.#options.journal);
+    this.#watching.prepare();
+  }
+
+  /** A fact that came with record `sequence` became durable, and is known to whoever reads records. */
+  told(fact: Fact, correlation: CorrelationId | null, sequence: number): void {
+    this.#watching.told(fact, correlation, sequence);
   }
 
   serve(stream: AgentStream): Promise<void> {
     return this.#roster.serve(stream);
+  }
+
+  watch(stream: WatchStream): Promise<void> {
+    return this.#watching.serve(stream);
   }
 
   fetch(request: FetchRequest): Promise<Outcome<FetchReply>> {
@@ -152,7 +182,7 @@ export class Leader {
   }
 
   async query(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
-    const answer = answerQuery(this.#head.state, query, (instance) => this.#placing.refusalOf(instance));
+    const answer = answerQuery(this.#inventory, query);
     return (await this.#durable()) ? ok(answer) : interrupted();
   }
 
@@ -314,8 +344,20 @@ export class Leader {
     if (found !== null) this.#compiler.doubt(found.version, found.artefact, this.#options.controllerKey.publicKey);
   }
 
-  #tell(facts: readonly Fact[]): void {
-    for (const fact of facts) this.#options.ports.telemetry.record(fact.kind, fact.fields);
+  #tell(fact: Fact): void {
+    this.#options.ports.telemetry.record(fact.kind, fact.fields);
+  }
+
+  /** What the leader records of itself is told to operators as well, but for what they said and were answered themselves. */
+  #telling(telemetry: Telemetry): Telemetry {
+    return {
+      log: (level, message, correlation) => telemetry.log(level, message, correlation),
+      record: (kind, fields, correlation = null) => {
+        telemetry.record(kind, fields, correlation);
+        if (kind === 'command.acknowledged') return;
+        this.#watching.told({ kind, fields } as Fact, correlation, this.#options.journal.durableSequence);
+      },
+    };
   }
 }
 

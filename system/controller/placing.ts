@@ -19,7 +19,8 @@ export type PlacingOptions = {
   readonly head: Head;
   readonly weights: PlacementWeights;
   readonly civilMs: () => number;
-  readonly tellWhenDurable: (facts: readonly Fact[]) => void;
+  /** It found no node, for another reason than before. */
+  readonly refused: (instance: InstanceId, fact: Fact) => void;
   /** More is to be done than one turn may do. */
   readonly onUnfinished: () => void;
 };
@@ -166,7 +167,7 @@ export class Placing {
     const before = this.#refused.get(instance);
     this.#refused.set(instance, decision);
     if (before !== undefined && describeRefusal(before) === why) return;
-    this.#options.tellWhenDurable([{ kind: 'placement.refused', fields: { instance, why } }]);
+    this.#options.refused(instance, { kind: 'placement.refused', fields: { instance, why } });
   }
 }
 

@@ -4,6 +4,7 @@ import { assert, ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { decodeValue, encodeValue, readJournal, type JournalRecord } from '../journal/journal.ts';
 import type { BlobStore, JournalStore } from '../ports/storage.ts';
+import { EVENTS_KEPT_MAX, Recent } from './recent.ts';
 import { applyEntry, createState, factsOfEntry, type ControllerState, type Entry } from './state.ts';
 
 export type Recovered = {
@@ -13,24 +14,31 @@ export type Recovered = {
   /** Facts of the last record: the one that may not have been told before the process ended. */
   readonly lastFacts: readonly Fact[];
   readonly lastSequence: number;
+  /** What can be told of the past. */
+  readonly recent: Recent;
 };
 
 export function encodeSnapshot(state: ControllerState): Uint8Array {
   return new TextEncoder().encode(encodeValue(state));
 }
 
-function fold(state: ControllerState, records: readonly JournalRecord<Entry>[], onLast: (facts: readonly Fact[]) => void): number {
-  const last = records.at(-1);
-  const facts: Fact[] = [];
+/** `tell` is given the facts of the newest records, as many as are of use to anybody. */
+function fold(
+  state: ControllerState,
+  records: readonly JournalRecord<Entry>[],
+  tell: (facts: readonly Fact[], record: JournalRecord<Entry>) => void,
+): number {
   let entries = 0;
-  for (const record of records) {
+  for (const [index, record] of records.entries()) {
+    const isRecent = records.length - index <= EVENTS_KEPT_MAX;
+    const facts: Fact[] = [];
     for (const entry of record.entries) {
-      if (record === last) facts.push(...factsOfEntry(state, entry, record.sequence));
+      if (isRecent) facts.push(...factsOfEntry(state, entry, record.sequence));
       applyEntry(state, entry, record.sequence);
       entries += 1;
     }
+    if (isRecent) tell(facts, record);
   }
-  onLast(facts);
   return entries;
 }
 
@@ -80,11 +88,15 @@ export async function recover(
     });
   }
   let lastFacts: readonly Fact[] = [];
-  const entries = fold(state, tail, (facts) => (lastFacts = facts));
+  const recent = new Recent((tail.at(-EVENTS_KEPT_MAX)?.sequence ?? tail[0]?.sequence ?? store.lastSequence + 1) - 1);
+  const entries = fold(state, tail, (facts, { sequence, timeMs }) => {
+    lastFacts = facts;
+    for (const fact of facts) recent.add(fact, { sequence, timeMs, correlation: null });
+  });
   if (options.assertRecovery && snapshot !== null && records.value[0]?.sequence === 1) {
     const whole = createState();
     fold(whole, records.value, () => {});
     assert(encodeValue(whole) === encodeValue(state), 'snapshot and tail give what the whole journal gives');
   }
-  return ok({ state, entries, lastFacts, lastSequence: store.lastSequence });
+  return ok({ state, entries, lastFacts, lastSequence: store.lastSequence, recent });
 }

@@ -41,6 +41,7 @@ export type RosterOptions = {
   /** Until it is placed again, `instance` may go to `node` only. */
   readonly place: (instance: InstanceId, node: NodeId) => void;
   readonly doubt: (instance: InstanceRecord) => void;
+  readonly loadReported: (node: NodeId) => void;
 };
 
 export class Roster {
@@ -245,6 +246,7 @@ export class Roster {
     }
     const entries = planHeartbeat(head.state.nodes, session.node, ports.clock.civilMs());
     if (entries.length > 0) commit(entries);
+    this.#options.loadReported(session.node);
     session.acknowledge({ kind: 'heartbeat-ack', term, sequence, leaseMs: config.leaseMs });
   }
 }

@@ -2,6 +2,7 @@
 // an instance is asserted against INSTANCE_TRANSITIONS (P8). Where instances go is decided elsewhere and only recorded here.
 // Surprising: a stopped instance is kept for good, without a node, so that its epoch goes on when its name is used again.
 import type { InstanceView } from '../domain/deployment.ts';
+import type { InstanceRecord } from './instance.ts';
 import type { DeploymentsState } from './state.ts';
 
 export { checkDeployment } from './check.ts';
@@ -21,19 +22,13 @@ export {
   type InstanceEntry,
 } from './state.ts';
 
+/** Null: it is no longer of interest to anybody but its successor. */
+export function viewInstance(instance: InstanceRecord): InstanceView | null {
+  if (instance.state === 'stopped' && instance.node === null) return null;
+  const { id, deployment, state, node, nodeIncarnation, epoch, module, version, sinceMs, cause } = instance;
+  return { id, deployment, state, node, nodeIncarnation, epoch, module, version, sinceMs, cause };
+}
+
 export function viewInstances(state: DeploymentsState): readonly InstanceView[] {
-  return [...state.instances.values()]
-    .filter((instance) => instance.state !== 'stopped' || instance.node !== null)
-    .map(({ id, deployment, state: now, node, nodeIncarnation, epoch, module, version, sinceMs, cause }) => ({
-      id,
-      deployment,
-      state: now,
-      node,
-      nodeIncarnation,
-      epoch,
-      module,
-      version,
-      sinceMs,
-      cause,
-    }));
+  return [...state.instances.values()].map(viewInstance).filter((view) => view !== null);
 }

@@ -107,3 +107,13 @@ export type PlacementDecision = {
   readonly refused: readonly { readonly reason: string; readonly nodes: number; readonly example: NodeId }[];
   readonly feasible: number;
 };
+
+export type DeploymentView = {
+  readonly spec: DeploymentSpec;
+  readonly revision: number;
+  /** Version that instances are to run now. */
+  readonly version: number;
+  readonly triggers: readonly TriggerSpec[];
+  /** Last decision for each instance, with reasons; of a large deployment as many as are shown, those that found no node first. */
+  readonly decisions: readonly PlacementDecision[];
+};

@@ -166,6 +166,11 @@ export const WM_ERRORS = {
   },
   WM_CONFLICT: { kind: 'rejected', meaning: 'A compare-and-set found another version.', next: 'Read again and decide on the new value.' },
   WM_NOT_FOUND: { kind: 'rejected', meaning: 'Nothing is stored under this name or digest.', next: 'Check the name; store it first.' },
+  WM_WATCH_BEHIND: {
+    kind: 'failed',
+    meaning: 'An operator read its stream more slowly than things changed, and was ended before anything was left out.',
+    next: 'Open the stream again: what is now comes first. Read faster, or watch less.',
+  },
   WM_BUS_FULL: {
     kind: 'rejected',
     meaning: 'The broker holds as many unprocessed events as its bound allows.',

@@ -54,4 +54,6 @@ export type NodeView = {
   /** Civil milliseconds of the last change of status. */
   readonly sinceMs: number;
   readonly cause: string;
+  /** As last reported to this controller; null: not heard since it started. */
+  readonly load: NodeLoad | null;
 };

@@ -1,11 +1,14 @@
 // The operator API: commands that change what is wanted, queries that read what is, a stream of entries to watch.
-import type { DeploymentSpec, InstanceView, PlacementDecision, TriggerSpec } from './deployment.ts';
+import type { DeploymentSpec, DeploymentView, InstanceView, TriggerSpec } from './deployment.ts';
 import type { DeploymentName, KeyId, ModuleName, NodeId, Term, TriggerName } from './identifiers.ts';
 import type { ModuleManifest, ModuleVersion, Signature, TrustedKey } from './module.ts';
 import type { NodeView } from './node.ts';
+import type { EventView } from './watch.ts';
 
 export const EXECUTE_METHOD = '/wasmmatrix.v1.Operator/Execute';
 export const QUERY_METHOD = '/wasmmatrix.v1.Operator/Query';
+/** A stream: a `WatchRequest`, then messages of the controller (system/domain/watch.ts). */
+export const WATCH_METHOD = '/wasmmatrix.v1.Operator/Watch';
 
 export type OperatorCommand =
   | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[] }
@@ -37,21 +40,14 @@ export type OperatorQuery =
   | { readonly kind: 'modules' }
   | { readonly kind: 'deployments' }
   | { readonly kind: 'instances' }
-  | { readonly kind: 'trust' };
-
-export type DeploymentView = {
-  readonly spec: DeploymentSpec;
-  readonly revision: number;
-  /** Version that instances are to run now. */
-  readonly version: number;
-  readonly triggers: readonly TriggerSpec[];
-  /** Last decision for each instance, with reasons. */
-  readonly decisions: readonly PlacementDecision[];
-};
+  | { readonly kind: 'trust' }
+  /** The platform's recent facts, as far as they are held. */
+  | { readonly kind: 'events' };
 
 export type OperatorAnswer =
   | { readonly kind: 'nodes'; readonly term: Term; readonly nodes: readonly NodeView[] }
   | { readonly kind: 'modules'; readonly term: Term; readonly modules: readonly ModuleVersion[] }
   | { readonly kind: 'deployments'; readonly term: Term; readonly deployments: readonly DeploymentView[] }
   | { readonly kind: 'instances'; readonly term: Term; readonly instances: readonly InstanceView[] }
-  | { readonly kind: 'trust'; readonly term: Term; readonly keys: readonly TrustedKey[] };
+  | { readonly kind: 'trust'; readonly term: Term; readonly keys: readonly TrustedKey[] }
+  | { readonly kind: 'events'; readonly term: Term; readonly events: readonly EventView[] };

@@ -2,7 +2,7 @@
 // hello or a silence into entries. Refuses agents whose identity is not their node's. Heartbeats are never journalled: when a
 // node was last heard lives in `Liveness`, which a recovery starts afresh with a full grace period.
 import type { Incarnation, NodeId } from '../domain/identifiers.ts';
-import type { NodeFacts, NodeStatus, NodeView } from '../domain/node.ts';
+import type { NodeFacts, NodeLoad, NodeStatus, NodeView } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 
@@ -182,8 +182,12 @@ export function planDrain(state: NodesState, id: NodeId, atMs: number): readonly
   return entries;
 }
 
-export function viewNodes(state: NodesState): readonly NodeView[] {
-  return [...state.nodes.values()]
-    .map(({ facts, status, incarnation, sinceMs, cause }) => ({ facts, status, incarnation, sinceMs, cause }))
-    .sort((a, b) => (a.facts.node < b.facts.node ? -1 : 1));
+export type LoadOf = (node: NodeId) => NodeLoad | null;
+
+export function viewNode({ facts, status, incarnation, sinceMs, cause }: NodeRecord, loadOf: LoadOf): NodeView {
+  return { facts, status, incarnation, sinceMs, cause, load: loadOf(facts.node) };
+}
+
+export function viewNodes(state: NodesState, loadOf: LoadOf): readonly NodeView[] {
+  return [...state.nodes.values()].map((node) => viewNode(node, loadOf)).sort((a, b) => (a.facts.node < b.facts.node ? -1 : 1));
 }

@@ -1,126 +1,33 @@
 // Codec of the operator API: requests, replies, queries, answers. Decoders accept any bytes and never throw.
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Epoch, Incarnation, Term } from '../../domain/identifiers.ts';
-import type { DeploymentSpec, InstanceState, InstanceView, TriggerSpec } from '../../domain/deployment.ts';
-import { ARCHITECTURES, type NodeStatus, type NodeView } from '../../domain/node.ts';
-import type { ModuleVersion } from '../../domain/module.ts';
-import type {
-  DeploymentView,
-  OperatorAnswer,
-  OperatorCommand,
-  OperatorQuery,
-  OperatorReply,
-  OperatorRequest,
-} from '../../domain/operator.ts';
+import type { Term } from '../../domain/identifiers.ts';
+import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply, OperatorRequest } from '../../domain/operator.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import {
   OperatorAnswerSchema,
   OperatorQuerySchema,
   OperatorReplySchema,
   OperatorRequestSchema,
-  type DeploymentSpec as WireDeployment,
-  type DeploymentSpecSchema,
-  type DeploymentView as WireDeploymentView,
-  type DeploymentViewSchema,
-  type InstanceView as WireInstance,
-  type InstanceViewSchema,
   type ModulePush as WirePush,
-  type ModuleVersion as WireVersion,
-  type NodeView as WireNode,
   type OperatorRequest as WireRequest,
-  type TriggerSpec as WireTrigger,
-  type TriggerSpecSchema,
 } from '../generated/wasmmatrix/v1/operator_pb.js';
+import { branded, bytesOf, decodeWith, encodeWith, name, oneOf, optional, orNull, present, text, whole, wrong } from './fields.ts';
+import { capabilitiesFrom, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import { deploymentFrom, deploymentTo, triggerFrom, triggerTo } from './specs.ts';
 import {
-  branded,
-  bytesOf,
-  decodeWith,
-  encodeWith,
-  instanceId,
-  name,
-  oneOf,
-  optional,
-  orNull,
-  present,
-  subject,
-  subjectFilter,
-  text,
-  whole,
-  wrong,
-  zone,
-} from './fields.ts';
-import {
-  capabilitiesFrom,
-  factsFrom,
-  factsTo,
-  manifestFrom,
-  manifestTo,
-  signatureFrom,
-  signatureTo,
-  trustedKeyFrom,
-  trustedKeyTo,
-} from './parts.ts';
-import { decisionFrom, decisionTo } from './placement.ts';
+  deploymentViewFrom,
+  deploymentViewTo,
+  eventFrom,
+  eventTo,
+  instanceFrom,
+  instanceTo,
+  nodeFrom,
+  nodeTo,
+  versionFrom,
+  versionTo,
+} from './views.ts';
 
-const STATUSES: readonly NodeStatus[] = ['healthy', 'suspect', 'unavailable', 'draining'];
-const STATES: readonly InstanceState[] = ['pending', 'assigned', 'running', 'failed', 'stopped'];
-const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust'];
-
-export function deploymentTo(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
-  const { requirements, version, ...same } = spec;
-  return {
-    ...same,
-    ...optional('version', version),
-    requirements: {
-      architectures: [...requirements.architectures],
-      isaFeatures: [...requirements.isaFeatures],
-      hardware: [...requirements.hardware],
-      ...optional('within', requirements.within),
-      memoryBytes: BigInt(requirements.memoryBytes),
-      cpuMillis: requirements.cpuMillis,
-    },
-  };
-}
-
-export function deploymentFrom(wire: WireDeployment): DeploymentSpec {
-  const needs = present(wire.requirements, 'deployment.requirements');
-  return {
-    name: name(wire.name, 'deployment.name'),
-    module: name(wire.module, 'deployment.module'),
-    version: wire.version ?? null,
-    replicas: wire.replicas,
-    origin: zone(wire.origin, 'deployment.origin'),
-    requirements: {
-      architectures: needs.architectures.map((architecture) => oneOf(architecture, 'deployment.requirements.architectures', ARCHITECTURES)),
-      isaFeatures: needs.isaFeatures.map((feature) => text(feature, 'deployment.requirements.isa_features', 64)),
-      hardware: needs.hardware.map((hardware) => text(hardware, 'deployment.requirements.hardware', 64)),
-      within: orNull(needs.within, (within) => zone(within, 'deployment.requirements.within')),
-      memoryBytes: whole(needs.memoryBytes, 'deployment.requirements.memory_bytes'),
-      cpuMillis: needs.cpuMillis,
-    },
-    spread: wire.spread <= 255 ? wire.spread : wrong('deployment.spread', 'at most 255'),
-    whenUnreachable: oneOf(wire.whenUnreachable, 'deployment.when_unreachable', ['move', 'stay']),
-    concurrency: wire.concurrency > 0 ? wire.concurrency : wrong('deployment.concurrency', 'at least 1'),
-  };
-}
-
-export function triggerTo(spec: TriggerSpec): MessageInitShape<typeof TriggerSpecSchema> {
-  const { result, ...same } = spec;
-  return { ...same, ...optional('result', result) };
-}
-
-export function triggerFrom(wire: WireTrigger): TriggerSpec {
-  return {
-    name: name(wire.name, 'trigger.name'),
-    subject: subjectFilter(wire.subject, 'trigger.subject'),
-    deployment: name(wire.deployment, 'trigger.deployment'),
-    result: orNull(wire.result, (result) => subject(result, 'trigger.result')),
-    deliveriesMax: wire.deliveriesMax > 0 ? wire.deliveriesMax : wrong('trigger.deliveries_max', 'at least 1'),
-    ackWaitMs: wire.ackWaitMs > 0 ? wire.ackWaitMs : wrong('trigger.ack_wait_ms', 'at least 1'),
-    backoffMs: wire.backoffMs,
-    backoffMsMax: wire.backoffMsMax >= wire.backoffMs ? wire.backoffMsMax : wrong('trigger.backoff_ms_max', 'at least backoff_ms'),
-  };
-}
+const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events'];
 
 type WireCommand = NonNullable<MessageInitShape<typeof OperatorRequestSchema>['command']>;
 
@@ -242,71 +149,6 @@ export function decodeOperatorQuery(bytes: Uint8Array): Outcome<OperatorQuery> {
   return decodeWith(OperatorQuerySchema, bytes, (wire) => ({ kind: oneOf(wire.kind, 'kind', QUERIES) }));
 }
 
-function versionFrom(wire: WireVersion): ModuleVersion {
-  return {
-    manifest: manifestFrom(present(wire.manifest, 'modules.manifest'), 'modules.manifest'),
-    version: wire.version,
-    signature: signatureFrom(present(wire.signature, 'modules.signature'), 'modules.signature'),
-    sizeBytes: whole(wire.sizeBytes, 'modules.size_bytes'),
-  };
-}
-
-function nodeFrom(wire: WireNode): NodeView {
-  return {
-    facts: factsFrom(present(wire.facts, 'nodes.facts'), 'nodes.facts'),
-    status: oneOf(wire.status, 'nodes.status', STATUSES),
-    incarnation: whole(wire.incarnation, 'nodes.incarnation') as Incarnation,
-    sinceMs: whole(wire.sinceMs, 'nodes.since_ms'),
-    cause: text(wire.cause, 'nodes.cause'),
-  };
-}
-
-function instanceTo(view: InstanceView): MessageInitShape<typeof InstanceViewSchema> {
-  const { node, nodeIncarnation, epoch, sinceMs, ...same } = view;
-  return {
-    ...same,
-    ...optional('node', node),
-    ...optional('nodeIncarnation', nodeIncarnation === null ? null : BigInt(nodeIncarnation)),
-    epoch: BigInt(epoch),
-    sinceMs: BigInt(sinceMs),
-  };
-}
-
-function instanceFrom(wire: WireInstance): InstanceView {
-  return {
-    id: instanceId(wire.id, 'instances.id'),
-    deployment: name(wire.deployment, 'instances.deployment'),
-    state: oneOf(wire.state, 'instances.state', STATES),
-    node: orNull(wire.node, (node) => name<'NodeId'>(node, 'instances.node')),
-    nodeIncarnation: orNull(wire.nodeIncarnation, (incarnation) => whole(incarnation, 'instances.node_incarnation') as Incarnation),
-    epoch: whole(wire.epoch, 'instances.epoch') as Epoch,
-    module: name(wire.module, 'instances.module'),
-    version: wire.version,
-    sinceMs: whole(wire.sinceMs, 'instances.since_ms'),
-    cause: text(wire.cause, 'instances.cause'),
-  };
-}
-
-function deploymentViewTo(view: DeploymentView): MessageInitShape<typeof DeploymentViewSchema> {
-  return {
-    spec: deploymentTo(view.spec),
-    revision: BigInt(view.revision),
-    version: view.version,
-    triggers: view.triggers.map(triggerTo),
-    decisions: view.decisions.map(decisionTo),
-  };
-}
-
-function deploymentViewFrom(wire: WireDeploymentView): DeploymentView {
-  return {
-    spec: deploymentFrom(present(wire.spec, 'deployments.spec')),
-    revision: whole(wire.revision, 'deployments.revision'),
-    version: wire.version,
-    triggers: wire.triggers.map(triggerFrom),
-    decisions: wire.decisions.map(decisionFrom),
-  };
-}
-
 type WireAnswer = NonNullable<MessageInitShape<typeof OperatorAnswerSchema>['answer']>;
 
 function answerTo(answer: OperatorAnswer): WireAnswer {
@@ -314,27 +156,12 @@ function answerTo(answer: OperatorAnswer): WireAnswer {
     case 'nodes':
       return {
         case: 'nodes',
-        value: {
-          nodes: answer.nodes.map(({ facts, status, incarnation, sinceMs, cause }) => ({
-            facts: factsTo(facts),
-            status,
-            incarnation: BigInt(incarnation),
-            sinceMs: BigInt(sinceMs),
-            cause,
-          })),
-        },
+        value: { nodes: answer.nodes.map(nodeTo) },
       };
     case 'modules':
       return {
         case: 'modules',
-        value: {
-          modules: answer.modules.map(({ manifest, version, signature, sizeBytes }) => ({
-            manifest: manifestTo(manifest),
-            version,
-            signature: signatureTo(signature),
-            sizeBytes: BigInt(sizeBytes),
-          })),
-        },
+        value: { modules: answer.modules.map(versionTo) },
       };
     case 'deployments':
       return { case: 'deployments', value: { deployments: answer.deployments.map(deploymentViewTo) } };
@@ -342,6 +169,8 @@ function answerTo(answer: OperatorAnswer): WireAnswer {
       return { case: 'instances', value: { instances: answer.instances.map(instanceTo) } };
     case 'trust':
       return { case: 'trust', value: { keys: answer.keys.map(trustedKeyTo) } };
+    case 'events':
+      return { case: 'events', value: { events: answer.events.map(eventTo) } };
   }
 }
 
@@ -364,6 +193,8 @@ export function decodeOperatorAnswer(bytes: Uint8Array): Outcome<OperatorAnswer>
         return { kind: 'instances', term, instances: answer.value.instances.map(instanceFrom) };
       case 'trust':
         return { kind: 'trust', term, keys: answer.value.keys.map((key) => trustedKeyFrom(key, 'keys')) };
+      case 'events':
+        return { kind: 'events', term, events: answer.value.events.map(eventFrom) };
       default:
         return wrong('answer', 'an answer, found none');
     }

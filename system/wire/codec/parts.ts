@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { FencingToken } from '../../domain/event.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from '../../domain/module.ts';
 import type { Epoch } from '../../domain/identifiers.ts';
-import { ARCHITECTURES, type NodeFacts } from '../../domain/node.ts';
+import { ARCHITECTURES, type NodeFacts, type NodeLoad } from '../../domain/node.ts';
 import type {
   FencingToken as WireFence,
   FencingTokenSchema,
@@ -11,6 +11,8 @@ import type {
   ModuleManifestSchema,
   NodeFacts as WireFacts,
   NodeFactsSchema,
+  NodeLoad as WireLoad,
+  NodeLoadSchema,
   Signature as WireSignature,
   SignatureSchema,
   SignedArtefact as WireArtefact,
@@ -127,6 +129,18 @@ export function factsFrom(wire: WireFacts, field: string): NodeFacts {
 
 function degrees(value: number, most: number, field: string): number {
   return Math.abs(finite(value, field)) <= most ? value : wrong(field, `-${most} to ${most} degrees, found ${value}`);
+}
+
+export function loadTo(load: NodeLoad): MessageInitShape<typeof NodeLoadSchema> {
+  return { ...load, memoryBytesFree: BigInt(load.memoryBytesFree) };
+}
+
+export function loadFrom(wire: WireLoad, field: string): NodeLoad {
+  return {
+    cpuPermille: wire.cpuPermille,
+    memoryBytesFree: whole(wire.memoryBytesFree, `${field}.memory_bytes_free`),
+    invocationsActive: wire.invocationsActive,
+  };
 }
 
 export function fenceTo(fence: FencingToken): MessageInitShape<typeof FencingTokenSchema> {

@@ -49,6 +49,8 @@ import {
   artefactTo,
   factsFrom,
   factsTo,
+  loadFrom,
+  loadTo,
   manifestFrom,
   manifestTo,
   signatureFrom,
@@ -101,7 +103,7 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
           case: 'heartbeat',
           value: {
             sequence: BigInt(message.sequence),
-            load: { ...message.load, memoryBytesFree: BigInt(message.load.memoryBytesFree) },
+            load: loadTo(message.load),
             latencies: message.latencies.map(({ landmark, rttMicros }) => ({ landmark, rttMicros: BigInt(rttMicros) })),
           },
         },
@@ -150,15 +152,10 @@ function helloFrom(wire: WireHello): AgentMessage {
 }
 
 function heartbeatFrom(wire: WireHeartbeat): AgentMessage {
-  const load = present(wire.load, 'heartbeat.load');
   return {
     kind: 'heartbeat',
     sequence: whole(wire.sequence, 'heartbeat.sequence'),
-    load: {
-      cpuPermille: load.cpuPermille,
-      memoryBytesFree: whole(load.memoryBytesFree, 'heartbeat.load.memory_bytes_free'),
-      invocationsActive: load.invocationsActive,
-    },
+    load: loadFrom(present(wire.load, 'heartbeat.load'), 'heartbeat.load'),
     latencies: wire.latencies.map(({ landmark, rttMicros }) => ({
       landmark: name<'NodeId'>(landmark, 'heartbeat.latencies.landmark'),
       rttMicros: whole(rttMicros, 'heartbeat.latencies.rtt_micros'),

@@ -34,6 +34,7 @@ beforeAll(async () => {
     query: async () => ok({ kind: 'nodes', term: 3 as Term, nodes: [] }),
     fetch: async () => FULL,
     session: async () => {},
+    watch: async () => {},
     bus: (method) => (method === FETCH_EVENTS_METHOD ? new Promise(() => {}) : unused()),
     state: unused,
   };

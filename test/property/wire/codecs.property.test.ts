@@ -5,7 +5,8 @@ import type { Outcome } from '../../../system/domain/outcome.ts';
 import * as broker from '../../../system/wire/codec/broker.ts';
 import * as operator from '../../../system/wire/codec/operator.ts';
 import * as session from '../../../system/wire/codec/session.ts';
-import { brokerMessages, operatorMessages, sessionMessages } from '../../support/wire/arbitraries.ts';
+import * as watch from '../../../system/wire/codec/watch.ts';
+import { brokerMessages, operatorMessages, sessionMessages, watchMessages } from '../../support/wire/arbitraries.ts';
 
 type Codec = {
   readonly message: string;
@@ -32,6 +33,8 @@ const CODECS: readonly Codec[] = [
   codec('OperatorReply', operatorMessages.operatorReply, operator.encodeOperatorReply, operator.decodeOperatorReply),
   codec('OperatorQuery', operatorMessages.operatorQuery, operator.encodeOperatorQuery, operator.decodeOperatorQuery),
   codec('OperatorAnswer', operatorMessages.operatorAnswer, operator.encodeOperatorAnswer, operator.decodeOperatorAnswer),
+  codec('WatchRequest', watchMessages.request, watch.encodeWatchRequest, watch.decodeWatchRequest),
+  codec('WatchMessage', watchMessages.message, watch.encodeWatchMessage, watch.decodeWatchMessage),
   codec('PublishRequest', brokerMessages.publishRequest, broker.encodePublishRequest, broker.decodePublishRequest),
   codec('PublishReply', brokerMessages.publishReply, broker.encodePublishReply, broker.decodePublishReply),
   codec('ConsumerRequest', brokerMessages.consumerRequest, broker.encodeConsumerRequest, broker.decodeConsumerRequest),

@@ -37,6 +37,7 @@ import {
 } from '../../../system/domain/operator.ts';
 import { ok, rejected, type Outcome } from '../../../system/domain/outcome.ts';
 import type { RecordKind } from '../../../system/domain/telemetry.ts';
+import type { ByteStream } from '../../../system/ports/network.ts';
 import type { Keys } from '../../../system/ports/keys.ts';
 import type { Ports } from '../../../system/ports/ports.ts';
 import type { ModuleImport, Wasm } from '../../../system/ports/wasm.ts';
@@ -195,7 +196,9 @@ export class ControllerWorld {
     await this.#startAgent(name);
   }
 
-  async restartNode(name: string): Promise<void> {
+  async restartNode(name: string, options: NodeOptions = {}): Promise<void> {
+    const facts = this.#facts.get(name);
+    if (facts !== undefined) this.#facts.set(name, { ...facts, ...options.facts });
     this.#get(name).machine.boot();
     await this.#startAgent(name);
   }
@@ -222,6 +225,22 @@ export class ControllerWorld {
     const answer = answered.ok ? decodeOperatorAnswer(answered.value) : answered;
     if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
     return answer.value as Extract<OperatorAnswer, { readonly kind: K }>;
+  }
+
+  /** Another operator, somewhere else. */
+  addOperator(name: string, zone: string): void {
+    this.#add(name, OPERATOR, zone, 4);
+  }
+
+  /** A stream from the machine `from`, in its own turns; what `talk` returns comes back when it is over. */
+  stream<T>(from: string, method: string, talk: (stream: Outcome<ByteStream>) => Promise<T>): Promise<T> {
+    return this.on(from, async () => {
+      const connected = await this.network.portOf(from).connect(this.config.endpoint, { deadlineMicros: S });
+      if (!connected.ok) return talk(connected);
+      const said = await talk(await connected.value.open(method));
+      connected.value.close();
+      return said;
+    });
   }
 
   call(from: string, method: string, request: Uint8Array): Promise<Outcome<Uint8Array>> {

@@ -2,19 +2,12 @@
 import fc from 'fast-check';
 import type * as Broker from '../../../system/domain/broker.ts';
 import type { Capability } from '../../../system/domain/capability.ts';
-import type { DeploymentSpec, InstanceView, PlacementDecision, TriggerSpec } from '../../../system/domain/deployment.ts';
+import type { DeploymentSpec, DeploymentView, InstanceView, PlacementDecision, TriggerSpec } from '../../../system/domain/deployment.ts';
 import { WM_ERRORS, type ErrorCode } from '../../../system/domain/errors.ts';
 import type { BusEvent, FencingToken, PublishAck } from '../../../system/domain/event.ts';
 import type { ModuleManifest, ModuleVersion, Signature, SignedArtefact, TrustedKey } from '../../../system/domain/module.ts';
-import type { NodeFacts, NodeView } from '../../../system/domain/node.ts';
-import type {
-  DeploymentView,
-  OperatorAnswer,
-  OperatorCommand,
-  OperatorQuery,
-  OperatorReply,
-  OperatorRequest,
-} from '../../../system/domain/operator.ts';
+import type { NodeFacts, NodeLoad, NodeView } from '../../../system/domain/node.ts';
+import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply, OperatorRequest } from '../../../system/domain/operator.ts';
 import type {
   AgentMessage,
   Assignment,
@@ -24,6 +17,8 @@ import type {
   InstanceReport,
   ModuleGrant,
 } from '../../../system/domain/session.ts';
+
+import type { EventView, WatchMessage, WatchRequest } from '../../../system/domain/watch.ts';
 
 /** A text of the wire carries no brand until a decoder has looked at it. */
 function branded<T>(arbitrary: fc.Arbitrary<unknown>): fc.Arbitrary<T> {
@@ -171,6 +166,7 @@ const facts: fc.Arbitrary<NodeFacts> = fc.record({
   agentVersion: text,
   endpoint: identifier<NodeFacts['endpoint']>(),
 });
+const load: fc.Arbitrary<NodeLoad> = fc.record({ cpuPermille: uint32, memoryBytesFree: whole, invocationsActive: uint32 });
 const report: fc.Arbitrary<InstanceReport> = fc.record({
   instance,
   epoch: count,
@@ -208,7 +204,7 @@ export const sessionMessages = {
     fc.record({
       kind: fc.constant('heartbeat' as const),
       sequence: whole,
-      load: fc.record({ cpuPermille: uint32, memoryBytesFree: whole, invocationsActive: uint32 }),
+      load,
       latencies: some(fc.record({ landmark: nodeId, rttMicros: whole })),
     }),
     fc.record({ kind: fc.constant('instance' as const), report }),
@@ -303,6 +299,7 @@ const nodeView: fc.Arbitrary<NodeView> = fc.record({
   incarnation: count,
   sinceMs: whole,
   cause: text,
+  load: fc.option(load),
 });
 const instanceView: fc.Arbitrary<InstanceView> = fc.record({
   id: instance,
@@ -325,6 +322,35 @@ const deploymentView: fc.Arbitrary<DeploymentView> = fc.record({
   decisions: some(decision),
 });
 
+const fieldName = fc.stringMatching(/^[a-z][A-Za-z]{0,20}$/);
+const event: fc.Arbitrary<EventView> = fc.record({
+  sequence: whole,
+  part: whole,
+  timeMs: whole,
+  correlation: fc.option(identifier<NonNullable<EventView['correlation']>>()),
+  kind: text,
+  fields: fc.dictionary(fieldName, fc.oneof(text, double, fc.boolean(), fc.constant(null)), { maxKeys: 4, noNullPrototype: true }),
+});
+const frame = { term: count, sequence: whole, phase: fc.constantFrom('present' as const, 'change' as const), more: fc.boolean() };
+const removals = some(text);
+const ended = fc.record({ kind: fc.constant('ended' as const), code: errorCode, message: text, next: text });
+
+export const watchMessages = {
+  request: fc.record({
+    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events'),
+    after: fc.option(fc.record({ sequence: whole, part: whole })),
+  }) as fc.Arbitrary<WatchRequest>,
+  message: fc.oneof(
+    fc.record({ ...frame, kind: fc.constant('nodes' as const), upserts: some(nodeView), removals }),
+    fc.record({ ...frame, kind: fc.constant('modules' as const), upserts: some(version), removals }),
+    fc.record({ ...frame, kind: fc.constant('deployments' as const), upserts: some(deploymentView), removals }),
+    fc.record({ ...frame, kind: fc.constant('instances' as const), upserts: some(instanceView), removals }),
+    fc.record({ ...frame, kind: fc.constant('trust' as const), upserts: some(trustedKey), removals }),
+    fc.record({ ...frame, kind: fc.constant('events' as const), events: some(event), gap: fc.boolean() }),
+    ended,
+  ) as fc.Arbitrary<WatchMessage>,
+};
+
 export const operatorMessages = {
   operatorRequest: fc.record({ id: fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }), command }) as fc.Arbitrary<OperatorRequest>,
   operatorReply: fc.oneof(
@@ -337,7 +363,7 @@ export const operatorMessages = {
     }),
   ) as fc.Arbitrary<OperatorReply>,
   operatorQuery: fc.record({
-    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust'),
+    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events'),
   }) as fc.Arbitrary<OperatorQuery>,
   operatorAnswer: fc.oneof(
     fc.record({ kind: fc.constant('nodes' as const), term: count, nodes: some(nodeView) }),
@@ -345,5 +371,6 @@ export const operatorMessages = {
     fc.record({ kind: fc.constant('deployments' as const), term: count, deployments: some(deploymentView) }),
     fc.record({ kind: fc.constant('instances' as const), term: count, instances: some(instanceView) }),
     fc.record({ kind: fc.constant('trust' as const), term: count, keys: some(trustedKey) }),
+    fc.record({ kind: fc.constant('events' as const), term: count, events: some(event) }),
   ) as fc.Arbitrary<OperatorAnswer>,
 };

@@ -244,6 +244,32 @@ export declare type NodeFacts = Message<"wasmmatrix.v1.NodeFacts"> & {
 export declare const NodeFactsSchema: GenMessage<NodeFacts>;
 
 /**
+ * @generated from message wasmmatrix.v1.NodeLoad
+ */
+export declare type NodeLoad = Message<"wasmmatrix.v1.NodeLoad"> & {
+  /**
+   * @generated from field: uint32 cpu_permille = 1;
+   */
+  cpuPermille: number;
+
+  /**
+   * @generated from field: uint64 memory_bytes_free = 2;
+   */
+  memoryBytesFree: bigint;
+
+  /**
+   * @generated from field: uint32 invocations_active = 3;
+   */
+  invocationsActive: number;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.NodeLoad.
+ * Use `create(NodeLoadSchema)` to create a new message.
+ */
+export declare const NodeLoadSchema: GenMessage<NodeLoad>;
+
+/**
  * Proves that an effect comes from the current placement of an instance.
  *
  * @generated from message wasmmatrix.v1.FencingToken

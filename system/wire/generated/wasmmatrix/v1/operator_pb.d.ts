@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ModuleManifest, NodeFacts, Signature, TrustedKey } from "./common_pb.js";
+import type { ModuleManifest, NodeFacts, NodeLoad, Signature, TrustedKey } from "./common_pb.js";
 
 /**
  * Describes the file wasmmatrix/v1/operator.proto.
@@ -509,6 +509,11 @@ export declare type NodeView = Message<"wasmmatrix.v1.NodeView"> & {
    * @generated from field: string cause = 5;
    */
   cause: string;
+
+  /**
+   * @generated from field: optional wasmmatrix.v1.NodeLoad load = 6;
+   */
+  load?: NodeLoad | undefined;
 };
 
 /**
@@ -845,6 +850,104 @@ export declare type Trust = Message<"wasmmatrix.v1.Trust"> & {
 export declare const TrustSchema: GenMessage<Trust>;
 
 /**
+ * @generated from message wasmmatrix.v1.EventField
+ */
+export declare type EventField = Message<"wasmmatrix.v1.EventField"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Absent: null.
+   *
+   * @generated from oneof wasmmatrix.v1.EventField.value
+   */
+  value: {
+    /**
+     * @generated from field: string text = 2;
+     */
+    value: string;
+    case: "text";
+  } | {
+    /**
+     * @generated from field: double number = 3;
+     */
+    value: number;
+    case: "number";
+  } | {
+    /**
+     * @generated from field: bool flag = 4;
+     */
+    value: boolean;
+    case: "flag";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message wasmmatrix.v1.EventField.
+ * Use `create(EventFieldSchema)` to create a new message.
+ */
+export declare const EventFieldSchema: GenMessage<EventField>;
+
+/**
+ * @generated from message wasmmatrix.v1.EventView
+ */
+export declare type EventView = Message<"wasmmatrix.v1.EventView"> & {
+  /**
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: uint64 part = 2;
+   */
+  part: bigint;
+
+  /**
+   * @generated from field: uint64 time_ms = 3;
+   */
+  timeMs: bigint;
+
+  /**
+   * @generated from field: optional string correlation = 4;
+   */
+  correlation?: string | undefined;
+
+  /**
+   * @generated from field: string kind = 5;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.EventField fields = 6;
+   */
+  fields: EventField[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.EventView.
+ * Use `create(EventViewSchema)` to create a new message.
+ */
+export declare const EventViewSchema: GenMessage<EventView>;
+
+/**
+ * @generated from message wasmmatrix.v1.Events
+ */
+export declare type Events = Message<"wasmmatrix.v1.Events"> & {
+  /**
+   * @generated from field: repeated wasmmatrix.v1.EventView events = 1;
+   */
+  events: EventView[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Events.
+ * Use `create(EventsSchema)` to create a new message.
+ */
+export declare const EventsSchema: GenMessage<Events>;
+
+/**
  * @generated from message wasmmatrix.v1.OperatorAnswer
  */
 export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
@@ -886,6 +989,12 @@ export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
      */
     value: Trust;
     case: "trust";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Events events = 7;
+     */
+    value: Events;
+    case: "events";
   } | { case: undefined; value?: undefined };
 };
 
@@ -894,6 +1003,176 @@ export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
  * Use `create(OperatorAnswerSchema)` to create a new message.
  */
 export declare const OperatorAnswerSchema: GenMessage<OperatorAnswer>;
+
+/**
+ * @generated from message wasmmatrix.v1.EventCursor
+ */
+export declare type EventCursor = Message<"wasmmatrix.v1.EventCursor"> & {
+  /**
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: uint64 part = 2;
+   */
+  part: bigint;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.EventCursor.
+ * Use `create(EventCursorSchema)` to create a new message.
+ */
+export declare const EventCursorSchema: GenMessage<EventCursor>;
+
+/**
+ * @generated from message wasmmatrix.v1.WatchRequest
+ */
+export declare type WatchRequest = Message<"wasmmatrix.v1.WatchRequest"> & {
+  /**
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * For events: what comes after this one. Absent: all that is held.
+   *
+   * @generated from field: optional wasmmatrix.v1.EventCursor after = 2;
+   */
+  after?: EventCursor | undefined;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.WatchRequest.
+ * Use `create(WatchRequestSchema)` to create a new message.
+ */
+export declare const WatchRequestSchema: GenMessage<WatchRequest>;
+
+/**
+ * @generated from message wasmmatrix.v1.WatchMessage
+ */
+export declare type WatchMessage = Message<"wasmmatrix.v1.WatchMessage"> & {
+  /**
+   * @generated from field: uint64 term = 1;
+   */
+  term: bigint;
+
+  /**
+   * The record that this is as of.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * present or change.
+   *
+   * @generated from field: string phase = 3;
+   */
+  phase: string;
+
+  /**
+   * The next message goes on with this.
+   *
+   * @generated from field: bool more = 4;
+   */
+  more: boolean;
+
+  /**
+   * Keys of what is gone; they follow the views.
+   *
+   * @generated from field: repeated string removals = 5;
+   */
+  removals: string[];
+
+  /**
+   * Events after the cursor that was given are held no more.
+   *
+   * @generated from field: bool gap = 6;
+   */
+  gap: boolean;
+
+  /**
+   * @generated from oneof wasmmatrix.v1.WatchMessage.message
+   */
+  message: {
+    /**
+     * @generated from field: wasmmatrix.v1.Nodes nodes = 7;
+     */
+    value: Nodes;
+    case: "nodes";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Modules modules = 8;
+     */
+    value: Modules;
+    case: "modules";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Deployments deployments = 9;
+     */
+    value: Deployments;
+    case: "deployments";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Instances instances = 10;
+     */
+    value: Instances;
+    case: "instances";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Trust trust = 11;
+     */
+    value: Trust;
+    case: "trust";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Events events = 12;
+     */
+    value: Events;
+    case: "events";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Ended ended = 13;
+     */
+    value: Ended;
+    case: "ended";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message wasmmatrix.v1.WatchMessage.
+ * Use `create(WatchMessageSchema)` to create a new message.
+ */
+export declare const WatchMessageSchema: GenMessage<WatchMessage>;
+
+/**
+ * The last message of a stream that was refused or given up.
+ *
+ * @generated from message wasmmatrix.v1.Ended
+ */
+export declare type Ended = Message<"wasmmatrix.v1.Ended"> & {
+  /**
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * @generated from field: string next = 3;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Ended.
+ * Use `create(EndedSchema)` to create a new message.
+ */
+export declare const EndedSchema: GenMessage<Ended>;
 
 /**
  * @generated from service wasmmatrix.v1.Operator
@@ -914,6 +1193,16 @@ export declare const Operator: GenService<{
     methodKind: "unary";
     input: typeof OperatorQuerySchema;
     output: typeof OperatorAnswerSchema;
+  },
+  /**
+   * The first request says what; nothing more is asked. Whoever closes its side ends the watch.
+   *
+   * @generated from rpc wasmmatrix.v1.Operator.Watch
+   */
+  watch: {
+    methodKind: "bidi_streaming";
+    input: typeof WatchRequestSchema;
+    output: typeof WatchMessageSchema;
   },
 }>;
 

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ModuleManifest, NodeFacts, Signature, SignedArtefact, TrustedKey } from "./common_pb.js";
+import type { ModuleManifest, NodeFacts, NodeLoad, Signature, SignedArtefact, TrustedKey } from "./common_pb.js";
 
 /**
  * Describes the file wasmmatrix/v1/session.proto.
@@ -118,32 +118,6 @@ export declare type Hello = Message<"wasmmatrix.v1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export declare const HelloSchema: GenMessage<Hello>;
-
-/**
- * @generated from message wasmmatrix.v1.NodeLoad
- */
-export declare type NodeLoad = Message<"wasmmatrix.v1.NodeLoad"> & {
-  /**
-   * @generated from field: uint32 cpu_permille = 1;
-   */
-  cpuPermille: number;
-
-  /**
-   * @generated from field: uint64 memory_bytes_free = 2;
-   */
-  memoryBytesFree: bigint;
-
-  /**
-   * @generated from field: uint32 invocations_active = 3;
-   */
-  invocationsActive: number;
-};
-
-/**
- * Describes the message wasmmatrix.v1.NodeLoad.
- * Use `create(NodeLoadSchema)` to create a new message.
- */
-export declare const NodeLoadSchema: GenMessage<NodeLoad>;
 
 /**
  * @generated from message wasmmatrix.v1.LatencyReport
