@@ -8,7 +8,7 @@ import type { Err } from '../../../system/domain/outcome.ts';
 export const ANSWERED_WITHIN_MS = 15_000;
 
 /** Error codes of JetStream, https://github.com/nats-io/nats-server/blob/main/server/errors.json: no room for what was sent. */
-const FULL_CODES = [10_023, 10_028, 10_047, 10_077];
+const FULL_CODES = [10_002, 10_023, 10_028, 10_047];
 
 export const CHECKSUM_HEADER = 'Wasmmatrix-Checksum';
 

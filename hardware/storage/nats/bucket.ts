@@ -1,8 +1,9 @@
 // One bucket of keys: a key-value bucket of NATS, one message for each key, its version in a header, since the revisions of NATS
 // count the whole bucket. A bucket has one writer, like a journal: opening it moves its sequence on, and every write is published
 // with the sequence that must come before it. So a leader that was deposed without noticing writes nothing more.
-import type { JetStreamClient, JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { StateEntry } from '../../../system/domain/broker.ts';
 import { ok, rejected } from '../../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../../system/domain/outcome.ts';
@@ -10,7 +11,8 @@ import type { KeyValueStore } from '../../../system/ports/storage.ts';
 import { OPERATIONS_MAX } from '../operations.ts';
 import { full } from '../trouble.ts';
 import type { Health } from '../trouble.ts';
-import { ANSWERED_WITHIN_MS, CHECKSUM_HEADER, checksumOf, damaged, describeAnswer, isWrongSequence } from './answers.ts';
+import { CHECKSUM_HEADER, checksumOf, damaged, describeAnswer, isWrongSequence } from './answers.ts';
+import { write } from './batch.ts';
 import { checkName, encodeKey } from './names.ts';
 import type { Room } from './room.ts';
 import { bucketStream, openStream } from './streams.ts';
@@ -26,7 +28,7 @@ const OPENED_KEY = '_opened';
 export type BucketParts = {
   readonly bucket: string;
   readonly replicas: number;
-  readonly client: JetStreamClient;
+  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly health: Health;
   readonly room: Room;
@@ -42,6 +44,8 @@ export class StreamBucket implements KeyValueStore {
   /** The write that was asked for last; it never rejects. Bound: `OPERATIONS_MAX` wait. */
   #tail: Promise<unknown>;
   #waiting = 0;
+  /** Why nothing is written any more. */
+  #failed: Err | null = null;
 
   constructor(parts: BucketParts) {
     this.#parts = parts;
@@ -100,6 +104,7 @@ export class StreamBucket implements KeyValueStore {
     const { bucket, health } = this.#parts;
     const opened = await this.#opened;
     if (!opened.ok) return opened;
+    if (this.#failed !== null) return this.#failed;
     const before = await this.#read(key);
     if (!before.ok) return before;
     const current = before.value?.version ?? 0;
@@ -114,18 +119,18 @@ export class StreamBucket implements KeyValueStore {
       await this.#publish(encodeKey(key), value, current + 1);
       return ok(current + 1);
     } catch (error) {
-      return health.endWith(isWrongSequence(error) ? this.#deposed() : describeAnswer(error, `key ${key} of bucket ${bucket}`, 'written'));
+      this.#failed = isWrongSequence(error) ? this.#deposed() : describeAnswer(error, `key ${key} of bucket ${bucket}`, 'written');
+      return health.endWith(this.#failed);
     }
   }
 
   async #publish(token: string, value: Uint8Array, version: number): Promise<void> {
-    const { client, bucket } = this.#parts;
+    const { connection, bucket } = this.#parts;
     const marked = headers();
     marked.set(VERSION_HEADER, String(version));
     marked.set(CHECKSUM_HEADER, checksumOf(value, version));
-    const expect = { lastSequence: this.#sequence };
-    const answer = await client.publish(`$KV.${bucket}.${token}`, value, { headers: marked, expect, timeout: ANSWERED_WITHIN_MS });
-    this.#sequence = answer.seq;
+    const message = { subject: `$KV.${bucket}.${token}`, bytes: value, headers: marked };
+    this.#sequence = await write(connection, [message], this.#sequence);
   }
 
   async #read(key: string): Promise<Outcome<StateEntry | null>> {

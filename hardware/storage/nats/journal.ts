@@ -1,30 +1,21 @@
-// One open journal: one stream, one message for each record, at the same sequence. Each message is published with the sequence
-// that must come before it, so the stream takes nothing from two writers: whoever is second is told, and has lost the lead.
-// Records are sent in order without waiting for each other; what is not acknowledged yet is held here and read from here.
-import type { JetStreamClient, JetStreamManager, PubAck, StoredMsg } from '@nats-io/jetstream';
+// One open journal: one stream, one message for each record, at the same sequence. Each write names the sequence that must come
+// before it, so the stream takes nothing from two writers: whoever is second is told, and has lost the lead. What waits when a
+// write is acknowledged is the next one, as a whole (batch.ts); what is not acknowledged yet is held here and read from here.
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import { assert, describeError, ok, rejected } from '../../../system/domain/outcome.ts';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { describeError, ok, rejected } from '../../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../../system/domain/outcome.ts';
 import { JOURNAL_RECORD_BYTES_MAX } from '../../../system/ports/storage.ts';
 import type { JournalStore } from '../../../system/ports/storage.ts';
 import { PAGE_BYTES_MAX } from '../operations.ts';
 import type { JournalRow } from '../operations.ts';
 import type { Health } from '../trouble.ts';
-import {
-  ANSWERED_WITHIN_MS,
-  CHECKSUM_HEADER,
-  checksumOf,
-  damaged,
-  describeAnswer,
-  isNothing,
-  isWrongSequence,
-  sequenceIn,
-} from './answers.ts';
+import { CHECKSUM_HEADER, checksumOf, damaged, describeAnswer, isNothing, isWrongSequence, sequenceIn } from './answers.ts';
+import { write, WRITE_BYTES_MAX, WRITE_MESSAGES_MAX } from './batch.ts';
+import type { Message } from './batch.ts';
 import type { Room } from './room.ts';
 
-/** Bound: records that were sent and are not acknowledged, and bytes of them; JetStream refuses more than 10,000. */
-const RECORDS_IN_FLIGHT_MAX = 512;
-const BYTES_IN_FLIGHT_MAX = 8 * 1024 * 1024;
 /** Bound: records in one answer to a read; bytes are `PAGE_BYTES_MAX`. */
 const PAGE_RECORDS_MAX = 512;
 
@@ -32,7 +23,7 @@ export type StreamJournalParts = {
   readonly name: string;
   readonly stream: string;
   readonly subject: string;
-  readonly client: JetStreamClient;
+  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   readonly health: Health;
   readonly room: Room;
@@ -42,22 +33,17 @@ type Syncing = { readonly sequence: number; readonly dropped: number; readonly r
 
 export class StreamJournal implements JournalStore {
   readonly #parts: StreamJournalParts;
-  /** Records that are not acknowledged, oldest first, the first `#sent` of them on their way. Bound: `room`. */
+  /** Records that are not acknowledged, oldest first. Bound: `room`. */
   readonly #held: Uint8Array[] = [];
-  #sent = 0;
-  /** Acknowledged while an older one is still on its way. Bound: `RECORDS_IN_FLIGHT_MAX`. */
-  readonly #early = new Set<number>();
-  #bytesInFlight = 0;
+  #isWriting = false;
   #last: number;
   /** Records up to here may be sent. */
   #wanted: number;
   #dropped: number;
   /** What the stream has dropped. */
   #purged: number;
-  #purging = false;
+  #isPurging = false;
   #syncing: Syncing[] = [];
-  /** What the store refused, by sequence: told when nothing older is on its way. */
-  readonly #refusals = new Map<number, unknown>();
   #failed: Err | null = null;
 
   constructor(parts: StreamJournalParts, position: { readonly last: number; readonly dropped: number }) {
@@ -97,13 +83,14 @@ export class StreamJournal implements JournalStore {
     return ok(++this.#last);
   }
 
+  /** Also without anything new it waits for what an earlier sync has under way, since answers come in order. */
   sync(): Promise<Outcome<void>> {
     const { health } = this.#parts;
     if (health.end !== null) return Promise.resolve(health.end);
     this.#wanted = this.#last;
     return new Promise((resolve) => {
       this.#syncing.push({ sequence: this.#last, dropped: this.#dropped, resolve });
-      this.#send();
+      void this.#send();
       this.#settle();
     });
   }
@@ -155,78 +142,63 @@ export class StreamJournal implements JournalStore {
     );
   }
 
-  #send(): void {
-    const { client, subject } = this.#parts;
-    while (this.#failed === null && this.#acknowledged + this.#sent < this.#wanted && this.#sent < RECORDS_IN_FLIGHT_MAX) {
-      const record = this.#held[this.#sent];
-      assert(record !== undefined, 'what is to be sent is held');
-      if (this.#sent > 0 && this.#bytesInFlight + record.length > BYTES_IN_FLIGHT_MAX) return;
-      const sequence = this.#acknowledged + this.#sent + 1;
+  async #send(): Promise<void> {
+    const { connection, name, stream, room } = this.#parts;
+    while (!this.#isWriting && this.#failed === null && this.#acknowledged < this.#wanted) {
+      const after = this.#acknowledged;
+      const messages = this.#nextMessages();
+      this.#isWriting = true;
+      try {
+        const last = await write(connection, messages, after);
+        if (last !== after + messages.length) {
+          this.#fail(damaged(`Record ${after + messages.length} of journal ${name} is at sequence ${last} of stream ${stream}.`, { last }));
+          return;
+        }
+      } catch (error) {
+        this.#fail(this.#reasonOf(error, after));
+        return;
+      }
+      this.#isWriting = false;
+      for (const record of this.#held.splice(0, messages.length)) room.release(record.length);
+      this.#settle();
+    }
+  }
+
+  #nextMessages(): readonly Message[] {
+    const messages: Message[] = [];
+    let bytes = 0;
+    for (const record of this.#held.slice(0, Math.min(this.#wanted - this.#acknowledged, WRITE_MESSAGES_MAX))) {
       const marked = headers();
-      marked.set(CHECKSUM_HEADER, checksumOf(record, sequence));
-      this.#sent += 1;
-      this.#bytesInFlight += record.length;
-      void client
-        .publish(subject, record, { headers: marked, expect: { lastSequence: sequence - 1 }, timeout: ANSWERED_WITHIN_MS })
-        .then((answer) => this.#confirm(sequence, answer))
-        .catch((error: unknown) => {
-          this.#refusals.set(sequence, error);
-          this.#refuse();
-        });
+      marked.set(CHECKSUM_HEADER, checksumOf(record, this.#acknowledged + messages.length + 1));
+      messages.push({ subject: this.#parts.subject, bytes: record, headers: marked });
+      bytes += record.length;
+      if (bytes >= WRITE_BYTES_MAX) break;
     }
+    return messages;
   }
 
-  #confirm(sequence: number, answer: PubAck): void {
-    if (this.#failed !== null) return;
-    if (answer.seq !== sequence || answer.stream !== this.#parts.stream) {
-      this.#fail(
-        damaged(`Record ${sequence} of journal ${this.#parts.name} was stored as ${answer.seq} of stream ${answer.stream}.`, { sequence }),
-      );
-      return;
-    }
-    this.#early.add(sequence);
-    while (this.#early.delete(this.#acknowledged + 1)) {
-      const record = this.#held.shift();
-      assert(record !== undefined, 'what is acknowledged was held');
-      this.#sent -= 1;
-      this.#bytesInFlight -= record.length;
-      this.#parts.room.release(record.length);
-    }
-    this.#refuse();
-    this.#send();
-    this.#settle();
-  }
-
-  /** The oldest record decides: when it did not arrive, those behind it are refused for that reason alone. */
-  #refuse(): void {
-    const sequence = this.#acknowledged + 1;
-    if (!this.#refusals.has(sequence) || this.#failed !== null) return;
-    const error = this.#refusals.get(sequence);
+  #reasonOf(error: unknown, acknowledged: number): Err {
     const { name, stream } = this.#parts;
-    if (!isWrongSequence(error)) return this.#fail(describeAnswer(error, `journal ${name}`, 'written'));
+    if (!isWrongSequence(error)) return describeAnswer(error, `journal ${name}`, 'written');
     const found = sequenceIn(error);
-    if (found !== null && found < sequence - 1) {
-      return this.#fail(
-        damaged(`Stream ${stream} ends at record ${found} and had acknowledged ${sequence - 1}: it lost what was promised.`, {
-          found,
-          acknowledged: sequence - 1,
-        }),
-      );
+    if (found !== null && found < acknowledged) {
+      return damaged(`Stream ${stream} ends at record ${found} and had acknowledged ${acknowledged}: it lost what was promised.`, {
+        found,
+        acknowledged,
+      });
     }
-    this.#fail(
-      rejected('WM_JOURNAL_CONFLICT', {
-        message: `Journal ${name} is beyond sequence ${sequence - 1}: another process wrote to stream ${stream}.`,
-        next: 'This process ends; the newer leader goes on.',
-        detail: { expectedSequence: sequence - 1, sequence: found ?? -1 },
-      }),
-    );
+    return rejected('WM_JOURNAL_CONFLICT', {
+      message: `Journal ${name} is beyond sequence ${acknowledged}: another process wrote to stream ${stream}.`,
+      next: 'This process ends; the newer leader goes on.',
+      detail: { expectedSequence: acknowledged, sequence: found ?? -1 },
+    });
   }
 
   #settle(): void {
     for (let next = this.#syncing[0]; next !== undefined && this.#failed === null; next = this.#syncing[0]) {
       if (next.sequence > this.#acknowledged) return;
       if (next.dropped > this.#purged) {
-        if (!this.#purging) void this.#purge(next.dropped);
+        if (!this.#isPurging) void this.#purge(next.dropped);
         return;
       }
       this.#syncing.shift();
@@ -236,14 +208,14 @@ export class StreamJournal implements JournalStore {
 
   async #purge(dropped: number): Promise<void> {
     const { manager, stream, name } = this.#parts;
-    this.#purging = true;
+    this.#isPurging = true;
     try {
       await manager.streams.purge(stream, { seq: dropped + 1 });
       this.#purged = dropped;
     } catch (error) {
       this.#fail(describeAnswer(error, `journal ${name}`, 'shortened'));
     }
-    this.#purging = false;
+    this.#isPurging = false;
     this.#settle();
   }
 

@@ -36,9 +36,12 @@ export type NatsStorageOptions = {
   /** Servers that keep each stream. */
   readonly replicas?: number;
   readonly durability: Durability;
+  /** Tells how old the parts of a blob are that nobody described. */
+  readonly civilMs?: () => number;
 };
 
 type Parts = {
+  readonly connection: NatsConnection;
   readonly store: string;
   readonly replicas: number;
   readonly client: JetStreamClient;
@@ -105,7 +108,7 @@ function refusing(refused: Err): KeyValueStore {
 
 /** Reads all of it once, so that damage is told before anything is built on it. */
 async function openJournal(parts: Parts, name: string): Promise<Outcome<StreamJournal>> {
-  const { store, replicas, client, manager, health, room } = parts;
+  const { store, replicas, connection, manager, health, room } = parts;
   const [stream, subject] = [journalStreamOf(store, name), journalSubjectOf(store, name)];
   const opened = await openStream(manager, journalStream(stream, subject, replicas));
   if (!opened.ok) return opened;
@@ -118,11 +121,11 @@ async function openJournal(parts: Parts, name: string): Promise<Outcome<StreamJo
     if (end === undefined) return shortened({ name, stream });
     next = end + 1;
   }
-  return ok(new StreamJournal({ name, stream, subject, client, manager, health, room }, { last, dropped }));
+  return ok(new StreamJournal({ name, stream, subject, connection, manager, health, room }, { last, dropped }));
 }
 
 export async function openNatsStorage(options: NatsStorageOptions): Promise<Outcome<OpenStorage>> {
-  const { connection, name: store = DEFAULT_NAME, replicas = 1, durability } = options;
+  const { connection, name: store = DEFAULT_NAME, replicas = 1, durability, civilMs = () => Date.now() } = options;
   const unnamed = checkStoreName(store);
   if (unnamed !== null) return unnamed;
   const payload = connection.info?.max_payload ?? 0;
@@ -138,8 +141,8 @@ export async function openNatsStorage(options: NatsStorageOptions): Promise<Outc
   try {
     const client = jetstream(connection, { timeout: ANSWERED_WITHIN_MS });
     const manager = await jetstreamManager(connection, { timeout: ANSWERED_WITHIN_MS });
-    const parts: Parts = { store, replicas, client, manager, health: new Health(), room: new Room() };
-    const blobs = await ObjectBlobs.open({ ...parts, bucket: blobsOf(store) });
+    const parts: Parts = { connection, store, replicas, client, manager, health: new Health(), room: new Room() };
+    const blobs = await ObjectBlobs.open({ ...parts, bucket: blobsOf(store), civilMs });
     return blobs.ok ? ok(new NatsStorage(parts, blobs.value)) : blobs;
   } catch (error) {
     if (error instanceof Error && error.name === 'JetStreamNotEnabled') {

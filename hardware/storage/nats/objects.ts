@@ -28,6 +28,7 @@ export type ObjectParts = {
   readonly manager: JetStreamManager;
   readonly health: Health;
   readonly room: Room;
+  readonly civilMs: () => number;
 };
 
 class Late extends Error {}
@@ -184,7 +185,7 @@ export class ObjectBlobs implements BlobStore {
   }
 
   async #sweep(): Promise<void> {
-    const { manager, bucket } = this.#parts;
+    const { manager, bucket, civilMs } = this.#parts;
     const stream = `OBJ_${bucket}`;
     const prefix = `$O.${bucket}.C.`;
     const { state } = await manager.streams.info(stream, { subjects_filter: `${prefix}>` });
@@ -192,7 +193,7 @@ export class ObjectBlobs implements BlobStore {
     for (const subject of Object.keys(state.subjects ?? {})) {
       if (described.has(subject)) continue;
       const last = await manager.streams.getMessage(stream, { last_by_subj: subject });
-      if (last !== null && Date.now() - last.time.getTime() > ORPHAN_AGE_MS) await manager.streams.purge(stream, { filter: subject });
+      if (last !== null && civilMs() - last.time.getTime() > ORPHAN_AGE_MS) await manager.streams.purge(stream, { filter: subject });
     }
   }
 }

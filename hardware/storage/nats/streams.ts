@@ -33,6 +33,7 @@ const KEPT = [
   'sealed',
   'deny_purge',
   'allow_direct',
+  'allow_atomic',
 ] as const satisfies readonly (keyof StreamConfig)[];
 
 export type StreamWanted = Pick<StreamConfig, 'name' | 'subjects' | 'num_replicas'> & Partial<StreamConfig>;
@@ -45,6 +46,7 @@ export function journalStream(name: string, subject: string, replicas: number): 
     num_replicas: replicas,
     max_msgs_per_subject: -1,
     allow_direct: true,
+    allow_atomic: true,
     deny_delete: true,
     deny_purge: false,
     sealed: false,

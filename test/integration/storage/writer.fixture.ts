@@ -1,7 +1,10 @@
 // A process that writes as fast as it can and says on its standard output what was acknowledged, until it is killed or the
 // store ends. Lines: `open PID`, `record N`, `dropping N`, `value N`, `blob N`, `deleting N`, `deleted N`, `ended CODE MESSAGE`.
 import { writeSync } from 'node:fs';
+import { connect } from '@nats-io/transport-node';
+import { openNatsStorage } from '../../../hardware/storage/nats/nats.ts';
 import { openStorage } from '../../../hardware/storage/storage.ts';
+import type { OpenStorage } from '../../../hardware/storage/storage.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import type { Storage } from '../../../system/ports/storage.ts';
 import { BLOBS_KEPT, blobOf, digestOf, recordOf, valueOf } from './contents.ts';
@@ -57,9 +60,16 @@ async function writeBlobs(storage: Storage, from: number): Promise<never> {
   }
 }
 
-const [folder = '', firstBlob = '1', only = ''] = process.argv.slice(2);
+/** A folder, or the address of a nats-server. */
+async function openPlace(place: string): Promise<Outcome<OpenStorage>> {
+  if (!place.startsWith('nats://')) return openStorage({ folder: place });
+  // Whether the server syncs was asked by the test.
+  return openNatsStorage({ connection: await connect({ servers: place }), durability: { kind: 'accept-loss-at-power-cut' } });
+}
+
+const [place = '', firstBlob = '1', only = ''] = process.argv.slice(2);
 try {
-  const storage = get(await openStorage({ folder }));
+  const storage = get(await openPlace(place));
   say(`open ${process.pid}`);
   const writers = {
     journal: () => writeJournal(storage),
