@@ -26,7 +26,7 @@ export type TelemetryOptions = {
   readonly incarnation: number;
   readonly role: Role;
   /** Null: no log. */
-  readonly log: Pick<LogOptions, 'level' | 'format' | 'path' | 'bytesPendingMax'> | null;
+  readonly log: Omit<LogOptions, 'onDropped'> | null;
   /** Null: no file of records. */
   readonly records: { readonly path: string; readonly bytesMax?: number } | null;
   /** What a leading controller has, asked at each scrape; null while it does not lead. */

@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { FAMILIES } from '../../hardware/telemetry/families.ts';
 import { WM_ERRORS } from '../../system/domain/errors.ts';
 import { checkDependenciesPage, checkLockFile, DEPENDENCIES_PAGE, type Manifest } from './checks/dependencies-page.ts';
 import { checkErrorCodes, checkErrorsPage, ERRORS_PAGE } from './checks/errors-page.ts';
 import { checkLinks } from './checks/links.ts';
+import { checkMetricsPage, METRICS_PAGE } from './checks/metrics-page.ts';
 import { checkRequirementsPage, IDENTIFIERS, REQUIREMENTS_PAGE } from './checks/requirements-page.ts';
 import { describeAll, disagreements, fixtureFiles, projectFiles, projectPaths, ROOT, type SourceFile } from './checks/source.ts';
 
@@ -43,6 +45,29 @@ describe('docs/errors.md', () => {
       'does not name WM_B of system/domain/errors.ts.',
     ]);
     expect(checkErrorCodes([{ path: 'agents/agent.ts', text: "rejected('WM_A'); rejected('WM_NEW');" }], registry)).toHaveLength(1);
+  });
+});
+
+describe('docs/reference/metrics.md', () => {
+  test('says what the table says', () => {
+    expect(describeAll(checkMetricsPage(page(METRICS_PAGE), FAMILIES))).toEqual([]);
+  });
+
+  test('a missing, a foreign, a doubled and a differing row are refused', () => {
+    const family = { type: 'gauge', help: 'It is.', labels: ['node'], of: ['agent'], from: 'log' } as const;
+    const text = [
+      '| metric | type | labels | of | what it says | from |',
+      '|---|---|---|---|---|---|',
+      '| `wasmmatrix_a` | gauge | `node` | agent | It is. | log |',
+      '| `wasmmatrix_a` | gauge | `node` | agent | It is not. | log |',
+      '| `wasmmatrix_c` | gauge | | agent | x | y |',
+    ].join('\n');
+    expect(messages(checkMetricsPage({ path: METRICS_PAGE, text }, { wasmmatrix_a: family, wasmmatrix_b: family }))).toEqual([
+      'names wasmmatrix_a twice.',
+      'says other things of wasmmatrix_a than its row in hardware/telemetry/families.ts: | `wasmmatrix_a` | gauge | `node` | agent | It is. | log |',
+      'names wasmmatrix_c, which is not in hardware/telemetry/families.ts.',
+      'lacks the row | `wasmmatrix_b` | gauge | `node` | agent | It is. | log |',
+    ]);
   });
 });
 

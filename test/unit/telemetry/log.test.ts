@@ -111,7 +111,7 @@ describe('a log for a terminal', () => {
     });
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} INFO  truck-7 agent\.lease: truck-7 holds its lease\. \(c-1\)$/);
-    expect(lines[1]).toMatch(/INFO  truck-7 guest brake\/0: first\\n\\u001b\[2Jsecond$/);
+    expect(lines[1]).toMatch(/INFO  truck-7 guest brake\/0: first\\u000a\\u001b\[2Jsecond$/);
   });
 });
 
