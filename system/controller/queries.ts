@@ -20,10 +20,7 @@ export type Inventory = {
   readonly events: () => readonly EventView[];
 };
 
-/** A question about what is; what would be is planned. */
-export type StateQuery = Exclude<OperatorQuery, { readonly kind: 'plan' }>;
-
-export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, query: StateQuery): OperatorAnswer {
+export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, query: OperatorQuery): OperatorAnswer {
   const { term } = state;
   switch (query.kind) {
     case 'nodes':

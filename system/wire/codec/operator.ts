@@ -13,7 +13,6 @@ import {
 } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { branded, bytesOf, decodeWith, encodeWith, name, oneOf, optional, orNull, present, text, whole, wrong } from './fields.ts';
 import { capabilitiesFrom, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
-import { deploymentPlanFrom, deploymentPlanTo, triggerPlanFrom, triggerPlanTo } from './plan.ts';
 import { deploymentFrom, deploymentTo, triggerFrom, triggerTo } from './specs.ts';
 import {
   deploymentViewFrom,
@@ -28,7 +27,7 @@ import {
   versionTo,
 } from './views.ts';
 
-const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events', 'plan'];
+const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events'];
 
 type WireCommand = NonNullable<MessageInitShape<typeof OperatorRequestSchema>['command']>;
 
@@ -61,8 +60,6 @@ function commandTo(command: OperatorCommand): WireCommand {
       return { case: 'triggerDelete', value: { trigger: command.trigger } };
     case 'node-drain':
       return { case: 'nodeDrain', value: { node: command.node } };
-    case 'node-undrain':
-      return { case: 'nodeUndrain', value: { node: command.node } };
   }
 }
 
@@ -101,8 +98,6 @@ function commandFrom(command: WireRequest['command']): OperatorCommand {
       return { kind: 'trigger-delete', trigger: name(command.value.trigger, 'trigger') };
     case 'nodeDrain':
       return { kind: 'node-drain', node: name(command.value.node, 'node') };
-    case 'nodeUndrain':
-      return { kind: 'node-undrain', node: name(command.value.node, 'node') };
     default:
       return wrong('command', 'a command, found none');
   }
@@ -147,17 +142,11 @@ export function decodeOperatorReply(bytes: Uint8Array): Outcome<OperatorReply> {
 }
 
 export function encodeOperatorQuery(query: OperatorQuery): Uint8Array {
-  if (query.kind !== 'plan') return encodeWith(OperatorQuerySchema, { kind: query.kind });
-  const { kind, deployments, triggers } = query;
-  return encodeWith(OperatorQuerySchema, { kind, deployments: deployments.map(deploymentTo), triggers: triggers.map(triggerTo) });
+  return encodeWith(OperatorQuerySchema, { kind: query.kind });
 }
 
 export function decodeOperatorQuery(bytes: Uint8Array): Outcome<OperatorQuery> {
-  return decodeWith(OperatorQuerySchema, bytes, (wire): OperatorQuery => {
-    const kind = oneOf(wire.kind, 'kind', QUERIES);
-    if (kind !== 'plan') return { kind };
-    return { kind, deployments: wire.deployments.map(deploymentFrom), triggers: wire.triggers.map(triggerFrom) };
-  });
+  return decodeWith(OperatorQuerySchema, bytes, (wire) => ({ kind: oneOf(wire.kind, 'kind', QUERIES) }));
 }
 
 type WireAnswer = NonNullable<MessageInitShape<typeof OperatorAnswerSchema>['answer']>;
@@ -182,11 +171,6 @@ function answerTo(answer: OperatorAnswer): WireAnswer {
       return { case: 'trust', value: { keys: answer.keys.map(trustedKeyTo) } };
     case 'events':
       return { case: 'events', value: { events: answer.events.map(eventTo) } };
-    case 'plan':
-      return {
-        case: 'plan',
-        value: { deployments: answer.deployments.map(deploymentPlanTo), triggers: answer.triggers.map(triggerPlanTo) },
-      };
   }
 }
 
@@ -211,13 +195,6 @@ export function decodeOperatorAnswer(bytes: Uint8Array): Outcome<OperatorAnswer>
         return { kind: 'trust', term, keys: answer.value.keys.map((key) => trustedKeyFrom(key, 'keys')) };
       case 'events':
         return { kind: 'events', term, events: answer.value.events.map(eventFrom) };
-      case 'plan':
-        return {
-          kind: 'plan',
-          term,
-          deployments: answer.value.deployments.map(deploymentPlanFrom),
-          triggers: answer.value.triggers.map(triggerPlanFrom),
-        };
       default:
         return wrong('answer', 'an answer, found none');
     }
