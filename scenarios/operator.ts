@@ -43,6 +43,8 @@ export class Operator {
         return this.#command({ kind: 'rollback', deployment: step.deployment, version: step.version }, true);
       case 'drain':
         return this.#command({ kind: 'node-drain', node: step.node }, true);
+      case 'undrain':
+        return this.#command({ kind: 'node-undrain', node: step.node }, true);
     }
   }
 

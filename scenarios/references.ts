@@ -48,14 +48,8 @@ export function checkReferences(source: Source, scenario: Scenario): void {
       );
   }
   for (const { step, path } of of('scale')) known(source, [...path, 'scale'], 'deployment', step.deployment, deployments);
-  for (const { step, path } of of('drain'))
-    known(
-      source,
-      [...path, 'drain'],
-      'node',
-      step.node,
-      scenario.fleet.nodes.map((node) => node.node),
-    );
+  const nodes = scenario.fleet.nodes.map(({ node }) => node as string);
+  for (const { step, path } of [...of('drain'), ...of('undrain')]) known(source, [...path, step.do], 'node', step.node, nodes);
   for (const { step, path, order } of of('rollback')) {
     known(source, [...path, 'rollback'], 'deployment', step.deployment, deployments);
     const module = of('deploy').find((placed) => placed.step.spec.name === step.deployment)?.step.spec.module;

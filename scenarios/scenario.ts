@@ -95,6 +95,7 @@ export type StepSpec = { readonly at: TimeSpec } & (
   | { readonly do: 'scale'; readonly deployment: DeploymentName; readonly replicas: number }
   | { readonly do: 'rollback'; readonly deployment: DeploymentName; readonly version: number }
   | { readonly do: 'drain'; readonly node: NodeId }
+  | { readonly do: 'undrain'; readonly node: NodeId }
 );
 
 export type FaultStep = Extract<StepSpec, { readonly do: 'fault' }>;

@@ -34,6 +34,8 @@ export function resolveStep(source: Source, step: Fields, path: Path): StepSpec 
       return { at, do: 'rollback', deployment: String(step['rollback']) as DeploymentName, version: Number(step['version']) };
     case 'drain':
       return { at, do: 'drain', node: String(step['drain']) as NodeId };
+    case 'undrain':
+      return { at, do: 'undrain', node: String(step['undrain']) as NodeId };
     default:
       return null;
   }

@@ -10,6 +10,7 @@ import { failed, ok, rejected, unknown, type Err, type Outcome } from '../../sys
 import { describeConnectTrouble, describeTrouble } from './trouble.ts';
 
 export { checkSyncAlways } from './sync.ts';
+export { JETSTREAM } from './trouble.ts';
 
 /** Bound: the first connection, all servers together tried once. */
 const CONNECT_MS_MAX = 5_000;
@@ -20,7 +21,7 @@ const RECONNECT_JITTER_MS = 250;
 const PING_MS = 5_000;
 const PINGS_UNANSWERED_MAX = 2;
 /** Bound: an answer of a server. */
-export const ANSWER_MS_MAX = 5_000;
+const ANSWER_MS_MAX = 5_000;
 
 export type NatsCredentials =
   | { readonly kind: 'none' }

@@ -8,7 +8,7 @@ import { assert, describeError, failed, ok, rejected, unknown, type Outcome, typ
 import { MICROS_PER_S } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Desk, type Fetched } from './desk.ts';
-import { backoffMs, bytesOf, isLetter } from './letter.ts';
+import { backoffMs, bytesOf, isLetter } from '../domain/letter.ts';
 import { BrokerLog } from './log.ts';
 import { recover } from './recovery.ts';
 import { BrokerState, type Entry, type HeldEvent } from './state.ts';

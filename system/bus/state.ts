@@ -7,7 +7,7 @@ import type { BusEvent, FailureReason } from '../domain/event.ts';
 import type { ConsumerName, EventId, Subject } from '../domain/identifiers.ts';
 import { assert } from '../domain/outcome.ts';
 import { matchesSubject } from '../domain/subject.ts';
-import { addFailure, bytesOf, letterOf, NO_FAILURES, type Failures } from './letter.ts';
+import { addFailure, bytesOf, letterOf, NO_FAILURES, type Failures } from '../domain/letter.ts';
 import { IdentifierWindow } from './window.ts';
 
 /** Bound: identifiers remembered to recognise an event that is published again. */

@@ -7,7 +7,7 @@ import type { DeploymentName } from '../domain/identifiers.ts';
 import { checkDeployment, planApply, planDelete, planRollback, type DeploymentRecord } from '../deployments/deployments.ts';
 import { checkTrigger, triggersOf } from '../events/events.ts';
 import { checkDeployable } from '../modules/modules.ts';
-import { planDrain } from '../nodes/nodes.ts';
+import { planDrain, planUndrain } from '../nodes/nodes.ts';
 import type { Keys } from '../ports/keys.ts';
 import type { ControllerState, Entry } from './state.ts';
 
@@ -83,13 +83,17 @@ export function planCommand(
         detail: { trigger: command.trigger },
       });
     }
-    case 'node-drain': {
-      if (state.nodes.nodes.has(command.node)) return ok(planDrain(state.nodes, command.node, atMs));
-      return rejected('WM_NODE_UNKNOWN', {
-        message: `No node is called '${command.node}'.`,
-        next: 'List the nodes for their names.',
-        detail: { node: command.node },
-      });
+    case 'node-drain':
+    case 'node-undrain': {
+      if (!state.nodes.nodes.has(command.node)) {
+        return rejected('WM_NODE_UNKNOWN', {
+          message: `No node is called '${command.node}'.`,
+          next: 'List the nodes for their names.',
+          detail: { node: command.node },
+        });
+      }
+      const plan = command.kind === 'node-drain' ? planDrain : planUndrain;
+      return ok(plan(state.nodes, command.node, atMs));
     }
   }
 }

@@ -117,6 +117,7 @@ export class Head {
         return;
       case 'node-status':
       case 'node-draining':
+      case 'node-undrained':
         this.#updateNode(entry.node);
         return;
       case 'module-trust':

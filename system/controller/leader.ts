@@ -18,8 +18,10 @@ import { countCensus } from './census.ts';
 import { planCommand } from './commands.ts';
 import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
+import { tooMany } from './feed.ts';
 import type { Head } from './head.ts';
 import { Placing } from './placing.ts';
+import { plan, PLANS_MAX } from './planning.ts';
 import { answerQuery, type Inventory } from './queries.ts';
 import type { Recent } from './recent.ts';
 import { Rollbacks } from './rollbacks.ts';
@@ -63,6 +65,7 @@ export class Leader {
   readonly #waiting = new Set<(durable: boolean) => void>();
   readonly #retries = new Map<string, Timer>();
   #uploads = 0;
+  #plans = 0;
   #tick: Timer | null = null;
   #continuing: Timer | null = null;
   #stopped = false;
@@ -182,6 +185,7 @@ export class Leader {
   }
 
   async query(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
+    if (query.kind === 'plan') return this.#plan(query);
     const answer = answerQuery(this.#inventory, query);
     return (await this.#durable()) ? ok(answer) : interrupted();
   }
@@ -189,6 +193,15 @@ export class Leader {
   census(queues: Census['queues']): Census {
     const { sessionCount: sessions } = this.#roster;
     return countCensus(this.#head.state, { sessions, journalSequence: this.#options.journal.durableSequence, queues });
+  }
+
+  async #plan(query: Extract<OperatorQuery, { readonly kind: 'plan' }>): Promise<Outcome<OperatorAnswer>> {
+    if (this.#plans >= PLANS_MAX) return { ok: false, error: tooMany('plans', PLANS_MAX) };
+    const { keys, clock } = this.#options.ports;
+    this.#plans += 1;
+    const planned = await plan({ head: this.#head, placing: this.#placing, keys, clock }, query);
+    this.#plans -= 1;
+    return this.#stopped ? interrupted() : planned;
   }
 
   execute(request: OperatorRequest): Promise<Outcome<OperatorReply>> {

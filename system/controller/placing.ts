@@ -36,6 +36,13 @@ export class Placing {
     this.#options = options;
   }
 
+  /** Places on `head` as this one would here, and tells nobody. */
+  onTrial(head: Head): Placing {
+    const trial = new Placing({ ...this.#options, head, refused: () => {}, onUnfinished: () => {} });
+    for (const [instance, node] of this.#boundTo) trial.#boundTo.set(instance, node);
+    return trial;
+  }
+
   refusalOf(instance: InstanceId): PlacementDecision | null {
     return this.#refused.get(instance) ?? null;
   }

@@ -20,7 +20,10 @@ export type Inventory = {
   readonly events: () => readonly EventView[];
 };
 
-export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, query: OperatorQuery): OperatorAnswer {
+/** A question about what is; what would be is planned. */
+export type StateQuery = Exclude<OperatorQuery, { readonly kind: 'plan' }>;
+
+export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, query: StateQuery): OperatorAnswer {
   const { term } = state;
   switch (query.kind) {
     case 'nodes':

@@ -130,6 +130,7 @@ export class Watching implements HeadObserver {
         return this.#tellNode(entry.facts.node);
       case 'node-status':
       case 'node-draining':
+      case 'node-undrained':
         return this.#tellNode(entry.node);
       case 'module-trust':
         return this.#tell('trust', () => ({ upsert: entry.key }));

@@ -3,6 +3,7 @@ import type { DeploymentSpec, DeploymentView, InstanceView, TriggerSpec } from '
 import type { DeploymentName, KeyId, ModuleName, NodeId, Term, TriggerName } from './identifiers.ts';
 import type { ModuleManifest, ModuleVersion, Signature, TrustedKey } from './module.ts';
 import type { NodeView } from './node.ts';
+import type { DeploymentPlan, TriggerPlan } from './plan.ts';
 import type { EventView } from './watch.ts';
 
 export const EXECUTE_METHOD = '/wasmmatrix.v1.Operator/Execute';
@@ -26,7 +27,9 @@ export type OperatorCommand =
   | { readonly kind: 'rollback'; readonly deployment: DeploymentName; readonly version: number }
   | { readonly kind: 'trigger-apply'; readonly spec: TriggerSpec }
   | { readonly kind: 'trigger-delete'; readonly trigger: TriggerName }
-  | { readonly kind: 'node-drain'; readonly node: NodeId };
+  | { readonly kind: 'node-drain'; readonly node: NodeId }
+  /** It takes work again. */
+  | { readonly kind: 'node-undrain'; readonly node: NodeId };
 
 /** `id` makes a command idempotent: the same id is answered with the first reply and applied once. */
 export type OperatorRequest = { readonly id: string; readonly command: OperatorCommand };
@@ -42,7 +45,9 @@ export type OperatorQuery =
   | { readonly kind: 'instances' }
   | { readonly kind: 'trust' }
   /** The platform's recent facts, as far as they are held. */
-  | { readonly kind: 'events' };
+  | { readonly kind: 'events' }
+  /** What applying these, in this order, would do now. Refused as the apply would be. */
+  | { readonly kind: 'plan'; readonly deployments: readonly DeploymentSpec[]; readonly triggers: readonly TriggerSpec[] };
 
 export type OperatorAnswer =
   | { readonly kind: 'nodes'; readonly term: Term; readonly nodes: readonly NodeView[] }
@@ -50,4 +55,10 @@ export type OperatorAnswer =
   | { readonly kind: 'deployments'; readonly term: Term; readonly deployments: readonly DeploymentView[] }
   | { readonly kind: 'instances'; readonly term: Term; readonly instances: readonly InstanceView[] }
   | { readonly kind: 'trust'; readonly term: Term; readonly keys: readonly TrustedKey[] }
-  | { readonly kind: 'events'; readonly term: Term; readonly events: readonly EventView[] };
+  | { readonly kind: 'events'; readonly term: Term; readonly events: readonly EventView[] }
+  | {
+      readonly kind: 'plan';
+      readonly term: Term;
+      readonly deployments: readonly DeploymentPlan[];
+      readonly triggers: readonly TriggerPlan[];
+    };

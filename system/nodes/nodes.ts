@@ -14,7 +14,7 @@ export type NodeRecord = {
   readonly status: NodeStatus;
   readonly incarnation: Incarnation;
   readonly bootId: string;
-  /** Takes no new work until its agent starts anew. */
+  /** Takes no new work until its agent starts anew, or an operator wants it to. */
   readonly draining: boolean;
   readonly sinceMs: number;
   readonly cause: string;
@@ -35,7 +35,8 @@ export type NodeEntry =
   /** The same incarnation says something new about itself. */
   | { readonly kind: 'node-facts'; readonly facts: NodeFacts }
   | { readonly kind: 'node-status'; readonly node: NodeId; readonly status: NodeStatus; readonly atMs: number; readonly cause: string }
-  | { readonly kind: 'node-draining'; readonly node: NodeId };
+  | { readonly kind: 'node-draining'; readonly node: NodeId }
+  | { readonly kind: 'node-undrained'; readonly node: NodeId };
 
 export function createNodesState(): NodesState {
   return { nodes: new Map() };
@@ -75,6 +76,9 @@ export function applyNodeEntry(state: NodesState, entry: NodeEntry): void {
     case 'node-draining':
       state.nodes.set(entry.node, { ...getNode(state, entry.node), draining: true });
       return;
+    case 'node-undrained':
+      state.nodes.set(entry.node, { ...getNode(state, entry.node), draining: false });
+      return;
   }
 }
 
@@ -101,6 +105,7 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
     }
     case 'node-facts':
     case 'node-draining':
+    case 'node-undrained':
       return [];
     case 'node-status': {
       const node = getNode(state, entry.node);
@@ -179,6 +184,15 @@ export function planDrain(state: NodesState, id: NodeId, atMs: number): readonly
   if (node.draining) return [];
   const entries: NodeEntry[] = [{ kind: 'node-draining', node: id }];
   if (node.status === 'healthy') entries.push({ kind: 'node-status', node: id, status: 'draining', atMs, cause: 'an operator drains it' });
+  return entries;
+}
+
+export function planUndrain(state: NodesState, id: NodeId, atMs: number): readonly NodeEntry[] {
+  const node = getNode(state, id);
+  if (!node.draining) return [];
+  const entries: NodeEntry[] = [{ kind: 'node-undrained', node: id }];
+  if (node.status === 'draining')
+    entries.push({ kind: 'node-status', node: id, status: 'healthy', atMs, cause: 'an operator takes it into service again' });
   return entries;
 }
 

@@ -119,6 +119,13 @@ export class Fleet {
     return this.#rows.get(node) ?? NO_NODE;
   }
 
+  /** Takes over what the nodes of `other` measured. */
+  learn(other: Fleet): void {
+    for (const [landmark, rtts] of other.#measurements) {
+      for (const [row, micros] of rtts) this.measure(other.ids[row] as NodeId, landmark, micros);
+    }
+  }
+
   /** Adds a node or takes over what changed of it. */
   update(node: FleetNode): void {
     const { facts } = node;

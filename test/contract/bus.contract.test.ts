@@ -1,6 +1,16 @@
 // What any bus promises to those who publish and consume. The embedded broker runs in the simulated world, on a machine of its
-// own, with its client on another.
-import { describe, expect, it } from 'vitest';
+// own, with its client on another; and on real ones, over gRPC and SQLite. NATS JetStream stands beside it.
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openNatsBus } from '../../hardware/bus/bus.ts';
+import { SystemClock } from '../../hardware/clock/clock.ts';
+import { connectNats } from '../../hardware/nats/nats.ts';
+import { PROTOCOL_METHODS } from '../../hardware/network/network.ts';
+import { SystemRandom } from '../../hardware/random/random.ts';
+import { openStorage } from '../../hardware/storage/storage.ts';
 import { createClock } from '../../sim/clock/clock.ts';
 import { DISK_COSTS } from '../../sim/costs/costs.ts';
 import { createRandom } from '../../sim/random/random.ts';
@@ -21,18 +31,55 @@ import type {
 } from '../../system/domain/identifiers.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Bus } from '../../system/ports/bus.ts';
+import { NATS, startNats, type NatsServer } from '../support/nats/nats.ts';
+import { MemoryTelemetry } from '../support/ports/memory-telemetry.ts';
+import { GrpcWorld, TestAuthority } from './grpc-world.ts';
 import { CLOUD, FLEET, SimWorld } from './sim-world.ts';
 
 type Sides = {
   readonly bus: Bus;
   /** As the platform does when an instance was placed anew. */
-  readonly fence: (token: FencingToken) => void;
+  readonly fence: (token: FencingToken) => void | Promise<void>;
   readonly sleep: (micros: number) => Promise<void>;
   readonly nowMicros: () => number;
 };
 type Arm = { readonly world: string; readonly play: <T>(queueEventsMax: number, body: (sides: Sides) => Promise<T>) => Promise<T> };
 
 const BROKER = 'broker' as Endpoint;
+
+const CLIENT = 'node/client';
+/** One for all, started by the first who needs it; each play has streams of its own. */
+let server: Promise<NatsServer> | null = null;
+let plays = 0;
+afterAll(async () => (await server)?.stop());
+
+const realSleep = (micros: number): Promise<void> => new SystemClock().sleep(micros);
+
+const JETSTREAM: Arm = {
+  world: 'NATS JetStream',
+  play: async (queueEventsMax, body) => {
+    server ??= startNats();
+    const { url } = await server;
+    const clock = new SystemClock();
+    const ports = { clock, random: new SystemRandom(), telemetry: new MemoryTelemetry() };
+    const prefix = `play-${(plays += 1)}`;
+    const enter = async () => get(await connectNats({ servers: [url], name: prefix, credentials: { kind: 'none' }, tls: null }));
+    const [platformLink, agentLink] = [await enter(), await enter()];
+    const platform = get(await openNatsBus({ link: platformLink, ports, role: 'platform', prefix, queueEventsMax }));
+    const bus = get(await openNatsBus({ link: agentLink, ports, role: 'agent', prefix }));
+    try {
+      return await body({
+        bus,
+        fence: async (token) => get(await platform.fence(token)),
+        sleep: realSleep,
+        nowMicros: () => clock.monotonicMicros(),
+      });
+    } finally {
+      for (const each of [bus, platform]) each.close();
+      for (const link of [agentLink, platformLink]) await link.close();
+    }
+  },
+};
 
 const ARMS: readonly Arm[] = [
   {
@@ -72,6 +119,33 @@ const ARMS: readonly Arm[] = [
       });
     },
   },
+  {
+    world: 'embedded broker over gRPC and SQLite',
+    play: async (queueEventsMax, body) => {
+      const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-bus-'));
+      const authority = await TestAuthority.create();
+      const world = new GrpcWorld();
+      const machine = async (name: string) => world.machine((await authority.issue(name)).identity, { methods: PROTOCOL_METHODS });
+      const [controller, client] = [await machine('controller'), await machine(CLIENT)];
+      const storage = get(await openStorage({ folder }));
+      const clock = new SystemClock();
+      const broker = createBroker({ clock, random: new SystemRandom(), storage, telemetry: new MemoryTelemetry() }, { queueEventsMax });
+      const bus = createBusClient({ network: client }, { broker: BROKER });
+      try {
+        get(await broker.start());
+        const handler = { call: broker.handleCall.bind(broker), stream: async () => {} };
+        get(await controller.listen(BROKER, handler));
+        return await body({ bus, fence: (token) => broker.fence(token), sleep: realSleep, nowMicros: () => clock.monotonicMicros() });
+      } finally {
+        bus.close();
+        await broker.stop();
+        await world.close();
+        await storage.close();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  },
+  ...('missing' in NATS ? [] : [JETSTREAM]),
 ];
 
 const SECOND = 1_000_000;
@@ -115,6 +189,11 @@ async function idsOf(bus: Bus, consumer = CONSUMER): Promise<string[]> {
   return get(await bus.fetch(consumer, FETCH)).map(({ event }) => event.id);
 }
 
+// Left out, and said aloud, where there is neither a nats-server nor Go to build one.
+it.skipIf('missing' in NATS)(`plays on NATS JetStream too (${'missing' in NATS ? NATS.missing : NATS.title})`, () => {
+  expect(ARMS).toHaveLength(3);
+});
+
 describe.each(ARMS)('a bus: $world', ({ play }) => {
   it('delivers whole events in the order of their publication, from the creation of the consumer on', async () => {
     await play(100, async ({ bus }) => {
@@ -149,12 +228,13 @@ describe.each(ARMS)('a bus: $world', ({ play }) => {
       const before = nowMicros();
       expect(await idsOf(bus)).toEqual([]);
       expect(nowMicros() - before).toBeGreaterThanOrEqual(SECOND);
-      const fetched = idsOf(bus);
+      const fetched = bus.fetch(CONSUMER, { ...FETCH, waitMs: 20_000 });
       await sleep(300_000);
       const published = nowMicros();
       get(await bus.publish(eventOf('one'), UNFENCED));
-      expect(await fetched).toEqual(['one']);
-      expect(nowMicros() - published).toBeLessThan(200_000);
+      expect(get(await fetched).map(({ event }) => event.id)).toEqual(['one']);
+      // Long before its wait is over, also on a real machine that is busy.
+      expect(nowMicros() - published).toBeLessThan(10 * SECOND);
     });
   });
 
@@ -186,6 +266,66 @@ describe.each(ARMS)('a bus: $world', ({ play }) => {
       const [dead] = get(await bus.fetch('dead' as ConsumerName, FETCH));
       expect(dead!.event.subject).toBe(`dead.${CONSUMER}`);
       expect(dead!.event.data).toEqual(eventOf('one').data);
+      expect([dead!.event.correlation, dead!.event.headers]).toEqual([
+        'c-one',
+        {
+          source: 'one',
+          subject: 'jobs.a',
+          attempts: '3',
+          code: 'WM_GUEST_TRAPPED',
+          reason: 'never',
+          history: 'WM_GUEST_TRAPPED WM_DEADLINE WM_GUEST_TRAPPED',
+        },
+      ]);
+    });
+  });
+
+  it('ends what can never succeed at once, with a dead letter', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.createConsumer({ ...SPEC, name: 'dead' as ConsumerName, filter: 'dead.>' as SubjectFilter }));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      const [only] = get(await bus.fetch(CONSUMER, FETCH));
+      get(await bus.settle(CONSUMER, only!, { kind: 'term', reason: { code: 'WM_EVENT_INVALID', message: 'no' } }, { fence: null }));
+      const [dead] = get(await bus.fetch('dead' as ConsumerName, FETCH));
+      expect(dead!.event.headers).toMatchObject({ attempts: '1', history: 'WM_EVENT_INVALID' });
+      expect(await idsOf(bus)).toEqual([]);
+    });
+  });
+
+  it('counts no delivery that was given back, and gives it to the next who asks', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      for (let i = 0; i < 4; i++) {
+        const [delivery] = get(await bus.fetch(CONSUMER, FETCH));
+        expect(delivery!.attempt).toBe(1);
+        get(await bus.settle(CONSUMER, delivery!, { kind: 'release' }, { fence: null }));
+      }
+      const [last] = get(await bus.fetch(CONSUMER, FETCH));
+      get(await bus.settle(CONSUMER, last!, { kind: 'nak', reason: { code: 'WM_GUEST_TRAPPED', message: 'no' } }, { fence: null }));
+      const [second] = get(await bus.fetch(CONSUMER, FETCH));
+      expect(second!.attempt).toBe(2);
+    });
+  });
+
+  it('takes an acknowledgement again that was given already', async () => {
+    await play(100, async ({ bus }) => {
+      get(await bus.createConsumer(SPEC));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      const [delivery] = get(await bus.fetch(CONSUMER, FETCH));
+      for (let i = 0; i < 2; i++) expect(codeOf(await bus.settle(CONSUMER, delivery!, { kind: 'ack' }, { fence: null }))).toBe('ok');
+    });
+  });
+
+  it('lets go of a consumer that nobody fetched from for as long as it says', async () => {
+    await play(100, async ({ bus, sleep }) => {
+      get(await bus.createConsumer({ ...SPEC, idleMsMax: 500 }));
+      get(await bus.createConsumer({ ...SPEC, name: 'kept' as ConsumerName }));
+      expect(await idsOf(bus)).toEqual([]);
+      await sleep(3 * SECOND);
+      expect(codeOf(await bus.fetch(CONSUMER, FETCH))).toBe('WM_BUS_CONSUMER_UNKNOWN');
+      expect(await idsOf(bus, 'kept' as ConsumerName)).toEqual([]);
     });
   });
 
@@ -230,8 +370,9 @@ describe.each(ARMS)('a bus: $world', ({ play }) => {
     await play(100, async ({ bus, fence }) => {
       get(await bus.createConsumer(SPEC));
       get(await bus.publish(eventOf('one'), UNFENCED));
+      await fence(tokenOf(1));
       const [delivery] = get(await bus.fetch(CONSUMER, { ...FETCH, fence: tokenOf(1) }));
-      fence(tokenOf(2));
+      await fence(tokenOf(2));
       expect(codeOf(await bus.settle(CONSUMER, delivery!, { kind: 'ack' }, { fence: tokenOf(1) }))).toBe('WM_FENCED');
       expect(codeOf(await bus.publish(eventOf('result', 'results.a'), { ...UNFENCED, fence: tokenOf(1) }))).toBe('WM_FENCED');
       expect(codeOf(await bus.fetch(CONSUMER, { ...FETCH, fence: tokenOf(1) }))).toBe('WM_FENCED');

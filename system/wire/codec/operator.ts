@@ -13,6 +13,7 @@ import {
 } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { branded, bytesOf, decodeWith, encodeWith, name, oneOf, optional, orNull, present, text, whole, wrong } from './fields.ts';
 import { capabilitiesFrom, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import { deploymentPlanFrom, deploymentPlanTo, triggerPlanFrom, triggerPlanTo } from './plan.ts';
 import { deploymentFrom, deploymentTo, triggerFrom, triggerTo } from './specs.ts';
 import {
   deploymentViewFrom,
@@ -27,7 +28,7 @@ import {
   versionTo,
 } from './views.ts';
 
-const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events'];
+const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events', 'plan'];
 
 type WireCommand = NonNullable<MessageInitShape<typeof OperatorRequestSchema>['command']>;
 
@@ -60,6 +61,8 @@ function commandTo(command: OperatorCommand): WireCommand {
       return { case: 'triggerDelete', value: { trigger: command.trigger } };
     case 'node-drain':
       return { case: 'nodeDrain', value: { node: command.node } };
+    case 'node-undrain':
+      return { case: 'nodeUndrain', value: { node: command.node } };
   }
 }
 
@@ -98,6 +101,8 @@ function commandFrom(command: WireRequest['command']): OperatorCommand {
       return { kind: 'trigger-delete', trigger: name(command.value.trigger, 'trigger') };
     case 'nodeDrain':
       return { kind: 'node-drain', node: name(command.value.node, 'node') };
+    case 'nodeUndrain':
+      return { kind: 'node-undrain', node: name(command.value.node, 'node') };
     default:
       return wrong('command', 'a command, found none');
   }
@@ -142,11 +147,17 @@ export function decodeOperatorReply(bytes: Uint8Array): Outcome<OperatorReply> {
 }
 
 export function encodeOperatorQuery(query: OperatorQuery): Uint8Array {
-  return encodeWith(OperatorQuerySchema, { kind: query.kind });
+  if (query.kind !== 'plan') return encodeWith(OperatorQuerySchema, { kind: query.kind });
+  const { kind, deployments, triggers } = query;
+  return encodeWith(OperatorQuerySchema, { kind, deployments: deployments.map(deploymentTo), triggers: triggers.map(triggerTo) });
 }
 
 export function decodeOperatorQuery(bytes: Uint8Array): Outcome<OperatorQuery> {
-  return decodeWith(OperatorQuerySchema, bytes, (wire) => ({ kind: oneOf(wire.kind, 'kind', QUERIES) }));
+  return decodeWith(OperatorQuerySchema, bytes, (wire): OperatorQuery => {
+    const kind = oneOf(wire.kind, 'kind', QUERIES);
+    if (kind !== 'plan') return { kind };
+    return { kind, deployments: wire.deployments.map(deploymentFrom), triggers: wire.triggers.map(triggerFrom) };
+  });
 }
 
 type WireAnswer = NonNullable<MessageInitShape<typeof OperatorAnswerSchema>['answer']>;
@@ -171,6 +182,11 @@ function answerTo(answer: OperatorAnswer): WireAnswer {
       return { case: 'trust', value: { keys: answer.keys.map(trustedKeyTo) } };
     case 'events':
       return { case: 'events', value: { events: answer.events.map(eventTo) } };
+    case 'plan':
+      return {
+        case: 'plan',
+        value: { deployments: answer.deployments.map(deploymentPlanTo), triggers: answer.triggers.map(triggerPlanTo) },
+      };
   }
 }
 
@@ -195,6 +211,13 @@ export function decodeOperatorAnswer(bytes: Uint8Array): Outcome<OperatorAnswer>
         return { kind: 'trust', term, keys: answer.value.keys.map((key) => trustedKeyFrom(key, 'keys')) };
       case 'events':
         return { kind: 'events', term, events: answer.value.events.map(eventFrom) };
+      case 'plan':
+        return {
+          kind: 'plan',
+          term,
+          deployments: answer.value.deployments.map(deploymentPlanFrom),
+          triggers: answer.value.triggers.map(triggerPlanFrom),
+        };
       default:
         return wrong('answer', 'an answer, found none');
     }

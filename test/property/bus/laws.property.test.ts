@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeRecord, encodeRecord } from '../../../system/bus/entries.ts';
 import { Fifo } from '../../../system/bus/fifo.ts';
-import { backoffMs, bytesOf } from '../../../system/bus/letter.ts';
+import { backoffMs, bytesOf } from '../../../system/domain/letter.ts';
 import { BrokerState, type Entry } from '../../../system/bus/state.ts';
 import { IdentifierWindow } from '../../../system/bus/window.ts';
 import type { FailureReason } from '../../../system/domain/event.ts';

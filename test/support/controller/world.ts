@@ -220,9 +220,13 @@ export class ControllerWorld {
     return answered.ok ? decodeOperatorReply(answered.value) : answered;
   }
 
-  async query<K extends OperatorQuery['kind']>(kind: K): Promise<Extract<OperatorAnswer, { readonly kind: K }>> {
-    const answered = await this.call(OPERATOR, QUERY_METHOD, encodeOperatorQuery({ kind }));
-    const answer = answered.ok ? decodeOperatorAnswer(answered.value) : answered;
+  async ask(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
+    const answered = await this.call(OPERATOR, QUERY_METHOD, encodeOperatorQuery(query));
+    return answered.ok ? decodeOperatorAnswer(answered.value) : answered;
+  }
+
+  async query<K extends Exclude<OperatorQuery['kind'], 'plan'>>(kind: K): Promise<Extract<OperatorAnswer, { readonly kind: K }>> {
+    const answer = await this.ask({ kind });
     if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}`);
     return answer.value as Extract<OperatorAnswer, { readonly kind: K }>;
   }

@@ -8,6 +8,7 @@ import type { BusEvent, FencingToken, PublishAck } from '../../../system/domain/
 import type { ModuleManifest, ModuleVersion, Signature, SignedArtefact, TrustedKey } from '../../../system/domain/module.ts';
 import type { NodeFacts, NodeLoad, NodeView } from '../../../system/domain/node.ts';
 import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply, OperatorRequest } from '../../../system/domain/operator.ts';
+import { INSTANCE_ACTIONS, PLAN_ACTIONS, type DeploymentPlan, type TriggerPlan } from '../../../system/domain/plan.ts';
 import type {
   AgentMessage,
   Assignment,
@@ -279,7 +280,7 @@ const command: fc.Arbitrary<OperatorCommand> = fc.oneof(
   fc.record({ kind: fc.constant('rollback' as const), deployment: branded<DeploymentSpec['name']>(name), version: uint32 }),
   fc.record({ kind: fc.constant('trigger-apply' as const), spec: trigger }),
   fc.record({ kind: fc.constant('trigger-delete' as const), trigger: branded<TriggerSpec['name']>(name) }),
-  fc.record({ kind: fc.constant('node-drain' as const), node: nodeId }),
+  fc.record({ kind: fc.constantFrom('node-drain' as const, 'node-undrain' as const), node: nodeId }),
 );
 const candidate = fc.record({
   node: nodeId,
@@ -322,6 +323,23 @@ const deploymentView: fc.Arbitrary<DeploymentView> = fc.record({
   decisions: some(decision),
 });
 
+const fields = some(fc.record({ field: text, from: fc.option(text), to: fc.option(text) }));
+const deploymentPlan: fc.Arbitrary<DeploymentPlan> = fc.record({
+  name: branded<DeploymentSpec['name']>(name),
+  action: fc.constantFrom(...PLAN_ACTIONS),
+  version: uint32,
+  fields,
+  instances: some(
+    fc.record({ instance, action: fc.constantFrom(...INSTANCE_ACTIONS), from: fc.option(nodeId), decision: fc.option(decision) }),
+  ),
+  instancesChanged: uint32,
+});
+const triggerPlan: fc.Arbitrary<TriggerPlan> = fc.record({
+  name: branded<TriggerSpec['name']>(name),
+  deployment: branded<DeploymentSpec['name']>(name),
+  action: fc.constantFrom(...PLAN_ACTIONS),
+  fields,
+});
 const fieldName = fc.stringMatching(/^[a-z][A-Za-z]{0,20}$/);
 const event: fc.Arbitrary<EventView> = fc.record({
   sequence: whole,
@@ -362,9 +380,10 @@ export const operatorMessages = {
       version: uint32,
     }),
   ) as fc.Arbitrary<OperatorReply>,
-  operatorQuery: fc.record({
-    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events'),
-  }) as fc.Arbitrary<OperatorQuery>,
+  operatorQuery: fc.oneof(
+    fc.record({ kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events') }),
+    fc.record({ kind: fc.constant('plan' as const), deployments: some(deployment), triggers: some(trigger) }),
+  ) as fc.Arbitrary<OperatorQuery>,
   operatorAnswer: fc.oneof(
     fc.record({ kind: fc.constant('nodes' as const), term: count, nodes: some(nodeView) }),
     fc.record({ kind: fc.constant('modules' as const), term: count, modules: some(version) }),
@@ -372,5 +391,6 @@ export const operatorMessages = {
     fc.record({ kind: fc.constant('instances' as const), term: count, instances: some(instanceView) }),
     fc.record({ kind: fc.constant('trust' as const), term: count, keys: some(trustedKey) }),
     fc.record({ kind: fc.constant('events' as const), term: count, events: some(event) }),
+    fc.record({ kind: fc.constant('plan' as const), term: count, deployments: some(deploymentPlan), triggers: some(triggerPlan) }),
   ) as fc.Arbitrary<OperatorAnswer>,
 };

@@ -118,6 +118,12 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     why: 'Targets start processes and machines; what runs there they do not know.',
   },
   {
+    of: ['hardware/bus/**'],
+    may: [DOMAIN, PORTS, 'hardware/nats/**'],
+    packages: ['*'],
+    why: 'The bus of production stands on the connection to NATS (docs/decisions/0008-jetstream-bus.md).',
+  },
+  {
     of: ['hardware/**'],
     may: [DOMAIN, PORTS],
     packages: ['*'],

@@ -98,6 +98,7 @@ const MEANING: readonly Change[] = [
   ['an unknown deployment', 'trigger: echo, on', 'trigger: echo, deployment: §ego, on', "unknown deployment 'ego'; did you mean 'echo'?"],
   ['an unknown machine', 'crash: a-1', 'crash: §a-3', "unknown machine 'a-3'; did you mean 'a-1'?"],
   ['an unknown node', 'crash: a-1, for: 2s', 'drain: §controller', "unknown node 'controller'"],
+  ['an unknown node to take back', 'crash: a-1, for: 2s', 'undrain: §b-9', "unknown node 'b-9'"],
   [
     'a partition of what is not there',
     'crash: a-1, for: 2s',

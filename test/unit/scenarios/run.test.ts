@@ -63,6 +63,7 @@ describe('the course of a run', () => {
       { at: at(2 * S), do: 'deploy', spec: specOf() },
       { at: at(2 * S), do: 'trigger', spec: triggerOf() },
       { at: at(1 * S), do: 'drain', node: scenarioOf().fleet.nodes[0]!.node },
+      { at: at(6 * S), do: 'undrain', node: scenarioOf().fleet.nodes[0]!.node },
       { at: { kind: 'between', microsMin: 3 * S, microsMax: 4 * S }, do: 'rollback', deployment: specOf().name, version: 1 },
     ];
     const { world } = await play(scenarioOf({ steps }));
@@ -76,6 +77,7 @@ describe('the course of a run', () => {
       [2 * S, 'command-4', 'trigger-apply'],
       [3 * S, 'command-5', 'rollback'],
       [5 * S, 'command-6', 'deployment-scale'],
+      [6 * S, 'command-7', 'node-undrain'],
     ]);
   });
 

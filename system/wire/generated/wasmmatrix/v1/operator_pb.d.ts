@@ -315,6 +315,22 @@ export declare type NodeDrain = Message<"wasmmatrix.v1.NodeDrain"> & {
 export declare const NodeDrainSchema: GenMessage<NodeDrain>;
 
 /**
+ * @generated from message wasmmatrix.v1.NodeUndrain
+ */
+export declare type NodeUndrain = Message<"wasmmatrix.v1.NodeUndrain"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.NodeUndrain.
+ * Use `create(NodeUndrainSchema)` to create a new message.
+ */
+export declare const NodeUndrainSchema: GenMessage<NodeUndrain>;
+
+/**
  * @generated from message wasmmatrix.v1.OperatorRequest
  */
 export declare type OperatorRequest = Message<"wasmmatrix.v1.OperatorRequest"> & {
@@ -386,6 +402,12 @@ export declare type OperatorRequest = Message<"wasmmatrix.v1.OperatorRequest"> &
      */
     value: NodeDrain;
     case: "nodeDrain";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.NodeUndrain node_undrain = 12;
+     */
+    value: NodeUndrain;
+    case: "nodeUndrain";
   } | { case: undefined; value?: undefined };
 };
 
@@ -473,6 +495,18 @@ export declare type OperatorQuery = Message<"wasmmatrix.v1.OperatorQuery"> & {
    * @generated from field: string kind = 1;
    */
   kind: string;
+
+  /**
+   * For plan: what would be applied.
+   *
+   * @generated from field: repeated wasmmatrix.v1.DeploymentSpec deployments = 2;
+   */
+  deployments: DeploymentSpec[];
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.TriggerSpec triggers = 3;
+   */
+  triggers: TriggerSpec[];
 };
 
 /**
@@ -948,6 +982,158 @@ export declare type Events = Message<"wasmmatrix.v1.Events"> & {
 export declare const EventsSchema: GenMessage<Events>;
 
 /**
+ * @generated from message wasmmatrix.v1.FieldChange
+ */
+export declare type FieldChange = Message<"wasmmatrix.v1.FieldChange"> & {
+  /**
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * @generated from field: optional string from = 2;
+   */
+  from?: string | undefined;
+
+  /**
+   * @generated from field: optional string to = 3;
+   */
+  to?: string | undefined;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.FieldChange.
+ * Use `create(FieldChangeSchema)` to create a new message.
+ */
+export declare const FieldChangeSchema: GenMessage<FieldChange>;
+
+/**
+ * @generated from message wasmmatrix.v1.InstancePlan
+ */
+export declare type InstancePlan = Message<"wasmmatrix.v1.InstancePlan"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: string action = 2;
+   */
+  action: string;
+
+  /**
+   * @generated from field: optional string from = 3;
+   */
+  from?: string | undefined;
+
+  /**
+   * @generated from field: optional wasmmatrix.v1.PlacementDecision decision = 4;
+   */
+  decision?: PlacementDecision | undefined;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.InstancePlan.
+ * Use `create(InstancePlanSchema)` to create a new message.
+ */
+export declare const InstancePlanSchema: GenMessage<InstancePlan>;
+
+/**
+ * @generated from message wasmmatrix.v1.DeploymentPlan
+ */
+export declare type DeploymentPlan = Message<"wasmmatrix.v1.DeploymentPlan"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string action = 2;
+   */
+  action: string;
+
+  /**
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.FieldChange fields = 4;
+   */
+  fields: FieldChange[];
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.InstancePlan instances = 5;
+   */
+  instances: InstancePlan[];
+
+  /**
+   * Also those that are not listed.
+   *
+   * @generated from field: uint32 instances_changed = 6;
+   */
+  instancesChanged: number;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.DeploymentPlan.
+ * Use `create(DeploymentPlanSchema)` to create a new message.
+ */
+export declare const DeploymentPlanSchema: GenMessage<DeploymentPlan>;
+
+/**
+ * @generated from message wasmmatrix.v1.TriggerPlan
+ */
+export declare type TriggerPlan = Message<"wasmmatrix.v1.TriggerPlan"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string deployment = 2;
+   */
+  deployment: string;
+
+  /**
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.FieldChange fields = 4;
+   */
+  fields: FieldChange[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.TriggerPlan.
+ * Use `create(TriggerPlanSchema)` to create a new message.
+ */
+export declare const TriggerPlanSchema: GenMessage<TriggerPlan>;
+
+/**
+ * @generated from message wasmmatrix.v1.Plan
+ */
+export declare type Plan = Message<"wasmmatrix.v1.Plan"> & {
+  /**
+   * @generated from field: repeated wasmmatrix.v1.DeploymentPlan deployments = 1;
+   */
+  deployments: DeploymentPlan[];
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.TriggerPlan triggers = 2;
+   */
+  triggers: TriggerPlan[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Plan.
+ * Use `create(PlanSchema)` to create a new message.
+ */
+export declare const PlanSchema: GenMessage<Plan>;
+
+/**
  * @generated from message wasmmatrix.v1.OperatorAnswer
  */
 export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
@@ -995,6 +1181,12 @@ export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
      */
     value: Events;
     case: "events";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Plan plan = 8;
+     */
+    value: Plan;
+    case: "plan";
   } | { case: undefined; value?: undefined };
 };
 

@@ -11,7 +11,7 @@ import { file_wasmmatrix_v1_common } from "./common_pb.js";
  * Describes the file wasmmatrix/v1/operator.proto.
  */
 export const file_wasmmatrix_v1_operator = /*@__PURE__*/
-  fileDesc("Chx3YXNtbWF0cml4L3YxL29wZXJhdG9yLnByb3RvEg13YXNtbWF0cml4LnYxIpcBCgxSZXF1aXJlbWVudHMSFQoNYXJjaGl0ZWN0dXJlcxgBIAMoCRIUCgxpc2FfZmVhdHVyZXMYAiADKAkSEAoIaGFyZHdhcmUYAyADKAkSEwoGd2l0aGluGAQgASgJSACIAQESFAoMbWVtb3J5X2J5dGVzGAUgASgEEhIKCmNwdV9taWxsaXMYBiABKA1CCQoHX3dpdGhpbiLkAQoORGVwbG95bWVudFNwZWMSDAoEbmFtZRgBIAEoCRIOCgZtb2R1bGUYAiABKAkSFAoHdmVyc2lvbhgDIAEoDUgAiAEBEhAKCHJlcGxpY2FzGAQgASgNEg4KBm9yaWdpbhgFIAEoCRIxCgxyZXF1aXJlbWVudHMYBiABKAsyGy53YXNtbWF0cml4LnYxLlJlcXVpcmVtZW50cxIOCgZzcHJlYWQYByABKA0SGAoQd2hlbl91bnJlYWNoYWJsZRgIIAEoCRITCgtjb25jdXJyZW5jeRgJIAEoDUIKCghfdmVyc2lvbiK5AQoLVHJpZ2dlclNwZWMSDAoEbmFtZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhIKCmRlcGxveW1lbnQYAyABKAkSEwoGcmVzdWx0GAQgASgJSACIAQESFgoOZGVsaXZlcmllc19tYXgYBSABKA0SEwoLYWNrX3dhaXRfbXMYBiABKA0SEgoKYmFja29mZl9tcxgHIAEoDRIWCg5iYWNrb2ZmX21zX21heBgIIAEoDUIJCgdfcmVzdWx0IjEKCFRydXN0QWRkEhIKCnB1YmxpY19rZXkYASABKAwSEQoJbWF5X2dyYW50GAIgAygJIhoKC1RydXN0UmV2b2tlEgsKA2tleRgBIAEoCSKMAQoKTW9kdWxlUHVzaBIvCghtYW5pZmVzdBgBIAEoCzIdLndhc21tYXRyaXgudjEuTW9kdWxlTWFuaWZlc3QSMAoJc2lnbmF0dXJlGAIgASgLMhgud2FzbW1hdHJpeC52MS5TaWduYXR1cmVIAIgBARINCgVieXRlcxgDIAEoDEIMCgpfc2lnbmF0dXJlIjcKD0RlcGxveW1lbnRTY2FsZRISCgpkZXBsb3ltZW50GAEgASgJEhAKCHJlcGxpY2FzGAIgASgNIiYKEERlcGxveW1lbnREZWxldGUSEgoKZGVwbG95bWVudBgBIAEoCSIvCghSb2xsYmFjaxISCgpkZXBsb3ltZW50GAEgASgJEg8KB3ZlcnNpb24YAiABKA0iIAoNVHJpZ2dlckRlbGV0ZRIPCgd0cmlnZ2VyGAEgASgJIhkKCU5vZGVEcmFpbhIMCgRub2RlGAEgASgJIrsECg9PcGVyYXRvclJlcXVlc3QSCgoCaWQYASABKAkSLAoJdHJ1c3RfYWRkGAIgASgLMhcud2FzbW1hdHJpeC52MS5UcnVzdEFkZEgAEjIKDHRydXN0X3Jldm9rZRgDIAEoCzIaLndhc21tYXRyaXgudjEuVHJ1c3RSZXZva2VIABIwCgttb2R1bGVfcHVzaBgEIAEoCzIZLndhc21tYXRyaXgudjEuTW9kdWxlUHVzaEgAEjkKEGRlcGxveW1lbnRfYXBwbHkYBSABKAsyHS53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRTcGVjSAASOgoQZGVwbG95bWVudF9zY2FsZRgGIAEoCzIeLndhc21tYXRyaXgudjEuRGVwbG95bWVudFNjYWxlSAASPAoRZGVwbG95bWVudF9kZWxldGUYByABKAsyHy53YXNtbWF0cml4LnYxLkRlcGxveW1lbnREZWxldGVIABIrCghyb2xsYmFjaxgIIAEoCzIXLndhc21tYXRyaXgudjEuUm9sbGJhY2tIABIzCg10cmlnZ2VyX2FwcGx5GAkgASgLMhoud2FzbW1hdHJpeC52MS5UcmlnZ2VyU3BlY0gAEjYKDnRyaWdnZXJfZGVsZXRlGAogASgLMhwud2FzbW1hdHJpeC52MS5UcmlnZ2VyRGVsZXRlSAASLgoKbm9kZV9kcmFpbhgLIAEoCzIYLndhc21tYXRyaXgudjEuTm9kZURyYWluSABCCQoHY29tbWFuZCIYCgREb25lEhAKCHNlcXVlbmNlGAEgASgEIkEKDE1vZHVsZVN0b3JlZBIQCghzZXF1ZW5jZRgBIAEoBBIOCgZtb2R1bGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoDSJzCg1PcGVyYXRvclJlcGx5EiMKBGRvbmUYASABKAsyEy53YXNtbWF0cml4LnYxLkRvbmVIABI0Cg1tb2R1bGVfc3RvcmVkGAIgASgLMhsud2FzbW1hdHJpeC52MS5Nb2R1bGVTdG9yZWRIAEIHCgVyZXBseSIdCg1PcGVyYXRvclF1ZXJ5EgwKBGtpbmQYASABKAkirgEKCE5vZGVWaWV3EicKBWZhY3RzGAEgASgLMhgud2FzbW1hdHJpeC52MS5Ob2RlRmFjdHMSDgoGc3RhdHVzGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgEEhAKCHNpbmNlX21zGAQgASgEEg0KBWNhdXNlGAUgASgJEioKBGxvYWQYBiABKAsyFy53YXNtbWF0cml4LnYxLk5vZGVMb2FkSACIAQFCBwoFX2xvYWQikgEKDU1vZHVsZVZlcnNpb24SLwoIbWFuaWZlc3QYASABKAsyHS53YXNtbWF0cml4LnYxLk1vZHVsZU1hbmlmZXN0Eg8KB3ZlcnNpb24YAiABKA0SKwoJc2lnbmF0dXJlGAMgASgLMhgud2FzbW1hdHJpeC52MS5TaWduYXR1cmUSEgoKc2l6ZV9ieXRlcxgEIAEoBCJMCg9QbGFjZW1lbnRGYWN0b3ISDAoEbmFtZRgBIAEoCRIOCgZwb2ludHMYAiABKAESDgoGd2VpZ2h0GAMgASgBEgsKA3doeRgEIAEoCSJiChJQbGFjZW1lbnRDYW5kaWRhdGUSDAoEbm9kZRgBIAEoCRINCgVzY29yZRgCIAEoARIvCgdmYWN0b3JzGAMgAygLMh4ud2FzbW1hdHJpeC52MS5QbGFjZW1lbnRGYWN0b3IiQgoQUGxhY2VtZW50UmVmdXNhbBIOCgZyZWFzb24YASABKAkSDQoFbm9kZXMYAiABKA0SDwoHZXhhbXBsZRgDIAEoCSLjAQoRUGxhY2VtZW50RGVjaXNpb24SEAoIaW5zdGFuY2UYASABKAkSNgoGY2hvc2VuGAIgASgLMiEud2FzbW1hdHJpeC52MS5QbGFjZW1lbnRDYW5kaWRhdGVIAIgBARI1CgpydW5uZXJzX3VwGAMgAygLMiEud2FzbW1hdHJpeC52MS5QbGFjZW1lbnRDYW5kaWRhdGUSMAoHcmVmdXNlZBgEIAMoCzIfLndhc21tYXRyaXgudjEuUGxhY2VtZW50UmVmdXNhbBIQCghmZWFzaWJsZRgFIAEoDUIJCgdfY2hvc2VuIsMBCg5EZXBsb3ltZW50VmlldxIrCgRzcGVjGAEgASgLMh0ud2FzbW1hdHJpeC52MS5EZXBsb3ltZW50U3BlYxIQCghyZXZpc2lvbhgCIAEoBBIPCgd2ZXJzaW9uGAMgASgNEiwKCHRyaWdnZXJzGAQgAygLMhoud2FzbW1hdHJpeC52MS5UcmlnZ2VyU3BlYxIzCglkZWNpc2lvbnMYBSADKAsyIC53YXNtbWF0cml4LnYxLlBsYWNlbWVudERlY2lzaW9uIt4BCgxJbnN0YW5jZVZpZXcSCgoCaWQYASABKAkSEgoKZGVwbG95bWVudBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIRCgRub2RlGAQgASgJSACIAQESHQoQbm9kZV9pbmNhcm5hdGlvbhgFIAEoBEgBiAEBEg0KBWVwb2NoGAYgASgEEg4KBm1vZHVsZRgHIAEoCRIPCgd2ZXJzaW9uGAggASgNEhAKCHNpbmNlX21zGAkgASgEEg0KBWNhdXNlGAogASgJQgcKBV9ub2RlQhMKEV9ub2RlX2luY2FybmF0aW9uIi8KBU5vZGVzEiYKBW5vZGVzGAEgAygLMhcud2FzbW1hdHJpeC52MS5Ob2RlVmlldyI4CgdNb2R1bGVzEi0KB21vZHVsZXMYASADKAsyHC53YXNtbWF0cml4LnYxLk1vZHVsZVZlcnNpb24iQQoLRGVwbG95bWVudHMSMgoLZGVwbG95bWVudHMYASADKAsyHS53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRWaWV3IjsKCUluc3RhbmNlcxIuCglpbnN0YW5jZXMYASADKAsyGy53YXNtbWF0cml4LnYxLkluc3RhbmNlVmlldyIwCgVUcnVzdBInCgRrZXlzGAEgAygLMhkud2FzbW1hdHJpeC52MS5UcnVzdGVkS2V5IlUKCkV2ZW50RmllbGQSDAoEbmFtZRgBIAEoCRIOCgR0ZXh0GAIgASgJSAASEAoGbnVtYmVyGAMgASgBSAASDgoEZmxhZxgEIAEoCEgAQgcKBXZhbHVlIp8BCglFdmVudFZpZXcSEAoIc2VxdWVuY2UYASABKAQSDAoEcGFydBgCIAEoBBIPCgd0aW1lX21zGAMgASgEEhgKC2NvcnJlbGF0aW9uGAQgASgJSACIAQESDAoEa2luZBgFIAEoCRIpCgZmaWVsZHMYBiADKAsyGS53YXNtbWF0cml4LnYxLkV2ZW50RmllbGRCDgoMX2NvcnJlbGF0aW9uIjIKBkV2ZW50cxIoCgZldmVudHMYASADKAsyGC53YXNtbWF0cml4LnYxLkV2ZW50VmlldyKsAgoOT3BlcmF0b3JBbnN3ZXISDAoEdGVybRgBIAEoBBIlCgVub2RlcxgCIAEoCzIULndhc21tYXRyaXgudjEuTm9kZXNIABIpCgdtb2R1bGVzGAMgASgLMhYud2FzbW1hdHJpeC52MS5Nb2R1bGVzSAASMQoLZGVwbG95bWVudHMYBCABKAsyGi53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRzSAASLQoJaW5zdGFuY2VzGAUgASgLMhgud2FzbW1hdHJpeC52MS5JbnN0YW5jZXNIABIlCgV0cnVzdBgGIAEoCzIULndhc21tYXRyaXgudjEuVHJ1c3RIABInCgZldmVudHMYByABKAsyFS53YXNtbWF0cml4LnYxLkV2ZW50c0gAQggKBmFuc3dlciItCgtFdmVudEN1cnNvchIQCghzZXF1ZW5jZRgBIAEoBBIMCgRwYXJ0GAIgASgEIlYKDFdhdGNoUmVxdWVzdBIMCgRraW5kGAEgASgJEi4KBWFmdGVyGAIgASgLMhoud2FzbW1hdHJpeC52MS5FdmVudEN1cnNvckgAiAEBQggKBl9hZnRlciKgAwoMV2F0Y2hNZXNzYWdlEgwKBHRlcm0YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDQoFcGhhc2UYAyABKAkSDAoEbW9yZRgEIAEoCBIQCghyZW1vdmFscxgFIAMoCRILCgNnYXAYBiABKAgSJQoFbm9kZXMYByABKAsyFC53YXNtbWF0cml4LnYxLk5vZGVzSAASKQoHbW9kdWxlcxgIIAEoCzIWLndhc21tYXRyaXgudjEuTW9kdWxlc0gAEjEKC2RlcGxveW1lbnRzGAkgASgLMhoud2FzbW1hdHJpeC52MS5EZXBsb3ltZW50c0gAEi0KCWluc3RhbmNlcxgKIAEoCzIYLndhc21tYXRyaXgudjEuSW5zdGFuY2VzSAASJQoFdHJ1c3QYCyABKAsyFC53YXNtbWF0cml4LnYxLlRydXN0SAASJwoGZXZlbnRzGAwgASgLMhUud2FzbW1hdHJpeC52MS5FdmVudHNIABIlCgVlbmRlZBgNIAEoCzIULndhc21tYXRyaXgudjEuRW5kZWRIAEIJCgdtZXNzYWdlIjQKBUVuZGVkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIMCgRuZXh0GAMgASgJMuABCghPcGVyYXRvchJHCgdFeGVjdXRlEh4ud2FzbW1hdHJpeC52MS5PcGVyYXRvclJlcXVlc3QaHC53YXNtbWF0cml4LnYxLk9wZXJhdG9yUmVwbHkSRAoFUXVlcnkSHC53YXNtbWF0cml4LnYxLk9wZXJhdG9yUXVlcnkaHS53YXNtbWF0cml4LnYxLk9wZXJhdG9yQW5zd2VyEkUKBVdhdGNoEhsud2FzbW1hdHJpeC52MS5XYXRjaFJlcXVlc3QaGy53YXNtbWF0cml4LnYxLldhdGNoTWVzc2FnZSgBMAFiBnByb3RvMw", [file_wasmmatrix_v1_common]);
+  fileDesc("Chx3YXNtbWF0cml4L3YxL29wZXJhdG9yLnByb3RvEg13YXNtbWF0cml4LnYxIpcBCgxSZXF1aXJlbWVudHMSFQoNYXJjaGl0ZWN0dXJlcxgBIAMoCRIUCgxpc2FfZmVhdHVyZXMYAiADKAkSEAoIaGFyZHdhcmUYAyADKAkSEwoGd2l0aGluGAQgASgJSACIAQESFAoMbWVtb3J5X2J5dGVzGAUgASgEEhIKCmNwdV9taWxsaXMYBiABKA1CCQoHX3dpdGhpbiLkAQoORGVwbG95bWVudFNwZWMSDAoEbmFtZRgBIAEoCRIOCgZtb2R1bGUYAiABKAkSFAoHdmVyc2lvbhgDIAEoDUgAiAEBEhAKCHJlcGxpY2FzGAQgASgNEg4KBm9yaWdpbhgFIAEoCRIxCgxyZXF1aXJlbWVudHMYBiABKAsyGy53YXNtbWF0cml4LnYxLlJlcXVpcmVtZW50cxIOCgZzcHJlYWQYByABKA0SGAoQd2hlbl91bnJlYWNoYWJsZRgIIAEoCRITCgtjb25jdXJyZW5jeRgJIAEoDUIKCghfdmVyc2lvbiK5AQoLVHJpZ2dlclNwZWMSDAoEbmFtZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhIKCmRlcGxveW1lbnQYAyABKAkSEwoGcmVzdWx0GAQgASgJSACIAQESFgoOZGVsaXZlcmllc19tYXgYBSABKA0SEwoLYWNrX3dhaXRfbXMYBiABKA0SEgoKYmFja29mZl9tcxgHIAEoDRIWCg5iYWNrb2ZmX21zX21heBgIIAEoDUIJCgdfcmVzdWx0IjEKCFRydXN0QWRkEhIKCnB1YmxpY19rZXkYASABKAwSEQoJbWF5X2dyYW50GAIgAygJIhoKC1RydXN0UmV2b2tlEgsKA2tleRgBIAEoCSKMAQoKTW9kdWxlUHVzaBIvCghtYW5pZmVzdBgBIAEoCzIdLndhc21tYXRyaXgudjEuTW9kdWxlTWFuaWZlc3QSMAoJc2lnbmF0dXJlGAIgASgLMhgud2FzbW1hdHJpeC52MS5TaWduYXR1cmVIAIgBARINCgVieXRlcxgDIAEoDEIMCgpfc2lnbmF0dXJlIjcKD0RlcGxveW1lbnRTY2FsZRISCgpkZXBsb3ltZW50GAEgASgJEhAKCHJlcGxpY2FzGAIgASgNIiYKEERlcGxveW1lbnREZWxldGUSEgoKZGVwbG95bWVudBgBIAEoCSIvCghSb2xsYmFjaxISCgpkZXBsb3ltZW50GAEgASgJEg8KB3ZlcnNpb24YAiABKA0iIAoNVHJpZ2dlckRlbGV0ZRIPCgd0cmlnZ2VyGAEgASgJIhkKCU5vZGVEcmFpbhIMCgRub2RlGAEgASgJIhsKC05vZGVVbmRyYWluEgwKBG5vZGUYASABKAki7wQKD09wZXJhdG9yUmVxdWVzdBIKCgJpZBgBIAEoCRIsCgl0cnVzdF9hZGQYAiABKAsyFy53YXNtbWF0cml4LnYxLlRydXN0QWRkSAASMgoMdHJ1c3RfcmV2b2tlGAMgASgLMhoud2FzbW1hdHJpeC52MS5UcnVzdFJldm9rZUgAEjAKC21vZHVsZV9wdXNoGAQgASgLMhkud2FzbW1hdHJpeC52MS5Nb2R1bGVQdXNoSAASOQoQZGVwbG95bWVudF9hcHBseRgFIAEoCzIdLndhc21tYXRyaXgudjEuRGVwbG95bWVudFNwZWNIABI6ChBkZXBsb3ltZW50X3NjYWxlGAYgASgLMh4ud2FzbW1hdHJpeC52MS5EZXBsb3ltZW50U2NhbGVIABI8ChFkZXBsb3ltZW50X2RlbGV0ZRgHIAEoCzIfLndhc21tYXRyaXgudjEuRGVwbG95bWVudERlbGV0ZUgAEisKCHJvbGxiYWNrGAggASgLMhcud2FzbW1hdHJpeC52MS5Sb2xsYmFja0gAEjMKDXRyaWdnZXJfYXBwbHkYCSABKAsyGi53YXNtbWF0cml4LnYxLlRyaWdnZXJTcGVjSAASNgoOdHJpZ2dlcl9kZWxldGUYCiABKAsyHC53YXNtbWF0cml4LnYxLlRyaWdnZXJEZWxldGVIABIuCgpub2RlX2RyYWluGAsgASgLMhgud2FzbW1hdHJpeC52MS5Ob2RlRHJhaW5IABIyCgxub2RlX3VuZHJhaW4YDCABKAsyGi53YXNtbWF0cml4LnYxLk5vZGVVbmRyYWluSABCCQoHY29tbWFuZCIYCgREb25lEhAKCHNlcXVlbmNlGAEgASgEIkEKDE1vZHVsZVN0b3JlZBIQCghzZXF1ZW5jZRgBIAEoBBIOCgZtb2R1bGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoDSJzCg1PcGVyYXRvclJlcGx5EiMKBGRvbmUYASABKAsyEy53YXNtbWF0cml4LnYxLkRvbmVIABI0Cg1tb2R1bGVfc3RvcmVkGAIgASgLMhsud2FzbW1hdHJpeC52MS5Nb2R1bGVTdG9yZWRIAEIHCgVyZXBseSJ/Cg1PcGVyYXRvclF1ZXJ5EgwKBGtpbmQYASABKAkSMgoLZGVwbG95bWVudHMYAiADKAsyHS53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRTcGVjEiwKCHRyaWdnZXJzGAMgAygLMhoud2FzbW1hdHJpeC52MS5UcmlnZ2VyU3BlYyKuAQoITm9kZVZpZXcSJwoFZmFjdHMYASABKAsyGC53YXNtbWF0cml4LnYxLk5vZGVGYWN0cxIOCgZzdGF0dXMYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAQSEAoIc2luY2VfbXMYBCABKAQSDQoFY2F1c2UYBSABKAkSKgoEbG9hZBgGIAEoCzIXLndhc21tYXRyaXgudjEuTm9kZUxvYWRIAIgBAUIHCgVfbG9hZCKSAQoNTW9kdWxlVmVyc2lvbhIvCghtYW5pZmVzdBgBIAEoCzIdLndhc21tYXRyaXgudjEuTW9kdWxlTWFuaWZlc3QSDwoHdmVyc2lvbhgCIAEoDRIrCglzaWduYXR1cmUYAyABKAsyGC53YXNtbWF0cml4LnYxLlNpZ25hdHVyZRISCgpzaXplX2J5dGVzGAQgASgEIkwKD1BsYWNlbWVudEZhY3RvchIMCgRuYW1lGAEgASgJEg4KBnBvaW50cxgCIAEoARIOCgZ3ZWlnaHQYAyABKAESCwoDd2h5GAQgASgJImIKElBsYWNlbWVudENhbmRpZGF0ZRIMCgRub2RlGAEgASgJEg0KBXNjb3JlGAIgASgBEi8KB2ZhY3RvcnMYAyADKAsyHi53YXNtbWF0cml4LnYxLlBsYWNlbWVudEZhY3RvciJCChBQbGFjZW1lbnRSZWZ1c2FsEg4KBnJlYXNvbhgBIAEoCRINCgVub2RlcxgCIAEoDRIPCgdleGFtcGxlGAMgASgJIuMBChFQbGFjZW1lbnREZWNpc2lvbhIQCghpbnN0YW5jZRgBIAEoCRI2CgZjaG9zZW4YAiABKAsyIS53YXNtbWF0cml4LnYxLlBsYWNlbWVudENhbmRpZGF0ZUgAiAEBEjUKCnJ1bm5lcnNfdXAYAyADKAsyIS53YXNtbWF0cml4LnYxLlBsYWNlbWVudENhbmRpZGF0ZRIwCgdyZWZ1c2VkGAQgAygLMh8ud2FzbW1hdHJpeC52MS5QbGFjZW1lbnRSZWZ1c2FsEhAKCGZlYXNpYmxlGAUgASgNQgkKB19jaG9zZW4iwwEKDkRlcGxveW1lbnRWaWV3EisKBHNwZWMYASABKAsyHS53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRTcGVjEhAKCHJldmlzaW9uGAIgASgEEg8KB3ZlcnNpb24YAyABKA0SLAoIdHJpZ2dlcnMYBCADKAsyGi53YXNtbWF0cml4LnYxLlRyaWdnZXJTcGVjEjMKCWRlY2lzaW9ucxgFIAMoCzIgLndhc21tYXRyaXgudjEuUGxhY2VtZW50RGVjaXNpb24i3gEKDEluc3RhbmNlVmlldxIKCgJpZBgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEg0KBXN0YXRlGAMgASgJEhEKBG5vZGUYBCABKAlIAIgBARIdChBub2RlX2luY2FybmF0aW9uGAUgASgESAGIAQESDQoFZXBvY2gYBiABKAQSDgoGbW9kdWxlGAcgASgJEg8KB3ZlcnNpb24YCCABKA0SEAoIc2luY2VfbXMYCSABKAQSDQoFY2F1c2UYCiABKAlCBwoFX25vZGVCEwoRX25vZGVfaW5jYXJuYXRpb24iLwoFTm9kZXMSJgoFbm9kZXMYASADKAsyFy53YXNtbWF0cml4LnYxLk5vZGVWaWV3IjgKB01vZHVsZXMSLQoHbW9kdWxlcxgBIAMoCzIcLndhc21tYXRyaXgudjEuTW9kdWxlVmVyc2lvbiJBCgtEZXBsb3ltZW50cxIyCgtkZXBsb3ltZW50cxgBIAMoCzIdLndhc21tYXRyaXgudjEuRGVwbG95bWVudFZpZXciOwoJSW5zdGFuY2VzEi4KCWluc3RhbmNlcxgBIAMoCzIbLndhc21tYXRyaXgudjEuSW5zdGFuY2VWaWV3IjAKBVRydXN0EicKBGtleXMYASADKAsyGS53YXNtbWF0cml4LnYxLlRydXN0ZWRLZXkiVQoKRXZlbnRGaWVsZBIMCgRuYW1lGAEgASgJEg4KBHRleHQYAiABKAlIABIQCgZudW1iZXIYAyABKAFIABIOCgRmbGFnGAQgASgISABCBwoFdmFsdWUinwEKCUV2ZW50VmlldxIQCghzZXF1ZW5jZRgBIAEoBBIMCgRwYXJ0GAIgASgEEg8KB3RpbWVfbXMYAyABKAQSGAoLY29ycmVsYXRpb24YBCABKAlIAIgBARIMCgRraW5kGAUgASgJEikKBmZpZWxkcxgGIAMoCzIZLndhc21tYXRyaXgudjEuRXZlbnRGaWVsZEIOCgxfY29ycmVsYXRpb24iMgoGRXZlbnRzEigKBmV2ZW50cxgBIAMoCzIYLndhc21tYXRyaXgudjEuRXZlbnRWaWV3IlAKC0ZpZWxkQ2hhbmdlEg0KBWZpZWxkGAEgASgJEhEKBGZyb20YAiABKAlIAIgBARIPCgJ0bxgDIAEoCUgBiAEBQgcKBV9mcm9tQgUKA190byKSAQoMSW5zdGFuY2VQbGFuEhAKCGluc3RhbmNlGAEgASgJEg4KBmFjdGlvbhgCIAEoCRIRCgRmcm9tGAMgASgJSACIAQESNwoIZGVjaXNpb24YBCABKAsyIC53YXNtbWF0cml4LnYxLlBsYWNlbWVudERlY2lzaW9uSAGIAQFCBwoFX2Zyb21CCwoJX2RlY2lzaW9uIrYBCg5EZXBsb3ltZW50UGxhbhIMCgRuYW1lGAEgASgJEg4KBmFjdGlvbhgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEioKBmZpZWxkcxgEIAMoCzIaLndhc21tYXRyaXgudjEuRmllbGRDaGFuZ2USLgoJaW5zdGFuY2VzGAUgAygLMhsud2FzbW1hdHJpeC52MS5JbnN0YW5jZVBsYW4SGQoRaW5zdGFuY2VzX2NoYW5nZWQYBiABKA0iawoLVHJpZ2dlclBsYW4SDAoEbmFtZRgBIAEoCRISCgpkZXBsb3ltZW50GAIgASgJEg4KBmFjdGlvbhgDIAEoCRIqCgZmaWVsZHMYBCADKAsyGi53YXNtbWF0cml4LnYxLkZpZWxkQ2hhbmdlImgKBFBsYW4SMgoLZGVwbG95bWVudHMYASADKAsyHS53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRQbGFuEiwKCHRyaWdnZXJzGAIgAygLMhoud2FzbW1hdHJpeC52MS5UcmlnZ2VyUGxhbiLRAgoOT3BlcmF0b3JBbnN3ZXISDAoEdGVybRgBIAEoBBIlCgVub2RlcxgCIAEoCzIULndhc21tYXRyaXgudjEuTm9kZXNIABIpCgdtb2R1bGVzGAMgASgLMhYud2FzbW1hdHJpeC52MS5Nb2R1bGVzSAASMQoLZGVwbG95bWVudHMYBCABKAsyGi53YXNtbWF0cml4LnYxLkRlcGxveW1lbnRzSAASLQoJaW5zdGFuY2VzGAUgASgLMhgud2FzbW1hdHJpeC52MS5JbnN0YW5jZXNIABIlCgV0cnVzdBgGIAEoCzIULndhc21tYXRyaXgudjEuVHJ1c3RIABInCgZldmVudHMYByABKAsyFS53YXNtbWF0cml4LnYxLkV2ZW50c0gAEiMKBHBsYW4YCCABKAsyEy53YXNtbWF0cml4LnYxLlBsYW5IAEIICgZhbnN3ZXIiLQoLRXZlbnRDdXJzb3ISEAoIc2VxdWVuY2UYASABKAQSDAoEcGFydBgCIAEoBCJWCgxXYXRjaFJlcXVlc3QSDAoEa2luZBgBIAEoCRIuCgVhZnRlchgCIAEoCzIaLndhc21tYXRyaXgudjEuRXZlbnRDdXJzb3JIAIgBAUIICgZfYWZ0ZXIioAMKDFdhdGNoTWVzc2FnZRIMCgR0ZXJtGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg0KBXBoYXNlGAMgASgJEgwKBG1vcmUYBCABKAgSEAoIcmVtb3ZhbHMYBSADKAkSCwoDZ2FwGAYgASgIEiUKBW5vZGVzGAcgASgLMhQud2FzbW1hdHJpeC52MS5Ob2Rlc0gAEikKB21vZHVsZXMYCCABKAsyFi53YXNtbWF0cml4LnYxLk1vZHVsZXNIABIxCgtkZXBsb3ltZW50cxgJIAEoCzIaLndhc21tYXRyaXgudjEuRGVwbG95bWVudHNIABItCglpbnN0YW5jZXMYCiABKAsyGC53YXNtbWF0cml4LnYxLkluc3RhbmNlc0gAEiUKBXRydXN0GAsgASgLMhQud2FzbW1hdHJpeC52MS5UcnVzdEgAEicKBmV2ZW50cxgMIAEoCzIVLndhc21tYXRyaXgudjEuRXZlbnRzSAASJQoFZW5kZWQYDSABKAsyFC53YXNtbWF0cml4LnYxLkVuZGVkSABCCQoHbWVzc2FnZSI0CgVFbmRlZBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDAoEbmV4dBgDIAEoCTLgAQoIT3BlcmF0b3ISRwoHRXhlY3V0ZRIeLndhc21tYXRyaXgudjEuT3BlcmF0b3JSZXF1ZXN0Ghwud2FzbW1hdHJpeC52MS5PcGVyYXRvclJlcGx5EkQKBVF1ZXJ5Ehwud2FzbW1hdHJpeC52MS5PcGVyYXRvclF1ZXJ5Gh0ud2FzbW1hdHJpeC52MS5PcGVyYXRvckFuc3dlchJFCgVXYXRjaBIbLndhc21tYXRyaXgudjEuV2F0Y2hSZXF1ZXN0Ghsud2FzbW1hdHJpeC52MS5XYXRjaE1lc3NhZ2UoATABYgZwcm90bzM", [file_wasmmatrix_v1_common]);
 
 /**
  * Describes the message wasmmatrix.v1.Requirements.
@@ -91,186 +91,228 @@ export const NodeDrainSchema = /*@__PURE__*/
   messageDesc(file_wasmmatrix_v1_operator, 10);
 
 /**
+ * Describes the message wasmmatrix.v1.NodeUndrain.
+ * Use `create(NodeUndrainSchema)` to create a new message.
+ */
+export const NodeUndrainSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 11);
+
+/**
  * Describes the message wasmmatrix.v1.OperatorRequest.
  * Use `create(OperatorRequestSchema)` to create a new message.
  */
 export const OperatorRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 11);
+  messageDesc(file_wasmmatrix_v1_operator, 12);
 
 /**
  * Describes the message wasmmatrix.v1.Done.
  * Use `create(DoneSchema)` to create a new message.
  */
 export const DoneSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 12);
+  messageDesc(file_wasmmatrix_v1_operator, 13);
 
 /**
  * Describes the message wasmmatrix.v1.ModuleStored.
  * Use `create(ModuleStoredSchema)` to create a new message.
  */
 export const ModuleStoredSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 13);
+  messageDesc(file_wasmmatrix_v1_operator, 14);
 
 /**
  * Describes the message wasmmatrix.v1.OperatorReply.
  * Use `create(OperatorReplySchema)` to create a new message.
  */
 export const OperatorReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 14);
+  messageDesc(file_wasmmatrix_v1_operator, 15);
 
 /**
  * Describes the message wasmmatrix.v1.OperatorQuery.
  * Use `create(OperatorQuerySchema)` to create a new message.
  */
 export const OperatorQuerySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 15);
+  messageDesc(file_wasmmatrix_v1_operator, 16);
 
 /**
  * Describes the message wasmmatrix.v1.NodeView.
  * Use `create(NodeViewSchema)` to create a new message.
  */
 export const NodeViewSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 16);
+  messageDesc(file_wasmmatrix_v1_operator, 17);
 
 /**
  * Describes the message wasmmatrix.v1.ModuleVersion.
  * Use `create(ModuleVersionSchema)` to create a new message.
  */
 export const ModuleVersionSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 17);
+  messageDesc(file_wasmmatrix_v1_operator, 18);
 
 /**
  * Describes the message wasmmatrix.v1.PlacementFactor.
  * Use `create(PlacementFactorSchema)` to create a new message.
  */
 export const PlacementFactorSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 18);
+  messageDesc(file_wasmmatrix_v1_operator, 19);
 
 /**
  * Describes the message wasmmatrix.v1.PlacementCandidate.
  * Use `create(PlacementCandidateSchema)` to create a new message.
  */
 export const PlacementCandidateSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 19);
+  messageDesc(file_wasmmatrix_v1_operator, 20);
 
 /**
  * Describes the message wasmmatrix.v1.PlacementRefusal.
  * Use `create(PlacementRefusalSchema)` to create a new message.
  */
 export const PlacementRefusalSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 20);
+  messageDesc(file_wasmmatrix_v1_operator, 21);
 
 /**
  * Describes the message wasmmatrix.v1.PlacementDecision.
  * Use `create(PlacementDecisionSchema)` to create a new message.
  */
 export const PlacementDecisionSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 21);
+  messageDesc(file_wasmmatrix_v1_operator, 22);
 
 /**
  * Describes the message wasmmatrix.v1.DeploymentView.
  * Use `create(DeploymentViewSchema)` to create a new message.
  */
 export const DeploymentViewSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 22);
+  messageDesc(file_wasmmatrix_v1_operator, 23);
 
 /**
  * Describes the message wasmmatrix.v1.InstanceView.
  * Use `create(InstanceViewSchema)` to create a new message.
  */
 export const InstanceViewSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 23);
+  messageDesc(file_wasmmatrix_v1_operator, 24);
 
 /**
  * Describes the message wasmmatrix.v1.Nodes.
  * Use `create(NodesSchema)` to create a new message.
  */
 export const NodesSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 24);
+  messageDesc(file_wasmmatrix_v1_operator, 25);
 
 /**
  * Describes the message wasmmatrix.v1.Modules.
  * Use `create(ModulesSchema)` to create a new message.
  */
 export const ModulesSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 25);
+  messageDesc(file_wasmmatrix_v1_operator, 26);
 
 /**
  * Describes the message wasmmatrix.v1.Deployments.
  * Use `create(DeploymentsSchema)` to create a new message.
  */
 export const DeploymentsSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 26);
+  messageDesc(file_wasmmatrix_v1_operator, 27);
 
 /**
  * Describes the message wasmmatrix.v1.Instances.
  * Use `create(InstancesSchema)` to create a new message.
  */
 export const InstancesSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 27);
+  messageDesc(file_wasmmatrix_v1_operator, 28);
 
 /**
  * Describes the message wasmmatrix.v1.Trust.
  * Use `create(TrustSchema)` to create a new message.
  */
 export const TrustSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 28);
+  messageDesc(file_wasmmatrix_v1_operator, 29);
 
 /**
  * Describes the message wasmmatrix.v1.EventField.
  * Use `create(EventFieldSchema)` to create a new message.
  */
 export const EventFieldSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 29);
+  messageDesc(file_wasmmatrix_v1_operator, 30);
 
 /**
  * Describes the message wasmmatrix.v1.EventView.
  * Use `create(EventViewSchema)` to create a new message.
  */
 export const EventViewSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 30);
+  messageDesc(file_wasmmatrix_v1_operator, 31);
 
 /**
  * Describes the message wasmmatrix.v1.Events.
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 31);
+  messageDesc(file_wasmmatrix_v1_operator, 32);
+
+/**
+ * Describes the message wasmmatrix.v1.FieldChange.
+ * Use `create(FieldChangeSchema)` to create a new message.
+ */
+export const FieldChangeSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 33);
+
+/**
+ * Describes the message wasmmatrix.v1.InstancePlan.
+ * Use `create(InstancePlanSchema)` to create a new message.
+ */
+export const InstancePlanSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 34);
+
+/**
+ * Describes the message wasmmatrix.v1.DeploymentPlan.
+ * Use `create(DeploymentPlanSchema)` to create a new message.
+ */
+export const DeploymentPlanSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 35);
+
+/**
+ * Describes the message wasmmatrix.v1.TriggerPlan.
+ * Use `create(TriggerPlanSchema)` to create a new message.
+ */
+export const TriggerPlanSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 36);
+
+/**
+ * Describes the message wasmmatrix.v1.Plan.
+ * Use `create(PlanSchema)` to create a new message.
+ */
+export const PlanSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_operator, 37);
 
 /**
  * Describes the message wasmmatrix.v1.OperatorAnswer.
  * Use `create(OperatorAnswerSchema)` to create a new message.
  */
 export const OperatorAnswerSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 32);
+  messageDesc(file_wasmmatrix_v1_operator, 38);
 
 /**
  * Describes the message wasmmatrix.v1.EventCursor.
  * Use `create(EventCursorSchema)` to create a new message.
  */
 export const EventCursorSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 33);
+  messageDesc(file_wasmmatrix_v1_operator, 39);
 
 /**
  * Describes the message wasmmatrix.v1.WatchRequest.
  * Use `create(WatchRequestSchema)` to create a new message.
  */
 export const WatchRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 34);
+  messageDesc(file_wasmmatrix_v1_operator, 40);
 
 /**
  * Describes the message wasmmatrix.v1.WatchMessage.
  * Use `create(WatchMessageSchema)` to create a new message.
  */
 export const WatchMessageSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 35);
+  messageDesc(file_wasmmatrix_v1_operator, 41);
 
 /**
  * Describes the message wasmmatrix.v1.Ended.
  * Use `create(EndedSchema)` to create a new message.
  */
 export const EndedSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_operator, 36);
+  messageDesc(file_wasmmatrix_v1_operator, 42);
 
 /**
  * @generated from service wasmmatrix.v1.Operator

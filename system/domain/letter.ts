@@ -1,7 +1,7 @@
-// What an event weighs, how long its next attempt waits, and what becomes of it when there is none. Pure.
-import type { ConsumerSpec } from '../domain/broker.ts';
-import { DEAD_LETTER_PREFIX, type BusEvent, type FailureReason } from '../domain/event.ts';
-import type { ConsumerName, EventId, Subject } from '../domain/identifiers.ts';
+// What an event weighs, how long its next attempt waits, and what becomes of it when there is none: the same at every broker. Pure.
+import type { ConsumerSpec } from './broker.ts';
+import { DEAD_LETTER_PREFIX, type BusEvent, type FailureReason } from './event.ts';
+import type { ConsumerName, EventId, Subject } from './identifiers.ts';
 
 /** Bound: reasons kept of one event at one consumer, the newest ones, and characters of each message. */
 const REASONS_MAX = 16;
