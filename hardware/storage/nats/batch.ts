@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { ApiError, PubAck } from '@nats-io/jetstream';
-import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { assert } from '../../../system/domain/outcome.ts';
 import { ANSWERED_WITHIN_MS } from './answers.ts';
 
@@ -16,8 +16,49 @@ export const WRITE_BYTES_MAX = 8 * 1024 * 1024;
 
 export type Message = { readonly subject: string; readonly bytes: Uint8Array; readonly headers: MsgHdrs };
 
+/** Requests that end with the connection: an answer to what was sent before it was lost does not come any more. */
+export class Requests {
+  readonly #connection: NatsConnection;
+  #isLost: boolean;
+  /** Bound: what a store has under way at once. */
+  readonly #waiting = new Set<(error: Error) => void>();
+
+  constructor(connection: NatsConnection) {
+    this.#connection = connection;
+    this.#isLost = connection.isClosed();
+    void this.#follow();
+  }
+
+  /** Nothing is queued while there is no connection. */
+  async ask(messages: readonly Message[]): Promise<Msg> {
+    const last = messages.at(-1);
+    assert(last !== undefined, 'a request has a message');
+    if (this.#isLost) throw new Error('there is no connection');
+    for (const { subject, bytes, headers } of messages.slice(0, -1)) this.#connection.publish(subject, bytes, { headers });
+    const answer = this.#connection.request(last.subject, last.bytes, { headers: last.headers, timeout: ANSWERED_WITHIN_MS });
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      void answer.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === 'reconnect') this.#isLost = false;
+      if (type === 'disconnect') this.#lose();
+    }
+    this.#lose();
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    for (const reject of this.#waiting) reject(new Error('the connection was lost'));
+    this.#waiting.clear();
+  }
+}
+
 /** The sequence of the last one. Throws what the server or the connection said: JetStreamApiError when it refused. */
-export async function write(connection: NatsConnection, messages: readonly Message[], afterSequence: number): Promise<number> {
+export async function write(requests: Requests, messages: readonly Message[], afterSequence: number): Promise<number> {
   const [first, last] = [messages[0], messages.at(-1)];
   assert(first !== undefined && last !== undefined && messages.length <= WRITE_MESSAGES_MAX, 'a write has messages, and not too many');
   first.headers.set('Nats-Expected-Last-Sequence', String(afterSequence));
@@ -28,9 +69,8 @@ export async function write(connection: NatsConnection, messages: readonly Messa
       headers.set('Nats-Batch-Sequence', String(i + 1));
     }
     last.headers.set('Nats-Batch-Commit', '1');
-    for (const { subject, bytes, headers } of messages.slice(0, -1)) connection.publish(subject, bytes, { headers });
   }
-  const reply = await connection.request(last.subject, last.bytes, { headers: last.headers, timeout: ANSWERED_WITHIN_MS });
+  const reply = await requests.ask(messages);
   const answer = reply.json<PubAck & { readonly error?: ApiError }>();
   if (answer.error !== undefined) throw new JetStreamApiError(answer.error);
   return answer.seq;

@@ -3,7 +3,6 @@
 // with the sequence that must come before it. So a leader that was deposed without noticing writes nothing more.
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import type { NatsConnection } from '@nats-io/transport-node';
 import type { StateEntry } from '../../../system/domain/broker.ts';
 import { ok, rejected } from '../../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../../system/domain/outcome.ts';
@@ -13,6 +12,7 @@ import { full } from '../trouble.ts';
 import type { Health } from '../trouble.ts';
 import { CHECKSUM_HEADER, checksumOf, damaged, describeAnswer, isWrongSequence } from './answers.ts';
 import { write } from './batch.ts';
+import type { Requests } from './batch.ts';
 import { checkName, encodeKey } from './names.ts';
 import type { Room } from './room.ts';
 import { bucketStream, openStream } from './streams.ts';
@@ -28,7 +28,7 @@ const OPENED_KEY = '_opened';
 export type BucketParts = {
   readonly bucket: string;
   readonly replicas: number;
-  readonly connection: NatsConnection;
+  readonly requests: Requests;
   readonly manager: JetStreamManager;
   readonly health: Health;
   readonly room: Room;
@@ -125,12 +125,12 @@ export class StreamBucket implements KeyValueStore {
   }
 
   async #publish(token: string, value: Uint8Array, version: number): Promise<void> {
-    const { connection, bucket } = this.#parts;
+    const { requests, bucket } = this.#parts;
     const marked = headers();
     marked.set(VERSION_HEADER, String(version));
     marked.set(CHECKSUM_HEADER, checksumOf(value, version));
     const message = { subject: `$KV.${bucket}.${token}`, bytes: value, headers: marked };
-    this.#sequence = await write(connection, [message], this.#sequence);
+    this.#sequence = await write(requests, [message], this.#sequence);
   }
 
   async #read(key: string): Promise<Outcome<StateEntry | null>> {

@@ -3,7 +3,6 @@
 // write is acknowledged is the next one, as a whole (batch.ts); what is not acknowledged yet is held here and read from here.
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import type { NatsConnection } from '@nats-io/transport-node';
 import { describeError, ok, rejected } from '../../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../../system/domain/outcome.ts';
 import { JOURNAL_RECORD_BYTES_MAX } from '../../../system/ports/storage.ts';
@@ -13,7 +12,7 @@ import type { JournalRow } from '../operations.ts';
 import type { Health } from '../trouble.ts';
 import { CHECKSUM_HEADER, checksumOf, damaged, describeAnswer, isNothing, isWrongSequence, sequenceIn } from './answers.ts';
 import { write, WRITE_BYTES_MAX, WRITE_MESSAGES_MAX } from './batch.ts';
-import type { Message } from './batch.ts';
+import type { Message, Requests } from './batch.ts';
 import type { Room } from './room.ts';
 
 /** Bound: records in one answer to a read; bytes are `PAGE_BYTES_MAX`. */
@@ -23,7 +22,7 @@ export type StreamJournalParts = {
   readonly name: string;
   readonly stream: string;
   readonly subject: string;
-  readonly connection: NatsConnection;
+  readonly requests: Requests;
   readonly manager: JetStreamManager;
   readonly health: Health;
   readonly room: Room;
@@ -143,13 +142,13 @@ export class StreamJournal implements JournalStore {
   }
 
   async #send(): Promise<void> {
-    const { connection, name, stream, room } = this.#parts;
+    const { requests, name, stream, room } = this.#parts;
     while (!this.#isWriting && this.#failed === null && this.#acknowledged < this.#wanted) {
       const after = this.#acknowledged;
       const messages = this.#nextMessages();
       this.#isWriting = true;
       try {
-        const last = await write(connection, messages, after);
+        const last = await write(requests, messages, after);
         if (last !== after + messages.length) {
           this.#fail(damaged(`Record ${after + messages.length} of journal ${name} is at sequence ${last} of stream ${stream}.`, { last }));
           return;

@@ -11,6 +11,7 @@ import type { JournalStore, KeyValueStore } from '../../../system/ports/storage.
 import type { OpenStorage } from '../storage.ts';
 import { Health } from '../trouble.ts';
 import { ANSWERED_WITHIN_MS, describeAnswer, unsuitable } from './answers.ts';
+import { Requests } from './batch.ts';
 import { StreamBucket } from './bucket.ts';
 import { checkDurability } from './durability.ts';
 import type { Durability } from './durability.ts';
@@ -41,7 +42,7 @@ export type NatsStorageOptions = {
 };
 
 type Parts = {
-  readonly connection: NatsConnection;
+  readonly requests: Requests;
   readonly store: string;
   readonly replicas: number;
   readonly client: JetStreamClient;
@@ -108,7 +109,7 @@ function refusing(refused: Err): KeyValueStore {
 
 /** Reads all of it once, so that damage is told before anything is built on it. */
 async function openJournal(parts: Parts, name: string): Promise<Outcome<StreamJournal>> {
-  const { store, replicas, connection, manager, health, room } = parts;
+  const { store, replicas, requests, manager, health, room } = parts;
   const [stream, subject] = [journalStreamOf(store, name), journalSubjectOf(store, name)];
   const opened = await openStream(manager, journalStream(stream, subject, replicas));
   if (!opened.ok) return opened;
@@ -121,7 +122,7 @@ async function openJournal(parts: Parts, name: string): Promise<Outcome<StreamJo
     if (end === undefined) return shortened({ name, stream });
     next = end + 1;
   }
-  return ok(new StreamJournal({ name, stream, subject, connection, manager, health, room }, { last, dropped }));
+  return ok(new StreamJournal({ name, stream, subject, requests, manager, health, room }, { last, dropped }));
 }
 
 export async function openNatsStorage(options: NatsStorageOptions): Promise<Outcome<OpenStorage>> {
@@ -141,7 +142,7 @@ export async function openNatsStorage(options: NatsStorageOptions): Promise<Outc
   try {
     const client = jetstream(connection, { timeout: ANSWERED_WITHIN_MS });
     const manager = await jetstreamManager(connection, { timeout: ANSWERED_WITHIN_MS });
-    const parts: Parts = { connection, store, replicas, client, manager, health: new Health(), room: new Room() };
+    const parts: Parts = { requests: new Requests(connection), store, replicas, client, manager, health: new Health(), room: new Room() };
     const blobs = await ObjectBlobs.open({ ...parts, bucket: blobsOf(store), civilMs });
     return blobs.ok ? ok(new NatsStorage(parts, blobs.value)) : blobs;
   } catch (error) {
