@@ -119,6 +119,7 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
   switch (fault.kind) {
     case 'crash':
     case 'pause':
+    case 'disk-full':
       return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
     case 'partition':
       for (const [field, ends] of [

@@ -92,7 +92,7 @@ class Play {
     this.#testbed = testbed;
     this.#scenario = scenario;
     this.#options = options;
-    this.#goals = [...createInvariants(scenario), ...createGoals(scenario)];
+    this.#goals = [...createInvariants(scenario, testbed.slackMicros), ...createGoals(scenario, testbed.slackMicros)];
     this.#course = {
       testbed,
       scenario,
@@ -132,6 +132,7 @@ class Play {
     }
     if (!this.#isOver()) await inspect(this.#course);
     this.#testbed.record('run.phase', { phase: 'end' });
+    await this.#testbed.settle();
     const micros = clock.monotonicMicros() - this.#startMicros;
     this.#open = false;
     const goals = this.#goals.map((goal) => goal.finish({ micros }));

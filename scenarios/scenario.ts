@@ -71,11 +71,13 @@ export type FaultSpec =
   /** Multiplies the delay between two zones. */
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio; readonly forMicros: number }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio; readonly forMicros: number }
+  /** No room on the disk of the machine: what it writes fails, what was written stays. */
+  | { readonly kind: 'disk-full'; readonly machine: string; readonly forMicros: number }
   /** What the controller signs while this lasts is signed with a key that agents must not believe. */
   | { readonly kind: 'forge-artefact'; readonly forMicros: number };
 
 export type FaultKind = FaultSpec['kind'];
-export const FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'forge-artefact'];
+export const FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full', 'forge-artefact'];
 
 export type StepSpec = { readonly at: TimeSpec } & (
   | { readonly do: 'fault'; readonly fault: FaultSpec }

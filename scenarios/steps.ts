@@ -73,6 +73,8 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
         );
       return { kind: 'loss', a, b, loss: loss ?? [0, 1], forMicros };
     }
+    case 'disk-full':
+      return { kind: 'disk-full', machine: String(step['disk-full']), forMicros };
     case 'forge-artefact':
       return { kind: 'forge-artefact', forMicros };
     default:

@@ -38,6 +38,8 @@ export interface Testbed {
   readonly world: string;
   /** Fault kinds it can really produce; a scenario that asks for another is refused by name. */
   readonly faultKinds: readonly FaultKind[];
+  /** Added to every budget of time that goals hold, and said in their claims: 0 where time has no noise. */
+  readonly slackMicros: number;
   readonly clock: TestbedClock;
   /** Streams of the driver (workload, times of steps), apart from those of the machines. */
   readonly random: TestbedRandom;
@@ -78,4 +80,6 @@ export interface Testbed {
   record<K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>): void;
   /** Every record of every source, in the order of the run. At most one listener. */
   onRecord(listener: (record: RunRecord) => void): void;
+  /** Resolves when the listener has every record of what happened before the call. */
+  settle(): Promise<void>;
 }

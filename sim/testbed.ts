@@ -67,6 +67,7 @@ export function createSimTestbed(kernel: Kernel, injected: SimInjected): Testbed
 class SimTestbed implements Testbed {
   readonly world = 'sim';
   readonly faultKinds = SIM_FAULT_KINDS;
+  readonly slackMicros = 0;
   readonly clock: Testbed['clock'];
   readonly random: Testbed['random'];
   readonly keys: Testbed['keys'];
@@ -107,6 +108,8 @@ class SimTestbed implements Testbed {
         start: (machine) => this.#computers.get(machine)?.start(),
         pause: (machine) => this.#computers.get(machine)?.pause(),
         resume: (machine) => this.#computers.get(machine)?.resume(),
+        fill: (machine) => this.#computers.get(machine)?.setFull(true),
+        free: (machine) => this.#computers.get(machine)?.setFull(false),
       },
     });
   }
@@ -173,6 +176,11 @@ class SimTestbed implements Testbed {
 
   onRecord(listener: (record: RunRecord) => void): void {
     this.#sink.onRecord(listener);
+  }
+
+  /** Records are handed over as they are written. */
+  settle(): Promise<void> {
+    return Promise.resolve();
   }
 
   #driving(): Driver {

@@ -5,6 +5,7 @@ import type { Scenario } from '../scenario.ts';
 import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
 import {
   countOf,
+  describeBudget,
   describeMicros,
   goalOf,
   Ledger,
@@ -17,13 +18,13 @@ import {
 } from './goal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
-function answered(parameters: GoalParameters, scenario: Scenario): Goal {
+function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
   const filter = textOf(parameters, 'subject') as SubjectFilter;
   const within = countOf(parameters, 'within');
   const percent = countOf(parameters, 'percentile', 100);
   const ledger = new Ledger(
     'answered',
-    `Of the accepted events on ${filter}, ${percent} % have a result within ${describeMicros(within)} of being published, and all have one by the end.`,
+    `Of the accepted events on ${filter}, ${percent} % have a result within ${describeBudget(within, slackMicros)} of being published, and all have one by the end.`,
   );
   const results = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
@@ -63,10 +64,10 @@ function answered(parameters: GoalParameters, scenario: Scenario): Goal {
         ledger.figures['p50Micros'] = percentile(micros, 50) ?? 0;
         ledger.figures['p99Micros'] = percentile(micros, 99) ?? 0;
         ledger.expect(
-          worst <= within,
+          worst <= within + slackMicros,
           { source: 'testbed', micros: end.micros },
           () =>
-            `${percent} % of ${micros.length} events on ${filter} were answered within ${describeMicros(worst)}; the limit is ${describeMicros(within)}.`,
+            `${percent} % of ${micros.length} events on ${filter} were answered within ${describeMicros(worst)}; the limit is ${describeBudget(within, slackMicros)}.`,
           null,
         );
       }
@@ -75,9 +76,12 @@ function answered(parameters: GoalParameters, scenario: Scenario): Goal {
 }
 
 /** After each crash of a node, the instances it held are served elsewhere in time. */
-function failover(parameters: GoalParameters): Goal {
+function failover(parameters: GoalParameters, _scenario: Scenario, slackMicros: number): Goal {
   const within = countOf(parameters, 'within');
-  const ledger = new Ledger('failover', `What a node that dies was serving is served elsewhere within ${describeMicros(within)}.`);
+  const ledger = new Ledger(
+    'failover',
+    `What a node that dies was serving is served elsewhere within ${describeBudget(within, slackMicros)}.`,
+  );
   const serving = new Map<string, string>();
   const lost = new Map<string, { readonly node: string; readonly since: number }>();
   const micros: number[] = [];
@@ -94,10 +98,10 @@ function failover(parameters: GoalParameters): Goal {
         if (gone.node === node) return;
         micros.push(record.micros - gone.since);
         ledger.expect(
-          record.micros - gone.since <= within,
+          record.micros - gone.since <= within + slackMicros,
           record,
           () =>
-            `Instance ${instance} was served on ${node} ${describeMicros(record.micros - gone.since)} after ${gone.node} died; the limit is ${describeMicros(within)}.`,
+            `Instance ${instance} was served on ${node} ${describeMicros(record.micros - gone.since)} after ${gone.node} died; the limit is ${describeBudget(within, slackMicros)}.`,
           gone.node,
         );
       }

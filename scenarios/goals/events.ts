@@ -5,7 +5,7 @@ import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
-import { goalOf, Ledger, type Goal } from './goal.ts';
+import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 
 type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number };
 
@@ -148,8 +148,11 @@ export function onDemandEvents(scenario: Scenario): Goal {
 const COMMIT_MICROS = 50_000;
 
 /** R1.3: an effect of a superseded placement is refused, and superseded placements start nothing. */
-export function fencing(scenario: Scenario): Goal {
-  const ledger = new Ledger('R1.3', 'Once an instance is served elsewhere, its former placement starts nothing and has no effect.');
+export function fencing(scenario: Scenario, slackMicros = 0): Goal {
+  const ledger = new Ledger(
+    'R1.3',
+    `Once an instance is served elsewhere, its former placement starts nothing and has no effect${describeSlack(slackMicros)}.`,
+  );
   const movable = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'move') movable.add(step.spec.name);
   // One that stays at any time is held to nothing: when it was changed is not on record.
@@ -169,13 +172,13 @@ export function fencing(scenario: Scenario): Goal {
   const mayNotKnow = (node: string, instance: string, micros: number): boolean => {
     const since = fence.get(instance)?.since ?? 0;
     const wasGone = gone.has(node) && (back.get(node) ?? micros) >= since;
-    return !wasGone && micros - since <= scenario.platform.leaseMs * 1_000;
+    return !wasGone && micros - since <= scenario.platform.leaseMs * 1_000 + slackMicros;
   };
   const effect = (record: RunRecord, what: string, instance: string | null, epoch: number | null): void => {
     if (instance === null || epoch === null) return;
     const current = fence.get(instance);
     ledger.expect(
-      current === undefined || epoch >= current.epoch || record.micros - current.since <= COMMIT_MICROS,
+      current === undefined || epoch >= current.epoch || record.micros - current.since <= COMMIT_MICROS + slackMicros,
       record,
       () =>
         `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,

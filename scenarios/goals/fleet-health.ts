@@ -1,6 +1,6 @@
 // P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
 import type { Scenario } from '../scenario.ts';
-import { describeMicros, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
+import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
 /** R1.2: sampling of the failure detector and message delay on top of the configured times. */
 const DETECTION_SLACK_MICROS = 600_000;
@@ -20,7 +20,7 @@ const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** P1: every started agent is in the inventory, with what it reported and its current health. */
-export function registration(scenario: Scenario): Goal {
+export function registration(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger('P1', 'Every started agent is in the inventory, with what it reported and its current health.');
   const facts = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node]));
   const waiting = new Map<string, number>();
@@ -69,10 +69,10 @@ export function registration(scenario: Scenario): Goal {
           const since = waiting.get(record.fields.node);
           if (since !== undefined && controllerUp && disturbed === 0) {
             ledger.expect(
-              record.micros - since <= ENROLMENT_MICROS,
+              record.micros - since <= ENROLMENT_MICROS + slackMicros,
               record,
               () =>
-                `Node ${record.fields.node} was enrolled ${describeMicros(record.micros - since)} after its agent started; the limit is ${describeMicros(ENROLMENT_MICROS)}.`,
+                `Node ${record.fields.node} was enrolled ${describeMicros(record.micros - since)} after its agent started; the limit is ${describeBudget(ENROLMENT_MICROS, slackMicros)}.`,
               record.fields.node,
             );
           }
@@ -139,10 +139,10 @@ export function registration(scenario: Scenario): Goal {
 }
 
 /** P2: an unresponsive node is marked in time, its work re-placed in time, and it returns under a new incarnation. */
-export function failureAndRecovery(scenario: Scenario): Goal {
+export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger(
     'P2',
-    `A node that stops answering is marked unavailable within ${scenario.platform.unavailableAfterMs} ms (+${DETECTION_SLACK_MICROS / 1_000} ms), its work is placed again within ${REPLACEMENT_MICROS / 1_000} ms of the mark, and it returns under a new incarnation.`,
+    `A node that stops answering is marked unavailable within ${scenario.platform.unavailableAfterMs} ms (+${DETECTION_SLACK_MICROS / 1_000} ms), its work is placed again within ${REPLACEMENT_MICROS / 1_000} ms of the mark, and it returns under a new incarnation${describeSlack(slackMicros)}.`,
   );
   const movable = new Map<string, boolean>();
   const holder = new Map<string, { node: string | null; deployment: string; state: string }>();
@@ -159,7 +159,8 @@ export function failureAndRecovery(scenario: Scenario): Goal {
     else disturbed.delete(node);
   };
   let controllerSince: number | null = null;
-  const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS;
+  const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
+  const replacementMicros = REPLACEMENT_MICROS + slackMicros;
   // One that stays at any time is held to nothing: when it was changed is not on record.
   for (const step of scenario.steps)
     if (step.do === 'deploy') movable.set(step.spec.name, step.spec.whenUnreachable === 'move' && movable.get(step.spec.name) !== false);
@@ -181,12 +182,12 @@ export function failureAndRecovery(scenario: Scenario): Goal {
     }
     for (const [instance, orphan] of orphans) {
       const from = Math.max(orphan.since, controllerSince);
-      if (record.micros - from <= REPLACEMENT_MICROS) continue;
+      if (record.micros - from <= replacementMicros) continue;
       ledger.expect(
         false,
         record,
         () =>
-          `Instance ${instance} was not placed again within ${describeMicros(REPLACEMENT_MICROS)} of its node ${orphan.node} being marked unavailable.`,
+          `Instance ${instance} was not placed again within ${describeMicros(replacementMicros)} of its node ${orphan.node} being marked unavailable.`,
         orphan.node,
       );
     }

@@ -24,7 +24,7 @@ export type GoalDefinition = {
   readonly meaning: string;
   readonly required: Readonly<Record<string, ParameterKind>>;
   readonly optional: Readonly<Record<string, ParameterKind>>;
-  readonly create: (parameters: GoalParameters, scenario: Scenario) => Goal;
+  readonly create: (parameters: GoalParameters, scenario: Scenario, slackMicros: number) => Goal;
 };
 
 type Breach = { readonly because: string; readonly machine: string | null; readonly micros: number; readonly unconverged: boolean };
@@ -103,6 +103,16 @@ export function describeMicros(micros: number): string {
   if (micros >= 1_000_000) return `${(micros / 1_000_000).toFixed(3)} s`;
   if (micros >= 1_000) return `${(micros / 1_000).toFixed(1)} ms`;
   return `${micros} µs`;
+}
+
+/** A budget of time, and aloud what a world adds to it. */
+export function describeBudget(micros: number, slackMicros: number): string {
+  return `${describeMicros(micros)}${describeSlack(slackMicros)}`;
+}
+
+/** Empty in worlds without slack. */
+export function describeSlack(slackMicros: number): string {
+  return slackMicros === 0 ? '' : ` (+ ${slackMicros / 1_000_000} s of slack on real machines)`;
 }
 
 /** Nearest-rank percentile of whole numbers; null when there are none. Sorts a copy. */

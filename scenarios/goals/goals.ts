@@ -11,26 +11,26 @@ export { CLAIMS } from './claims.ts';
 export { Repetitions } from './repetitions.ts';
 export type { Goal, ParameterKind } from './goal.ts';
 
-/** P1 to P8, P11 and the fence: checked throughout every run. */
-export function createInvariants(scenario: Scenario): readonly Goal[] {
+/** P1 to P8, P11 and the fence: checked throughout every run. `slackMicros` is what the world adds to budgets of time. */
+export function createInvariants(scenario: Scenario, slackMicros = 0): readonly Goal[] {
   return [
-    registration(scenario),
-    failureAndRecovery(scenario),
+    registration(scenario, slackMicros),
+    failureAndRecovery(scenario, slackMicros),
     signatures(scenario),
-    versions(),
+    versions(slackMicros),
     capabilities(scenario),
     proximity(scenario),
     resources(scenario),
     lifecycle(),
     onDemandEvents(scenario),
-    fencing(scenario),
+    fencing(scenario, slackMicros),
   ];
 }
 
 /** The goals of a loaded scenario, whose names and parameters were checked when it was loaded. */
-export function createGoals(scenario: Scenario): readonly Goal[] {
+export function createGoals(scenario: Scenario, slackMicros = 0): readonly Goal[] {
   return scenario.goals.flatMap((spec) => {
     const definition = CLAIMS[spec.goal];
-    return definition === undefined ? [] : [definition.create(spec.parameters, scenario)];
+    return definition === undefined ? [] : [definition.create(spec.parameters, scenario, slackMicros)];
   });
 }

@@ -4,7 +4,7 @@ import { consumerOf } from '../../system/domain/deployment.ts';
 import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
 import type { Subject } from '../../system/domain/identifiers.ts';
 import type { Scenario } from '../scenario.ts';
-import { describeMicros, goalOf, Ledger, type Goal } from './goal.ts';
+import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
 const ROLLBACK_MICROS = 10_000;
@@ -93,10 +93,10 @@ export function signatures(scenario: Scenario): Goal {
 }
 
 /** P4: version history is complete; any version can be the next one, within the rollback budget. */
-export function versions(): Goal {
+export function versions(slackMicros = 0): Goal {
   const ledger = new Ledger(
     'P4',
-    `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command.`,
+    `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command${describeSlack(slackMicros)}.`,
   );
   const history = new Map<string, string[]>();
   const acknowledged = { sequence: 0, id: '' };
@@ -152,10 +152,10 @@ export function versions(): Goal {
         case 'rollback.issued':
           worstIssue = Math.max(worstIssue, record.fields.micros);
           ledger.expect(
-            record.fields.micros <= ROLLBACK_MICROS,
+            record.fields.micros <= ROLLBACK_MICROS + slackMicros,
             record,
             () =>
-              `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+              `The rollback of ${record.fields.deployment} to version ${record.fields.version} was issued ${describeMicros(record.fields.micros)} after the request; the budget is ${describeBudget(ROLLBACK_MICROS, slackMicros)}.`,
           );
           break;
         // Out of power or frozen, it could not do what it was told.
@@ -178,10 +178,10 @@ export function versions(): Goal {
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
           worstServe = Math.max(worstServe, record.micros - since);
           ledger.expect(
-            record.micros - since <= ROLLBACK_MICROS,
+            record.micros - since <= ROLLBACK_MICROS + slackMicros,
             record,
             () =>
-              `Node ${node} served version ${version} of ${instance} ${describeMicros(record.micros - since)} after its command; the budget is ${describeMicros(ROLLBACK_MICROS)}.`,
+              `Node ${node} served version ${version} of ${instance} ${describeMicros(record.micros - since)} after its command; the budget is ${describeBudget(ROLLBACK_MICROS, slackMicros)}.`,
             node,
           );
           break;

@@ -8,7 +8,7 @@ import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { SimNetwork } from '../network/network.ts';
 
-export const SIM_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'forge-artefact'];
+export const SIM_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full', 'forge-artefact'];
 
 /** Machines as faults move them; each does nothing when the machine is in that state already. */
 export type MachineControl = {
@@ -17,6 +17,9 @@ export type MachineControl = {
   readonly start: (machine: string) => void;
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
+  /** From here on its disk has no room, until `free`. */
+  readonly fill: (machine: string) => void;
+  readonly free: (machine: string) => void;
 };
 
 export type FaultOptions = {
@@ -56,7 +59,7 @@ export class Faults {
 
   /** True while a fault keeps this machine off. */
   keepsOff(machine: string): boolean {
-    return [...this.#active.values()].some(({ spec }) => spec.kind === 'crash' && spec.machine === machine);
+    return this.#isUnder('crash', machine);
   }
 
   healAll(): void {
@@ -77,6 +80,8 @@ export class Faults {
       case 'latency':
       case 'loss':
         return network.begin(id, spec);
+      case 'disk-full':
+        return machines.fill(spec.machine);
       case 'forge-artefact':
         return keys.forge(true);
       default:
@@ -99,7 +104,10 @@ export class Faults {
         });
         return;
       case 'pause':
-        if (!this.#isPaused(spec.machine)) machines.resume(spec.machine);
+        if (!this.#isUnder('pause', spec.machine)) machines.resume(spec.machine);
+        return;
+      case 'disk-full':
+        if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
         return;
       case 'partition':
       case 'latency':
@@ -112,8 +120,8 @@ export class Faults {
     }
   }
 
-  #isPaused(machine: string): boolean {
-    return [...this.#active.values()].some(({ spec }) => spec.kind === 'pause' && spec.machine === machine);
+  #isUnder(kind: 'crash' | 'pause' | 'disk-full', machine: string): boolean {
+    return [...this.#active.values()].some(({ spec }) => spec.kind === kind && spec.machine === machine);
   }
 }
 
@@ -121,6 +129,7 @@ function targetOf(spec: FaultSpec): string {
   switch (spec.kind) {
     case 'crash':
     case 'pause':
+    case 'disk-full':
       return spec.machine;
     case 'partition':
       return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;

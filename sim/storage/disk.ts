@@ -63,6 +63,8 @@ export class Disk {
   #storedBytes = 0;
   /** When the last submitted request will be done. */
   busyUntilMicros = 0;
+  /** A fault: no byte more fits, whatever the capacity. */
+  full = false;
 
   constructor(stream: RandomStream, capacityBytes: number) {
     this.#stream = stream;

@@ -216,9 +216,9 @@ export class SimStorage implements Storage {
 
   #room(bytes: number): Err | { readonly ok: true } {
     const used = this.#disk.usedBytes();
-    if (bytes === 0 || used + bytes <= this.#disk.capacityBytes) return { ok: true };
+    if (bytes === 0 || (!this.#disk.full && used + bytes <= this.#disk.capacityBytes)) return { ok: true };
     return failed('WM_STORAGE_FULL', {
-      message: `The disk holds ${used} of ${this.#disk.capacityBytes} bytes; ${bytes} more do not fit.`,
+      message: `The disk holds ${used} of ${this.#disk.full ? used : this.#disk.capacityBytes} bytes; ${bytes} more do not fit.`,
       next: 'Free space; what was acknowledged is kept.',
       detail: { usedBytes: used, capacityBytes: this.#disk.capacityBytes },
     });

@@ -127,6 +127,11 @@ export class Computer {
     this.#world.recordMachine.resumed(this);
   }
 
+  /** No room on its disk, or room again. */
+  setFull(full: boolean): void {
+    this.#disk.full = full;
+  }
+
   /** In order, within `STOP_MICROS_MAX`; then it stays off. Called by the driver. */
   async stop(): Promise<void> {
     this.#wanted = false;

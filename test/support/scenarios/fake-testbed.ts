@@ -27,6 +27,7 @@ type Sleeper = { readonly due: number; readonly order: number; readonly wake: ()
 
 export class FakeTestbed implements Testbed {
   readonly world = 'fake';
+  readonly slackMicros = 0;
   readonly faultKinds: Testbed['faultKinds'];
   readonly happened: Happening[] = [];
   readonly records: RunRecord[] = [];
@@ -125,6 +126,10 @@ export class FakeTestbed implements Testbed {
 
   healAll(): void {
     this.#note({ micros: this.#now, did: 'heal' });
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
   }
 
   readonly record: Testbed['record'] = (kind, fields) => {

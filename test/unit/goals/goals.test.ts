@@ -27,7 +27,7 @@ it('gives every goal a name, a claim in words and at least one check', () => {
   expect(names).toEqual(['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P11', 'R1.3']);
   for (const [name, definition] of Object.entries(CLAIMS)) {
     const parameters = Object.fromEntries(Object.keys(definition.required).map((parameter) => [parameter, 'x']));
-    const told = judge(definition.create(parameters, scenario), []);
+    const told = judge(definition.create(parameters, scenario, 0), []);
     expect(told.name).toBe(name);
     expect(told.claim).toMatch(/\.$/);
     expect(definition.meaning).toMatch(/\.$/);

@@ -158,6 +158,7 @@ describe('steps', () => {
       '{ at: 4s, partition: [cloud/a], from: [b-1, controller], for: 1s }',
       '{ at: 4s, latency: [cloud/a, cloud/b], factor: 10, for: 1s }',
       '{ at: 4s, loss: [cloud/a, cloud/b], ratio: 2.5%, for: 1s }',
+      '{ at: 4s, disk-full: a-1, for: 1s }',
       '{ at: 4s, forge-artefact: controller, for: 1s }',
     ).map((step) => (step.do === 'fault' ? step.fault : null));
     expect(faults).toEqual([
@@ -166,6 +167,7 @@ describe('steps', () => {
       { kind: 'partition', a: ['cloud/a'], b: ['b-1', 'controller'], forMicros: 1_000_000 },
       { kind: 'latency', a: 'cloud/a', b: 'cloud/b', factor: [10, 1], forMicros: 1_000_000 },
       { kind: 'loss', a: 'cloud/a', b: 'cloud/b', loss: [25, 1_000], forMicros: 1_000_000 },
+      { kind: 'disk-full', machine: 'a-1', forMicros: 1_000_000 },
       { kind: 'forge-artefact', forMicros: 1_000_000 },
     ]);
   });
@@ -271,7 +273,7 @@ describe('the catalogue', () => {
 
   it('breaks something of each kind but loss, which its links have', () => {
     const faults = files.flatMap((file) => load(file).steps.flatMap((step) => (step.do === 'fault' ? [step.fault.kind as string] : [])));
-    expect(new Set(faults)).toEqual(new Set(['crash', 'pause', 'partition', 'latency', 'forge-artefact']));
+    expect(new Set(faults)).toEqual(new Set(['crash', 'pause', 'partition', 'latency', 'disk-full', 'forge-artefact']));
   });
 });
 

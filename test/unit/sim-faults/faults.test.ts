@@ -39,6 +39,8 @@ function setUp() {
       start: done('start'),
       pause: done('pause'),
       resume: done('resume'),
+      fill: done('fill'),
+      free: done('free'),
     },
   });
   const until = (seconds: number) => new Promise<void>((resolve) => kernel.after(seconds * SECOND - kernel.now(), null, 'until', resolve));
@@ -90,6 +92,16 @@ describe('faults', () => {
       await until(9);
     });
     expect(said.slice(3)).toEqual(['2 fault.ended off', '2 fault.ended cut', '2 start truck']);
+  });
+
+  it('give a disk its room back when the last fault that fills it has ended', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('first', { kind: 'disk-full', machine: 'truck', forMicros: SECOND });
+      faults.inject('second', { kind: 'disk-full', machine: 'truck', forMicros: 2 * SECOND });
+      await until(4);
+    });
+    expect(said.filter((line) => / (?:fill|free) /.test(line))).toEqual(['0 fill truck', '0 fill truck', '2 free truck']);
   });
 
   it('are refused for machines that are not there', () => {

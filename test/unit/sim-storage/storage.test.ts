@@ -95,6 +95,25 @@ describe('the simulated disk', () => {
     expect([before, dropped, after]).toEqual([[2, 3, 4], [4], [2, 3, 4]]);
   });
 
+  it('takes no byte while a fault fills it, keeps what is there, and takes writes again afterwards', async () => {
+    const world = new SimWorld();
+    const machine = world.add('machine', CLOUD);
+    const disk = createDisk(world.kernel.stream('disk machine'), DISK_COSTS);
+    const codes = await world.play(null, async () => {
+      const bucket = storageOf(world, machine, disk).keyValue('b');
+      const put = async (): Promise<string> => {
+        const outcome = await bucket.put('k', new Uint8Array(1), { expectedVersion: null });
+        return outcome.ok ? 'ok' : outcome.error.code;
+      };
+      const before = await put();
+      disk.full = true;
+      const full = [await put(), get(await bucket.get('k'))?.version];
+      disk.full = false;
+      return [before, ...full, await put()];
+    });
+    expect(codes).toEqual(['ok', 'WM_STORAGE_FULL', 1, 'ok']);
+  });
+
   it('says that it is full, and takes writes again when space was freed', async () => {
     const world = new SimWorld();
     const machine = world.add('machine', CLOUD);
