@@ -9,7 +9,7 @@ import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
 import type { ByteStream, Connection, PeerIdentity } from '../../system/ports/network.ts';
 import { checkIdentity, holderOf } from './identity.ts';
-import type { Holder, Identity } from './identity.ts';
+import type { Holder, Identity, Trust } from './identity.ts';
 import { certificateRefused, connectionLost, decodeStatus, tooLarge, unreachable } from './status.ts';
 import { GrpcStream } from './stream.ts';
 import { bytesOf, CALLS_OPEN_MAX, hostOf, PLAIN_TEXT_PEER, STREAMS_OPEN_MAX, WAIT_MS_MAX } from './transport.ts';
@@ -22,13 +22,16 @@ export type DialOptions = {
   readonly endpoint: string;
   /** `host:port`. */
   readonly address: string;
-  readonly identity: Identity | null;
+  /** Without a certificate of its own: `Trust`. Null: plain text. */
+  readonly identity: Identity | Trust | null;
   readonly accepts: (name: string) => boolean;
   readonly revoked: (serial: string) => boolean;
   readonly keepalive: Keepalive;
   readonly deadlineMicros: number;
   readonly onBegin: (connection: GrpcConnection) => void;
   readonly onEnd: (connection: GrpcConnection) => void;
+  /** It ended although nobody here closed it. */
+  readonly onLost: () => void;
 };
 
 type Call = ReturnType<Channel['createCall']>;
@@ -59,7 +62,7 @@ function channelOptions(address: string, keepalive: Keepalive): ChannelOptions {
 
 export async function dial(options: DialOptions): Promise<Outcome<Connection>> {
   const { endpoint, address, identity, deadlineMicros } = options;
-  const own = identity === null ? null : checkIdentity(identity, Date.now());
+  const own = identity !== null && 'certificate' in identity ? checkIdentity(identity, Date.now()) : null;
   if (own !== null) return own;
   let peer = PLAIN_TEXT_PEER;
   let refusal: Err | null = null;
@@ -78,7 +81,7 @@ export async function dial(options: DialOptions): Promise<Outcome<Connection>> {
   }
   const trouble = await ready(channel, waitMs(deadlineMicros));
   if (trouble === null) {
-    const connection = new GrpcConnection(channel, peer, options.onEnd);
+    const connection = new GrpcConnection(channel, peer, options);
     options.onBegin(connection);
     connection.start();
     return ok<Connection>(connection);
@@ -98,11 +101,10 @@ function refusePeer({ endpoint, address, accepts, revoked }: DialOptions, holder
 
 type CheckPeer = (subjectAltName: string | undefined, serial: string, validTo: string) => Error | undefined;
 
-function credentialsOf(identity: Identity | null, check: CheckPeer) {
+function credentialsOf(identity: Identity | Trust | null, check: CheckPeer) {
   if (identity === null) return credentials.createInsecure();
   const context = createSecureContext({
-    cert: identity.certificate,
-    key: identity.privateKey,
+    ...('certificate' in identity ? { cert: identity.certificate, key: identity.privateKey } : {}),
     ca: [...identity.authorities],
     minVersion: 'TLSv1.3',
   });
@@ -164,15 +166,15 @@ function explain(where: string, details: string): Err {
 export class GrpcConnection implements Connection {
   readonly peer: PeerIdentity;
   readonly #channel: Channel;
-  readonly #onEnd: (connection: GrpcConnection) => void;
+  readonly #options: Pick<DialOptions, 'onEnd' | 'onLost'>;
   readonly #calls = new Set<Pending>();
   readonly #streams = new Set<GrpcStream>();
   #state: 'open' | 'ended' | 'gone' = 'open';
 
-  constructor(channel: Channel, peer: PeerIdentity, onEnd: (connection: GrpcConnection) => void) {
+  constructor(channel: Channel, peer: PeerIdentity, options: Pick<DialOptions, 'onEnd' | 'onLost'>) {
     this.#channel = channel;
     this.peer = peer;
-    this.#onEnd = onEnd;
+    this.#options = options;
   }
 
   /** Watches for its end, which may have come already. */
@@ -257,6 +259,7 @@ export class GrpcConnection implements Connection {
   #wind(): void {
     if (this.#state !== 'open') return;
     this.#state = 'ended';
+    this.#options.onLost();
     // Whatever gRPC had not yet sent it must not send on another transport. What was sent goes on to its own end.
     this.#channel.close();
     this.#leaveWhenIdle();
@@ -266,7 +269,7 @@ export class GrpcConnection implements Connection {
     if (this.#state !== 'ended' || this.#calls.size > 0 || this.#streams.size > 0) return;
     this.#state = 'gone';
     this.#channel.close();
-    this.#onEnd(this);
+    this.#options.onEnd(this);
   }
 
   #answerOf(method: string, received: StatusObject, answer: Buffer | null): Outcome<Uint8Array> {

@@ -12,6 +12,12 @@ export type Identity = {
   readonly authorities: readonly string[];
 };
 
+/** All that a peer has that is not enrolled yet: whom it would believe. */
+export type Trust = Pick<Identity, 'authorities'>;
+
+/** What a server shows: its certificate, and its authority's for those who know that by its digest only. */
+export const chainOf = ({ certificate, authorities }: Identity): string => [certificate, ...authorities].join('\n');
+
 export const NAME_SCHEME = 'wasmmatrix://';
 /** Names of machines and users: `node/truck-7`, `operator/ops`, `controller`. */
 export const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62})(?:\/[a-z0-9][a-z0-9._-]{0,62}){0,3}$/;

@@ -8,6 +8,7 @@ import {
   STATE_GET_METHOD,
   STATE_PUT_METHOD,
 } from '../../system/domain/broker.ts';
+import { ENROL_METHOD, RENEW_METHOD, REVOKE_METHOD, TOKENS_METHOD } from '../../system/domain/enrolment.ts';
 import { EXECUTE_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
 import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
 
@@ -25,6 +26,13 @@ export const PROTOCOL_METHODS: Methods = {
     SETTLE_METHOD,
     STATE_GET_METHOD,
     STATE_PUT_METHOD,
+    ENROL_METHOD,
+    RENEW_METHOD,
+    REVOKE_METHOD,
+    TOKENS_METHOD,
   ],
   streams: [SESSION_METHOD, WATCH_METHOD],
 };
+
+/** What a peer without a certificate may call. */
+export const OPEN_METHODS: readonly string[] = [ENROL_METHOD];

@@ -9,15 +9,23 @@ import { dial } from './client.ts';
 import type { GrpcConnection } from './client.ts';
 import { checkIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
-import { PROTOCOL_METHODS } from './methods.ts';
+import { OPEN_METHODS, PROTOCOL_METHODS } from './methods.ts';
 import type { Methods } from './methods.ts';
+import { dialInTurn, Routes } from './routes.ts';
 import { GrpcListener } from './server.ts';
 import { unreachable } from './status.ts';
 import type { Keepalive } from './transport.ts';
 
 export { Authority, createIdentityKey, RevocationList } from './authority.ts';
 export type { CertificateRequest, IssuedCertificate } from './authority.ts';
+export { Enrolment, withEnrolment } from './enrolment.ts';
+export type { EnrolmentOptions } from './enrolment.ts';
+export { loadIdentity, saveIdentity } from './identity-file.ts';
+export type { KeptIdentity } from './identity-file.ts';
+export { IdentityKeeper } from './identity-keeper.ts';
 export type { Identity } from './identity.ts';
+export { decodeJoinToken, encodeJoinToken } from './join-token.ts';
+export { isController, join, renewThrough } from './join.ts';
 export { PROTOCOL_METHODS } from './methods.ts';
 export type { Methods } from './methods.ts';
 export { WINDOW_BYTES } from './stream.ts';
@@ -28,8 +36,11 @@ export const KEEPALIVE: Keepalive = { idleMs: 10_000, answerMs: 5_000 };
 export const LOST_WITHIN_MS = KEEPALIVE.idleMs + KEEPALIVE.answerMs;
 
 export type GrpcNetworkOptions = {
-  /** `host:port` where an endpoint is dialled; null when it is known nowhere. */
-  readonly addresses: (endpoint: Endpoint) => string | null;
+  /**
+   * `host:port` where an endpoint is dialled, several of them where one stands in for another; null when it is known nowhere.
+   * Each connect tries them in turn, and begins with the one that answered last.
+   */
+  readonly addresses: (endpoint: Endpoint) => string | readonly string[] | null;
   /** `host:port` where an endpoint listens; port 0 takes a free one, see `addressOf`. */
   readonly listen: (endpoint: Endpoint) => string;
   /** Null: plain text, for tests, on loopback only, and said aloud. Every peer is then called `plain-text`. */
@@ -39,6 +50,8 @@ export type GrpcNetworkOptions = {
   /** Serial numbers, upper-case hexadecimal. Asked at the handshake by the side that dials, at every call by the one that serves. */
   readonly revoked?: (serial: string) => boolean;
   readonly methods?: Methods;
+  /** Methods that a peer without any certificate may call. */
+  readonly open?: readonly string[];
   readonly keepalive?: Keepalive;
   /** Sentences for the log: who was not let in, and why. */
   readonly onRefused?: (sentence: string) => void;
@@ -56,13 +69,22 @@ export type GrpcNetwork = Network & {
 };
 
 export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
-  const { addresses, accepts, revoked = () => false, methods = PROTOCOL_METHODS, keepalive = KEEPALIVE, onRefused = () => {} } = options;
+  const {
+    addresses,
+    accepts,
+    revoked = () => false,
+    methods = PROTOCOL_METHODS,
+    open: openMethods = OPEN_METHODS,
+    keepalive = KEEPALIVE,
+    onRefused = () => {},
+  } = options;
   let identity = options.identity;
   if (identity === null) process.emitWarning('The network speaks plain text, without identities: for tests only.');
   const listeners = new Map<Endpoint, GrpcListener | null>();
   const connections = new Set<GrpcConnection>();
   /** Also those that are closing. */
   const open = new Set<GrpcListener>();
+  const routes = new Routes();
   let closed = false;
 
   return {
@@ -85,6 +107,7 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
         methods,
         identity,
         revoked,
+        open: openMethods,
         keepalive,
         onRefused,
       });
@@ -105,20 +128,21 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
     },
 
     async connect(endpoint, { deadlineMicros }) {
-      const address = addresses(endpoint);
-      if (closed || address === null) return unreachable(endpoint, closed ? 'the network was closed' : 'its address is not known');
-      const dialled = await dial({
-        endpoint,
-        address,
-        identity,
-        accepts: (name) => accepts(endpoint, name),
-        revoked,
-        keepalive,
-        deadlineMicros,
-        onBegin: (connection) => connections.add(connection),
-        onEnd: (connection) => connections.delete(connection),
-      });
-      return dialled;
+      if (closed) return unreachable(endpoint, 'the network was closed');
+      return dialInTurn(routes.of(endpoint, addresses(endpoint)), endpoint, deadlineMicros, (address, shareMicros) =>
+        dial({
+          endpoint,
+          address,
+          identity,
+          accepts: (name) => accepts(endpoint, name),
+          revoked,
+          keepalive,
+          deadlineMicros: shareMicros,
+          onBegin: (connection) => connections.add(connection),
+          onEnd: (connection) => connections.delete(connection),
+          onLost: () => routes.moveOn(endpoint, address),
+        }),
+      );
     },
 
     addressOf: (endpoint) => listeners.get(endpoint)?.address ?? null,

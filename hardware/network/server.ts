@@ -1,7 +1,8 @@
-// The side that listens. Owns the sockets itself: whoever has no certificate of a known authority never reaches gRPC, a revoked
-// one is told so at its first call and then put out, and nobody stays connected for longer than his certificate holds. gRPC gets
-// the verified sockets, and hands the calls over before it makes streams of them (an interceptor), so that reading can be pulled.
-import { Metadata, Server, ServerCredentials, ServerInterceptingCall, status } from '@grpc/grpc-js';
+// The side that listens. Owns the sockets itself: whoever shows no certificate may call the open methods only, in a gRPC server
+// with bounds of its own; whoever shows a bad or revoked one is told so at his first call and then put out; nobody stays connected
+// for longer than his certificate holds. gRPC gets the secured sockets, and hands the calls over before it makes streams of them
+// (an interceptor), so that reading can be pulled.
+import { Server, ServerCredentials, ServerInterceptingCall } from '@grpc/grpc-js';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { constants } from 'node:crypto';
 import { createServer as createPlainServer, isIP } from 'node:net';
@@ -11,13 +12,16 @@ import type { Server as TlsServer, TlsOptions, TLSSocket } from 'node:tls';
 import { ok, rejected } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
-import type { PeerIdentity, ServiceHandler } from '../../system/ports/network.ts';
-import { holderOf } from './identity.ts';
-import type { Holder, Identity } from './identity.ts';
+import type { ServiceHandler } from '../../system/ports/network.ts';
+import { admit, needsCertificate } from './admission.ts';
+import type { Admission } from './admission.ts';
+import { serveCall, serveStream } from './calls.ts';
+import { chainOf } from './identity.ts';
+import type { Identity } from './identity.ts';
 import type { Methods } from './methods.ts';
-import { certificateRefused, connectionLost, encodeStatus, tooLarge } from './status.ts';
-import { GrpcStream } from './stream.ts';
-import { bytesOf, CALLS_OPEN_MAX, hostOf, PLAIN_TEXT_PEER, STREAMS_OPEN_MAX, WAIT_MS_MAX } from './transport.ts';
+import { certificateRefused, connectionLost, encodeStatus } from './status.ts';
+import type { GrpcStream } from './stream.ts';
+import { CALLS_OPEN_MAX, hostOf, PLAIN_TEXT_PEER, STREAMS_OPEN_MAX, WAIT_MS_MAX } from './transport.ts';
 import type { Keepalive } from './transport.ts';
 
 /** Bound: connections of one listener; beyond it, it accepts nobody. */
@@ -28,6 +32,11 @@ export const HANDSHAKE_MS_MAX = 10_000;
 export const LISTENER_GRACE_MS = 1_000;
 /** Bound: how long a peer that is refused may stay, to hear why. */
 export const REFUSED_LINGER_MS = 1_000;
+/** Bounds of those who show no certificate, or a bad one: connections of a listener, how long one may stay, its calls, a message. */
+export const STRANGERS_MAX = 256;
+export const STRANGER_STAY_MS = 60_000;
+const STRANGER_CALLS_OPEN_MAX = 4;
+export const STRANGER_MESSAGE_BYTES_MAX = 64 * 1_024;
 const BACKLOG = 1_024;
 
 export type ServeOptions = {
@@ -38,13 +47,21 @@ export type ServeOptions = {
   readonly methods: Methods;
   readonly identity: Identity | null;
   readonly revoked: (serial: string) => boolean;
+  /** Methods that need no certificate. */
+  readonly open: readonly string[];
   readonly keepalive: Keepalive;
   /** Somebody was not let in. For the log; the peer is told what it may know. */
   readonly onRefused: (sentence: string) => void;
 };
 
 /** A live socket and who is at its other end. */
-type Guest = { readonly socket: Socket; readonly peer: PeerIdentity; readonly holder: Holder | null; leaves: boolean };
+type Guest = { readonly socket: Socket; readonly admission: Admission | typeof PLAIN_TEXT; leaves: boolean };
+type Injector = ReturnType<Server['createConnectionInjector']>;
+type Bounds = { readonly messageBytesMax: number; readonly streamsMax: number };
+
+const PLAIN_TEXT = { kind: 'plain', peer: PLAIN_TEXT_PEER } as const;
+const FOR_MEMBERS: Bounds = { messageBytesMax: MESSAGE_BYTES_MAX, streamsMax: CALLS_OPEN_MAX + STREAMS_OPEN_MAX };
+const FOR_STRANGERS: Bounds = { messageBytesMax: STRANGER_MESSAGE_BYTES_MAX, streamsMax: STRANGER_CALLS_OPEN_MAX };
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -57,38 +74,23 @@ class TakenCall extends ServerInterceptingCall {
 
 export class GrpcListener {
   readonly #options: ServeOptions;
-  readonly #server: Server;
-  readonly #injector: ReturnType<Server['createConnectionInjector']>;
+  /** Plain to gRPC: the sockets that they are given are secured already. */
+  readonly #members: Injector;
+  readonly #strangers: Injector;
   readonly #sockets: TlsServer | PlainServer;
   /** By both addresses of the connection, which no two live ones share. */
   readonly #guests = new Map<string, Guest>();
   /** Also those whose handshake goes on. */
   readonly #accepted = new Set<Socket>();
   readonly #streams = new Set<GrpcStream>();
+  #strangersIn = 0;
   #closed: Promise<void> | null = null;
 
   private constructor(options: ServeOptions) {
     this.#options = options;
-    const { methods, keepalive, identity } = options;
-    this.#server = new Server({
-      'grpc.keepalive_time_ms': keepalive.idleMs,
-      'grpc.keepalive_timeout_ms': keepalive.answerMs,
-      'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_concurrent_streams': CALLS_OPEN_MAX + STREAMS_OPEN_MAX,
-      'grpc.enable_channelz': 0,
-      interceptors: [
-        (method, call) => {
-          this.#take(method.path, method.requestStream, call);
-          return new TakenCall(call);
-        },
-      ],
-    });
-    for (const path of methods.calls) this.#server.register(path, () => {}, asBuffer, asIs, 'unary');
-    for (const path of methods.streams) this.#server.register(path, () => {}, asBuffer, asIs, 'bidi');
-    // Plain to gRPC: the sockets that it is given are secured, and verified, already.
-    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#sockets = identity === null ? this.#plain() : this.#secured(identity);
+    this.#members = this.#injector(FOR_MEMBERS);
+    this.#strangers = this.#injector(FOR_STRANGERS);
+    this.#sockets = options.identity === null ? this.#plain() : this.#secured(options.identity);
     this.#sockets.maxConnections = CONNECTIONS_MAX;
     this.#sockets.on('connection', (socket: Socket) => {
       this.#accepted.add(socket);
@@ -135,7 +137,8 @@ export class GrpcListener {
   /** Puts out whoever was revoked since his handshake. */
   expel(): void {
     for (const guest of [...this.#guests.values()]) {
-      if (guest.holder !== null && this.#options.revoked(guest.holder.serial)) this.#putOut(guest, 'its certificate was revoked');
+      const { admission } = guest;
+      if (admission.kind === 'member' && this.#options.revoked(admission.holder.serial)) this.#putOut(guest, 'its certificate was revoked');
     }
   }
 
@@ -144,8 +147,10 @@ export class GrpcListener {
     this.#closed ??= new Promise((resolve) => {
       this.#sockets.close(() => resolve());
       for (const stream of [...this.#streams]) stream.close();
-      this.#injector.drain(LISTENER_GRACE_MS);
-      this.#injector.destroy();
+      for (const injector of [this.#members, this.#strangers]) {
+        injector.drain(LISTENER_GRACE_MS);
+        injector.destroy();
+      }
       unref(
         setTimeout(() => {
           for (const socket of this.#accepted) socket.destroy();
@@ -167,136 +172,120 @@ export class GrpcListener {
     });
   }
 
+  #injector({ messageBytesMax, streamsMax }: Bounds): Injector {
+    const { methods, keepalive } = this.#options;
+    const server = new Server({
+      'grpc.keepalive_time_ms': keepalive.idleMs,
+      'grpc.keepalive_timeout_ms': keepalive.answerMs,
+      'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+      'grpc.max_receive_message_length': messageBytesMax,
+      'grpc.max_concurrent_streams': streamsMax,
+      'grpc.enable_channelz': 0,
+      interceptors: [
+        (method, call) => {
+          this.#take(method.path, method.requestStream, call);
+          return new TakenCall(call);
+        },
+      ],
+    });
+    for (const path of methods.calls) server.register(path, () => {}, asBuffer, asIs, 'unary');
+    for (const path of methods.streams) server.register(path, () => {}, asBuffer, asIs, 'bidi');
+    return server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
   #plain(): PlainServer {
-    return createPlainServer({ noDelay: true }, (socket) => this.#admit(socket, PLAIN_TEXT_PEER, null));
+    return createPlainServer({ noDelay: true }, (socket) => this.#enter({ socket, admission: PLAIN_TEXT, leaves: false }, WAIT_MS_MAX));
   }
 
   #secured(identity: Identity): TlsServer {
     const server = createTlsServer({ ...tlsOptions(identity), noDelay: true }, (socket) => this.#meet(socket));
-    server.on('tlsClientError', (error, socket) => {
-      // A code, although its type says otherwise. The address is gone by now.
-      const why = socket.authorizationError === null ? describe(error) : `its certificate is not accepted (${socket.authorizationError})`;
-      this.#options.onRefused(`A peer was not let in: ${why}.`);
-    });
+    server.on('tlsClientError', (error) => this.#options.onRefused(`A peer was not let in: ${describe(error)}.`));
     return server;
   }
 
-  /** TLS has verified who signed the certificate and that it holds now. */
   #meet(socket: TLSSocket): void {
-    const certificate = socket.getPeerCertificate();
-    const holder = holderOf(certificate.subjectaltname, certificate.serialNumber, certificate.valid_to);
-    if (holder === null || !socket.authorized) {
-      this.#options.onRefused(`A peer at ${socket.remoteAddress} was not let in: its certificate names no machine of ours.`);
+    const admission = admit(socket);
+    const { peer } = admission;
+    if (admission.kind === 'refused') this.#options.onRefused(`${peer.name} was not let in: ${admission.refusal.error.message}`);
+    if (admission.kind !== 'member' && this.#strangersIn >= STRANGERS_MAX) {
+      this.#options.onRefused(`${peer.name} was not let in: ${STRANGERS_MAX} peers without a good certificate are connected.`);
       socket.destroy();
       return;
     }
-    this.#admit(socket, { name: holder.name }, holder);
+    const guest: Guest = { socket, admission, leaves: false };
+    switch (admission.kind) {
+      case 'member':
+        return this.#enter(guest, admission.holder.notAfterMs - Date.now(), 'its certificate expired');
+      case 'stranger':
+        return this.#enter(guest, STRANGER_STAY_MS);
+      case 'refused':
+        return this.#enter(guest, REFUSED_LINGER_MS);
+    }
   }
 
-  #admit(socket: Socket, peer: PeerIdentity, holder: Holder | null): void {
+  /** `why` is for the log; without it nothing is said. */
+  #enter(guest: Guest, stayMs: number, why: string | null = null): void {
+    const { socket, admission } = guest;
+    const isMember = admission.kind === 'member' || admission.kind === 'plain';
     socket.on('error', () => {});
     const key = keyOf(socket);
-    const lifetimeMs = holder === null ? WAIT_MS_MAX : Math.min(WAIT_MS_MAX, Math.max(0, holder.notAfterMs - Date.now()));
-    const expiry = holder === null ? null : unref(setTimeout(() => this.#putOut(guest, 'its certificate expired'), lifetimeMs));
-    const guest: Guest = { socket, peer, holder, leaves: false };
+    const stay = unref(setTimeout(() => this.#putOut(guest, why), Math.min(WAIT_MS_MAX, Math.max(0, stayMs))));
     this.#guests.set(key, guest);
+    if (!isMember) this.#strangersIn += 1;
     socket.once('close', () => {
-      if (expiry !== null) clearTimeout(expiry);
+      clearTimeout(stay);
+      if (!isMember) this.#strangersIn -= 1;
       if (this.#guests.get(key) === guest) this.#guests.delete(key);
     });
-    this.#injector.injectConnection(socket);
+    (isMember ? this.#members : this.#strangers).injectConnection(socket);
   }
 
-  #putOut(guest: Guest, why: string): void {
-    this.#options.onRefused(`${guest.peer.name} was put out: ${why}.`);
-    guest.socket.destroy();
+  #putOut({ socket, admission }: Guest, why: string | null): void {
+    if (why !== null) this.#options.onRefused(`${admission.peer.name} was put out: ${why}.`);
+    socket.destroy();
   }
 
-  /** Null, and the call is answered, when its peer is not to be served. */
-  #guestOf(call: ServerInterceptingCallInterface): Guest | null {
-    const guest = this.#guests.get(keyOf(call.getConnectionInfo()));
-    if (guest === undefined) {
-      call.sendStatus(encodeStatus(connectionLost('the caller', 'it is gone').error));
-      return null;
+  /** Why its peer is not to be served; null when it is. */
+  #refusalOf(guest: Guest, path: string): Err | null {
+    const { admission } = guest;
+    switch (admission.kind) {
+      case 'plain':
+        return null;
+      case 'stranger':
+        return this.#options.open.includes(path) ? null : needsCertificate(path);
+      case 'refused':
+        return admission.refusal;
+      case 'member': {
+        const { name, serial } = admission.holder;
+        if (!this.#options.revoked(serial)) return null;
+        if (!guest.leaves) unref(setTimeout(() => this.#putOut(guest, 'its certificate was revoked'), REFUSED_LINGER_MS));
+        guest.leaves = true;
+        return certificateRefused(`The certificate of ${name} was revoked.`, { name, serial });
+      }
     }
-    if (guest.holder === null || !this.#options.revoked(guest.holder.serial)) return guest;
-    const { name, serial } = guest.holder;
-    call.sendStatus(encodeStatus(certificateRefused(`The certificate of ${name} was revoked.`, { name, serial }).error));
-    if (!guest.leaves) unref(setTimeout(() => this.#putOut(guest, 'its certificate was revoked'), REFUSED_LINGER_MS));
-    guest.leaves = true;
-    return null;
   }
 
   #take(path: string, isStream: boolean, call: ServerInterceptingCallInterface): void {
-    const guest = this.#guestOf(call);
-    if (guest === null) return;
-    if (isStream) this.#serveStream(path, guest.peer, call);
-    else this.#serveCall(path, guest.peer, call);
-  }
-
-  #serveCall(path: string, peer: PeerIdentity, call: ServerInterceptingCallInterface): void {
-    let request: Buffer | null = null;
-    call.start({
-      onReceiveMetadata: () => call.startRead(),
-      onReceiveMessage: (message: Buffer) => {
-        if (request === null) {
-          request = message;
-          call.startRead();
-        } else {
-          call.sendStatus({ code: status.UNIMPLEMENTED, details: 'A call has one request.' });
-        }
-      },
-      onReceiveHalfClose: () => {
-        if (request === null) call.sendStatus({ code: status.UNIMPLEMENTED, details: 'A call has one request.' });
-        else void this.#answer(path, peer, bytesOf(request), call);
-      },
-      onCancel: () => {},
-    });
-  }
-
-  async #answer(path: string, peer: PeerIdentity, request: Uint8Array, call: ServerInterceptingCallInterface): Promise<void> {
-    const answer = await this.#options.handler.call(path, peer, request);
-    if (!answer.ok) {
-      call.sendStatus(encodeStatus(answer.error));
-    } else if (answer.value.length > MESSAGE_BYTES_MAX) {
-      call.sendStatus(encodeStatus(tooLarge(answer.value.length).error));
-    } else {
-      call.sendMessage(answer.value, () => {});
-      call.sendStatus({ code: status.OK, details: '' });
+    const guest = this.#guests.get(keyOf(call.getConnectionInfo()));
+    const refusal = guest === undefined ? connectionLost('the caller', 'it is gone') : this.#refusalOf(guest, path);
+    if (guest === undefined || refusal !== null) {
+      call.sendStatus(encodeStatus((refusal as Err).error));
+      return;
     }
-  }
-
-  #serveStream(path: string, peer: PeerIdentity, call: ServerInterceptingCallInterface): void {
-    const stream = new GrpcStream({
-      peer,
-      read: () => call.startRead(),
-      write: (message, written) => call.sendMessage(message, written),
-      end: () => call.sendStatus({ code: status.OK, details: '' }),
-      abort: () => call.sendStatus({ code: status.CANCELLED, details: 'The stream was given up.' }),
-      forget: () => this.#streams.delete(stream),
-    });
-    this.#streams.add(stream);
-    call.start({
-      onReceiveMetadata: () => {
-        call.sendMetadata(new Metadata());
-        stream.start();
-      },
-      onReceiveMessage: (message: Buffer) => stream.accept(bytesOf(message)),
-      onReceiveHalfClose: () => stream.endByPeer(),
-      onCancel: () => stream.finish(connectionLost(peer.name, 'the peer or the connection went away')),
-    });
-    // A handler that throws is a bug, which ends the process.
-    void this.#options.handler.stream(path, stream).then(() => stream.close());
+    const taken = { call, path, peer: guest.admission.peer, handler: this.#options.handler };
+    if (isStream) serveStream(taken, this.#streams);
+    else serveCall(taken);
   }
 }
 
 function tlsOptions(identity: Identity): TlsOptions {
   return {
-    cert: identity.certificate,
+    cert: chainOf(identity),
     key: identity.privateKey,
     ca: [...identity.authorities],
     requestCert: true,
-    rejectUnauthorized: true,
+    // Safety: `admit` decides, by the same verification, and says why.
+    rejectUnauthorized: false,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2'],
     handshakeTimeout: HANDSHAKE_MS_MAX,

@@ -85,7 +85,7 @@ export function decodeStatus(received: StatusObject, peer: string, method: strin
       });
     case status.RESOURCE_EXHAUSTED:
       return rejected('WM_MESSAGE_TOO_LARGE', {
-        message: `A message of ${method} is larger than ${MESSAGE_BYTES_MAX} bytes, says ${peer}: ${received.details}.`,
+        message: `A message of ${method} is too large, says ${peer}: ${received.details}.`,
         next: 'Send less, or in parts.',
         detail,
       });
@@ -126,10 +126,8 @@ export function unreachable(where: string, why: string): Err {
   });
 }
 
-export function certificateRefused(message: string, detail: WmError['detail']): Err {
-  return rejected('WM_CERTIFICATE_REFUSED', {
-    message,
-    next: 'Enrol the machine again, or renew its certificate; check that its clock is right.',
-    detail,
-  });
+const ENROL_OR_RENEW = 'Enrol the machine again, or renew its certificate; check that its clock is right.';
+
+export function certificateRefused(message: string, detail: WmError['detail'], next = ENROL_OR_RENEW): Err {
+  return rejected('WM_CERTIFICATE_REFUSED', { message, next, detail });
 }

@@ -14,6 +14,7 @@ import { KeyRing } from '../../sim/keys/keys.ts';
 import { createRandom } from '../../sim/random/random.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
+import type { Keys } from '../../system/ports/keys.ts';
 import { SimWorld } from './sim-world.ts';
 
 export const METHODS: Methods = { calls: ['/a/B'], streams: ['/a/S'] };
@@ -30,10 +31,12 @@ export type Issued = { readonly identity: Identity; readonly issued: IssuedCerti
 /** An authority whose clock can be set, for certificates of another time. */
 export class TestAuthority {
   readonly authority: Authority;
+  readonly keys: Keys;
   readonly #clock: { offsetMs: number };
 
-  private constructor(authority: Authority, clock: { offsetMs: number }) {
+  private constructor(authority: Authority, keys: Keys, clock: { offsetMs: number }) {
     this.authority = authority;
+    this.keys = keys;
     this.#clock = clock;
   }
 
@@ -43,7 +46,7 @@ export class TestAuthority {
     const ring = new KeyRing({ crypto: nodeCrypto, random: createRandom(new SimWorld({ seed }).kernel, null), onForgery: () => {} });
     const keys = ring.portOf('controller', () => Promise.resolve());
     const opened = await Authority.open({ keys, keyName: 'authority', civilMs: () => system.civilMs() + clock.offsetMs });
-    return new TestAuthority(get(opened), clock);
+    return new TestAuthority(get(opened), keys, clock);
   }
 
   async issue(name: string, request: Partial<CertificateRequest> = {}, offsetMs = 0): Promise<Issued> {

@@ -85,6 +85,29 @@ it('gives up a connection at its deadline when the other side accepts and says n
   expect(performance.now() - begun).toBeLessThan(500 + SLACK_MS);
 });
 
+it('finds the one of several controllers that answers, and the other when that is gone', async () => {
+  world = new GrpcWorld();
+  const { identity } = await authority.issue('controller');
+  const first = world.machine(identity);
+  const second = world.machine(identity);
+  const saying = (text: string): ServiceHandler => ({ ...ECHO, call: async () => ok(Buffer.from(text)) });
+  get(await first.listen(SERVICE, saying('first')));
+  get(await second.listen(SERVICE, saying('second')));
+  const addresses = ['127.0.0.1:1', first.addressOf(SERVICE)!, second.addressOf(SERVICE)!];
+  const client = world.machine((await authority.issue('node/truck')).identity, { addresses: () => addresses });
+  const ask = async (): Promise<string> => {
+    const connection = get(await client.connect(SERVICE, { deadlineMicros: 10 * SECOND }));
+    const answer = get(await connection.call('/a/B', new Uint8Array(1), { deadlineMicros: 10 * SECOND }));
+    connection.close();
+    return Buffer.from(answer).toString();
+  };
+  expect([await ask(), await ask()]).toEqual(['first', 'first']);
+  await first.close();
+  expect([await ask(), await ask()]).toEqual(['second', 'second']);
+  await second.close();
+  expect(codeOf(await client.connect(SERVICE, { deadlineMicros: 10 * SECOND }))).toBe('failed WM_UNREACHABLE');
+});
+
 it('says in a sentence that a port is in use', async () => {
   world = new GrpcWorld();
   const { identity } = await authority.issue('controller');

@@ -5,8 +5,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { Client, credentials, status } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createGrpcNetwork, createIdentityKey } from '../../../hardware/network/network.ts';
+import { STRANGERS_MAX } from '../../../hardware/network/server.ts';
+import { createGrpcNetwork, createIdentityKey, KEEPALIVE } from '../../../hardware/network/network.ts';
 import type { GrpcNetwork } from '../../../hardware/network/network.ts';
 import type { Endpoint } from '../../../system/domain/identifiers.ts';
 import { ok } from '../../../system/domain/outcome.ts';
@@ -70,11 +74,12 @@ describe('mutual TLS', () => {
   it('refuses a client of another authority and says so on both sides', async () => {
     const { identity } = await other.issue('node/truck-7');
     const client = world.machine({ ...identity, authorities: [authority.authority.certificate] });
-    expect(await ask(client)).toMatch(/^WM_UNREACHABLE: .*may not know the certificate of this machine/);
-    expect(world.refused.join()).toMatch(/A peer was not let in: its certificate is not accepted \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\)/);
+    const sentence = 'The certificate of node/truck-7 is not from the authority of this control plane (UNABLE_TO_VERIFY_LEAF_SIGNATURE).';
+    expect(await ask(client)).toBe(`WM_CERTIFICATE_REFUSED: ${sentence}`);
+    expect(world.refused).toEqual([`anonymous@127.0.0.1 was not let in: ${sentence}`]);
   });
 
-  it('refuses a client without a certificate', async () => {
+  it('refuses a client that speaks plain text', async () => {
     const client = world.machine(null);
     expect(await ask(client)).toMatch(/^WM_UNREACHABLE: /);
   });
@@ -99,8 +104,53 @@ describe('mutual TLS', () => {
       checkServerIdentity: () => undefined,
     });
     socket.on('error', () => {});
+    socket.resume();
     await new Promise((resolve) => socket.once('close', resolve));
-    expect(world.refused).toEqual(['A peer was not let in: its certificate is not accepted (CERT_HAS_EXPIRED).']);
+    const { validTo } = new X509Certificate(cert);
+    expect(world.refused).toEqual([`anonymous@127.0.0.1 was not let in: The certificate of node/truck-7 expired on ${validTo}.`]);
+  });
+
+  it('tells a stock client with an expired certificate so, in a sentence', async () => {
+    const { identity } = await authority.issue('node/truck-7', { lifetimeMs: HOUR_MS }, -3 * HOUR_MS);
+    const { certificate, privateKey } = identity;
+    const secured = credentials.createSsl(
+      Buffer.from(authority.authority.certificate),
+      Buffer.from(privateKey),
+      Buffer.from(certificate),
+      // Its host is not in the certificate of this server.
+      { checkServerIdentity: () => undefined },
+    );
+    const client = new Client(server.addressOf(SERVICE)!, secured);
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const error = await new Promise<ServiceError | null>((resolve) => {
+      client.makeUnaryRequest('/a/B', asIs, asIs, Buffer.of(1), (refused: ServiceError | null) => resolve(refused));
+    });
+    client.close();
+    expect(error?.code).toBe(status.UNAUTHENTICATED);
+    expect(error?.details).toMatch(/^WM_CERTIFICATE_REFUSED \(rejected\): The certificate of node\/truck-7 expired on .+ GMT\. Join again/);
+  });
+
+  it('lets in no more peers without a certificate than its bound, and machines of its own beside them', async () => {
+    const patient = world.machine((await authority.issue('controller')).identity, { keepalive: KEEPALIVE });
+    const crowded = 'crowded' as Endpoint;
+    get(await patient.listen(crowded, WHO));
+    const [host, port] = patient.addressOf(crowded)!.split(':');
+    const anonymous = async (): Promise<TLSSocket> => {
+      const socket = connectTls({ host: host!, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+      socket.on('error', () => {});
+      socket.resume();
+      await new Promise((resolve) => socket.once('secureConnect', resolve).once('close', resolve));
+      return socket;
+    };
+    const sockets: TLSSocket[] = [];
+    for (let n = 0; n < STRANGERS_MAX; n++) sockets.push(await anonymous());
+    const late = await anonymous();
+    if (!late.destroyed) await new Promise((resolve) => late.once('close', resolve));
+    expect(world.refused).toEqual(['anonymous@127.0.0.1 was not let in: 256 peers without a good certificate are connected.']);
+    expect(sockets.filter(({ destroyed }) => destroyed)).toEqual([]);
+    const member = world.machine((await authority.issue('node/truck-7')).identity);
+    expect(get(await member.connect(crowded, WAIT)).peer.name).toBe('controller');
+    for (const socket of sockets) socket.destroy();
   });
 
   it('refuses a server whose certificate expired', async () => {

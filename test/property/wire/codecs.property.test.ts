@@ -3,10 +3,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import * as broker from '../../../system/wire/codec/broker.ts';
+import * as enrolment from '../../../system/wire/codec/enrolment.ts';
 import * as operator from '../../../system/wire/codec/operator.ts';
 import * as session from '../../../system/wire/codec/session.ts';
 import * as watch from '../../../system/wire/codec/watch.ts';
-import { brokerMessages, operatorMessages, sessionMessages, watchMessages } from '../../support/wire/arbitraries.ts';
+import { brokerMessages, enrolmentMessages, operatorMessages, sessionMessages, watchMessages } from '../../support/wire/arbitraries.ts';
 
 type Codec = {
   readonly message: string;
@@ -45,6 +46,13 @@ const CODECS: readonly Codec[] = [
   codec('StateGetReply', brokerMessages.stateGetReply, broker.encodeStateGetReply, broker.decodeStateGetReply),
   codec('StatePutRequest', brokerMessages.statePutRequest, broker.encodeStatePutRequest, broker.decodeStatePutRequest),
   codec('StatePutReply', brokerMessages.statePutReply, broker.encodeStatePutReply, broker.decodeStatePutReply),
+  codec('EnrolRequest', enrolmentMessages.enrolRequest, enrolment.encodeEnrolRequest, enrolment.decodeEnrolRequest),
+  codec('EnrolReply', enrolmentMessages.enrolReply, enrolment.encodeEnrolReply, enrolment.decodeEnrolReply),
+  codec('RenewRequest', enrolmentMessages.renewRequest, enrolment.encodeRenewRequest, enrolment.decodeRenewRequest),
+  codec('RevokeRequest', enrolmentMessages.revokeRequest, enrolment.encodeRevokeRequest, enrolment.decodeRevokeRequest),
+  codec('RevokeReply', enrolmentMessages.revokeReply, enrolment.encodeRevokeReply, enrolment.decodeRevokeReply),
+  codec('TokensRequest', enrolmentMessages.tokensRequest, enrolment.encodeTokensRequest, enrolment.decodeTokensRequest),
+  codec('TokensReply', enrolmentMessages.tokensReply, enrolment.encodeTokensReply, enrolment.decodeTokensReply),
 ];
 
 /** `ok`, or how it was refused. */

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import type * as Broker from '../../../system/domain/broker.ts';
 import type { Capability } from '../../../system/domain/capability.ts';
 import type { DeploymentSpec, DeploymentView, InstanceView, PlacementDecision, TriggerSpec } from '../../../system/domain/deployment.ts';
+import { TOKEN_ROLES, TOKEN_SECRET_BYTES } from '../../../system/domain/enrolment.ts';
+import type * as Enrolment from '../../../system/domain/enrolment.ts';
 import { WM_ERRORS, type ErrorCode } from '../../../system/domain/errors.ts';
 import type { BusEvent, FencingToken, PublishAck } from '../../../system/domain/event.ts';
 import type { ModuleManifest, ModuleVersion, Signature, SignedArtefact, TrustedKey } from '../../../system/domain/module.ts';
@@ -393,4 +395,35 @@ export const operatorMessages = {
     fc.record({ kind: fc.constant('events' as const), term: count, events: some(event) }),
     fc.record({ kind: fc.constant('plan' as const), term: count, deployments: some(deploymentPlan), triggers: some(triggerPlan) }),
   ) as fc.Arbitrary<OperatorAnswer>,
+};
+
+const pem = fc.string({ unit: 'binary', maxLength: 200 });
+const role = fc.constantFrom(...TOKEN_ROLES);
+const publicKey = fc.uint8Array({ maxLength: 512 });
+
+export const enrolmentMessages = {
+  enrolRequest: fc.record({
+    name: text,
+    secret: fc.uint8Array({ minLength: TOKEN_SECRET_BYTES, maxLength: TOKEN_SECRET_BYTES }),
+    publicKey,
+    hosts: some(text),
+  }) as fc.Arbitrary<Enrolment.EnrolRequest>,
+  enrolReply: fc.record({
+    certificate: pem,
+    authorities: some(pem),
+    notAfterMs: whole,
+    renewAtMs: whole,
+    bus: fc.option(fc.record({ kind: fc.constant('nats'), servers: some(text), user: fc.option(text), password: fc.option(text) })),
+  }) as fc.Arbitrary<Enrolment.EnrolReply>,
+  renewRequest: fc.record({ publicKey, hosts: some(text) }) as fc.Arbitrary<Enrolment.RenewRequest>,
+  revokeRequest: fc.record({ name: text }) as fc.Arbitrary<Enrolment.RevokeRequest>,
+  revokeReply: fc.record({ serials: some(text) }) as fc.Arbitrary<Enrolment.RevokeReply>,
+  tokensRequest: fc.oneof(
+    fc.record({ kind: fc.constant('list') }),
+    fc.record({ kind: fc.constantFrom('current', 'create', 'rotate'), role }),
+  ) as fc.Arbitrary<Enrolment.TokensRequest>,
+  tokensReply: fc.record({
+    tokens: some(fc.record({ id: text, role, createdAtMs: whole })),
+    token: fc.option(pem),
+  }) as fc.Arbitrary<Enrolment.TokensReply>,
 };

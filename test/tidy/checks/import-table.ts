@@ -118,6 +118,12 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     why: 'Targets start processes and machines; what runs there they do not know.',
   },
   {
+    of: ['hardware/network/**'],
+    may: [DOMAIN, PORTS, WIRE],
+    packages: ['*'],
+    why: 'The network answers enrolment itself, before the peer is anybody to the product (docs/decisions/0010-enrolment-on-the-same-port.md).',
+  },
+  {
     of: ['hardware/bus/**'],
     may: [DOMAIN, PORTS, 'hardware/nats/**'],
     packages: ['*'],
