@@ -16,7 +16,9 @@ export type Held = {
   readonly history: History;
 };
 
-function keyOf(consumer: ConsumerName, { sequence, delivery }: DeliveredEvent): string {
+type Named = Pick<DeliveredEvent, 'sequence' | 'delivery'>;
+
+function keyOf(consumer: ConsumerName, { sequence, delivery }: Named): string {
   return `${consumer}/${sequence}/${delivery}`;
 }
 
@@ -36,11 +38,11 @@ export class HeldDeliveries {
     this.#held.set(key, { held, timer });
   }
 
-  find(consumer: ConsumerName, delivered: DeliveredEvent): Held | null {
+  find(consumer: ConsumerName, delivered: Named): Held | null {
     return this.#held.get(keyOf(consumer, delivered))?.held ?? null;
   }
 
-  wasAcknowledged(consumer: ConsumerName, delivered: DeliveredEvent): boolean {
+  wasAcknowledged(consumer: ConsumerName, delivered: Named): boolean {
     return this.#acknowledged.has(keyOf(consumer, delivered));
   }
 

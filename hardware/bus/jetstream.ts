@@ -38,8 +38,11 @@ export type JetStreamBusTools = {
 export type NatsBus = Bus & {
   /** Resolves when effects of this instance with a lower epoch are refused. It lasts: also over restarts of everything. */
   fence(token: FencingToken): Promise<Outcome<void>>;
+  /** Events that were held when this process last looked, and how many may be; null when it never did. */
+  backlog(): { readonly depth: number; readonly bound: number } | null;
 };
 
+type Named = Pick<DeliveredEvent, 'sequence' | 'delivery'>;
 type Options = { readonly fence: FencingToken | null };
 
 export class JetStreamBus implements NatsBus {
@@ -69,6 +72,10 @@ export class JetStreamBus implements NatsBus {
 
   publish(event: BusEvent, options: Options & { readonly deadlineMicros: number }): Promise<Outcome<PublishAck>> {
     return this.#closed ? Promise.resolve(isClosed()) : this.#publisher.publish(event, options);
+  }
+
+  backlog(): { readonly depth: number; readonly bound: number } | null {
+    return this.#publisher.backlog();
   }
 
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>> {
@@ -185,7 +192,7 @@ export class JetStreamBus implements NatsBus {
     return deliveries === 1 ? Promise.resolve(ok(NO_HISTORY)) : this.#histories.read(consumer, sequence);
   }
 
-  async settle(consumer: ConsumerName, delivery: DeliveredEvent, settlement: Settlement, { fence }: Options): Promise<Outcome<void>> {
+  async settle(consumer: ConsumerName, delivery: Named, settlement: Settlement, { fence }: Options): Promise<Outcome<void>> {
     if (this.#closed) return isClosed();
     const fenced = fence === null ? ok() : await this.#fences.check(`settlement of event ${delivery.sequence} for ${consumer}`, fence);
     if (!fenced.ok) return fenced;
@@ -305,7 +312,7 @@ function isClosed(): Err {
   return failed('WM_CANCELLED', { message: 'This bus was closed.', next: 'Open a new one.' });
 }
 
-function noDelivery(consumer: ConsumerName, { sequence, delivery }: DeliveredEvent): Err {
+function noDelivery(consumer: ConsumerName, { sequence, delivery }: Named): Err {
   return rejected('WM_NOT_FOUND', {
     message: `Delivery ${delivery} of event ${sequence} for ${consumer} ran out, or never was.`,
     next: 'Nothing: whoever holds the newer delivery settles it.',

@@ -25,6 +25,11 @@ export class Publisher {
     this.#tools = tools;
   }
 
+  backlog(): { readonly depth: number; readonly bound: number } | null {
+    const told = this.#room.told();
+    return told === null ? null : { depth: told.events, bound: told.eventsMax };
+  }
+
   async publish(
     event: BusEvent,
     { fence, deadlineMicros }: { readonly fence: FencingToken | null; readonly deadlineMicros: number },

@@ -17,6 +17,11 @@ export class Room {
     this.#look = look;
   }
 
+  /** What was last looked up. */
+  told(): Depth | null {
+    return this.#told;
+  }
+
   /** For publishers from outside, before they publish: ok takes a place. */
   async take(event: BusEvent, bytes: number): Promise<Outcome<void>> {
     if (this.#take(bytes)) return ok();

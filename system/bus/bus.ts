@@ -6,15 +6,19 @@
 import type { ConsumerSpec } from '../domain/broker.ts';
 import type { BusEvent, FencingToken, PublishAck } from '../domain/event.ts';
 import type { ConsumerName } from '../domain/identifiers.ts';
-import type { Outcome } from '../domain/outcome.ts';
+import { ok, type Outcome } from '../domain/outcome.ts';
 import type { PeerIdentity } from '../ports/network.ts';
+import type { Ports } from '../ports/ports.ts';
 import { EmbeddedBroker, type BrokerConfig, type BrokerPorts } from './broker.ts';
+import { BusGateway, type FencedBus } from './gateway.ts';
 import { createInProcess, handleBrokerCall, publishInProcess } from './service.ts';
 
 export { createBusClient } from './client.ts';
 export type { BrokerConfig } from './broker.ts';
+export type { FencedBus } from './gateway.ts';
 
-export interface Broker {
+/** What a controller asks of the broker behind its endpoint, whatever make it is of. */
+export interface ControllerBroker {
   /** Reads the journal; afterwards calls are answered. Once: a broker that stopped or ended is not started again. */
   start(): Promise<Outcome<void>>;
   stop(): Promise<void>;
@@ -28,6 +32,9 @@ export interface Broker {
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
   /** From now on, effects of this instance with a lower epoch are refused. Not journalled: raise all again after a start. */
   fence(token: FencingToken): void;
+}
+
+export interface Broker extends ControllerBroker {
   /** Publishes as the platform itself, in process. */
   publishLocal(event: BusEvent): Promise<Outcome<PublishAck>>;
 }
@@ -44,5 +51,20 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
     deleteConsumer: (name) => broker.deleteConsumer(name),
     fence: (token) => broker.fence(token),
     publishLocal: (event) => publishInProcess(broker, { event, fence: null }),
+  };
+}
+
+/** Puts a bus that others use directly behind a controller's endpoint. Whoever opened the bus closes it, after the stop. */
+export function createBusGateway(ports: Pick<Ports, 'clock' | 'random' | 'telemetry'>, bus: FencedBus): ControllerBroker {
+  const gateway = new BusGateway(ports, bus);
+  return {
+    start: () => Promise.resolve(ok()),
+    stop: () => gateway.stop(),
+    ended: gateway.ended,
+    backlog: () => gateway.backlog(),
+    handleCall: (method, _peer, request) => gateway.handleCall(method, request),
+    createConsumer: (spec) => gateway.createConsumer(spec),
+    deleteConsumer: (name) => gateway.deleteConsumer(name),
+    fence: (token) => gateway.fence(token),
   };
 }

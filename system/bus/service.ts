@@ -6,9 +6,13 @@ import {
   PUBLISH_METHOD,
   SETTLE_METHOD,
   type ConsumerSpec,
+  type DeliveredEvent,
+  type FetchEventsRequest,
   type PublishRequest,
+  type SettleRequest,
 } from '../domain/broker.ts';
 import type { PublishAck } from '../domain/event.ts';
+import type { ConsumerName } from '../domain/identifiers.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import {
   decodeConsumerRequest,
@@ -24,7 +28,16 @@ import type { EmbeddedBroker } from './broker.ts';
 
 const DONE = new Uint8Array(0);
 
-export async function handleBrokerCall(broker: EmbeddedBroker, method: string, bytes: Uint8Array): Promise<Outcome<Uint8Array>> {
+/** What calls ask for, of whatever make the broker is. */
+export type BrokerCalls = {
+  publish(request: PublishRequest): Promise<Outcome<PublishAck>>;
+  fetch(request: FetchEventsRequest): Promise<Outcome<readonly DeliveredEvent[]>>;
+  settle(request: SettleRequest): Promise<Outcome<void>>;
+  createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
+  deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
+};
+
+export async function handleBrokerCall(broker: BrokerCalls, method: string, bytes: Uint8Array): Promise<Outcome<Uint8Array>> {
   switch (method) {
     case PUBLISH_METHOD: {
       const request = decodePublishRequest(bytes);

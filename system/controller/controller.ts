@@ -1,8 +1,8 @@
 // The control plane as one process: recovers its journal, takes a new term, serves operators and agents on one endpoint, and
-// hosts the broker and the state store beside it. Owns the order of start and end; refuses to go on after a write that failed.
+// hosts the broker (or stands before another) and the state store beside it. Owns the order of start and end; refuses to go on after a write that failed.
 // Surprising: replies, messages to agents and telemetry of a change leave only after its record is durable (architecture §5).
 import { createApi } from '../api/api.ts';
-import { createBroker, type Broker } from '../bus/bus.ts';
+import { createBroker, type ControllerBroker } from '../bus/bus.ts';
 import type { FencingToken } from '../domain/event.ts';
 import type { CorrelationId, Term } from '../domain/identifiers.ts';
 import type { TrustedKey } from '../domain/module.ts';
@@ -38,15 +38,20 @@ export interface Controller {
 
 const JOURNAL_NAME = 'controller';
 
-export function createController(ports: ControllerPorts, config: ControllerConfig): Controller {
+export type ControllerParts = {
+  /** The broker behind the endpoint; the embedded one when absent. */
+  readonly broker?: ControllerBroker;
+};
+
+export function createController(ports: ControllerPorts, config: ControllerConfig, parts: ControllerParts = {}): Controller {
   assertConfig(config);
-  return new LeadingController(ports, config);
+  return new LeadingController(ports, config, parts);
 }
 
 class LeadingController implements Controller {
   readonly #ports: ControllerPorts;
   readonly #config: ControllerConfig;
-  readonly #broker: Broker;
+  readonly #broker: ControllerBroker;
   readonly #store: StateStore;
   readonly ended: Promise<string>;
   #settleEnded: (cause: string) => void = () => {};
@@ -57,10 +62,10 @@ class LeadingController implements Controller {
   #listener: Listener | null = null;
   #snapshots: Snapshots | null = null;
 
-  constructor(ports: ControllerPorts, config: ControllerConfig) {
+  constructor(ports: ControllerPorts, config: ControllerConfig, parts: ControllerParts) {
     this.#ports = ports;
     this.#config = config;
-    this.#broker = createBroker(ports, { queueEventsMax: config.queueEventsMax });
+    this.#broker = parts.broker ?? createBroker(ports, { queueEventsMax: config.queueEventsMax });
     this.#store = createStateStore(ports);
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
   }

@@ -20,7 +20,7 @@ export interface Bus {
   /** Ends a delivery. WM_FENCED: the instance was superseded; WM_NOT_FOUND: the delivery ran out and was given to another. */
   settle(
     consumer: ConsumerName,
-    delivery: DeliveredEvent,
+    delivery: Pick<DeliveredEvent, 'sequence' | 'delivery'>,
     settlement: Settlement,
     options: { readonly fence: FencingToken | null },
   ): Promise<Outcome<void>>;

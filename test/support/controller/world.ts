@@ -12,8 +12,14 @@ import { SimNetwork } from '../../../sim/network/network.ts';
 import { createRandom } from '../../../sim/random/random.ts';
 import { createDisk, SimStorage, type Disk } from '../../../sim/storage/storage.ts';
 import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
-import { createBusClient } from '../../../system/bus/bus.ts';
-import { createController, DEFAULT_CONFIG, type Controller, type ControllerConfig } from '../../../system/controller/controller.ts';
+import { createBusClient, type ControllerBroker } from '../../../system/bus/bus.ts';
+import {
+  createController,
+  DEFAULT_CONFIG,
+  type Controller,
+  type ControllerConfig,
+  type ControllerPorts,
+} from '../../../system/controller/controller.ts';
 import type { DeploymentSpec, TriggerSpec } from '../../../system/domain/deployment.ts';
 import type {
   CorrelationId,
@@ -87,11 +93,20 @@ export class ControllerWorld {
   readonly #keyRing: KeyRing;
   readonly #sink: RecordSink;
   readonly agents = new Map<string, Agent>();
+  readonly #createBroker: ((ports: ControllerPorts) => ControllerBroker) | null;
   controller: Controller | null = null;
   readonly endings: string[] = [];
   #commands = 0;
 
-  constructor(options: { readonly seed?: string; readonly config?: Partial<ControllerConfig> } = {}) {
+  constructor(
+    options: {
+      readonly seed?: string;
+      readonly config?: Partial<ControllerConfig>;
+      /** Made anew for each start of the controller, on its ports; the embedded one when absent. */
+      readonly broker?: (ports: ControllerPorts) => ControllerBroker;
+    } = {},
+  ) {
+    this.#createBroker = options.broker ?? null;
     this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost() });
     this.network = new SimNetwork(this.kernel, NETWORK_COSTS);
     for (const a of ZONES) for (const b of ZONES) this.network.setLaw(a, b, { law: 'constant', micros: a === b ? 200 : 5_000 }, [0, 1]);
@@ -145,10 +160,8 @@ export class ControllerWorld {
 
   async startController(): Promise<void> {
     const started = await this.on('controller', () => {
-      const controller = createController(
-        this.#ports('controller', new ScriptCompiler(this.#clock('controller'), this.scripts)),
-        this.config,
-      );
+      const ports = this.#ports('controller', new ScriptCompiler(this.#clock('controller'), this.scripts));
+      const controller = createController(ports, this.config, this.#createBroker === null ? {} : { broker: this.#createBroker(ports) });
       this.controller = controller;
       this.kernel.own(
         'ended',
