@@ -18,6 +18,9 @@ export const checksumOf = (bytes: Uint8Array, place: number): string =>
     .toString(16)
     .padStart(8, '0');
 
+/** This process does not lead, and knows it. */
+export class Deposed extends Error {}
+
 export function isWrongSequence(error: unknown): error is JetStreamApiError {
   if (!(error instanceof JetStreamApiError)) return false;
   return error.code === JetStreamApiCodes.StreamWrongLastSequence || error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown;
@@ -48,6 +51,13 @@ export function unsuitable(message: string, next: string, detail: Readonly<Recor
 
 /** `what` was being used, `act` says what was being done to it: "written", "opened". */
 export function describeAnswer(error: unknown, what: string, act: string): Err {
+  if (error instanceof Deposed) {
+    return rejected('WM_JOURNAL_CONFLICT', {
+      message: `${what} on NATS was not ${act}: this process does not hold the lease any more.`,
+      next: 'This process ends; whoever leads goes on.',
+      detail: { what },
+    });
+  }
   const reason = error instanceof Error ? error.message : String(error);
   if (error instanceof JetStreamApiError) {
     if (FULL_CODES.includes(error.code) || reason.includes('maximum bytes')) {

@@ -7,7 +7,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { ApiError, PubAck } from '@nats-io/jetstream';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { assert } from '../../../system/domain/outcome.ts';
-import { ANSWERED_WITHIN_MS } from './answers.ts';
+import { ANSWERED_WITHIN_MS, Deposed } from './answers.ts';
 
 /** Bound: messages of one write; the server takes 1,000. */
 export const WRITE_MESSAGES_MAX = 1_000;
@@ -19,12 +19,14 @@ export type Message = { readonly subject: string; readonly bytes: Uint8Array; re
 /** Requests that end with the connection: an answer to what was sent before it was lost does not come any more. */
 export class Requests {
   readonly #connection: NatsConnection;
+  readonly #mayWrite: () => boolean;
   #isLost: boolean;
   /** Bound: what a store has under way at once. */
   readonly #waiting = new Set<(error: Error) => void>();
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, mayWrite: () => boolean) {
     this.#connection = connection;
+    this.#mayWrite = mayWrite;
     this.#isLost = connection.isClosed();
     void this.#follow();
   }
@@ -34,6 +36,8 @@ export class Requests {
     const last = messages.at(-1);
     assert(last !== undefined, 'a request has a message');
     if (this.#isLost) throw new Error('there is no connection');
+    // Safety: a process that was stopped handles what lies in its sockets before its timers tell it that its lease is over.
+    if (!this.#mayWrite()) throw new Deposed();
     for (const { subject, bytes, headers } of messages.slice(0, -1)) this.#connection.publish(subject, bytes, { headers });
     const answer = this.#connection.request(last.subject, last.bytes, { headers: last.headers, timeout: ANSWERED_WITHIN_MS });
     return new Promise((resolve, reject) => {

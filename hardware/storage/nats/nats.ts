@@ -37,6 +37,8 @@ export type NatsStorageOptions = {
   /** Servers that keep each stream. */
   readonly replicas?: number;
   readonly durability: Durability;
+  /** Asked before each write to a journal or bucket: false ends the store. Without it only the streams fence. */
+  readonly isLeading?: () => boolean;
   /** Tells how old the parts of a blob are that nobody described. */
   readonly civilMs?: () => number;
 };
@@ -126,7 +128,7 @@ async function openJournal(parts: Parts, name: string): Promise<Outcome<StreamJo
 }
 
 export async function openNatsStorage(options: NatsStorageOptions): Promise<Outcome<OpenStorage>> {
-  const { connection, name: store = DEFAULT_NAME, replicas = 1, durability, civilMs = () => Date.now() } = options;
+  const { connection, name: store = DEFAULT_NAME, replicas = 1, durability, isLeading = () => true, civilMs = () => Date.now() } = options;
   const unnamed = checkStoreName(store);
   if (unnamed !== null) return unnamed;
   const payload = connection.info?.max_payload ?? 0;
@@ -142,7 +144,15 @@ export async function openNatsStorage(options: NatsStorageOptions): Promise<Outc
   try {
     const client = jetstream(connection, { timeout: ANSWERED_WITHIN_MS });
     const manager = await jetstreamManager(connection, { timeout: ANSWERED_WITHIN_MS });
-    const parts: Parts = { requests: new Requests(connection), store, replicas, client, manager, health: new Health(), room: new Room() };
+    const parts: Parts = {
+      requests: new Requests(connection, isLeading),
+      store,
+      replicas,
+      client,
+      manager,
+      health: new Health(),
+      room: new Room(),
+    };
     const blobs = await ObjectBlobs.open({ ...parts, bucket: blobsOf(store), civilMs });
     return blobs.ok ? ok(new NatsStorage(parts, blobs.value)) : blobs;
   } catch (error) {

@@ -141,6 +141,25 @@ describe.skipIf('missing' in NATS)(`a store on NATS (${'missing' in NATS ? NATS.
     expect(get(await young.keyValue('b').get('k'))?.value).toEqual(recordOf(3));
   });
 
+  it('writes nothing more when this process does not lead, before anybody else has written', async () => {
+    const name = newName();
+    let isLeading = true;
+    const storage = await open(name, { isLeading: () => isLeading });
+    const journal = get(await storage.journal('main'));
+    get(journal.append(recordOf(1), { expectedSequence: 0 }));
+    get(await journal.sync());
+    get(await storage.keyValue('b').put('k', recordOf(1), { expectedVersion: 0 }));
+    isLeading = false;
+    get(journal.append(recordOf(2), { expectedSequence: 1 }));
+    expect(sentenceOf(await journal.sync())).toBe(
+      'WM_JOURNAL_CONFLICT journal main on NATS was not written: this process does not hold the lease any more.',
+    );
+    expect(codeOf(await storage.keyValue('b').put('k', recordOf(2), { expectedVersion: 1 }))).toBe('WM_JOURNAL_CONFLICT');
+    const next = await open(name);
+    expect(get(await next.journal('main')).lastSequence).toBe(1);
+    expect(get(await next.keyValue('b').get('k'))?.version).toBe(1);
+  });
+
   it('keeps a long run of records that goes in several writes, in order', async () => {
     const name = newName();
     const journal = get(await (await open(name)).journal('main'));
