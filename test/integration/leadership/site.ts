@@ -14,7 +14,7 @@ import { openStorage } from '../../../hardware/storage/storage.ts';
 import { createBusClient } from '../../../system/bus/bus.ts';
 import { DEFAULT_CONFIG } from '../../../system/controller/controller.ts';
 import type { Endpoint, NodeId, ZonePath } from '../../../system/domain/identifiers.ts';
-import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply } from '../../../system/domain/operator.ts';
+import type { OperatorAnswer, OperatorCommand, OperatorReply } from '../../../system/domain/operator.ts';
 import { EXECUTE_METHOD, QUERY_METHOD } from '../../../system/domain/operator.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import { MICROS_PER_S } from '../../../system/ports/clock.ts';
@@ -61,7 +61,7 @@ export async function until(what: string, holds: () => Promise<boolean> | boolea
 export type Member = { readonly address: string; readonly talker: Talker };
 export type Operator = {
   execute(id: string, command: OperatorCommand): Promise<Outcome<OperatorReply>>;
-  query<K extends OperatorQuery['kind']>(kind: K): Promise<Extract<OperatorAnswer, { readonly kind: K }>>;
+  query<K extends 'nodes' | 'trust'>(kind: K): Promise<Extract<OperatorAnswer, { readonly kind: K }>>;
 };
 
 export class Site {
