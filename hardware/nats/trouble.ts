@@ -75,6 +75,12 @@ export function describeTrouble(thrown: unknown, what: string): Err {
         next: 'Raise the limits of JetStream on the server, or free space.',
       });
     }
+    if (error.code === JETSTREAM.streamNotFound) {
+      return failed('WM_UNREACHABLE', {
+        message: `NATS: ${what} needs a stream that is not there yet.`,
+        next: 'Start the controller, which makes the streams, on the same servers, account and prefix; then try again.',
+      });
+    }
     return rejected('WM_ARGUMENT', {
       message: `NATS: JetStream refused ${what}: ${error.message} (${error.code}).`,
       next: 'Correct what the message names; nothing was changed.',
