@@ -10,7 +10,10 @@ import {
 } from '../../system/domain/broker.ts';
 import { ENROL_METHOD, RENEW_METHOD, REVOKE_METHOD, TOKENS_METHOD } from '../../system/domain/enrolment.ts';
 import { EXECUTE_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
+import type { Endpoint } from '../../system/domain/identifiers.ts';
 import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
+import { SERVICES } from '../../system/wire/codec/reflection.ts';
+import { HEALTH_METHODS } from './standard.ts';
 
 export type Methods = { readonly calls: readonly string[]; readonly streams: readonly string[] };
 
@@ -35,4 +38,11 @@ export const PROTOCOL_METHODS: Methods = {
 };
 
 /** What a peer without a certificate may call. */
-export const OPEN_METHODS: readonly string[] = [ENROL_METHOD];
+export const OPEN_METHODS: readonly string[] = [ENROL_METHOD, ...HEALTH_METHODS];
+
+const NODE_SERVICE = 'wasmmatrix.v1.Node';
+
+/** Full names of the services of an endpoint: a node's are on its own, the others on the controller's. */
+export function servicesOf(endpoint: Endpoint): readonly string[] {
+  return SERVICES.filter((service) => (service === NODE_SERVICE) === endpoint.startsWith('agent/'));
+}

@@ -9,7 +9,8 @@ import { dial } from './client.ts';
 import type { GrpcConnection } from './client.ts';
 import { checkIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
-import { OPEN_METHODS, PROTOCOL_METHODS } from './methods.ts';
+import { Health } from './health.ts';
+import { OPEN_METHODS, PROTOCOL_METHODS, servicesOf } from './methods.ts';
 import type { Methods } from './methods.ts';
 import { dialInTurn, Routes } from './routes.ts';
 import { GrpcListener } from './server.ts';
@@ -52,6 +53,8 @@ export type GrpcNetworkOptions = {
   readonly methods?: Methods;
   /** Methods that a peer without any certificate may call. */
   readonly open?: readonly string[];
+  /** Full names of our services at an endpoint, for stock clients that ask by reflection and health. */
+  readonly services?: (endpoint: Endpoint) => readonly string[];
   readonly keepalive?: Keepalive;
   /** Sentences for the log: who was not let in, and why. */
   readonly onRefused?: (sentence: string) => void;
@@ -62,6 +65,8 @@ export type GrpcNetwork = Network & {
   addressOf(endpoint: Endpoint): string | null;
   /** A renewed certificate: for new handshakes, without an interruption. */
   renew(identity: Identity): void;
+  /** What grpc.health says of a service of this process, or, by the empty name, of the whole process. All begin as serving. */
+  setServing(service: string, serving: boolean): void;
   /** The list of revoked certificates has grown: whoever is on it is put out now. */
   expel(): void;
   /** Closes every listener and connection; resolves when the sockets are gone. */
@@ -75,6 +80,7 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
     revoked = () => false,
     methods = PROTOCOL_METHODS,
     open: openMethods = OPEN_METHODS,
+    services = servicesOf,
     keepalive = KEEPALIVE,
     onRefused = () => {},
   } = options;
@@ -85,6 +91,7 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
   /** Also those that are closing. */
   const open = new Set<GrpcListener>();
   const routes = new Routes();
+  const health = new Health();
   let closed = false;
 
   return {
@@ -108,6 +115,8 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
         identity,
         revoked,
         open: openMethods,
+        services: services(endpoint),
+        health,
         keepalive,
         onRefused,
       });
@@ -150,6 +159,7 @@ export function createGrpcNetwork(options: GrpcNetworkOptions): GrpcNetwork {
       identity = next;
       for (const listener of listeners.values()) listener?.renew(next);
     },
+    setServing: (service, serving) => health.set(service, serving),
     expel: () => {
       for (const listener of listeners.values()) listener?.expel();
     },

@@ -18,7 +18,9 @@ import type { Admission } from './admission.ts';
 import { serveCall, serveStream } from './calls.ts';
 import { chainOf } from './identity.ts';
 import type { Identity } from './identity.ts';
+import type { Health } from './health.ts';
 import type { Methods } from './methods.ts';
+import { STANDARD_METHODS, StandardServices } from './standard.ts';
 import { certificateRefused, connectionLost, encodeStatus } from './status.ts';
 import type { GrpcStream } from './stream.ts';
 import { CALLS_OPEN_MAX, hostOf, PLAIN_TEXT_PEER, STREAMS_OPEN_MAX, WAIT_MS_MAX } from './transport.ts';
@@ -49,6 +51,9 @@ export type ServeOptions = {
   readonly revoked: (serial: string) => boolean;
   /** Methods that need no certificate. */
   readonly open: readonly string[];
+  /** Full names of our services that are listed to stock clients. */
+  readonly services: readonly string[];
+  readonly health: Health;
   readonly keepalive: Keepalive;
   /** Somebody was not let in. For the log; the peer is told what it may know. */
   readonly onRefused: (sentence: string) => void;
@@ -83,11 +88,13 @@ export class GrpcListener {
   /** Also those whose handshake goes on. */
   readonly #accepted = new Set<Socket>();
   readonly #streams = new Set<GrpcStream>();
+  readonly #standard: StandardServices;
   #strangersIn = 0;
   #closed: Promise<void> | null = null;
 
   private constructor(options: ServeOptions) {
     this.#options = options;
+    this.#standard = new StandardServices(options.health, options.services);
     this.#members = this.#injector(FOR_MEMBERS);
     this.#strangers = this.#injector(FOR_STRANGERS);
     this.#sockets = options.identity === null ? this.#plain() : this.#secured(options.identity);
@@ -147,6 +154,7 @@ export class GrpcListener {
     this.#closed ??= new Promise((resolve) => {
       this.#sockets.close(() => resolve());
       for (const stream of [...this.#streams]) stream.close();
+      this.#standard.close();
       for (const injector of [this.#members, this.#strangers]) {
         injector.drain(LISTENER_GRACE_MS);
         injector.destroy();
@@ -189,7 +197,7 @@ export class GrpcListener {
       ],
     });
     for (const path of methods.calls) server.register(path, () => {}, asBuffer, asIs, 'unary');
-    for (const path of methods.streams) server.register(path, () => {}, asBuffer, asIs, 'bidi');
+    for (const path of [...methods.streams, ...STANDARD_METHODS]) server.register(path, () => {}, asBuffer, asIs, 'bidi');
     return server.createConnectionInjector(ServerCredentials.createInsecure());
   }
 
@@ -272,6 +280,7 @@ export class GrpcListener {
       call.sendStatus(encodeStatus((refusal as Err).error));
       return;
     }
+    if (STANDARD_METHODS.includes(path)) return this.#standard.serve(path, call);
     const taken = { call, path, peer: guest.admission.peer, handler: this.#options.handler };
     if (isStream) serveStream(taken, this.#streams);
     else serveCall(taken);

@@ -2,9 +2,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { DescFile, DescMethod } from '@bufbuild/protobuf';
+import type { DescFile, DescMethod, DescService } from '@bufbuild/protobuf';
 import { expect, it } from 'vitest';
 import { PROTOCOL_METHODS } from '../../../hardware/network/methods.ts';
+import { SERVICES } from '../../../system/wire/codec/reflection.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const PATH = /_METHOD = '(\/wasmmatrix\.[^']+)'/gu;
@@ -14,12 +15,14 @@ const inDomain = (): string[] =>
     .flatMap((file) => [...readFileSync(join(ROOT, file), 'utf8').matchAll(PATH)])
     .map(([, path]) => path!);
 
-async function described(): Promise<DescMethod[]> {
+async function services(): Promise<DescService[]> {
   const files = globSync('system/wire/generated/wasmmatrix/v1/*_pb.js', { cwd: ROOT });
   const modules = (await Promise.all(files.map((file) => import(pathToFileURL(join(ROOT, file)).href)))) as Record<string, unknown>[];
   const descriptors = modules.flatMap((each) => Object.entries(each)).filter(([name]) => name.startsWith('file_'));
-  return descriptors.flatMap(([, file]) => (file as DescFile).services).flatMap(({ methods }) => methods);
+  return descriptors.flatMap(([, file]) => (file as DescFile).services);
 }
+
+const described = async (): Promise<DescMethod[]> => (await services()).flatMap(({ methods }) => methods);
 
 const pathOf = ({ parent, name }: DescMethod): string => `/${parent.typeName}/${name}`;
 
@@ -38,4 +41,8 @@ it('serves as streams the methods that are described as streams, and as calls th
       .sort();
   expect([...PROTOCOL_METHODS.calls].sort()).toEqual(pathsOf(false));
   expect([...PROTOCOL_METHODS.streams].sort()).toEqual(pathsOf(true));
+});
+
+it('lists every service to those who ask by reflection', async () => {
+  expect([...SERVICES].sort()).toEqual((await services()).map(({ typeName }) => typeName).sort());
 });
