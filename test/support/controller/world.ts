@@ -63,7 +63,7 @@ const OPERATOR = 'operator';
 const TOKEN = 'let-me-in';
 
 /** Compiles a script's name into an artefact of it. */
-class ScriptCompiler extends ScriptedWasm {
+export class ScriptCompiler extends ScriptedWasm {
   override readonly profiles = [PROFILE];
 
   override inspect(bytes?: Uint8Array): Outcome<never> {
