@@ -1,6 +1,7 @@
 // The mistakes of a file, each with its place: `file:line:column`, the path in the document, what was found, what was
 // expected. All of them are told together, up to a bound.
 import { isMap, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import type { ErrorCode } from '../system/domain/errors.ts';
 import { rejected, type Err } from '../system/domain/outcome.ts';
 
 /** Bound: mistakes told at once. */
@@ -8,15 +9,25 @@ const MISTAKES_TOLD_MAX = 20;
 
 export type Path = readonly (string | number)[];
 
+/** What a file with mistakes is refused as, and where its fields are described. */
+export type SourceKind = { readonly code: ErrorCode; readonly next: string };
+
+const SCENARIO: SourceKind = {
+  code: 'WM_SCENARIO_INVALID',
+  next: 'Correct the file; docs/reference/scenarios.md describes every field.',
+};
+
 /** A YAML file that was parsed, and the mistakes found in it so far. */
 export class Source {
   readonly file: string;
+  readonly #kind: SourceKind;
   readonly #lines = new LineCounter();
   readonly #document: Document;
   readonly #mistakes: { readonly offset: number; readonly text: string }[] = [];
 
-  constructor(file: string, text: string) {
+  constructor(file: string, text: string, kind: SourceKind = SCENARIO) {
     this.file = file;
+    this.#kind = kind;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     for (const error of this.#document.errors) this.#add(error.pos[0], `not valid YAML: ${error.message}`);
   }
@@ -43,9 +54,9 @@ export class Source {
       return `${this.file}:${Math.max(line, 1)}:${Math.max(col, 1)}  ${text}`;
     });
     if (sorted.length > told.length) told.push(`and ${sorted.length - told.length} more`);
-    return rejected('WM_SCENARIO_INVALID', {
+    return rejected(this.#kind.code, {
       message: `${sorted.length === 1 ? 'One mistake' : `${sorted.length} mistakes`} in ${this.file}:\n${told.map((line) => `  ${line}`).join('\n')}\n`,
-      next: 'Correct the file; docs/reference/scenarios.md describes every field.',
+      next: this.#kind.next,
       detail: { file: this.file, mistakes: sorted.length },
     });
   }

@@ -53,6 +53,27 @@ export function checkFleetShape(source: Source, value: unknown): boolean {
   return !source.faulty;
 }
 
+/** An entry of a manifest is a step without a time: the fields, kinds and words are those of scenarios. */
+export function checkManifestEntry(source: Source, entry: unknown, path: Path, kinds: readonly string[]): boolean {
+  if (!isRecord(entry)) {
+    source.mistake(path, `expected an entry that begins with ${kinds.map((kind) => `'${kind}'`).join(' or ')}`);
+    return false;
+  }
+  const timed = ['at', 'between'].find((name) => name in entry);
+  if (timed !== undefined) {
+    source.mistake([...path, timed], `a manifest is applied at once and knows no '${timed}'; remove it`, 'key');
+    return false;
+  }
+  const kind = kinds.find((name) => name in entry);
+  if (kind === undefined) {
+    const odd = Object.keys(entry)[0] ?? '';
+    source.mistake([...path, odd], `'${odd}' begins no entry; ${suggest(odd, kinds)}`, 'key');
+    return false;
+  }
+  run(source, checksOf().check(`#/$defs/${STEP_PREFIX}${kind}`), { at: '0s', ...entry }, path, []);
+  return true;
+}
+
 function checkStep(source: Source, checks: Checks, step: unknown, path: Path): void {
   if (!isRecord(step)) return source.mistake(path, `expected a step: one of ${STEP_KINDS.join(', ')}, with at: or between:`);
   const kinds = STEP_KINDS.filter((kind) => kind in step);
