@@ -1,24 +1,22 @@
 // What the driver of a run does through the product's own doors: the operator API from a machine at the controller's zone, the
 // bus from a publisher in each zone, a subscription and reads of state. It repeats under the same identifier until answered.
+import { createOperatorClient, repeat } from '../../system/api/api.ts';
+import type { OperatorClient } from '../../system/api/api.ts';
 import { createBusClient } from '../../system/bus/bus.ts';
 import type { StateEntry } from '../../system/domain/broker.ts';
 import type { BusEvent, PublishAck } from '../../system/domain/event.ts';
 import type { ConsumerName, Endpoint, SubjectFilter, ZonePath } from '../../system/domain/identifiers.ts';
-import { EXECUTE_METHOD, QUERY_METHOD } from '../../system/domain/operator.ts';
 import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply } from '../../system/domain/operator.ts';
 import { rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Bus } from '../../system/ports/bus.ts';
 import type { Clock } from '../../system/ports/clock.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
-import type { Connection } from '../../system/ports/network.ts';
 import type { Random, RandomStream } from '../../system/ports/random.ts';
 import type { State } from '../../system/ports/state.ts';
 import { createStateClient } from '../../system/state/state.ts';
-import { decodeOperatorAnswer, decodeOperatorReply, encodeOperatorQuery, encodeOperatorRequest } from '../../system/wire/codec/operator.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { SimNetwork } from '../network/network.ts';
-import { repeat } from './retry.ts';
 
 const OPERATOR = 'operator';
 const SUBSCRIBE_MICROS_MAX = 30_000 * MICROS_PER_MS;
@@ -43,7 +41,7 @@ export class Driver {
   readonly #bus: Bus;
   readonly #state: State;
   readonly #stream: RandomStream;
-  #connection: Connection | null = null;
+  readonly #operator: OperatorClient;
   #subscriptions = 0;
   #over = false;
 
@@ -58,19 +56,19 @@ export class Driver {
       this.#publishers.set(zone, createBusClient({ network: options.network.portOf(machine) }, { broker: controller }));
     }
     this.#bus = createBusClient({ network: options.network.portOf(OPERATOR) }, { broker: controller });
+    this.#operator = createOperatorClient(
+      { clock: options.clock, random: options.random, network: options.network.portOf(OPERATOR) },
+      { controller },
+    );
     this.#state = createStateClient({ network: options.network.portOf(OPERATOR) }, { store: controller });
   }
 
-  async execute(id: string, command: OperatorCommand, deadlineMicros: number): Promise<Outcome<OperatorReply>> {
-    const request = encodeOperatorRequest({ id, command });
-    const answer = await this.#repeat(deadlineMicros, (micros) => this.#call(EXECUTE_METHOD, request, micros));
-    return answer.ok ? decodeOperatorReply(answer.value) : answer;
+  execute(id: string, command: OperatorCommand, deadlineMicros: number): Promise<Outcome<OperatorReply>> {
+    return this.#operator.execute(id, command, { deadlineMicros });
   }
 
-  async query(query: OperatorQuery, deadlineMicros: number): Promise<Outcome<OperatorAnswer>> {
-    const request = encodeOperatorQuery(query);
-    const answer = await this.#repeat(deadlineMicros, (micros) => this.#call(QUERY_METHOD, request, micros));
-    return answer.ok ? decodeOperatorAnswer(answer.value) : answer;
+  query(query: OperatorQuery, deadlineMicros: number): Promise<Outcome<OperatorAnswer>> {
+    return this.#operator.query(query, { deadlineMicros });
   }
 
   async publish(zone: ZonePath, event: BusEvent, deadlineMicros: number): Promise<Outcome<PublishAck>> {
@@ -105,7 +103,7 @@ export class Driver {
   close(): void {
     this.#over = true;
     this.#bus.close();
-    this.#connection?.close();
+    this.#operator.close();
     for (const publisher of this.#publishers.values()) publisher.close();
   }
 
@@ -123,22 +121,6 @@ export class Driver {
         await this.#bus.settle(name, delivery, { kind: 'ack' }, { fence: null });
       }
     }
-  }
-
-  async #call(method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> {
-    if (this.#connection === null) {
-      const dialled = await this.#options.network.portOf(OPERATOR).connect(this.#options.controller, { deadlineMicros });
-      if (!dialled.ok) return dialled;
-      if (this.#connection === null) this.#connection = dialled.value;
-      else dialled.value.close();
-    }
-    const connection: Connection = this.#connection;
-    const answer = await connection.call(method, request, { deadlineMicros });
-    if (!answer.ok && ['WM_CONNECTION_LOST', 'WM_UNREACHABLE', 'WM_DEADLINE'].includes(answer.error.code)) {
-      connection.close();
-      if (this.#connection === connection) this.#connection = null;
-    }
-    return answer;
   }
 
   #repeat<T>(deadlineMicros: number, attempt: (deadlineMicros: number) => Promise<Outcome<T>>): Promise<Outcome<T>> {

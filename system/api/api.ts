@@ -28,7 +28,9 @@ import { AgentStream } from './agent-stream.ts';
 import { OperatorStream } from './operator-stream.ts';
 
 export { AgentStream } from './agent-stream.ts';
+export { createOperatorClient, type OperatorClient } from './client.ts';
 export { OperatorStream } from './operator-stream.ts';
+export { repeat } from './repeat.ts';
 
 export type WatchStream = OperatorStream<WatchRequest, WatchMessage>;
 

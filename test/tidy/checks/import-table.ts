@@ -19,8 +19,10 @@ const DOMAIN = 'system/domain/*';
 const PORTS = 'system/ports/*';
 const WIRE = 'system/wire/codec/*';
 const MATHEMATICS = '@stdlib/math-base-special-*';
-/** Parts of the product that are endpoints of their own, which a testbed starts. */
-const SERVICES = ['system/controller/**', 'system/bus/**', 'system/state/**'];
+/** Parts of the product that are endpoints of their own, which a testbed starts, and the clients of them. */
+const SERVICES = ['system/controller/**', 'system/bus/**', 'system/state/**', 'system/api/**'];
+/** What those who are no part of the product speak to it with. */
+const CLIENTS = ['system/api/**', 'system/bus/**', 'system/state/**'];
 const COMPONENTS = [
   'nodes',
   'modules',
@@ -109,6 +111,12 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     types: ['scenarios/*'],
     packages: ['*'],
     why: 'A testbed composes its world with the doors of controller, broker, state store and agent, speaks to them as an operator does, and implements the interface of scenarios.',
+  },
+  {
+    of: ['hardware/operator/**'],
+    may: [DOMAIN, PORTS, WIRE, ...CLIENTS, 'hardware/**'],
+    packages: ['*'],
+    why: "An operator's tools speak to the product through its clients, as any other program would.",
   },
   {
     of: ['hardware/local/**', 'hardware/qemu/**', 'hardware/devices/**', 'hardware/deploy/**'],

@@ -1,9 +1,7 @@
-// How the driver's clients repeat: the same request, after growing pauses, until it is answered or its time is over.
-import { unknown } from '../../system/domain/outcome.ts';
-import type { Outcome } from '../../system/domain/outcome.ts';
-import { MICROS_PER_MS } from '../../system/ports/clock.ts';
-import type { Clock } from '../../system/ports/clock.ts';
-import type { RandomStream } from '../../system/ports/random.ts';
+// How clients of the API repeat: the same request, after growing pauses, until it is answered or its time is over.
+import { unknown, type Outcome, type WmError } from '../domain/outcome.ts';
+import { MICROS_PER_MS, type Clock } from '../ports/clock.ts';
+import type { RandomStream } from '../ports/random.ts';
 
 const PAUSE_MICROS_MIN = 50 * MICROS_PER_MS;
 const PAUSE_MICROS_MAX = 2_000 * MICROS_PER_MS;
@@ -15,6 +13,8 @@ export type RetryOptions = {
   readonly stream: RandomStream;
   /** From now. */
   readonly deadlineMicros: number;
+  /** Told before each pause. */
+  readonly onTrouble?: (error: WmError) => void;
 };
 
 /** Invariant: once an attempt may have happened, the whole is not said to have failed. */
@@ -32,6 +32,7 @@ export async function repeat<T>(options: RetryOptions, attempt: (deadlineMicros:
       const { code, message, next, detail } = outcome.error;
       return mayHaveHappened ? unknown(code, { message, next, detail }) : outcome;
     }
+    options.onTrouble?.(outcome.error);
     await clock.sleep(jitteredMicros);
   }
 }
