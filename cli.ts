@@ -12,6 +12,96 @@ type VerbEntry = {
 
 const VERBS: readonly VerbEntry[] = [
   { name: 'run', summary: 'play scenarios and say what held', load: async () => ({ add: (await import('./sim/verbs.ts')).addRun }) },
+  {
+    name: 'up',
+    summary: 'start a platform: controller, broker, store, and agents on request',
+    load: async () => ({ add: (await import('./hardware/platform.main.ts')).addUp }),
+  },
+  {
+    name: 'agent',
+    summary: 'start an agent: make this machine a node',
+    load: async () => ({ add: (await import('./hardware/platform.main.ts')).addAgent }),
+  },
+  {
+    name: 'get',
+    summary: 'show nodes, modules, deployments, instances, trust or events',
+    load: async () => ({ add: (await import('./hardware/operator/get.main.ts')).addGet }),
+  },
+  {
+    name: 'plan',
+    summary: 'show what applying manifests would change, and where instances would be placed',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addPlan }),
+  },
+  {
+    name: 'apply',
+    summary: 'make what manifests say the wanted state',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addApply }),
+  },
+  {
+    name: 'delete',
+    summary: 'end a deployment or a trigger',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addDelete }),
+  },
+  {
+    name: 'rollback',
+    summary: 'let a deployment run an earlier version of its module',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addRollback }),
+  },
+  {
+    name: 'scale',
+    summary: 'change the number of instances of a deployment',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addScale }),
+  },
+  {
+    name: 'drain',
+    summary: 'take the work from a node and give it none',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addDrain }),
+  },
+  {
+    name: 'undrain',
+    summary: 'give work to a node again that was drained',
+    load: async () => ({ add: (await import('./system/verbs.ts')).addUndrain }),
+  },
+  {
+    name: 'publish',
+    summary: 'publish an event',
+    load: async () => ({ add: (await import('./hardware/operator/messages.main.ts')).addPublish }),
+  },
+  {
+    name: 'subscribe',
+    summary: 'show events as they come',
+    load: async () => ({ add: (await import('./hardware/operator/messages.main.ts')).addSubscribe }),
+  },
+  {
+    name: 'keys',
+    summary: 'make and show signing keys',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addKeys }),
+  },
+  {
+    name: 'trust',
+    summary: 'say whose modules may run',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addTrust }),
+  },
+  {
+    name: 'push',
+    summary: 'sign a module and store it as its next version',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addPush }),
+  },
+  {
+    name: 'token',
+    summary: 'show, make or replace join tokens',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addToken }),
+  },
+  {
+    name: 'login',
+    summary: 'become an operator of a platform that runs elsewhere',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addLogin }),
+  },
+  {
+    name: 'revoke',
+    summary: 'end the certificates of a node or an operator',
+    load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addRevoke }),
+  },
   { name: 'doctor', summary: 'say what this machine lacks', load: async () => ({ add: (await import('./hardware/verbs.ts')).addDoctor }) },
 ];
 

@@ -15,6 +15,11 @@ export const WM_ERRORS = {
     meaning: 'A command-line argument, option or field has a value that cannot be used.',
     next: 'Correct the value that the message names; `--help` lists what is accepted.',
   },
+  WM_SETTINGS_INVALID: {
+    kind: 'rejected',
+    meaning: 'A configuration file has settings that do not exist or have values that cannot be used.',
+    next: 'Correct the lines that the message names; docs/reference/configuration.md lists every setting.',
+  },
   WM_SCENARIO_INVALID: {
     kind: 'rejected',
     meaning: 'A scenario file does not fit the scenario schema, or names things that do not exist in it.',

@@ -20,7 +20,13 @@ export type Where = {
 };
 
 /** A command that runs: its process, for signals, and what it comes to. */
-export type Running = { readonly child: ChildProcess; readonly ended: Promise<Ended>; readonly said: (part: string) => Promise<void> };
+export type Running = {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly said: (part: string) => Promise<void>;
+  /** So far. */
+  readonly stdout: () => string;
+};
 
 export function start(args: readonly string[], where: Where = {}): Running {
   return follow(
@@ -91,6 +97,7 @@ function follow(child: ChildProcess): Running {
   return {
     child,
     ended,
+    stdout: () => stdout,
     said: (part) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

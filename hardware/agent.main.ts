@@ -1,0 +1,238 @@
+// An agent on real ports: joins when it has not joined yet, keeps its identity, serves its node's own endpoint, runs guests on
+// the engine. A composition root: it decides nothing that the product should decide.
+// Everything that must survive is in one folder: `store/` (artefacts, desired state), `identity.json`.
+import { availableParallelism, totalmem } from 'node:os';
+import { join as joinPath } from 'node:path';
+import { createAgent, type Agent } from '../agents/agent.ts';
+import { createBusClient } from '../system/bus/bus.ts';
+import type { Endpoint, NodeId, ZonePath } from '../system/domain/identifiers.ts';
+import type { NodeFacts } from '../system/domain/node.ts';
+import { describeError, failed, ok, rejected, type Err, type Outcome } from '../system/domain/outcome.ts';
+import type { Network, ServiceHandler } from '../system/ports/network.ts';
+import type { Telemetry } from '../system/ports/telemetry.ts';
+import { createStateClient } from '../system/state/state.ts';
+import { SystemClock } from './clock/clock.ts';
+import { acceptsName, addressInEndpoint, advertisedOf, CONTROLLER, hostsOf, VERSION } from './compose.main.ts';
+import { FileKeys } from './keys/keys.ts';
+import { createGrpcNetwork, IdentityKeeper, join, loadIdentity, renewThrough, saveIdentity, type KeptIdentity } from './network/network.ts';
+import type { Resolved } from './process/process.ts';
+import { countStart } from './process/starts.ts';
+import { SystemRandom } from './random/random.ts';
+import { openStorage } from './storage/storage.ts';
+import { openTelemetry, serveAdmin } from './telemetry/telemetry.ts';
+import type { EngineAddon } from './wasm/native/native.ts';
+import { architectureOf, createNodeWasm } from './wasm/node-engine.ts';
+
+export type AgentProcess = {
+  readonly node: string;
+  /** Where other nodes reach it. */
+  readonly address: string;
+  readonly admin: string;
+  readonly controllers: readonly string[];
+  readonly ended: Promise<string>;
+  /** In order: running invocations finish, the controller is told. */
+  stop(): Promise<void>;
+};
+
+type Cleanup = () => Promise<void> | void;
+type Values = Resolved['values'];
+
+export async function startAgent(settings: Values, addon: EngineAddon): Promise<Outcome<AgentProcess>> {
+  const cleanups: Cleanup[] = [];
+  const undo = async (): Promise<void> => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  };
+  const fail = async (error: Err): Promise<Err> => {
+    await undo();
+    return error;
+  };
+  const text = (name: string): string => String(settings[name]);
+  const data = text('data');
+  const node = text('name');
+
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const storage = await openStorage({ folder: joinPath(data, 'store') });
+  if (!storage.ok) return storage;
+  cleanups.push(() => storage.value.close());
+  const start = await countStart(storage.value);
+  if (!start.ok) return fail(start);
+  const identityFile = joinPath(data, 'identity.json');
+  const identity = await identityOf(settings, identityFile);
+  if (!identity.ok) return fail(identity);
+  const controllers = (settings['controllers'] as readonly string[] | null) ?? identity.value.addresses;
+
+  const telemetry = openTelemetry({
+    source: node,
+    incarnation: start.value,
+    role: 'agent',
+    log: { level: text('log.level') as 'info', format: text('log.format') as 'json', path: null },
+    records: settings['log.records'] === null ? null : { path: text('log.records') },
+  });
+  if (!telemetry.ok) return fail(telemetry);
+  cleanups.push(() => telemetry.value.close());
+  const say = (sentence: string): void => telemetry.value.log('warn', sentence);
+
+  const network = createGrpcNetwork({
+    addresses: (endpoint) => (endpoint === CONTROLLER ? controllers : addressInEndpoint(endpoint)),
+    listen: () => text('listen'),
+    identity: identity.value.identity,
+    accepts: acceptsName,
+    onRefused: say,
+  });
+  cleanups.push(() => network.close());
+  let endKeeping: (cause: string) => void = () => {};
+  const keepingEnded = new Promise<string>((resolve) => (endKeeping = resolve));
+  const keeper = new IdentityKeeper({
+    kept: { ...identity.value, addresses: controllers },
+    clock,
+    random: random.stream('identity'),
+    renew: renewThrough(network, CONTROLLER, hostsOf([])),
+    save: (kept) => saveIdentity(identityFile, kept),
+    onRenewed: (kept) => network.renew(kept.identity),
+    onTrouble: (error) => say(describeError(error)),
+    onEnded: (error) => endKeeping(describeError(error)),
+  });
+  keeper.start();
+  cleanups.push(() => keeper.stop());
+
+  const place = `agent/${node}` as Endpoint;
+  let pings: ServiceHandler | null = null;
+  const listening = await network.listen(place, {
+    call: (method, peer, request) => pings?.call(method, peer, request) ?? Promise.resolve(notServing(node)),
+    stream: async (method, stream) => (pings === null ? stream.close() : pings.stream(method, stream)),
+  });
+  if (!listening.ok) return fail(listening);
+  const advertised = advertisedOf(
+    settings['advertise'] as readonly string[] | null,
+    network.addressOf(place) ?? text('listen'),
+    `Node ${node}`,
+  );
+  if (!advertised.ok) return fail(advertised);
+  const address = advertised.value[0] ?? '';
+
+  const wasm = createNodeWasm(addon, { clock, compiles: false });
+  const architecture = architectureOf(wasm.profile.target);
+  if (architecture === null) {
+    return fail(
+      rejected('WM_PROFILE_MISMATCH', {
+        message: `This machine's architecture (${wasm.profile.target}) is none that nodes may have.`,
+        next: 'Run agents on x86-64, arm64 or riscv64.',
+      }),
+    );
+  }
+  const zone = text('zone') as ZonePath;
+  const [latitude, longitude] = settings['location'] as readonly [number, number];
+  const facts: NodeFacts = {
+    node: node as NodeId,
+    architecture,
+    isaFeatures: [],
+    cores: settings['cores'] === null ? availableParallelism() : Number(settings['cores']),
+    memoryBytes: settings['memory'] === null ? Math.floor(totalmem() / 2) : Number(settings['memory']),
+    hardware: [...(settings['hardware'] as readonly string[])].sort(),
+    location: { latitude, longitude },
+    zone,
+    faultDomain: settings['faultDomain'] === null ? (`${zone}/${node}` as ZonePath) : (text('faultDomain') as ZonePath),
+    profile: wasm.profile.profile,
+    target: wasm.profile.target,
+    agentVersion: VERSION,
+    endpoint: `${place}@${address}` as Endpoint,
+  };
+  const agentNetwork: Network = {
+    connect: network.connect,
+    listen: async (_endpoint, handler) => {
+      pings = handler;
+      return ok({ close: () => (pings = null) });
+    },
+  };
+  const health = new Health(telemetry.value);
+  const ports = {
+    clock,
+    random,
+    network: agentNetwork,
+    storage: storage.value,
+    wasm,
+    keys: new FileKeys(joinPath(data, 'keys')),
+    telemetry: health.telemetry,
+  };
+  const bus = createBusClient(ports, { broker: CONTROLLER });
+  const state = createStateClient(ports, { store: CONTROLLER });
+  const agent: Agent = createAgent({ ...ports, bus, state }, { facts, joinToken: '', controller: CONTROLLER, version: VERSION });
+  const started = await agent.start();
+  cleanups.push(() => bus.close());
+  cleanups.push(() => agent.stop());
+  if (!started.ok) return fail(started);
+
+  const admin = await serveAdmin({ address: text('admin'), metrics: () => telemetry.value.metrics(), ready: () => health.parts() });
+  if (!admin.ok) return fail(admin);
+  cleanups.push(() => admin.value.close());
+  return ok({
+    node,
+    address,
+    admin: admin.value.address,
+    controllers,
+    ended: Promise.race([agent.ended, keepingEnded]),
+    stop: undo,
+  });
+}
+
+async function identityOf(settings: Values, file: string): Promise<Outcome<KeptIdentity>> {
+  const name = `node/${String(settings['name'])}`;
+  const loaded = await loadIdentity(file);
+  if (!loaded.ok) return loaded;
+  const token = settings['join'] ?? null;
+  const expired = loaded.value !== null && loaded.value.notAfterMs <= new SystemClock().civilMs();
+  if (loaded.value !== null && !(expired && token !== null)) {
+    if (loaded.value.name === name && !expired) return ok(loaded.value);
+    if (loaded.value.name === name) {
+      return rejected('WM_CERTIFICATE_REFUSED', {
+        message: `The certificate of ${name} expired on ${new Date(loaded.value.notAfterMs).toISOString()}, while the agent was off.`,
+        next: 'Join again with --join <token>; `wasmmatrix token show` prints it.',
+      });
+    }
+    return rejected('WM_ARGUMENT', {
+      message: `${file} is the identity of ${loaded.value.name}, and this is to be ${name}.`,
+      next: 'Give each node a folder of its own with --data, or its own name.',
+    });
+  }
+  if (token === null) {
+    return rejected('WM_ARGUMENT', {
+      message: `${name} has not joined a control plane yet, and there is no join token.`,
+      next: 'Give it with --join <token> or WASMMATRIX_JOIN; `wasmmatrix up` and `wasmmatrix token show` print it.',
+    });
+  }
+  const joined = await join({ token: String(token), name });
+  if (!joined.ok) return joined;
+  const saved = await saveIdentity(file, joined.value);
+  return saved.ok ? joined : saved;
+}
+
+function notServing(node: string): Outcome<never> {
+  return failed('WM_CANCELLED', { message: `The agent of ${node} is not running.`, next: 'Start it again.' });
+}
+
+/** What readiness is told from: the agent's own records, on their way to where they go. */
+class Health {
+  readonly telemetry: Telemetry;
+  #connected = false;
+  #leaseHeld = false;
+
+  constructor(inner: Telemetry) {
+    this.telemetry = {
+      record: (kind, fields, correlation) => {
+        const { state }: { readonly state?: unknown } = fields;
+        if (kind === 'agent.session') this.#connected = state === 'connected';
+        if (kind === 'agent.lease') this.#leaseHeld = state === 'held';
+        inner.record(kind, fields, correlation);
+      },
+      log: (level, message, correlation) => inner.log(level, message, correlation),
+    };
+  }
+
+  parts(): readonly { readonly part: string; readonly ready: boolean; readonly why: string }[] {
+    return [
+      { part: 'session', ready: this.#connected, why: this.#connected ? '' : 'There is no session with the controller.' },
+      { part: 'lease', ready: this.#leaseHeld, why: this.#leaseHeld ? '' : 'The lease is not held: movable work stands still.' },
+    ];
+  }
+}

@@ -1,0 +1,217 @@
+// A controller on real ports: store, keys, certificates, network, engine, telemetry, in the order in which they need each other,
+// and ended in the reverse order. A composition root: it decides nothing that the product should decide.
+// Everything that must survive is in one folder: `store/` (journal, modules, events, state), `keys/`, `operator.json`.
+import { join } from 'node:path';
+import { createController, DEFAULT_CONFIG, type Controller } from '../system/controller/controller.ts';
+import { describeError, ok, type Err, type Outcome } from '../system/domain/outcome.ts';
+import type { Network } from '../system/ports/network.ts';
+import { SystemClock } from './clock/clock.ts';
+import { acceptsName, advertisedOf, CONTROLLER, hostsOf } from './compose.main.ts';
+import { FileKeys } from './keys/keys.ts';
+import {
+  Authority,
+  createGrpcNetwork,
+  IdentityKeeper,
+  createIdentityKey,
+  Enrolment,
+  saveIdentity,
+  withEnrolment,
+  type KeptIdentity,
+} from './network/network.ts';
+import { countStart } from './process/starts.ts';
+import type { Resolved } from './process/process.ts';
+import { SystemRandom } from './random/random.ts';
+import { openStorage } from './storage/storage.ts';
+import { openTelemetry, serveAdmin } from './telemetry/telemetry.ts';
+import type { EngineAddon } from './wasm/native/native.ts';
+import { createNodeWasm } from './wasm/node-engine.ts';
+
+/** The local operator's context is written again before its certificate ends. */
+const CONTEXT_EVERY_MS = 8 * 3_600_000;
+const LOCAL_OPERATOR = 'operator/local';
+
+export type ControllerProcess = {
+  readonly address: string;
+  readonly addresses: readonly string[];
+  readonly admin: string;
+  readonly joinToken: string;
+  readonly operatorToken: string;
+  /** File with which this user commands it. */
+  readonly context: string;
+  /** Why it ended. */
+  readonly ended: Promise<string>;
+  /** In order: whoever is connected hears it, what was accepted is finished. Bound: the setting `drain`. */
+  stop(): Promise<void>;
+};
+
+type Cleanup = () => Promise<void> | void;
+
+export async function startController(settings: Resolved['values'], addon: EngineAddon): Promise<Outcome<ControllerProcess>> {
+  const cleanups: Cleanup[] = [];
+  const undo = async (): Promise<void> => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  };
+  const fail = async (error: Err): Promise<Err> => {
+    await undo();
+    return error;
+  };
+  const text = (name: string): string => String(settings[name]);
+  const number = (name: string): number => Number(settings[name]);
+  const data = text('data');
+
+  let controller: Controller | null = null;
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const storage = await openStorage({ folder: join(data, 'store') });
+  if (!storage.ok) return storage;
+  cleanups.push(() => storage.value.close());
+  const start = await countStart(storage.value);
+  if (!start.ok) return fail(start);
+
+  const telemetry = openTelemetry({
+    source: 'controller',
+    incarnation: start.value,
+    role: 'controller',
+    log: { level: text('log.level') as 'info', format: text('log.format') as 'json', path: null },
+    records: settings['log.records'] === null ? null : { path: text('log.records') },
+    census: () => controller?.census() ?? null,
+  });
+  if (!telemetry.ok) return fail(telemetry);
+  cleanups.push(() => telemetry.value.close());
+  const say = (sentence: string): void => telemetry.value.log('warn', sentence);
+
+  const keys = new FileKeys(join(data, 'keys'));
+  const authority = await Authority.open({ keys, keyName: 'authority', civilMs: () => clock.civilMs() });
+  if (!authority.ok) return fail(authority);
+  let addresses: readonly string[] = [];
+  let expel: () => void = () => {};
+  const enrolment = await Enrolment.open({
+    authority: authority.value,
+    keys,
+    store: storage.value.keyValue('enrolment'),
+    civilMs: () => clock.civilMs(),
+    addresses: () => addresses,
+    onRefused: say,
+    onRevoked: () => expel(),
+  });
+  if (!enrolment.ok) return fail(enrolment);
+
+  const listen = text('listen');
+  const advertise = settings['advertise'] as readonly string[] | null;
+  const advertised = advertisedOf(advertise, listen, 'The controller');
+  if (!advertised.ok) return fail(advertised);
+  const hosts = hostsOf(advertised.value);
+  const key = createIdentityKey();
+  const own = await enrolment.value.issueOwn({ name: 'controller', publicKey: key.publicKey, hosts });
+  if (!own.ok) return fail(own);
+  const { certificate, authorities, notAfterMs, renewAtMs } = own.value;
+  const kept: KeptIdentity = {
+    name: 'controller',
+    identity: { certificate, privateKey: key.privateKey, authorities },
+    addresses: [],
+    notAfterMs,
+    renewAtMs,
+    bus: null,
+  };
+  const network = createGrpcNetwork({
+    addresses: () => null,
+    listen: () => listen,
+    identity: kept.identity,
+    accepts: acceptsName,
+    revoked: (serial) => enrolment.value.revoked(serial),
+    onRefused: say,
+  });
+  expel = () => network.expel();
+  cleanups.push(() => network.close());
+  const keeper = new IdentityKeeper({
+    kept,
+    clock,
+    random: random.stream('identity'),
+    renew: (publicKey) => enrolment.value.issueOwn({ name: 'controller', publicKey, hosts }),
+    onRenewed: (renewed) => network.renew(renewed.identity),
+    onTrouble: (error) => say(describeError(error)),
+    onEnded: (error) => say(describeError(error)),
+  });
+  keeper.start();
+  cleanups.push(() => keeper.stop());
+
+  const guarded: Network = {
+    connect: network.connect,
+    listen: (endpoint, handler) => network.listen(endpoint, withEnrolment(handler, enrolment.value)),
+  };
+  const leading = createController(
+    {
+      clock,
+      random,
+      network: guarded,
+      storage: storage.value,
+      wasm: createNodeWasm(addon, { clock, compiles: true }),
+      keys,
+      telemetry: telemetry.value,
+    },
+    {
+      ...DEFAULT_CONFIG,
+      endpoint: CONTROLLER,
+      heartbeatIntervalMs: number('heartbeat'),
+      suspectAfterMs: number('suspect'),
+      unavailableAfterMs: number('unavailable'),
+      leaseMs: number('lease'),
+      queueEventsMax: number('queue'),
+    },
+  );
+  controller = leading;
+  const started = await leading.start();
+  cleanups.push(() => leading.stop());
+  if (!started.ok) return fail(started);
+  const address = network.addressOf(CONTROLLER) ?? listen;
+  addresses = advertise ?? [address];
+
+  let ended = false;
+  void leading.ended.then(() => (ended = true));
+  const admin = await serveAdmin({
+    address: text('admin'),
+    metrics: () => telemetry.value.metrics(),
+    ready: () => [{ part: 'controller', ready: !ended, why: ended ? 'It has ended.' : '' }],
+  });
+  if (!admin.ok) return fail(admin);
+  cleanups.push(() => admin.value.close());
+
+  const context = join(data, 'operator.json');
+  const writeContext = async (): Promise<Outcome<void>> => {
+    const operator = createIdentityKey();
+    const issued = await enrolment.value.issueOwn({ name: LOCAL_OPERATOR, publicKey: operator.publicKey, hosts: [] });
+    if (!issued.ok) return issued;
+    return saveIdentity(context, {
+      name: LOCAL_OPERATOR,
+      identity: { certificate: issued.value.certificate, privateKey: operator.privateKey, authorities: issued.value.authorities },
+      addresses,
+      notAfterMs: issued.value.notAfterMs,
+      renewAtMs: issued.value.renewAtMs,
+      bus: null,
+    });
+  };
+  const written = await writeContext();
+  if (!written.ok) return fail(written);
+  const rewriting = setInterval(() => {
+    void writeContext().then((again) => {
+      if (!again.ok) say(describeError(again.error));
+    });
+  }, CONTEXT_EVERY_MS);
+  rewriting.unref();
+  cleanups.push(() => clearInterval(rewriting));
+
+  const joinToken = await enrolment.value.joinToken('node');
+  const operatorToken = joinToken.ok ? await enrolment.value.joinToken('operator') : joinToken;
+  if (!joinToken.ok || !operatorToken.ok) return fail((joinToken.ok ? operatorToken : joinToken) as Err);
+
+  return ok({
+    address,
+    addresses,
+    admin: admin.value.address,
+    joinToken: joinToken.value,
+    operatorToken: operatorToken.value,
+    context,
+    ended: leading.ended,
+    stop: undo,
+  });
+}

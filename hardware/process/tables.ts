@@ -1,0 +1,124 @@
+// What can be set of a controller and of an agent. The reference page (docs/reference/configuration.md) and the profiles of
+// hardware/deploy are held to these tables by tests.
+import type { SettingsTable } from './settings.ts';
+
+const CONTROLLER_PORT = 7420;
+const CONTROLLER_ADMIN_PORT = 7421;
+
+const LOG: SettingsTable = {
+  'log.level': { kind: 'choice', of: ['debug', 'info', 'warn', 'error'], fallback: 'info', what: 'Least level of the lines in the log.' },
+  'log.format': {
+    kind: 'choice',
+    of: ['auto', 'json', 'text'],
+    fallback: 'auto',
+    what: 'Form of the log on stderr: one JSON object a line, or text for people; auto is text on a terminal and JSON elsewhere.',
+  },
+  'log.records': {
+    kind: 'path',
+    fallback: null,
+    what: 'Every record as a JSON line into this file, for tools that judge runs. It grows with the load.',
+  },
+};
+
+export const CONTROLLER_SETTINGS: SettingsTable = {
+  data: {
+    kind: 'path',
+    fallback: null,
+    fallbackWords: '`wasmmatrix/controller` in `$XDG_DATA_HOME`, else in `~/.local/share`',
+    what: 'Folder of everything that must survive: journal, modules, keys, certificates, tokens.',
+  },
+  listen: {
+    kind: 'address',
+    fallback: `127.0.0.1:${CONTROLLER_PORT}`,
+    what: 'Where agents and operators are served. An address that other machines reach is needed for agents on them.',
+  },
+  advertise: {
+    kind: 'addresses',
+    fallback: null,
+    fallbackWords: 'the address that it listens on',
+    what: 'Addresses under which others reach it; they stand in join tokens, contexts and the certificate. Needed when it listens on every interface.',
+  },
+  admin: {
+    kind: 'address',
+    fallback: `127.0.0.1:${CONTROLLER_ADMIN_PORT}`,
+    what: 'Where /metrics, /healthz and /readyz are served, without a certificate. Port 0 takes a free one.',
+  },
+  heartbeat: { kind: 'duration', fallback: '500ms', what: 'Interval of the heartbeats that agents are asked for.' },
+  suspect: { kind: 'duration', fallback: '1500ms', what: 'Silence after which a node gets nothing new.' },
+  unavailable: { kind: 'duration', fallback: '3s', what: 'Silence after which the work of a node is placed elsewhere.' },
+  lease: {
+    kind: 'duration',
+    fallback: '2500ms',
+    what: 'Time out of touch after which an agent stops movable work; shorter than unavailable.',
+  },
+  queue: {
+    kind: 'count',
+    min: 1,
+    max: 10_000_000,
+    fallback: '10000',
+    what: 'Bound: events that the embedded broker holds for its consumers.',
+  },
+  drain: { kind: 'duration', fallback: '10s', what: 'Bound: time that stopping in order may take.' },
+  ...LOG,
+};
+
+export const AGENT_SETTINGS: SettingsTable = {
+  join: {
+    kind: 'text',
+    fallback: null,
+    secret: true,
+    what: 'Join token that `wasmmatrix up` printed. Needed at the first start only.',
+  },
+  name: {
+    kind: 'name',
+    fallback: null,
+    fallbackWords: "the machine's host name",
+    what: 'Name of the node, one of its own on each control plane.',
+  },
+  data: {
+    kind: 'path',
+    fallback: null,
+    fallbackWords: '`wasmmatrix/agents/<name>` in `$XDG_DATA_HOME`, else in `~/.local/share`',
+    what: 'Folder of the identity, the compiled modules and what the node is to run.',
+  },
+  zone: { kind: 'zone', fallback: 'local', what: 'Where the node is, most general first: cloud/eu-west, fleet/truck-7.' },
+  faultDomain: {
+    kind: 'zone',
+    fallback: null,
+    fallbackWords: 'zone and name',
+    what: 'What fails together with the node, most general first: cloud/eu-west/rack-3.',
+  },
+  location: { kind: 'point', fallback: '0,0', what: 'Latitude and longitude of the node.' },
+  cores: { kind: 'count', min: 1, max: 4_096, fallback: null, fallbackWords: 'those of the machine', what: 'Cores that guests may use.' },
+  memory: {
+    kind: 'size',
+    fallback: null,
+    fallbackWords: 'half of what the machine has',
+    what: 'Memory that guests may use.',
+  },
+  hardware: { kind: 'words', fallback: '', what: 'Special hardware of the node, such as can,gpu.' },
+  listen: {
+    kind: 'address',
+    fallback: '127.0.0.1:0',
+    what: "Where the node's own service is: pings of other nodes, status, metrics. Port 0 takes a free one.",
+  },
+  advertise: {
+    kind: 'addresses',
+    fallback: null,
+    fallbackWords: 'the address that it listens on',
+    what: 'Address under which other nodes reach it.',
+  },
+  admin: {
+    kind: 'address',
+    fallback: '127.0.0.1:0',
+    what: 'Where /metrics, /healthz and /readyz are served, without a certificate. Port 0 takes a free one.',
+  },
+  controllers: {
+    kind: 'addresses',
+    fallback: null,
+    fallbackWords: 'those of the join token',
+    what: 'Addresses of the controllers, when they have changed since the node joined.',
+  },
+  drain: { kind: 'duration', fallback: '10s', what: 'Bound: time that stopping in order may take.' },
+  ...LOG,
+};

@@ -1,0 +1,98 @@
+// A platform as a user has it: `wasmmatrix up` and `wasmmatrix agent` as processes of their own, with folders of their own, and
+// commands against it. Nothing of the product is imported.
+import { join } from 'node:path';
+import { start, wasmmatrix, type Ended, type Running } from './command.ts';
+
+type Told = {
+  readonly controller: { readonly address: string; readonly admin: string; readonly joinToken: string; readonly context: string };
+};
+
+export class Platform {
+  readonly #home: string;
+  readonly #agents = new Map<string, Running>();
+  #controller: Running | null = null;
+  #told: Told['controller'] | null = null;
+
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return { XDG_DATA_HOME: join(this.#home, 'data'), XDG_CONFIG_HOME: join(this.#home, 'config'), WASMMATRIX_ADMIN: '127.0.0.1:0' };
+  }
+
+  get told(): Told['controller'] {
+    if (this.#told === null) throw new Error('the controller was never up');
+    return this.#told;
+  }
+
+  /** The first start takes a free port; later ones take the same, so that agents find it again. */
+  async up(args: readonly string[] = []): Promise<void> {
+    const listen = this.#told?.address ?? '127.0.0.1:0';
+    const running = start(['up', '--json', '--listen', listen, ...args], { env: this.env });
+    this.#controller = running;
+    await running.said('"joinToken"');
+    const line = running.stdout().split('\n')[0] ?? '';
+    this.#told = (JSON.parse(line) as Told).controller;
+  }
+
+  async agent(name: string, args: readonly string[] = []): Promise<void> {
+    const running = start(['agent', '--json', '--name', name, ...args], { env: { ...this.env, WASMMATRIX_JOIN: this.told.joinToken } });
+    this.#agents.set(name, running);
+    await running.said('"controllers"');
+  }
+
+  /** One command of an operator, to its end. */
+  run(...args: readonly string[]): Promise<Ended> {
+    return wasmmatrix(args, { env: this.env });
+  }
+
+  /** Standard output of a command that must succeed. */
+  async ok(...args: readonly string[]): Promise<string> {
+    const ended = await this.run(...args);
+    if (ended.code !== 0) throw new Error(`wasmmatrix ${args.join(' ')} ended with ${ended.code}: ${ended.stderr}${ended.stdout}`);
+    return ended.stdout;
+  }
+
+  async json<T>(...args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.ok(...args, '-o', 'json')) as T;
+  }
+
+  /** A command that goes on, such as `subscribe`. */
+  follow(...args: readonly string[]): Running {
+    return start(args, { env: this.env });
+  }
+
+  controllerProcess(): Running {
+    if (this.#controller === null) throw new Error('the controller is not up');
+    return this.#controller;
+  }
+
+  agentProcess(name: string): Running {
+    const running = this.#agents.get(name);
+    if (running === undefined) throw new Error(`there is no agent ${name}`);
+    return running;
+  }
+
+  async kill(running: Running, signal: NodeJS.Signals): Promise<Ended> {
+    running.child.kill(signal);
+    return running.ended;
+  }
+
+  async close(): Promise<void> {
+    for (const running of [...this.#agents.values(), ...(this.#controller === null ? [] : [this.#controller])]) {
+      if (running.child.exitCode === null && running.child.signalCode === null) await this.kill(running, 'SIGKILL');
+    }
+  }
+}
+
+/** Looks again until it is as it should be. Bound: a minute; what it looked like last stands in the error. */
+export async function eventually<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, what: string): Promise<T> {
+  const endMs = performance.now() + 60_000;
+  for (;;) {
+    const seen = await look();
+    if (isRight(seen)) return seen;
+    if (performance.now() > endMs) throw new Error(`${what} did not come true within a minute; last seen: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
