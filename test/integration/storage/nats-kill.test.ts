@@ -28,7 +28,8 @@ describe.skipIf('missing' in NATS)(`a store on NATS (${'missing' in NATS ? NATS.
           await new Promise((resolve) => setTimeout(resolve, Math.random() * WRITING_MS_MAX));
           await server.kill();
           writer.child.kill('SIGKILL');
-          expect(await writer.ended).toBe('SIGKILL');
+          // It may have ended by itself: a store that lost its server ends.
+          await writer.ended;
           note(told, writer.lines());
           await server.restart();
           const connection = await connect({ servers: server.url });
