@@ -101,6 +101,16 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
   },
   'state.written': plain('debug'),
 
+  'gateway.session': {
+    level: (f) => (f.state === 'lost' ? 'warn' : 'info'),
+    words: (f) => `The gateway ${f.gateway} ${f.state === 'lost' ? 'is not connected to' : 'is connected to'} ${f.broker}: ${f.cause}`,
+  },
+  'gateway.refused': {
+    level: 'warn',
+    words: (f) =>
+      `The gateway ${f.gateway} refused ${f.direction === 'in' ? 'a message' : `the event ${f.event}`} (topic ${f.topic}): ${f.message}`,
+  },
+
   'run.started': plain('debug'),
   'run.phase': plain('debug'),
   'machine.started': plain('debug'),

@@ -187,6 +187,11 @@ export const WM_ERRORS = {
     meaning: 'A NATS server does not let this process in, has no JetStream, or does not call fsync before it acknowledges.',
     next: 'Correct the credentials or the configuration of the server, as the message says.',
   },
+  WM_MQTT_REFUSED: {
+    kind: 'rejected',
+    meaning: 'An MQTT broker does not let this process in, or refuses what it wants to read or publish.',
+    next: 'Correct user name, password or client identifier, or the access rules of the broker, as the message says.',
+  },
   WM_EVENT_INVALID: {
     kind: 'rejected',
     meaning: 'An event has an invalid subject, identifier or size.',

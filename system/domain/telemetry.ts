@@ -122,6 +122,11 @@ export type RecordKinds = {
   'queue.depth': { queue: string; depth: number; bound: number };
   'state.written': { key: string; version: number; bytes: number; instance: string | null; epoch: number | null };
 
+  // gateways to other brokers
+  'gateway.session': { gateway: string; broker: string; state: 'connected' | 'lost'; attempt: number; cause: string };
+  /** What can never be handed over, in either direction; `event` is null when it did not become one. */
+  'gateway.refused': { gateway: string; direction: 'in' | 'out'; topic: string; event: string | null; code: ErrorCode; message: string };
+
   // testbed: what was really done to the world
   'run.started': { scenario: string; world: string; durationMs: number };
   'run.phase': { phase: 'start' | 'work' | 'quiet' | 'end' };
