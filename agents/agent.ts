@@ -117,6 +117,7 @@ class NodeAgent implements Agent {
       {
         isLeaseHeld,
         fenced: (instance, error) => this.#lifecycle.fenced(instance, error),
+        logged: (line) => this.#session.log(line),
         refused: (instance, module, capability, operation, correlation) => {
           ports.telemetry.record(
             'capability.refused',

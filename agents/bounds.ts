@@ -18,6 +18,13 @@ export type AgentBounds = {
   readonly refusalsQueuedMax: number;
   /** Refusal messages of one second; more are counted and not sent. */
   readonly refusalsPerSecondMax: number;
+  /** Lines of guests that wait for a session; more drop the oldest, which are counted. */
+  readonly logLinesQueuedMax: number;
+  /** Lines of one second; more are counted and not sent. */
+  readonly logLinesPerSecondMax: number;
+  readonly logLinesPerMessageMax: number;
+  /** How long the first of several lines waits for the others. */
+  readonly logDelayMs: number;
   /** Reports of instances that are gone, kept until a session has carried them; more drop the oldest. */
   readonly endedReportsMax: number;
 
@@ -88,6 +95,10 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   refusedRetryMs: 5_000,
   refusalsQueuedMax: 64,
   refusalsPerSecondMax: 20,
+  logLinesQueuedMax: 512,
+  logLinesPerSecondMax: 200,
+  logLinesPerMessageMax: 64,
+  logDelayMs: 200,
   endedReportsMax: 256,
 
   fetchBytes: 512 * KIB,

@@ -3,6 +3,7 @@
 // Bounds: invocations of the node, concurrency of each instance; an event is not fetched before there is room for it.
 import type { CorrelationId, ModuleName, NodeId } from '../../system/domain/identifiers.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
+import type { GuestLine } from '../../system/domain/logs.ts';
 import type { Assignment } from '../../system/domain/session.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
@@ -39,9 +40,10 @@ export type DeliveryTools = {
     correlation: CorrelationId,
   ) => void;
   readonly fenced: (instance: ServedInstance, error: WmError) => void;
+  readonly logged: (line: GuestLine) => void;
 };
 
-export type DeliveryHost = Pick<DeliveryTools, 'isLeaseHeld' | 'refused' | 'fenced'>;
+export type DeliveryHost = Pick<DeliveryTools, 'isLeaseHeld' | 'refused' | 'fenced' | 'logged'>;
 
 export class Delivery {
   readonly #tools: DeliveryTools;

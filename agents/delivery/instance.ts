@@ -7,6 +7,7 @@ import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
 import { failed } from '../../system/domain/outcome.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
 import type { Assignment, ModuleGrant, TriggerBinding } from '../../system/domain/session.ts';
+import type { LogLevel } from '../../system/domain/telemetry.ts';
 import type { Subject, TriggerName } from '../../system/domain/identifiers.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { Timer } from '../../system/ports/clock.ts';
@@ -196,6 +197,10 @@ export class ServedInstance {
     const { manifest } = program.grant;
     const fields = { node, ...this.fence, version: program.grant.version, trigger, event: event.id, attempt: delivery.attempt };
     ports.telemetry.record('invocation.started', fields, event.correlation);
+    const logged = (level: LogLevel, text: string): void => {
+      ports.telemetry.log(level, `guest ${this.fence.instance}: ${text}`, event.correlation);
+      this.#log(level, text, program.grant.version, event);
+    };
     meter.started(manifest.limits.memoryBytesMax);
     const outcome = await invoke(ports, bounds, this.#tools.seeds, {
       module: program.module,
@@ -212,6 +217,7 @@ export class ServedInstance {
         check,
         repetition: this.#repetition(check),
         refused: (capability, operation) => this.#tools.refused(this, manifest.name, capability, operation, event.correlation),
+        logged,
         fenced: (error) => this.#tools.fenced(this, error),
       },
     });
@@ -224,15 +230,18 @@ export class ServedInstance {
         { ...fields, outcome: told, fuel, memoryBytesPeak, micros, hostCalls },
         event.correlation,
       );
+      if (error !== null && !outcome.isCancelled)
+        this.#log('warn', `attempt ${delivery.attempt} failed: ${error.code}: ${error.message}`, program.grant.version, event);
     };
-    if (outcome.diagnostics !== '') {
-      ports.telemetry.log(
-        outcome.error === null ? 'info' : 'warn',
-        `guest ${this.fence.instance}: ${outcome.diagnostics}`,
-        event.correlation,
-      );
-    }
+    if (outcome.diagnostics !== '') logged(outcome.error === null ? 'info' : 'warn', outcome.diagnostics);
     return { outcome, tell };
+  }
+
+  #log(level: LogLevel, text: string, version: number, event: BusEvent): void {
+    const { ports, bounds, logged } = this.#tools;
+    const { instance } = this.fence;
+    const line = { timeMs: ports.clock.civilMs(), instance, version, level, event: event.id, correlation: event.correlation };
+    logged({ ...line, text: text.slice(0, bounds.logCharactersMax) });
   }
 
   #context(check: () => WmError | null): EffectContext {

@@ -6,6 +6,7 @@ import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { Outcome, WmError } from '../../system/domain/outcome.ts';
 import type { ModuleName, TriggerName } from '../../system/domain/identifiers.ts';
+import type { LogLevel } from '../../system/domain/telemetry.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { HostAnswer } from '../../system/ports/wasm.ts';
@@ -44,6 +45,8 @@ export type HostScope = {
   /** How reads and publications are repeated while their end is unknown; a write is not, the guest decides on it. */
   readonly repetition: Repetition;
   readonly refused: (capability: string, operation: string) => void;
+  /** What the guest says, to whoever reads its log. */
+  readonly logged: (level: LogLevel, text: string) => void;
   /** The broker or the store said that this instance was superseded. */
   readonly fenced: (error: WmError) => void;
 };
@@ -132,7 +135,7 @@ export class GuestHost {
     if (!grants(this.#scope.grants, 'log')) return this.#deny('log', 'log');
     this.#logged += 1;
     if (this.#logged > this.#bounds.logLinesMax) return statusAnswer(STATUS_LIMIT_EXCEEDED);
-    this.#ports.telemetry.log('info', `guest ${this.#scope.fence.instance}: ${text}`, this.#scope.event.correlation);
+    this.#scope.logged('info', text);
     return statusAnswer(0);
   }
 

@@ -232,7 +232,7 @@ export class Link {
     if (this.#isSending || stream === null) return;
     this.#isSending = true;
     while (this.#end === null) {
-      const message = this.#outbox.take() ?? this.#takeHeartbeat();
+      const message = this.#outbox.take() ?? this.#takeHeartbeat() ?? this.#outbox.takeLogs();
       if (message === null) break;
       const sent = await stream.send(encodeAgentMessage(message));
       if (!sent.ok) this.#finish(describeError(sent.error), false);

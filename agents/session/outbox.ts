@@ -1,17 +1,25 @@
 // What waits to be said to the controller. Bound: one report per instance (a newer one replaces it), a bounded queue of
-// refusals (the oldest is dropped), one heartbeat. Reports go first, then refusals, then the heartbeat.
+// refusals (the oldest is dropped), one heartbeat, a bounded queue of guests' lines (the oldest is dropped and counted). Reports
+// go first, then refusals, then the heartbeat: what guests say must not cost a lease.
 import type { AgentMessage, InstanceReport } from '../../system/domain/session.ts';
 import type { InstanceId } from '../../system/domain/identifiers.ts';
+import type { GuestLine } from '../../system/domain/logs.ts';
+import type { AgentBounds } from '../bounds.ts';
 
 export type Refusal = Extract<AgentMessage, { kind: 'refusal' }>;
 
+type OutboxBounds = Pick<AgentBounds, 'refusalsQueuedMax' | 'logLinesQueuedMax' | 'logLinesPerMessageMax'>;
+
 export class Outbox {
-  readonly #refusalsMax: number;
+  readonly #bounds: OutboxBounds;
   readonly #reports = new Map<InstanceId, InstanceReport>();
   readonly #refusals: Refusal[] = [];
+  readonly #lines: GuestLine[] = [];
+  /** Lost lines by instance. Bound: the instances that the node served since the last message of lines. */
+  readonly #dropped = new Map<InstanceId, number>();
 
-  constructor(refusalsMax: number) {
-    this.#refusalsMax = refusalsMax;
+  constructor(bounds: OutboxBounds) {
+    this.#bounds = bounds;
   }
 
   report(report: InstanceReport): void {
@@ -22,7 +30,7 @@ export class Outbox {
   /** False when an older refusal had to make room. */
   refuse(refusal: Refusal): boolean {
     this.#refusals.push(refusal);
-    if (this.#refusals.length <= this.#refusalsMax) return true;
+    if (this.#refusals.length <= this.#bounds.refusalsQueuedMax) return true;
     this.#refusals.shift();
     return false;
   }
@@ -35,12 +43,31 @@ export class Outbox {
     return this.#refusals.shift() ?? null;
   }
 
+  log(line: GuestLine): void {
+    this.#lines.push(line);
+    if (this.#lines.length <= this.#bounds.logLinesQueuedMax) return;
+    const oldest = this.#lines.shift();
+    if (oldest !== undefined) this.dropLine(oldest.instance);
+  }
+
+  dropLine(instance: InstanceId): void {
+    this.#dropped.set(instance, (this.#dropped.get(instance) ?? 0) + 1);
+  }
+
+  takeLogs(): AgentMessage | null {
+    if (this.#lines.length === 0) return null;
+    const lines = this.#lines.splice(0, this.#bounds.logLinesPerMessageMax);
+    const dropped = [...this.#dropped].map(([instance, count]) => ({ instance, lines: count }));
+    this.#dropped.clear();
+    return { kind: 'logs', lines, dropped };
+  }
+
   /** A hello says the state of every instance itself. */
   forgetReports(): void {
     this.#reports.clear();
   }
 
   isEmpty(): boolean {
-    return this.#reports.size === 0 && this.#refusals.length === 0;
+    return this.#reports.size === 0 && this.#refusals.length === 0 && this.#lines.length === 0;
   }
 }

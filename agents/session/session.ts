@@ -5,7 +5,9 @@ import type { FetchReply, FetchRequest, InstanceReport } from '../../system/doma
 import { FETCH_METHOD } from '../../system/domain/session.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Endpoint, NodeId } from '../../system/domain/identifiers.ts';
+import type { GuestLine } from '../../system/domain/logs.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
+import type { Timer } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import { decodeFetchReply, encodeFetchRequest } from '../../system/wire/codec/session.ts';
 import type { AgentBounds } from '../bounds.ts';
@@ -14,6 +16,7 @@ import { Link, NO_SESSION } from './link.ts';
 import type { LinkEnd, SessionHost } from './link.ts';
 import { Outbox } from './outbox.ts';
 import type { Refusal } from './outbox.ts';
+import { Rate } from './rate.ts';
 
 export type { Desired, Hello, SessionHost, Welcome } from './link.ts';
 export type { Refusal } from './outbox.ts';
@@ -33,8 +36,9 @@ export class Session {
   #link: Link | null = null;
   #isStopped = false;
   #ended: Promise<void> = Promise.resolve();
-  #refusalSecond = -1;
-  #refusalsInSecond = 0;
+  readonly #refusalRate: Rate;
+  readonly #logRate: Rate;
+  #logTimer: Timer | null = null;
 
   constructor(
     ports: SessionPorts,
@@ -47,8 +51,10 @@ export class Session {
     this.#controller = options.controller;
     this.#onConnected = options.onConnected;
     this.#host = host;
-    this.#outbox = new Outbox(options.bounds.refusalsQueuedMax);
+    this.#outbox = new Outbox(options.bounds);
     this.#pause = new Wait(ports.clock);
+    this.#refusalRate = new Rate(ports.clock, options.bounds.refusalsPerSecondMax);
+    this.#logRate = new Rate(ports.clock, options.bounds.logLinesPerSecondMax);
   }
 
   start(): void {
@@ -66,15 +72,19 @@ export class Session {
 
   /** Bound: `refusalsPerSecondMax`; a module in a loop must not fill the controller's audit log. */
   refuse(refusal: Omit<Refusal, 'kind'>): void {
-    const second = Math.floor(this.#ports.clock.monotonicMicros() / (1_000 * MICROS_PER_MS));
-    if (second !== this.#refusalSecond) {
-      this.#refusalSecond = second;
-      this.#refusalsInSecond = 0;
-    }
-    this.#refusalsInSecond += 1;
-    if (this.#refusalsInSecond > this.#bounds.refusalsPerSecondMax) return;
+    if (!this.#refusalRate.admits()) return;
     this.#outbox.refuse({ kind: 'refusal', ...refusal });
     this.#link?.wake();
+  }
+
+  /** Bound: `logLinesPerSecondMax`. Lines wait a little for each other; nothing is sent where nothing is logged. */
+  log(line: GuestLine): void {
+    if (!this.#logRate.admits()) return this.#outbox.dropLine(line.instance);
+    this.#outbox.log(line);
+    this.#logTimer ??= this.#ports.clock.after(this.#bounds.logDelayMs * MICROS_PER_MS, () => {
+      this.#logTimer = null;
+      this.#link?.wake();
+    });
   }
 
   async fetch(request: FetchRequest): Promise<Outcome<FetchReply>> {
@@ -91,6 +101,8 @@ export class Session {
   /** Sends what waits within the bound, then closes for good. */
   async stop(flushMs: number): Promise<void> {
     this.#isStopped = true;
+    this.#logTimer?.cancel();
+    this.#link?.wake();
     const link = this.#link;
     const deadline = this.#ports.clock.monotonicMicros() + flushMs * MICROS_PER_MS;
     while (link !== null && link.isWelcomed() && !link.isQuiet() && this.#ports.clock.monotonicMicros() < deadline) {

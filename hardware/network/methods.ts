@@ -9,7 +9,7 @@ import {
   STATE_PUT_METHOD,
 } from '../../system/domain/broker.ts';
 import { ENROL_METHOD, RENEW_METHOD, REVOKE_METHOD, TOKENS_METHOD } from '../../system/domain/enrolment.ts';
-import { EXECUTE_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
+import { EXECUTE_METHOD, LOGS_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
 import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
 import { SERVICES } from '../../system/wire/codec/reflection.ts';
@@ -34,7 +34,7 @@ export const PROTOCOL_METHODS: Methods = {
     REVOKE_METHOD,
     TOKENS_METHOD,
   ],
-  streams: [SESSION_METHOD, WATCH_METHOD],
+  streams: [SESSION_METHOD, WATCH_METHOD, LOGS_METHOD],
 };
 
 /** What a peer without a certificate may call. */

@@ -10,6 +10,7 @@ import {
 } from '../domain/broker.ts';
 import {
   EXECUTE_METHOD,
+  LOGS_METHOD,
   QUERY_METHOD,
   WATCH_METHOD,
   type OperatorAnswer,
@@ -19,10 +20,12 @@ import {
 } from '../domain/operator.ts';
 import { ok, rejected, type Err, type Outcome } from '../domain/outcome.ts';
 import { FETCH_METHOD, SESSION_METHOD, type FetchReply, type FetchRequest } from '../domain/session.ts';
+import type { LogsMessage, LogsRequest } from '../domain/logs.ts';
 import type { WatchMessage, WatchRequest } from '../domain/watch.ts';
 import type { ByteStream, PeerIdentity, ServiceHandler } from '../ports/network.ts';
 import { decodeOperatorQuery, decodeOperatorRequest, encodeOperatorAnswer, encodeOperatorReply } from '../wire/codec/operator.ts';
 import { decodeFetchRequest, encodeFetchReply } from '../wire/codec/session.ts';
+import { decodeLogsRequest, encodeLogsMessage } from '../wire/codec/logs.ts';
 import { decodeWatchRequest, encodeWatchMessage } from '../wire/codec/watch.ts';
 import { AgentStream } from './agent-stream.ts';
 import { OperatorStream } from './operator-stream.ts';
@@ -32,6 +35,7 @@ export { createOperatorClient, type OperatorClient } from './client.ts';
 export { OperatorStream } from './operator-stream.ts';
 export { repeat } from './repeat.ts';
 
+export type LogsStream = OperatorStream<LogsRequest, LogsMessage>;
 export type WatchStream = OperatorStream<WatchRequest, WatchMessage>;
 
 /** Bound: characters of the identifier of a command. */
@@ -50,6 +54,7 @@ export type ApiServices = {
   readonly session: (stream: AgentStream) => Promise<void>;
   /** The same of an operator's stream. */
   readonly watch: (stream: WatchStream) => Promise<void>;
+  readonly logs: (stream: LogsStream) => Promise<void>;
   readonly bus: CallHandler;
   readonly state: CallHandler;
 };
@@ -73,6 +78,13 @@ async function serveStream(services: ApiServices, method: string, stream: ByteSt
       return services.isOperator(stream.peer)
         ? services.watch(watch)
         : watch.refuse(refuseCaller(method, stream.peer, 'an operator').error);
+    }
+    case LOGS_METHOD: {
+      const logs: LogsStream = new OperatorStream<LogsRequest, LogsMessage>(stream, {
+        decode: decodeLogsRequest,
+        encode: encodeLogsMessage,
+      });
+      return services.isOperator(stream.peer) ? services.logs(logs) : logs.refuse(refuseCaller(method, stream.peer, 'an operator').error);
     }
     default:
       stream.close();

@@ -150,6 +150,7 @@ class LeadingController implements Controller {
       fetch: (request) => leader.fetch(request),
       session: (stream) => leader.serve(stream),
       watch: (stream) => leader.watch(stream),
+      logs: (stream) => leader.logs(stream),
       bus: (method, peer, request) => this.#broker.handleCall(method, peer, request),
       state: (method, peer, request) => this.#store.handleCall(method, peer, request),
     });

@@ -12,13 +12,14 @@ import { Liveness, planSilence } from '../nodes/nodes.ts';
 import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Telemetry } from '../ports/telemetry.ts';
-import type { AgentStream, WatchStream } from '../api/api.ts';
+import type { AgentStream, LogsStream, WatchStream } from '../api/api.ts';
 import { ArtefactReader } from './artefacts.ts';
 import { countCensus } from './census.ts';
 import { planCommand } from './commands.ts';
 import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
 import { tooMany } from './feed.ts';
+import { GuestLogs } from './guest-logs.ts';
 import type { Head } from './head.ts';
 import { Placing } from './placing.ts';
 import { plan, PLANS_MAX } from './planning.ts';
@@ -60,6 +61,7 @@ export class Leader {
   readonly #artefacts: ArtefactReader;
   readonly #inventory: Inventory;
   readonly #watching: Watching;
+  readonly #logs: GuestLogs;
   /** Commands that were accepted or are being worked on, by identifier. */
   readonly #executing = new Map<string, Promise<Outcome<OperatorReply>>>();
   readonly #waiting = new Set<(durable: boolean) => void>();
@@ -110,6 +112,11 @@ export class Leader {
     };
     this.#watching = new Watching({ clock: ports.clock, term: options.term, head, inventory: this.#inventory, recent, journal });
     head.observer = this.#watching;
+    this.#logs = new GuestLogs({
+      clock: ports.clock,
+      deploymentOf: (instance) => head.state.deployments.instances.get(instance)?.deployment ?? null,
+      isDeployed: (deployment) => head.state.deployments.deployments.has(deployment),
+    });
     this.#roster = new Roster({
       ports,
       config,
@@ -124,6 +131,7 @@ export class Leader {
       place: (instance, node) => this.#placing.bind(instance, node),
       doubt: (instance) => this.#doubt(instance),
       loadReported: (node) => this.#watching.loadReported(node),
+      logged: (node, logs) => this.#logs.add(node, logs),
     });
   }
 
@@ -146,6 +154,7 @@ export class Leader {
     this.#compiler.stop();
     this.#roster.stop(cause);
     this.#watching.stop(cause);
+    this.#logs.stop(cause);
     for (const settle of [...this.#waiting]) settle(false);
   }
 
@@ -168,6 +177,10 @@ export class Leader {
     return this.#watching.serve(stream);
   }
 
+  logs(stream: LogsStream): Promise<void> {
+    return this.#logs.serve(stream);
+  }
+
   fetch(request: FetchRequest): Promise<Outcome<FetchReply>> {
     return this.#artefacts.read(request);
   }
@@ -178,6 +191,7 @@ export class Leader {
     this.#head.commit(entries, correlation);
     this.#placing.run();
     for (const entry of entries) {
+      if (entry.kind === 'deployment-deleted') this.#logs.forget(entry.deployment);
       if (entry.kind === 'instance-failed') this.#scheduleRetry(this.#head.getInstance(entry.instance));
       if (entry.kind === 'node-enrolled' || entry.kind === 'node-facts' || entry.kind === 'module-stored') this.#compiler.poke();
     }

@@ -42,6 +42,7 @@ export type RosterOptions = {
   readonly place: (instance: InstanceId, node: NodeId) => void;
   readonly doubt: (instance: InstanceRecord) => void;
   readonly loadReported: (node: NodeId) => void;
+  readonly logged: (node: NodeId, logs: Extract<AgentMessage, { readonly kind: 'logs' }>) => void;
 };
 
 export class Roster {
@@ -235,6 +236,8 @@ export class Roster {
         ports.telemetry.record('security.refused', { node: session.node, subject, code, message: text });
         return;
       }
+      case 'logs':
+        return this.#options.logged(session.node, message);
     }
   }
 

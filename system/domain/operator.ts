@@ -10,6 +10,8 @@ export const EXECUTE_METHOD = '/wasmmatrix.v1.Operator/Execute';
 export const QUERY_METHOD = '/wasmmatrix.v1.Operator/Query';
 /** A stream: a `WatchRequest`, then messages of the controller (system/domain/watch.ts). */
 export const WATCH_METHOD = '/wasmmatrix.v1.Operator/Watch';
+/** The same: a `LogsRequest`, then lines (system/domain/logs.ts). */
+export const LOGS_METHOD = '/wasmmatrix.v1.Operator/Logs';
 
 export type OperatorCommand =
   | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[] }

@@ -17,6 +17,7 @@ import type {
   Term,
   TriggerName,
 } from './identifiers.ts';
+import type { GuestLine } from './logs.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from './module.ts';
 import type { LatencyReport, NodeFacts, NodeLoad } from './node.ts';
 
@@ -61,6 +62,12 @@ export type AgentMessage =
       readonly code: ErrorCode;
       readonly subject: string;
       readonly message: string;
+    }
+  | {
+      readonly kind: 'logs';
+      readonly lines: readonly GuestLine[];
+      /** Lines of each instance that were lost since the message before. */
+      readonly dropped: readonly { readonly instance: InstanceId; readonly lines: number }[];
     };
 
 /** A module version that an agent holds ready: desired, or kept warm for a rollback (R2.2). */

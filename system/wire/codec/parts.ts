@@ -3,10 +3,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { FencingToken } from '../../domain/event.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from '../../domain/module.ts';
 import type { Epoch } from '../../domain/identifiers.ts';
+import { LOG_LEVELS, type GuestLine } from '../../domain/logs.ts';
 import { ARCHITECTURES, type NodeFacts, type NodeLoad } from '../../domain/node.ts';
 import type {
   FencingToken as WireFence,
   FencingTokenSchema,
+  GuestLine as WireLine,
+  GuestLineSchema,
   ModuleManifest as WireManifest,
   ModuleManifestSchema,
   NodeFacts as WireFacts,
@@ -20,7 +23,7 @@ import type {
   TrustedKey as WireKey,
   TrustedKeySchema,
 } from '../generated/wasmmatrix/v1/common_pb.js';
-import { branded, bytesOf, digest, finite, instanceId, name, present, text, whole, wrong, zone } from './fields.ts';
+import { branded, bytesOf, digest, finite, instanceId, name, oneOf, present, text, whole, wrong, zone } from './fields.ts';
 
 /** Bound: capabilities of one module or key. */
 const CAPABILITIES_MAX = 256;
@@ -140,6 +143,23 @@ export function loadFrom(wire: WireLoad, field: string): NodeLoad {
     cpuPermille: wire.cpuPermille,
     memoryBytesFree: whole(wire.memoryBytesFree, `${field}.memory_bytes_free`),
     invocationsActive: wire.invocationsActive,
+  };
+}
+
+export function lineTo(line: GuestLine): MessageInitShape<typeof GuestLineSchema> {
+  const { timeMs, instance, version, level, event, correlation, text: said } = line;
+  return { timeMs: BigInt(timeMs), instance, version, level, event, correlation, text: said };
+}
+
+export function lineFrom(wire: WireLine, field: string): GuestLine {
+  return {
+    timeMs: whole(wire.timeMs, `${field}.time_ms`),
+    instance: instanceId(wire.instance, `${field}.instance`),
+    version: wire.version,
+    level: oneOf(wire.level, `${field}.level`, LOG_LEVELS),
+    event: text(wire.event, `${field}.event`, 256) as GuestLine['event'],
+    correlation: text(wire.correlation, `${field}.correlation`, 256) as GuestLine['correlation'],
+    text: text(wire.text, `${field}.text`),
   };
 }
 

@@ -49,6 +49,8 @@ import {
   artefactTo,
   factsFrom,
   factsTo,
+  lineFrom,
+  lineTo,
   loadFrom,
   loadTo,
   manifestFrom,
@@ -114,6 +116,10 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
       return encodeWith(AgentMessageSchema, {
         message: { case: 'refusal', value: { code: message.code, subject: message.subject, message: message.message } },
       });
+    case 'logs': {
+      const dropped = message.dropped.map(({ instance, lines }) => ({ instance, lines: BigInt(lines) }));
+      return encodeWith(AgentMessageSchema, { message: { case: 'logs', value: { lines: message.lines.map(lineTo), dropped } } });
+    }
   }
 }
 
@@ -133,8 +139,17 @@ export function decodeAgentMessage(bytes: Uint8Array): Outcome<AgentMessage> {
           subject: text(message.value.subject, 'refusal.subject'),
           message: text(message.value.message, 'refusal.message'),
         };
+      case 'logs':
+        return {
+          kind: 'logs',
+          lines: message.value.lines.map((line) => lineFrom(line, 'logs.lines')),
+          dropped: message.value.dropped.map(({ instance, lines }) => ({
+            instance: instanceId(instance, 'logs.dropped.instance'),
+            lines: whole(lines, 'logs.dropped.lines'),
+          })),
+        };
       default:
-        return wrong('message', 'hello, heartbeat, instance or refusal, found none');
+        return wrong('message', 'hello, heartbeat, instance, refusal or logs, found none');
     }
   });
 }

@@ -35,6 +35,7 @@ beforeAll(async () => {
     fetch: async () => FULL,
     session: async () => {},
     watch: async () => {},
+    logs: async () => {},
     bus: (method) => (method === FETCH_EVENTS_METHOD ? new Promise(() => {}) : unused()),
     state: unused,
   };

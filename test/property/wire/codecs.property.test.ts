@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import * as broker from '../../../system/wire/codec/broker.ts';
 import * as enrolment from '../../../system/wire/codec/enrolment.ts';
+import * as logs from '../../../system/wire/codec/logs.ts';
 import * as operator from '../../../system/wire/codec/operator.ts';
 import * as session from '../../../system/wire/codec/session.ts';
 import * as watch from '../../../system/wire/codec/watch.ts';
-import { brokerMessages, enrolmentMessages, operatorMessages, sessionMessages, watchMessages } from '../../support/wire/arbitraries.ts';
+import { brokerMessages, enrolmentMessages, sessionMessages } from '../../support/wire/arbitraries.ts';
+import { logsMessages, operatorMessages, watchMessages } from '../../support/wire/operator-arbitraries.ts';
 
 type Codec = {
   readonly message: string;
@@ -36,6 +38,8 @@ const CODECS: readonly Codec[] = [
   codec('OperatorAnswer', operatorMessages.operatorAnswer, operator.encodeOperatorAnswer, operator.decodeOperatorAnswer),
   codec('WatchRequest', watchMessages.request, watch.encodeWatchRequest, watch.decodeWatchRequest),
   codec('WatchMessage', watchMessages.message, watch.encodeWatchMessage, watch.decodeWatchMessage),
+  codec('LogsRequest', logsMessages.request, logs.encodeLogsRequest, logs.decodeLogsRequest),
+  codec('LogsMessage', logsMessages.message, logs.encodeLogsMessage, logs.decodeLogsMessage),
   codec('PublishRequest', brokerMessages.publishRequest, broker.encodePublishRequest, broker.decodePublishRequest),
   codec('PublishReply', brokerMessages.publishReply, broker.encodePublishReply, broker.decodePublishReply),
   codec('ConsumerRequest', brokerMessages.consumerRequest, broker.encodeConsumerRequest, broker.decodeConsumerRequest),

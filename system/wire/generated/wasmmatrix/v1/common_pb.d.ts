@@ -270,6 +270,54 @@ export declare type NodeLoad = Message<"wasmmatrix.v1.NodeLoad"> & {
 export declare const NodeLoadSchema: GenMessage<NodeLoad>;
 
 /**
+ * What a guest said, or its agent of it.
+ *
+ * @generated from message wasmmatrix.v1.GuestLine
+ */
+export declare type GuestLine = Message<"wasmmatrix.v1.GuestLine"> & {
+  /**
+   * @generated from field: uint64 time_ms = 1;
+   */
+  timeMs: bigint;
+
+  /**
+   * @generated from field: string instance = 2;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+
+  /**
+   * @generated from field: string level = 4;
+   */
+  level: string;
+
+  /**
+   * @generated from field: string event = 5;
+   */
+  event: string;
+
+  /**
+   * @generated from field: string correlation = 6;
+   */
+  correlation: string;
+
+  /**
+   * @generated from field: string text = 7;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.GuestLine.
+ * Use `create(GuestLineSchema)` to create a new message.
+ */
+export declare const GuestLineSchema: GenMessage<GuestLine>;
+
+/**
  * Proves that an effect comes from the current placement of an instance.
  *
  * @generated from message wasmmatrix.v1.FencingToken

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ModuleManifest, NodeFacts, NodeLoad, Signature, TrustedKey } from "./common_pb.js";
+import type { GuestLine, ModuleManifest, NodeFacts, NodeLoad, Signature, TrustedKey } from "./common_pb.js";
 
 /**
  * Describes the file wasmmatrix/v1/operator.proto.
@@ -1367,6 +1367,106 @@ export declare type Ended = Message<"wasmmatrix.v1.Ended"> & {
 export declare const EndedSchema: GenMessage<Ended>;
 
 /**
+ * @generated from message wasmmatrix.v1.LogsRequest
+ */
+export declare type LogsRequest = Message<"wasmmatrix.v1.LogsRequest"> & {
+  /**
+   * @generated from field: string deployment = 1;
+   */
+  deployment: string;
+
+  /**
+   * @generated from field: bool follow = 2;
+   */
+  follow: boolean;
+
+  /**
+   * Recent lines to begin with.
+   *
+   * @generated from field: uint32 lines = 3;
+   */
+  lines: number;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.LogsRequest.
+ * Use `create(LogsRequestSchema)` to create a new message.
+ */
+export declare const LogsRequestSchema: GenMessage<LogsRequest>;
+
+/**
+ * @generated from message wasmmatrix.v1.LogLine
+ */
+export declare type LogLine = Message<"wasmmatrix.v1.LogLine"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: wasmmatrix.v1.GuestLine line = 2;
+   */
+  line?: GuestLine | undefined;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.LogLine.
+ * Use `create(LogLineSchema)` to create a new message.
+ */
+export declare const LogLineSchema: GenMessage<LogLine>;
+
+/**
+ * @generated from message wasmmatrix.v1.LogLines
+ */
+export declare type LogLines = Message<"wasmmatrix.v1.LogLines"> & {
+  /**
+   * @generated from field: repeated wasmmatrix.v1.LogLine lines = 1;
+   */
+  lines: LogLine[];
+
+  /**
+   * Lines that were lost before these.
+   *
+   * @generated from field: uint64 dropped = 2;
+   */
+  dropped: bigint;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.LogLines.
+ * Use `create(LogLinesSchema)` to create a new message.
+ */
+export declare const LogLinesSchema: GenMessage<LogLines>;
+
+/**
+ * @generated from message wasmmatrix.v1.LogsMessage
+ */
+export declare type LogsMessage = Message<"wasmmatrix.v1.LogsMessage"> & {
+  /**
+   * @generated from oneof wasmmatrix.v1.LogsMessage.message
+   */
+  message: {
+    /**
+     * @generated from field: wasmmatrix.v1.LogLines lines = 1;
+     */
+    value: LogLines;
+    case: "lines";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Ended ended = 2;
+     */
+    value: Ended;
+    case: "ended";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message wasmmatrix.v1.LogsMessage.
+ * Use `create(LogsMessageSchema)` to create a new message.
+ */
+export declare const LogsMessageSchema: GenMessage<LogsMessage>;
+
+/**
  * @generated from service wasmmatrix.v1.Operator
  */
 export declare const Operator: GenService<{
@@ -1395,6 +1495,16 @@ export declare const Operator: GenService<{
     methodKind: "bidi_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchMessageSchema;
+  },
+  /**
+   * The same for what the guests of a deployment log.
+   *
+   * @generated from rpc wasmmatrix.v1.Operator.Logs
+   */
+  logs: {
+    methodKind: "bidi_streaming";
+    input: typeof LogsRequestSchema;
+    output: typeof LogsMessageSchema;
   },
 }>;
 

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { ModuleManifest, NodeFacts, NodeLoad, Signature, SignedArtefact, TrustedKey } from "./common_pb.js";
+import type { GuestLine, ModuleManifest, NodeFacts, NodeLoad, Signature, SignedArtefact, TrustedKey } from "./common_pb.js";
 
 /**
  * Describes the file wasmmatrix/v1/session.proto.
@@ -193,6 +193,48 @@ export declare type Refusal = Message<"wasmmatrix.v1.Refusal"> & {
 export declare const RefusalSchema: GenMessage<Refusal>;
 
 /**
+ * @generated from message wasmmatrix.v1.LinesDropped
+ */
+export declare type LinesDropped = Message<"wasmmatrix.v1.LinesDropped"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: uint64 lines = 2;
+   */
+  lines: bigint;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.LinesDropped.
+ * Use `create(LinesDroppedSchema)` to create a new message.
+ */
+export declare const LinesDroppedSchema: GenMessage<LinesDropped>;
+
+/**
+ * @generated from message wasmmatrix.v1.GuestLogs
+ */
+export declare type GuestLogs = Message<"wasmmatrix.v1.GuestLogs"> & {
+  /**
+   * @generated from field: repeated wasmmatrix.v1.GuestLine lines = 1;
+   */
+  lines: GuestLine[];
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.LinesDropped dropped = 2;
+   */
+  dropped: LinesDropped[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.GuestLogs.
+ * Use `create(GuestLogsSchema)` to create a new message.
+ */
+export declare const GuestLogsSchema: GenMessage<GuestLogs>;
+
+/**
  * @generated from message wasmmatrix.v1.AgentMessage
  */
 export declare type AgentMessage = Message<"wasmmatrix.v1.AgentMessage"> & {
@@ -223,6 +265,12 @@ export declare type AgentMessage = Message<"wasmmatrix.v1.AgentMessage"> & {
      */
     value: Refusal;
     case: "refusal";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.GuestLogs logs = 5;
+     */
+    value: GuestLogs;
+    case: "logs";
   } | { case: undefined; value?: undefined };
 };
 

@@ -11,7 +11,7 @@ import { file_wasmmatrix_v1_common } from "./common_pb.js";
  * Describes the file wasmmatrix/v1/session.proto.
  */
 export const file_wasmmatrix_v1_session = /*@__PURE__*/
-  fileDesc("Cht3YXNtbWF0cml4L3YxL3Nlc3Npb24ucHJvdG8SDXdhc21tYXRyaXgudjEiDQoLUGluZ1JlcXVlc3QiCwoJUGluZ1JlcGx5InwKDkluc3RhbmNlUmVwb3J0EhAKCGluc3RhbmNlGAEgASgJEg0KBWVwb2NoGAIgASgEEg0KBXN0YXRlGAMgASgJEg8KB3ZlcnNpb24YBCABKA0SDQoFY2F1c2UYBSABKAkSEQoEY29kZRgGIAEoCUgAiAEBQgcKBV9jb2RlIsQBCgVIZWxsbxInCgVmYWN0cxgBIAEoCzIYLndhc21tYXRyaXgudjEuTm9kZUZhY3RzEhIKCmpvaW5fdG9rZW4YAiABKAkSDwoHYm9vdF9pZBgDIAEoCRIYCgtpbmNhcm5hdGlvbhgEIAEoBEgAiAEBEjAKCWluc3RhbmNlcxgFIAMoCzIdLndhc21tYXRyaXgudjEuSW5zdGFuY2VSZXBvcnQSEQoJYXJ0ZWZhY3RzGAYgAygJQg4KDF9pbmNhcm5hdGlvbiI1Cg1MYXRlbmN5UmVwb3J0EhAKCGxhbmRtYXJrGAEgASgJEhIKCnJ0dF9taWNyb3MYAiABKAQidQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEEiUKBGxvYWQYAiABKAsyFy53YXNtbWF0cml4LnYxLk5vZGVMb2FkEi8KCWxhdGVuY2llcxgDIAMoCzIcLndhc21tYXRyaXgudjEuTGF0ZW5jeVJlcG9ydCI5CgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIs0BCgxBZ2VudE1lc3NhZ2USJQoFaGVsbG8YASABKAsyFC53YXNtbWF0cml4LnYxLkhlbGxvSAASLQoJaGVhcnRiZWF0GAIgASgLMhgud2FzbW1hdHJpeC52MS5IZWFydGJlYXRIABIxCghpbnN0YW5jZRgDIAEoCzIdLndhc21tYXRyaXgudjEuSW5zdGFuY2VSZXBvcnRIABIpCgdyZWZ1c2FsGAQgASgLMhYud2FzbW1hdHJpeC52MS5SZWZ1c2FsSABCCQoHbWVzc2FnZSKQAQoHV2VsY29tZRIMCgR0ZXJtGAEgASgEEhMKC2luY2FybmF0aW9uGAIgASgEEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgDIAEoDRIQCghsZWFzZV9tcxgEIAEoDRIxCg5jb250cm9sbGVyX2tleRgFIAEoCzIZLndhc21tYXRyaXgudjEuVHJ1c3RlZEtleSI2CgdSZWZ1c2VkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIMCgRuZXh0GAMgASgJIkAKDEhlYXJ0YmVhdEFjaxIMCgR0ZXJtGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhAKCGxlYXNlX21zGAMgASgNIq0BCgtNb2R1bGVHcmFudBIPCgd2ZXJzaW9uGAEgASgNEi8KCG1hbmlmZXN0GAIgASgLMh0ud2FzbW1hdHJpeC52MS5Nb2R1bGVNYW5pZmVzdBIrCglzaWduYXR1cmUYAyABKAsyGC53YXNtbWF0cml4LnYxLlNpZ25hdHVyZRIvCghhcnRlZmFjdBgEIAEoCzIdLndhc21tYXRyaXgudjEuU2lnbmVkQXJ0ZWZhY3QiaAoOVHJpZ2dlckJpbmRpbmcSDwoHdHJpZ2dlchgBIAEoCRIQCghjb25zdW1lchgCIAEoCRITCgZyZXN1bHQYAyABKAlIAIgBARITCgthY2tfd2FpdF9tcxgEIAEoDUIJCgdfcmVzdWx0IskBCgpBc3NpZ25tZW50EhAKCGluc3RhbmNlGAEgASgJEg0KBWVwb2NoGAIgASgEEhIKCmRlcGxveW1lbnQYAyABKAkSDgoGbW9kdWxlGAQgASgJEg8KB3ZlcnNpb24YBSABKA0SDgoGZ3JhbnRzGAYgAygJEhMKC2NvbmN1cnJlbmN5GAcgASgNEi8KCHRyaWdnZXJzGAggAygLMh0ud2FzbW1hdHJpeC52MS5UcmlnZ2VyQmluZGluZxIPCgdtb3ZhYmxlGAkgASgIIioKCExhbmRtYXJrEgwKBG5vZGUYASABKAkSEAoIZW5kcG9pbnQYAiABKAki3AEKB0Rlc2lyZWQSDAoEdGVybRgBIAEoBBIQCghyZXZpc2lvbhgCIAEoBBIoCgV0cnVzdBgDIAMoCzIZLndhc21tYXRyaXgudjEuVHJ1c3RlZEtleRIrCgdtb2R1bGVzGAQgAygLMhoud2FzbW1hdHJpeC52MS5Nb2R1bGVHcmFudBIuCgthc3NpZ25tZW50cxgFIAMoCzIZLndhc21tYXRyaXgudjEuQXNzaWdubWVudBIqCglsYW5kbWFya3MYBiADKAsyFy53YXNtbWF0cml4LnYxLkxhbmRtYXJrItUBChFDb250cm9sbGVyTWVzc2FnZRIpCgd3ZWxjb21lGAEgASgLMhYud2FzbW1hdHJpeC52MS5XZWxjb21lSAASKQoHcmVmdXNlZBgCIAEoCzIWLndhc21tYXRyaXgudjEuUmVmdXNlZEgAEjQKDWhlYXJ0YmVhdF9hY2sYAyABKAsyGy53YXNtbWF0cml4LnYxLkhlYXJ0YmVhdEFja0gAEikKB2Rlc2lyZWQYBCABKAsyFi53YXNtbWF0cml4LnYxLkRlc2lyZWRIAEIJCgdtZXNzYWdlIkMKDEZldGNoUmVxdWVzdBIQCghhcnRlZmFjdBgBIAEoCRIOCgZvZmZzZXQYAiABKAQSEQoJYnl0ZXNfbWF4GAMgASgNIj8KCkZldGNoUmVwbHkSEgoKc2l6ZV9ieXRlcxgBIAEoBBIOCgZvZmZzZXQYAiABKAQSDQoFYnl0ZXMYAyABKAwyngEKBUFnZW50EkwKB1Nlc3Npb24SGy53YXNtbWF0cml4LnYxLkFnZW50TWVzc2FnZRogLndhc21tYXRyaXgudjEuQ29udHJvbGxlck1lc3NhZ2UoATABEkcKDUZldGNoQXJ0ZWZhY3QSGy53YXNtbWF0cml4LnYxLkZldGNoUmVxdWVzdBoZLndhc21tYXRyaXgudjEuRmV0Y2hSZXBseTJECgROb2RlEjwKBFBpbmcSGi53YXNtbWF0cml4LnYxLlBpbmdSZXF1ZXN0Ghgud2FzbW1hdHJpeC52MS5QaW5nUmVwbHliBnByb3RvMw", [file_wasmmatrix_v1_common]);
+  fileDesc("Cht3YXNtbWF0cml4L3YxL3Nlc3Npb24ucHJvdG8SDXdhc21tYXRyaXgudjEiDQoLUGluZ1JlcXVlc3QiCwoJUGluZ1JlcGx5InwKDkluc3RhbmNlUmVwb3J0EhAKCGluc3RhbmNlGAEgASgJEg0KBWVwb2NoGAIgASgEEg0KBXN0YXRlGAMgASgJEg8KB3ZlcnNpb24YBCABKA0SDQoFY2F1c2UYBSABKAkSEQoEY29kZRgGIAEoCUgAiAEBQgcKBV9jb2RlIsQBCgVIZWxsbxInCgVmYWN0cxgBIAEoCzIYLndhc21tYXRyaXgudjEuTm9kZUZhY3RzEhIKCmpvaW5fdG9rZW4YAiABKAkSDwoHYm9vdF9pZBgDIAEoCRIYCgtpbmNhcm5hdGlvbhgEIAEoBEgAiAEBEjAKCWluc3RhbmNlcxgFIAMoCzIdLndhc21tYXRyaXgudjEuSW5zdGFuY2VSZXBvcnQSEQoJYXJ0ZWZhY3RzGAYgAygJQg4KDF9pbmNhcm5hdGlvbiI1Cg1MYXRlbmN5UmVwb3J0EhAKCGxhbmRtYXJrGAEgASgJEhIKCnJ0dF9taWNyb3MYAiABKAQidQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEEiUKBGxvYWQYAiABKAsyFy53YXNtbWF0cml4LnYxLk5vZGVMb2FkEi8KCWxhdGVuY2llcxgDIAMoCzIcLndhc21tYXRyaXgudjEuTGF0ZW5jeVJlcG9ydCI5CgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIi8KDExpbmVzRHJvcHBlZBIQCghpbnN0YW5jZRgBIAEoCRINCgVsaW5lcxgCIAEoBCJiCglHdWVzdExvZ3MSJwoFbGluZXMYASADKAsyGC53YXNtbWF0cml4LnYxLkd1ZXN0TGluZRIsCgdkcm9wcGVkGAIgAygLMhsud2FzbW1hdHJpeC52MS5MaW5lc0Ryb3BwZWQi9wEKDEFnZW50TWVzc2FnZRIlCgVoZWxsbxgBIAEoCzIULndhc21tYXRyaXgudjEuSGVsbG9IABItCgloZWFydGJlYXQYAiABKAsyGC53YXNtbWF0cml4LnYxLkhlYXJ0YmVhdEgAEjEKCGluc3RhbmNlGAMgASgLMh0ud2FzbW1hdHJpeC52MS5JbnN0YW5jZVJlcG9ydEgAEikKB3JlZnVzYWwYBCABKAsyFi53YXNtbWF0cml4LnYxLlJlZnVzYWxIABIoCgRsb2dzGAUgASgLMhgud2FzbW1hdHJpeC52MS5HdWVzdExvZ3NIAEIJCgdtZXNzYWdlIpABCgdXZWxjb21lEgwKBHRlcm0YASABKAQSEwoLaW5jYXJuYXRpb24YAiABKAQSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhAKCGxlYXNlX21zGAQgASgNEjEKDmNvbnRyb2xsZXJfa2V5GAUgASgLMhkud2FzbW1hdHJpeC52MS5UcnVzdGVkS2V5IjYKB1JlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBG5leHQYAyABKAkiQAoMSGVhcnRiZWF0QWNrEgwKBHRlcm0YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSEAoIbGVhc2VfbXMYAyABKA0irQEKC01vZHVsZUdyYW50Eg8KB3ZlcnNpb24YASABKA0SLwoIbWFuaWZlc3QYAiABKAsyHS53YXNtbWF0cml4LnYxLk1vZHVsZU1hbmlmZXN0EisKCXNpZ25hdHVyZRgDIAEoCzIYLndhc21tYXRyaXgudjEuU2lnbmF0dXJlEi8KCGFydGVmYWN0GAQgASgLMh0ud2FzbW1hdHJpeC52MS5TaWduZWRBcnRlZmFjdCJoCg5UcmlnZ2VyQmluZGluZxIPCgd0cmlnZ2VyGAEgASgJEhAKCGNvbnN1bWVyGAIgASgJEhMKBnJlc3VsdBgDIAEoCUgAiAEBEhMKC2Fja193YWl0X21zGAQgASgNQgkKB19yZXN1bHQiyQEKCkFzc2lnbm1lbnQSEAoIaW5zdGFuY2UYASABKAkSDQoFZXBvY2gYAiABKAQSEgoKZGVwbG95bWVudBgDIAEoCRIOCgZtb2R1bGUYBCABKAkSDwoHdmVyc2lvbhgFIAEoDRIOCgZncmFudHMYBiADKAkSEwoLY29uY3VycmVuY3kYByABKA0SLwoIdHJpZ2dlcnMYCCADKAsyHS53YXNtbWF0cml4LnYxLlRyaWdnZXJCaW5kaW5nEg8KB21vdmFibGUYCSABKAgiKgoITGFuZG1hcmsSDAoEbm9kZRgBIAEoCRIQCghlbmRwb2ludBgCIAEoCSLcAQoHRGVzaXJlZBIMCgR0ZXJtGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEigKBXRydXN0GAMgAygLMhkud2FzbW1hdHJpeC52MS5UcnVzdGVkS2V5EisKB21vZHVsZXMYBCADKAsyGi53YXNtbWF0cml4LnYxLk1vZHVsZUdyYW50Ei4KC2Fzc2lnbm1lbnRzGAUgAygLMhkud2FzbW1hdHJpeC52MS5Bc3NpZ25tZW50EioKCWxhbmRtYXJrcxgGIAMoCzIXLndhc21tYXRyaXgudjEuTGFuZG1hcmsi1QEKEUNvbnRyb2xsZXJNZXNzYWdlEikKB3dlbGNvbWUYASABKAsyFi53YXNtbWF0cml4LnYxLldlbGNvbWVIABIpCgdyZWZ1c2VkGAIgASgLMhYud2FzbW1hdHJpeC52MS5SZWZ1c2VkSAASNAoNaGVhcnRiZWF0X2FjaxgDIAEoCzIbLndhc21tYXRyaXgudjEuSGVhcnRiZWF0QWNrSAASKQoHZGVzaXJlZBgEIAEoCzIWLndhc21tYXRyaXgudjEuRGVzaXJlZEgAQgkKB21lc3NhZ2UiQwoMRmV0Y2hSZXF1ZXN0EhAKCGFydGVmYWN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBIRCglieXRlc19tYXgYAyABKA0iPwoKRmV0Y2hSZXBseRISCgpzaXplX2J5dGVzGAEgASgEEg4KBm9mZnNldBgCIAEoBBINCgVieXRlcxgDIAEoDDKeAQoFQWdlbnQSTAoHU2Vzc2lvbhIbLndhc21tYXRyaXgudjEuQWdlbnRNZXNzYWdlGiAud2FzbW1hdHJpeC52MS5Db250cm9sbGVyTWVzc2FnZSgBMAESRwoNRmV0Y2hBcnRlZmFjdBIbLndhc21tYXRyaXgudjEuRmV0Y2hSZXF1ZXN0Ghkud2FzbW1hdHJpeC52MS5GZXRjaFJlcGx5MkQKBE5vZGUSPAoEUGluZxIaLndhc21tYXRyaXgudjEuUGluZ1JlcXVlc3QaGC53YXNtbWF0cml4LnYxLlBpbmdSZXBseWIGcHJvdG8z", [file_wasmmatrix_v1_common]);
 
 /**
  * Describes the message wasmmatrix.v1.PingRequest.
@@ -63,88 +63,102 @@ export const RefusalSchema = /*@__PURE__*/
   messageDesc(file_wasmmatrix_v1_session, 6);
 
 /**
+ * Describes the message wasmmatrix.v1.LinesDropped.
+ * Use `create(LinesDroppedSchema)` to create a new message.
+ */
+export const LinesDroppedSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_session, 7);
+
+/**
+ * Describes the message wasmmatrix.v1.GuestLogs.
+ * Use `create(GuestLogsSchema)` to create a new message.
+ */
+export const GuestLogsSchema = /*@__PURE__*/
+  messageDesc(file_wasmmatrix_v1_session, 8);
+
+/**
  * Describes the message wasmmatrix.v1.AgentMessage.
  * Use `create(AgentMessageSchema)` to create a new message.
  */
 export const AgentMessageSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 7);
+  messageDesc(file_wasmmatrix_v1_session, 9);
 
 /**
  * Describes the message wasmmatrix.v1.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 8);
+  messageDesc(file_wasmmatrix_v1_session, 10);
 
 /**
  * Describes the message wasmmatrix.v1.Refused.
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 9);
+  messageDesc(file_wasmmatrix_v1_session, 11);
 
 /**
  * Describes the message wasmmatrix.v1.HeartbeatAck.
  * Use `create(HeartbeatAckSchema)` to create a new message.
  */
 export const HeartbeatAckSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 10);
+  messageDesc(file_wasmmatrix_v1_session, 12);
 
 /**
  * Describes the message wasmmatrix.v1.ModuleGrant.
  * Use `create(ModuleGrantSchema)` to create a new message.
  */
 export const ModuleGrantSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 11);
+  messageDesc(file_wasmmatrix_v1_session, 13);
 
 /**
  * Describes the message wasmmatrix.v1.TriggerBinding.
  * Use `create(TriggerBindingSchema)` to create a new message.
  */
 export const TriggerBindingSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 12);
+  messageDesc(file_wasmmatrix_v1_session, 14);
 
 /**
  * Describes the message wasmmatrix.v1.Assignment.
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 13);
+  messageDesc(file_wasmmatrix_v1_session, 15);
 
 /**
  * Describes the message wasmmatrix.v1.Landmark.
  * Use `create(LandmarkSchema)` to create a new message.
  */
 export const LandmarkSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 14);
+  messageDesc(file_wasmmatrix_v1_session, 16);
 
 /**
  * Describes the message wasmmatrix.v1.Desired.
  * Use `create(DesiredSchema)` to create a new message.
  */
 export const DesiredSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 15);
+  messageDesc(file_wasmmatrix_v1_session, 17);
 
 /**
  * Describes the message wasmmatrix.v1.ControllerMessage.
  * Use `create(ControllerMessageSchema)` to create a new message.
  */
 export const ControllerMessageSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 16);
+  messageDesc(file_wasmmatrix_v1_session, 18);
 
 /**
  * Describes the message wasmmatrix.v1.FetchRequest.
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 17);
+  messageDesc(file_wasmmatrix_v1_session, 19);
 
 /**
  * Describes the message wasmmatrix.v1.FetchReply.
  * Use `create(FetchReplySchema)` to create a new message.
  */
 export const FetchReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 18);
+  messageDesc(file_wasmmatrix_v1_session, 20);
 
 /**
  * The controller's endpoint, as agents see it.
