@@ -67,7 +67,8 @@ function fileOutlet(file: string | number, bytesPendingMax: number, onDropped: (
   };
 }
 
-function streamOutlet(stream: Writable, bytesPendingMax: number, onDropped: () => void): Outlet {
+/** `closes`: the file handle is a copy of our own; whatever else the process says on standard error needs the original. */
+function streamOutlet({ stream, closes }: Stderr, bytesPendingMax: number, onDropped: () => void): Outlet {
   // The reader is gone: what is written from here on is dropped.
   stream.on('error', () => {});
   return {
@@ -80,27 +81,30 @@ function streamOutlet(stream: Writable, bytesPendingMax: number, onDropped: () =
       if (stream === process.stderr) return;
       await within(CLOSE_MS_MAX, (done) => {
         stream.once('close', done);
-        stream.end();
+        if (closes) stream.end();
+        else stream.write('', () => done());
       });
-      stream.destroy();
+      if (closes) stream.destroy();
     },
   };
 }
 
+type Stderr = { readonly stream: Writable; readonly closes: boolean };
+
 /** Null: a file, or a device that takes everything. */
-function openStderr(): Writable | null {
-  if (isatty(STDERR)) return process.stderr;
+function openStderr(): Stderr | null {
+  if (isatty(STDERR)) return { stream: process.stderr, closes: false };
   const kind = fstatSync(STDERR);
-  // A socket, such as that of journald, is ours alone as it is.
-  if (kind.isSocket()) return new Socket({ fd: STDERR, readable: false, writable: true });
+  // A socket, such as that of journald, cannot be opened a second time.
+  if (kind.isSocket()) return { stream: new Socket({ fd: STDERR, readable: false, writable: true }), closes: false };
   if (!kind.isFIFO()) return null;
-  let fd = STDERR;
   try {
-    fd = openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    const fd = openSync(`/proc/self/fd/${STDERR}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    return { stream: new Socket({ fd, readable: false, writable: true }), closes: true };
   } catch {
     // A system without /proc, or a pipe of somebody else's: what it has is used, without blocking either.
+    return { stream: new Socket({ fd: STDERR, readable: false, writable: true }), closes: false };
   }
-  return new Socket({ fd, readable: false, writable: true });
 }
 
 async function within(ms: number, act: (done: () => void) => void): Promise<void> {
