@@ -4,7 +4,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { createAgent, type Agent } from '../agents/agent.ts';
-import { createBusClient } from '../system/bus/bus.ts';
 import type { Endpoint, NodeId, ZonePath } from '../system/domain/identifiers.ts';
 import type { NodeFacts } from '../system/domain/node.ts';
 import { describeError, failed, ok, rejected, type Err, type Outcome } from '../system/domain/outcome.ts';
@@ -13,6 +12,7 @@ import type { Telemetry } from '../system/ports/telemetry.ts';
 import { createStateClient } from '../system/state/state.ts';
 import { SystemClock } from './clock/clock.ts';
 import { acceptsName, addressInEndpoint, advertisedOf, CONTROLLER, hostsOf, VERSION } from './compose.main.ts';
+import { openAgentBus } from './buses.main.ts';
 import { FileKeys } from './keys/keys.ts';
 import { createGrpcNetwork, IdentityKeeper, join, loadIdentity, renewThrough, saveIdentity, type KeptIdentity } from './network/network.ts';
 import type { Resolved } from './process/process.ts';
@@ -155,11 +155,15 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
     keys: new FileKeys(joinPath(data, 'keys')),
     telemetry: health.telemetry,
   };
-  const bus = createBusClient(ports, { broker: CONTROLLER });
+  const bus = await openAgentBus(keeper.current.bus, ports, node);
+  if (!bus.ok) return fail(bus);
+  cleanups.push(() => bus.value.close());
   const state = createStateClient(ports, { store: CONTROLLER });
-  const agent: Agent = createAgent({ ...ports, bus, state }, { facts, joinToken: '', controller: CONTROLLER, version: VERSION });
+  const agent: Agent = createAgent(
+    { ...ports, bus: bus.value.bus, state },
+    { facts, joinToken: '', controller: CONTROLLER, version: VERSION },
+  );
   const started = await agent.start();
-  cleanups.push(() => bus.close());
   cleanups.push(() => agent.stop());
   if (!started.ok) return fail(started);
 

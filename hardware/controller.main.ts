@@ -7,6 +7,7 @@ import { describeError, ok, type Err, type Outcome } from '../system/domain/outc
 import type { Network } from '../system/ports/network.ts';
 import { SystemClock } from './clock/clock.ts';
 import { acceptsName, advertisedOf, CONTROLLER, hostsOf } from './compose.main.ts';
+import { openControllerBus } from './buses.main.ts';
 import { FileKeys } from './keys/keys.ts';
 import {
   Authority,
@@ -80,6 +81,10 @@ export async function startController(settings: Resolved['values'], addon: Engin
   cleanups.push(() => telemetry.value.close());
   const say = (sentence: string): void => telemetry.value.log('warn', sentence);
 
+  const bus = await openControllerBus(settings, { clock, random, telemetry: telemetry.value });
+  if (!bus.ok) return fail(bus);
+  cleanups.push(() => bus.value.close());
+
   const keys = new FileKeys(join(data, 'keys'));
   const authority = await Authority.open({ keys, keyName: 'authority', civilMs: () => clock.civilMs() });
   if (!authority.ok) return fail(authority);
@@ -91,6 +96,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
     store: storage.value.keyValue('enrolment'),
     civilMs: () => clock.civilMs(),
     addresses: () => addresses,
+    bus: bus.value.settings,
     onRefused: say,
     onRevoked: () => expel(),
   });
@@ -158,6 +164,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
       leaseMs: number('lease'),
       queueEventsMax: number('queue'),
     },
+    bus.value.broker === null ? {} : { broker: bus.value.broker },
   );
   controller = leading;
   const started = await leading.start();

@@ -131,8 +131,8 @@ function isIdentity(value: unknown): value is Identity {
 
 function isBus(value: unknown): value is BusSettings | null {
   if (value === null) return true;
-  const { kind, servers, user, password } = value as Partial<BusSettings>;
-  return kind === 'nats' && isTexts(servers) && [user, password].every((each) => each === null || isText(each));
+  const { kind, servers, user, password, prefix } = value as Partial<BusSettings>;
+  return kind === 'nats' && isTexts(servers) && isText(prefix) && [user, password].every((each) => each === null || isText(each));
 }
 
 function fits({ certificate, privateKey }: Identity): boolean {

@@ -20,6 +20,52 @@ const LOG: SettingsTable = {
   },
 };
 
+const NATS: SettingsTable = {
+  'nats.servers': { kind: 'words', fallback: null, what: 'Servers, such as nats://nats-1:4222; one that answers is enough.' },
+  'nats.monitors': {
+    kind: 'words',
+    fallback: null,
+    what: 'Their monitoring addresses, such as http://nats-1:8222: asked at the start whether the servers sync what they acknowledge.',
+  },
+  'nats.acceptLossAtPowerCut': {
+    kind: 'yes',
+    fallback: 'no',
+    what: 'Goes on although the servers do not sync each write, or cannot be asked: a power cut may then lose what was acknowledged.',
+  },
+  'nats.user': { kind: 'text', fallback: null, what: 'User of the controller at NATS.' },
+  'nats.password': { kind: 'text', fallback: null, secret: true, what: 'His password; better in the environment than in a flag.' },
+  'nats.credentials': {
+    kind: 'path',
+    fallback: null,
+    what: 'File with the credentials of the controller, as `nsc` writes it, instead of user and password.',
+  },
+  'nats.agentUser': {
+    kind: 'text',
+    fallback: null,
+    fallbackWords: 'that of the controller',
+    what: 'User that agents are told when they join. He needs no right to make streams.',
+  },
+  'nats.agentPassword': {
+    kind: 'text',
+    fallback: null,
+    fallbackWords: 'that of the controller',
+    secret: true,
+    what: 'Password that agents are told.',
+  },
+  'nats.prefix': {
+    kind: 'name',
+    fallback: 'wasmmatrix',
+    what: 'Beginning of all names at NATS; two platforms on one account differ in it.',
+  },
+  'nats.replicas': {
+    kind: 'count',
+    min: 1,
+    max: 5,
+    fallback: '1',
+    what: 'Servers of a cluster that keep each event and record: 1, 3 or 5.',
+  },
+};
+
 export const CONTROLLER_SETTINGS: SettingsTable = {
   data: {
     kind: 'path',
@@ -59,6 +105,13 @@ export const CONTROLLER_SETTINGS: SettingsTable = {
     what: 'Bound: events that the embedded broker holds for its consumers.',
   },
   drain: { kind: 'duration', fallback: '10s', what: 'Bound: time that stopping in order may take.' },
+  bus: {
+    kind: 'choice',
+    of: ['embedded', 'nats'],
+    fallback: 'embedded',
+    what: 'What carries events: the broker in the controller, or NATS JetStream, which agents then reach directly.',
+  },
+  ...NATS,
   ...LOG,
 };
 

@@ -38,6 +38,8 @@ export type BusSettings = {
   readonly servers: readonly string[];
   readonly user: string | null;
   readonly password: string | null;
+  /** Beginning of the platform's names there. */
+  readonly prefix: string;
 };
 
 export type EnrolReply = {

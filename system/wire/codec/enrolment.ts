@@ -25,6 +25,8 @@ import { bytesOf, decodeWith, encodeWith, oneOf, optional, orNull, text, whole, 
 
 /** Bound: characters of a name and of a host. */
 const NAME_LENGTH_MAX = 253;
+/** Bound: characters of the beginning of names at NATS. */
+const PREFIX_LENGTH_MAX = 63;
 /** Bound: bytes of a public key; ECDSA on the largest curve needs a third of it. */
 const PUBLIC_KEY_BYTES_MAX = 512;
 /** Bound: hosts, servers, authorities in a message. */
@@ -60,12 +62,13 @@ export function decodeEnrolRequest(bytes: Uint8Array): Outcome<EnrolRequest> {
 
 function busFrom(bus: WireReply['bus']): BusSettings | null {
   if (bus.case === undefined) return null;
-  const { servers, user, password } = bus.value;
+  const { servers, user, password, prefix } = bus.value;
   return {
     kind: bus.case,
     servers: list(servers, 'nats.servers'),
     user: orNull(user, (value) => text(value, 'nats.user')),
     password: orNull(password, (value) => text(value, 'nats.password')),
+    prefix: text(prefix, 'nats.prefix', PREFIX_LENGTH_MAX),
   };
 }
 
@@ -80,7 +83,7 @@ export function encodeEnrolReply({ certificate, authorities, notAfterMs, renewAt
       : {
           bus: {
             case: bus.kind,
-            value: { servers: [...bus.servers], ...optional('user', bus.user), ...optional('password', bus.password) },
+            value: { servers: [...bus.servers], prefix: bus.prefix, ...optional('user', bus.user), ...optional('password', bus.password) },
           },
         }),
   });

@@ -65,7 +65,7 @@ describe('joining', () => {
   });
 
   it('tells where the bus is when it is not in the controller', async () => {
-    const bus = { kind: 'nats', servers: ['nats://10.0.0.1:4222'], user: 'fleet', password: 'hidden' } as const;
+    const bus = { kind: 'nats', servers: ['nats://10.0.0.1:4222'], user: 'fleet', password: 'hidden', prefix: 'fleet' } as const;
     await site.start({ bus });
     expect(get(await joinAs(NAME)).bus).toEqual(bus);
   });

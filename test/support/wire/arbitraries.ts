@@ -262,7 +262,9 @@ export const enrolmentMessages = {
     authorities: some(pem),
     notAfterMs: whole,
     renewAtMs: whole,
-    bus: fc.option(fc.record({ kind: fc.constant('nats'), servers: some(text), user: fc.option(text), password: fc.option(text) })),
+    bus: fc.option(
+      fc.record({ kind: fc.constant('nats'), servers: some(text), user: fc.option(text), password: fc.option(text), prefix: name }),
+    ),
   }) as fc.Arbitrary<Enrolment.EnrolReply>,
   renewRequest: fc.record({ publicKey, hosts: some(text) }) as fc.Arbitrary<Enrolment.RenewRequest>,
   revokeRequest: fc.record({ name: text }) as fc.Arbitrary<Enrolment.RevokeRequest>,

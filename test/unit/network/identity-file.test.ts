@@ -15,7 +15,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'wasmmatrix-identity-'));
   path = join(directory, 'agent', 'identity.json');
   const { identity, issued } = await (await TestAuthority.create()).issue('node/truck-7');
-  const bus = { kind: 'nats', servers: ['nats://127.0.0.1:4222'], user: 'fleet', password: null } as const;
+  const bus = { kind: 'nats', servers: ['nats://127.0.0.1:4222'], user: 'fleet', password: null, prefix: 'wasmmatrix' } as const;
   const { notAfterMs, renewAtMs } = issued;
   kept = { name: 'node/truck-7', identity, addresses: ['127.0.0.1:7420'], notAfterMs, renewAtMs, bus };
 });

@@ -61,6 +61,11 @@ export declare type NatsSettings = Message<"wasmmatrix.v1.NatsSettings"> & {
    * @generated from field: optional string password = 3;
    */
   password?: string | undefined;
+
+  /**
+   * @generated from field: string prefix = 4;
+   */
+  prefix: string;
 };
 
 /**
