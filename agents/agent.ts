@@ -5,6 +5,7 @@ import { describeError, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome, WmError } from '../system/domain/outcome.ts';
 import type { Endpoint, Incarnation } from '../system/domain/identifiers.ts';
 import type { NodeFacts } from '../system/domain/node.ts';
+import type { AgentStatus } from '../system/domain/node-service.ts';
 import type { InstanceReport } from '../system/domain/session.ts';
 import type { Listener } from '../system/ports/network.ts';
 import { MICROS_PER_MS } from '../system/ports/clock.ts';
@@ -39,6 +40,8 @@ export interface Agent {
   start(): Promise<Outcome<void>>;
   /** Drains within its bound, says goodbye, closes. A second call does nothing more. */
   stop(): Promise<void>;
+  /** How it is at this moment. */
+  status(): AgentStatus;
   /** Resolves with the cause when the agent has to end by itself (its store failed); never otherwise. Start a new one then. */
   readonly ended: Promise<string>;
 }
@@ -68,6 +71,7 @@ class NodeAgent implements Agent {
   #listener: Listener | null = null;
   #metricsTimer: Timer | null = null;
   #idleAt = 0;
+  #startedMicros: number;
   #isStopped = false;
   #end: (cause: string) => void = () => {};
 
@@ -79,6 +83,7 @@ class NodeAgent implements Agent {
     const isLeaseHeld = (): boolean => this.#lease.isHeld();
     this.#ports = ports;
     this.#config = config;
+    this.#startedMicros = ports.clock.monotonicMicros();
     this.#bounds = bounds;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -142,6 +147,7 @@ class NodeAgent implements Agent {
 
   async start(): Promise<Outcome<void>> {
     const { facts, version } = this.#config;
+    this.#startedMicros = this.#ports.clock.monotonicMicros();
     const memories = await this.#remembered.open();
     if (!memories.ok) return memories;
     const opened = await this.#cache.open();
@@ -170,6 +176,21 @@ class NodeAgent implements Agent {
     await this.#session.stop(this.#bounds.flushMs);
     this.#lease.close();
     this.#listener?.close();
+  }
+
+  status(): AgentStatus {
+    const { facts, version } = this.#config;
+    const { open, max } = this.#ports.wasm.guests();
+    return {
+      node: facts.node,
+      agentVersion: version,
+      isConnected: this.#session.isConnected(),
+      isLeaseHeld: this.#lease.isHeld(),
+      instances: this.#lifecycle.served(),
+      guestsOpen: open,
+      guestsMax: max,
+      uptimeMs: Math.floor((this.#ports.clock.monotonicMicros() - this.#startedMicros) / MICROS_PER_MS),
+    };
   }
 
   /** The store is in doubt: nothing that this process says of itself can be believed after a restart, so it ends here. */

@@ -3,6 +3,7 @@
 // Refuses older terms and revisions, and movable work without a lease that the controller confirmed with a desired state.
 import type { ErrorCode } from '../../system/domain/errors.ts';
 import type { Epoch, InstanceId, NodeId, Term } from '../../system/domain/identifiers.ts';
+import type { InstanceServed } from '../../system/domain/node-service.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
 import type { Assignment, InstanceReport, Landmark } from '../../system/domain/session.ts';
@@ -141,6 +142,17 @@ export class Lifecycle {
   /** State of every instance, for a hello. */
   reports(): readonly InstanceReport[] {
     return this.#reports.all();
+  }
+
+  /** What is served at this moment. */
+  served(): readonly InstanceServed[] {
+    return [...this.#instances.values()].map(({ assignment, phase }) => ({
+      instance: assignment.instance,
+      epoch: assignment.epoch,
+      module: assignment.module,
+      version: assignment.version,
+      isDraining: phase === 'draining',
+    }));
   }
 
   /** A session has carried these reports. */

@@ -4,7 +4,7 @@ import type { NodeId } from '../../system/domain/identifiers.ts';
 import type { LatencyReport } from '../../system/domain/node.ts';
 import { ok, rejected } from '../../system/domain/outcome.ts';
 import type { Landmark } from '../../system/domain/session.ts';
-import { PING_METHOD } from '../../system/domain/session.ts';
+import { PING_METHOD } from '../../system/domain/node-service.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { Connection, ServiceHandler } from '../../system/ports/network.ts';
 import type { Ports } from '../../system/ports/ports.ts';

@@ -9,9 +9,10 @@ import {
   STATE_PUT_METHOD,
 } from '../../system/domain/broker.ts';
 import { ENROL_METHOD, RENEW_METHOD, REVOKE_METHOD, TOKENS_METHOD } from '../../system/domain/enrolment.ts';
+import { METRICS_METHOD, PING_METHOD, START_METHOD, STATUS_METHOD, STOP_METHOD } from '../../system/domain/node-service.ts';
 import { EXECUTE_METHOD, LOGS_METHOD, QUERY_METHOD, WATCH_METHOD } from '../../system/domain/operator.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
-import { FETCH_METHOD, PING_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
+import { FETCH_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
 import { SERVICES } from '../../system/wire/codec/reflection.ts';
 import { HEALTH_METHODS } from './standard.ts';
 
@@ -23,6 +24,10 @@ export const PROTOCOL_METHODS: Methods = {
     QUERY_METHOD,
     FETCH_METHOD,
     PING_METHOD,
+    STATUS_METHOD,
+    METRICS_METHOD,
+    STOP_METHOD,
+    START_METHOD,
     PUBLISH_METHOD,
     CONSUMER_METHOD,
     FETCH_EVENTS_METHOD,

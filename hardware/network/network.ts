@@ -28,6 +28,7 @@ export type { Identity } from './identity.ts';
 export { decodeJoinToken, encodeJoinToken } from './join-token.ts';
 export { isController, join, renewThrough } from './join.ts';
 export { PROTOCOL_METHODS } from './methods.ts';
+export { NodeService } from './node-service.ts';
 export type { Methods } from './methods.ts';
 export { WINDOW_BYTES } from './stream.ts';
 

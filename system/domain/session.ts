@@ -21,10 +21,9 @@ import type { GuestLine } from './logs.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from './module.ts';
 import type { LatencyReport, NodeFacts, NodeLoad } from './node.ts';
 
-/** Methods of the controller's and the agents' endpoints. */
+/** Methods of the controller's endpoint. */
 export const SESSION_METHOD = '/wasmmatrix.v1.Agent/Session';
 export const FETCH_METHOD = '/wasmmatrix.v1.Agent/FetchArtefact';
-export const PING_METHOD = '/wasmmatrix.v1.Node/Ping';
 
 /** What an agent is running, as it says at the start of a session and whenever it changes. */
 export type InstanceReport = {

@@ -12,6 +12,7 @@ import {
 import { file_grpc_reflection_v1alpha_reflection } from '../generated/grpc/reflection/v1alpha/reflection_pb.js';
 import { file_wasmmatrix_v1_broker } from '../generated/wasmmatrix/v1/broker_pb.js';
 import { file_wasmmatrix_v1_enrolment } from '../generated/wasmmatrix/v1/enrolment_pb.js';
+import { file_wasmmatrix_v1_node } from '../generated/wasmmatrix/v1/node_pb.js';
 import { file_wasmmatrix_v1_operator } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { file_wasmmatrix_v1_session } from '../generated/wasmmatrix/v1/session_pb.js';
 import { decodeWith, encodeWith } from './fields.ts';
@@ -31,6 +32,7 @@ const STANDARD: readonly DescFile[] = [
 const OWN: readonly DescFile[] = [
   file_wasmmatrix_v1_broker,
   file_wasmmatrix_v1_enrolment,
+  file_wasmmatrix_v1_node,
   file_wasmmatrix_v1_operator,
   file_wasmmatrix_v1_session,
 ];

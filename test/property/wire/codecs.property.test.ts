@@ -5,10 +5,11 @@ import type { Outcome } from '../../../system/domain/outcome.ts';
 import * as broker from '../../../system/wire/codec/broker.ts';
 import * as enrolment from '../../../system/wire/codec/enrolment.ts';
 import * as logs from '../../../system/wire/codec/logs.ts';
+import * as node from '../../../system/wire/codec/node.ts';
 import * as operator from '../../../system/wire/codec/operator.ts';
 import * as session from '../../../system/wire/codec/session.ts';
 import * as watch from '../../../system/wire/codec/watch.ts';
-import { brokerMessages, enrolmentMessages, sessionMessages } from '../../support/wire/arbitraries.ts';
+import { brokerMessages, enrolmentMessages, nodeMessages, sessionMessages } from '../../support/wire/arbitraries.ts';
 import { logsMessages, operatorMessages, watchMessages } from '../../support/wire/operator-arbitraries.ts';
 
 type Codec = {
@@ -50,6 +51,8 @@ const CODECS: readonly Codec[] = [
   codec('StateGetReply', brokerMessages.stateGetReply, broker.encodeStateGetReply, broker.decodeStateGetReply),
   codec('StatePutRequest', brokerMessages.statePutRequest, broker.encodeStatePutRequest, broker.decodeStatePutRequest),
   codec('StatePutReply', brokerMessages.statePutReply, broker.encodeStatePutReply, broker.decodeStatePutReply),
+  codec('StatusReply', nodeMessages.nodeStatus, node.encodeNodeStatus, node.decodeNodeStatus),
+  codec('MetricsReply', nodeMessages.metrics, node.encodeNodeMetrics, node.decodeNodeMetrics),
   codec('EnrolRequest', enrolmentMessages.enrolRequest, enrolment.encodeEnrolRequest, enrolment.decodeEnrolRequest),
   codec('EnrolReply', enrolmentMessages.enrolReply, enrolment.encodeEnrolReply, enrolment.decodeEnrolReply),
   codec('RenewRequest', enrolmentMessages.renewRequest, enrolment.encodeRenewRequest, enrolment.decodeRenewRequest),

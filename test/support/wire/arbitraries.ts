@@ -10,6 +10,8 @@ import type { BusEvent, FencingToken, PublishAck } from '../../../system/domain/
 import { LOG_LEVELS, type GuestLine } from '../../../system/domain/logs.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from '../../../system/domain/module.ts';
 import type { NodeFacts, NodeLoad } from '../../../system/domain/node.ts';
+import { NODE_PHASES } from '../../../system/domain/node-service.ts';
+import type { NodeStatus } from '../../../system/domain/node-service.ts';
 import type {
   AgentMessage,
   Assignment,
@@ -277,4 +279,23 @@ export const enrolmentMessages = {
     tokens: some(fc.record({ id: text, role, createdAtMs: whole })),
     token: fc.option(pem),
   }) as fc.Arbitrary<Enrolment.TokensReply>,
+};
+
+export const nodeMessages = {
+  nodeStatus: fc.record({
+    phase: fc.constantFrom(...NODE_PHASES),
+    agent: fc.option(
+      fc.record({
+        node: nodeId,
+        agentVersion: text,
+        isConnected: fc.boolean(),
+        isLeaseHeld: fc.boolean(),
+        instances: some(fc.record({ instance, epoch: count, module: name, version: uint32, isDraining: fc.boolean() })),
+        guestsOpen: uint32,
+        guestsMax: uint32,
+        uptimeMs: whole,
+      }),
+    ),
+  }) as fc.Arbitrary<NodeStatus>,
+  metrics: fc.string({ unit: 'binary', maxLength: 500 }),
 };

@@ -5,7 +5,7 @@ import type { Samples } from '../../../agents/probes/samples.ts';
 import { consumerOf } from '../../../system/domain/deployment.ts';
 import type { Endpoint, NodeId, TriggerName } from '../../../system/domain/identifiers.ts';
 import { ok } from '../../../system/domain/outcome.ts';
-import { PING_METHOD } from '../../../system/domain/session.ts';
+import { PING_METHOD } from '../../../system/domain/node-service.ts';
 import { CLOUD } from '../../contract/sim-world.ts';
 import { assignmentOf, bindingOf } from '../../support/agent/assignments.ts';
 import { request } from '../../support/agent/scripted-wasm.ts';

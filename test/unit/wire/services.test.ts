@@ -46,3 +46,9 @@ it('serves as streams the methods that are described as streams, and as calls th
 it('lists every service to those who ask by reflection', async () => {
   expect([...SERVICES].sort()).toEqual((await services()).map(({ typeName }) => typeName).sort());
 });
+
+it('names every method in docs/reference/grpc.md, and no other', async () => {
+  const page = readFileSync(join(ROOT, 'docs/reference/grpc.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `(wasmmatrix\.[^`]+)`/gmu)].map(([, method]) => `/${method}`);
+  expect(rows.sort()).toEqual((await described()).map(pathOf).sort());
+});

@@ -14,30 +14,6 @@ import type { GuestLine, ModuleManifest, NodeFacts, NodeLoad, Signature, SignedA
 export declare const file_wasmmatrix_v1_session: GenFile;
 
 /**
- * @generated from message wasmmatrix.v1.PingRequest
- */
-export declare type PingRequest = Message<"wasmmatrix.v1.PingRequest"> & {
-};
-
-/**
- * Describes the message wasmmatrix.v1.PingRequest.
- * Use `create(PingRequestSchema)` to create a new message.
- */
-export declare const PingRequestSchema: GenMessage<PingRequest>;
-
-/**
- * @generated from message wasmmatrix.v1.PingReply
- */
-export declare type PingReply = Message<"wasmmatrix.v1.PingReply"> & {
-};
-
-/**
- * Describes the message wasmmatrix.v1.PingReply.
- * Use `create(PingReplySchema)` to create a new message.
- */
-export declare const PingReplySchema: GenMessage<PingReply>;
-
-/**
  * @generated from message wasmmatrix.v1.InstanceReport
  */
 export declare type InstanceReport = Message<"wasmmatrix.v1.InstanceReport"> & {
@@ -661,22 +637,6 @@ export declare const Agent: GenService<{
     methodKind: "unary";
     input: typeof FetchRequestSchema;
     output: typeof FetchReplySchema;
-  },
-}>;
-
-/**
- * The endpoint of a node, which other nodes measure their distance to.
- *
- * @generated from service wasmmatrix.v1.Node
- */
-export declare const Node: GenService<{
-  /**
-   * @generated from rpc wasmmatrix.v1.Node.Ping
-   */
-  ping: {
-    methodKind: "unary";
-    input: typeof PingRequestSchema;
-    output: typeof PingReplySchema;
   },
 }>;
 

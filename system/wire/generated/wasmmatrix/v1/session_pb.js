@@ -11,154 +11,140 @@ import { file_wasmmatrix_v1_common } from "./common_pb.js";
  * Describes the file wasmmatrix/v1/session.proto.
  */
 export const file_wasmmatrix_v1_session = /*@__PURE__*/
-  fileDesc("Cht3YXNtbWF0cml4L3YxL3Nlc3Npb24ucHJvdG8SDXdhc21tYXRyaXgudjEiDQoLUGluZ1JlcXVlc3QiCwoJUGluZ1JlcGx5InwKDkluc3RhbmNlUmVwb3J0EhAKCGluc3RhbmNlGAEgASgJEg0KBWVwb2NoGAIgASgEEg0KBXN0YXRlGAMgASgJEg8KB3ZlcnNpb24YBCABKA0SDQoFY2F1c2UYBSABKAkSEQoEY29kZRgGIAEoCUgAiAEBQgcKBV9jb2RlIsQBCgVIZWxsbxInCgVmYWN0cxgBIAEoCzIYLndhc21tYXRyaXgudjEuTm9kZUZhY3RzEhIKCmpvaW5fdG9rZW4YAiABKAkSDwoHYm9vdF9pZBgDIAEoCRIYCgtpbmNhcm5hdGlvbhgEIAEoBEgAiAEBEjAKCWluc3RhbmNlcxgFIAMoCzIdLndhc21tYXRyaXgudjEuSW5zdGFuY2VSZXBvcnQSEQoJYXJ0ZWZhY3RzGAYgAygJQg4KDF9pbmNhcm5hdGlvbiI1Cg1MYXRlbmN5UmVwb3J0EhAKCGxhbmRtYXJrGAEgASgJEhIKCnJ0dF9taWNyb3MYAiABKAQidQoJSGVhcnRiZWF0EhAKCHNlcXVlbmNlGAEgASgEEiUKBGxvYWQYAiABKAsyFy53YXNtbWF0cml4LnYxLk5vZGVMb2FkEi8KCWxhdGVuY2llcxgDIAMoCzIcLndhc21tYXRyaXgudjEuTGF0ZW5jeVJlcG9ydCI5CgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIi8KDExpbmVzRHJvcHBlZBIQCghpbnN0YW5jZRgBIAEoCRINCgVsaW5lcxgCIAEoBCJiCglHdWVzdExvZ3MSJwoFbGluZXMYASADKAsyGC53YXNtbWF0cml4LnYxLkd1ZXN0TGluZRIsCgdkcm9wcGVkGAIgAygLMhsud2FzbW1hdHJpeC52MS5MaW5lc0Ryb3BwZWQi9wEKDEFnZW50TWVzc2FnZRIlCgVoZWxsbxgBIAEoCzIULndhc21tYXRyaXgudjEuSGVsbG9IABItCgloZWFydGJlYXQYAiABKAsyGC53YXNtbWF0cml4LnYxLkhlYXJ0YmVhdEgAEjEKCGluc3RhbmNlGAMgASgLMh0ud2FzbW1hdHJpeC52MS5JbnN0YW5jZVJlcG9ydEgAEikKB3JlZnVzYWwYBCABKAsyFi53YXNtbWF0cml4LnYxLlJlZnVzYWxIABIoCgRsb2dzGAUgASgLMhgud2FzbW1hdHJpeC52MS5HdWVzdExvZ3NIAEIJCgdtZXNzYWdlIpABCgdXZWxjb21lEgwKBHRlcm0YASABKAQSEwoLaW5jYXJuYXRpb24YAiABKAQSHQoVaGVhcnRiZWF0X2ludGVydmFsX21zGAMgASgNEhAKCGxlYXNlX21zGAQgASgNEjEKDmNvbnRyb2xsZXJfa2V5GAUgASgLMhkud2FzbW1hdHJpeC52MS5UcnVzdGVkS2V5IjYKB1JlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBG5leHQYAyABKAkiQAoMSGVhcnRiZWF0QWNrEgwKBHRlcm0YASABKAQSEAoIc2VxdWVuY2UYAiABKAQSEAoIbGVhc2VfbXMYAyABKA0irQEKC01vZHVsZUdyYW50Eg8KB3ZlcnNpb24YASABKA0SLwoIbWFuaWZlc3QYAiABKAsyHS53YXNtbWF0cml4LnYxLk1vZHVsZU1hbmlmZXN0EisKCXNpZ25hdHVyZRgDIAEoCzIYLndhc21tYXRyaXgudjEuU2lnbmF0dXJlEi8KCGFydGVmYWN0GAQgASgLMh0ud2FzbW1hdHJpeC52MS5TaWduZWRBcnRlZmFjdCJoCg5UcmlnZ2VyQmluZGluZxIPCgd0cmlnZ2VyGAEgASgJEhAKCGNvbnN1bWVyGAIgASgJEhMKBnJlc3VsdBgDIAEoCUgAiAEBEhMKC2Fja193YWl0X21zGAQgASgNQgkKB19yZXN1bHQiyQEKCkFzc2lnbm1lbnQSEAoIaW5zdGFuY2UYASABKAkSDQoFZXBvY2gYAiABKAQSEgoKZGVwbG95bWVudBgDIAEoCRIOCgZtb2R1bGUYBCABKAkSDwoHdmVyc2lvbhgFIAEoDRIOCgZncmFudHMYBiADKAkSEwoLY29uY3VycmVuY3kYByABKA0SLwoIdHJpZ2dlcnMYCCADKAsyHS53YXNtbWF0cml4LnYxLlRyaWdnZXJCaW5kaW5nEg8KB21vdmFibGUYCSABKAgiKgoITGFuZG1hcmsSDAoEbm9kZRgBIAEoCRIQCghlbmRwb2ludBgCIAEoCSLcAQoHRGVzaXJlZBIMCgR0ZXJtGAEgASgEEhAKCHJldmlzaW9uGAIgASgEEigKBXRydXN0GAMgAygLMhkud2FzbW1hdHJpeC52MS5UcnVzdGVkS2V5EisKB21vZHVsZXMYBCADKAsyGi53YXNtbWF0cml4LnYxLk1vZHVsZUdyYW50Ei4KC2Fzc2lnbm1lbnRzGAUgAygLMhkud2FzbW1hdHJpeC52MS5Bc3NpZ25tZW50EioKCWxhbmRtYXJrcxgGIAMoCzIXLndhc21tYXRyaXgudjEuTGFuZG1hcmsi1QEKEUNvbnRyb2xsZXJNZXNzYWdlEikKB3dlbGNvbWUYASABKAsyFi53YXNtbWF0cml4LnYxLldlbGNvbWVIABIpCgdyZWZ1c2VkGAIgASgLMhYud2FzbW1hdHJpeC52MS5SZWZ1c2VkSAASNAoNaGVhcnRiZWF0X2FjaxgDIAEoCzIbLndhc21tYXRyaXgudjEuSGVhcnRiZWF0QWNrSAASKQoHZGVzaXJlZBgEIAEoCzIWLndhc21tYXRyaXgudjEuRGVzaXJlZEgAQgkKB21lc3NhZ2UiQwoMRmV0Y2hSZXF1ZXN0EhAKCGFydGVmYWN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBIRCglieXRlc19tYXgYAyABKA0iPwoKRmV0Y2hSZXBseRISCgpzaXplX2J5dGVzGAEgASgEEg4KBm9mZnNldBgCIAEoBBINCgVieXRlcxgDIAEoDDKeAQoFQWdlbnQSTAoHU2Vzc2lvbhIbLndhc21tYXRyaXgudjEuQWdlbnRNZXNzYWdlGiAud2FzbW1hdHJpeC52MS5Db250cm9sbGVyTWVzc2FnZSgBMAESRwoNRmV0Y2hBcnRlZmFjdBIbLndhc21tYXRyaXgudjEuRmV0Y2hSZXF1ZXN0Ghkud2FzbW1hdHJpeC52MS5GZXRjaFJlcGx5MkQKBE5vZGUSPAoEUGluZxIaLndhc21tYXRyaXgudjEuUGluZ1JlcXVlc3QaGC53YXNtbWF0cml4LnYxLlBpbmdSZXBseWIGcHJvdG8z", [file_wasmmatrix_v1_common]);
-
-/**
- * Describes the message wasmmatrix.v1.PingRequest.
- * Use `create(PingRequestSchema)` to create a new message.
- */
-export const PingRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 0);
-
-/**
- * Describes the message wasmmatrix.v1.PingReply.
- * Use `create(PingReplySchema)` to create a new message.
- */
-export const PingReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 1);
+  fileDesc("Cht3YXNtbWF0cml4L3YxL3Nlc3Npb24ucHJvdG8SDXdhc21tYXRyaXgudjEifAoOSW5zdGFuY2VSZXBvcnQSEAoIaW5zdGFuY2UYASABKAkSDQoFZXBvY2gYAiABKAQSDQoFc3RhdGUYAyABKAkSDwoHdmVyc2lvbhgEIAEoDRINCgVjYXVzZRgFIAEoCRIRCgRjb2RlGAYgASgJSACIAQFCBwoFX2NvZGUixAEKBUhlbGxvEicKBWZhY3RzGAEgASgLMhgud2FzbW1hdHJpeC52MS5Ob2RlRmFjdHMSEgoKam9pbl90b2tlbhgCIAEoCRIPCgdib290X2lkGAMgASgJEhgKC2luY2FybmF0aW9uGAQgASgESACIAQESMAoJaW5zdGFuY2VzGAUgAygLMh0ud2FzbW1hdHJpeC52MS5JbnN0YW5jZVJlcG9ydBIRCglhcnRlZmFjdHMYBiADKAlCDgoMX2luY2FybmF0aW9uIjUKDUxhdGVuY3lSZXBvcnQSEAoIbGFuZG1hcmsYASABKAkSEgoKcnR0X21pY3JvcxgCIAEoBCJ1CglIZWFydGJlYXQSEAoIc2VxdWVuY2UYASABKAQSJQoEbG9hZBgCIAEoCzIXLndhc21tYXRyaXgudjEuTm9kZUxvYWQSLwoJbGF0ZW5jaWVzGAMgAygLMhwud2FzbW1hdHJpeC52MS5MYXRlbmN5UmVwb3J0IjkKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEg8KB21lc3NhZ2UYAyABKAkiLwoMTGluZXNEcm9wcGVkEhAKCGluc3RhbmNlGAEgASgJEg0KBWxpbmVzGAIgASgEImIKCUd1ZXN0TG9ncxInCgVsaW5lcxgBIAMoCzIYLndhc21tYXRyaXgudjEuR3Vlc3RMaW5lEiwKB2Ryb3BwZWQYAiADKAsyGy53YXNtbWF0cml4LnYxLkxpbmVzRHJvcHBlZCL3AQoMQWdlbnRNZXNzYWdlEiUKBWhlbGxvGAEgASgLMhQud2FzbW1hdHJpeC52MS5IZWxsb0gAEi0KCWhlYXJ0YmVhdBgCIAEoCzIYLndhc21tYXRyaXgudjEuSGVhcnRiZWF0SAASMQoIaW5zdGFuY2UYAyABKAsyHS53YXNtbWF0cml4LnYxLkluc3RhbmNlUmVwb3J0SAASKQoHcmVmdXNhbBgEIAEoCzIWLndhc21tYXRyaXgudjEuUmVmdXNhbEgAEigKBGxvZ3MYBSABKAsyGC53YXNtbWF0cml4LnYxLkd1ZXN0TG9nc0gAQgkKB21lc3NhZ2UikAEKB1dlbGNvbWUSDAoEdGVybRgBIAEoBBITCgtpbmNhcm5hdGlvbhgCIAEoBBIdChVoZWFydGJlYXRfaW50ZXJ2YWxfbXMYAyABKA0SEAoIbGVhc2VfbXMYBCABKA0SMQoOY29udHJvbGxlcl9rZXkYBSABKAsyGS53YXNtbWF0cml4LnYxLlRydXN0ZWRLZXkiNgoHUmVmdXNlZBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDAoEbmV4dBgDIAEoCSJACgxIZWFydGJlYXRBY2sSDAoEdGVybRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIQCghsZWFzZV9tcxgDIAEoDSKtAQoLTW9kdWxlR3JhbnQSDwoHdmVyc2lvbhgBIAEoDRIvCghtYW5pZmVzdBgCIAEoCzIdLndhc21tYXRyaXgudjEuTW9kdWxlTWFuaWZlc3QSKwoJc2lnbmF0dXJlGAMgASgLMhgud2FzbW1hdHJpeC52MS5TaWduYXR1cmUSLwoIYXJ0ZWZhY3QYBCABKAsyHS53YXNtbWF0cml4LnYxLlNpZ25lZEFydGVmYWN0ImgKDlRyaWdnZXJCaW5kaW5nEg8KB3RyaWdnZXIYASABKAkSEAoIY29uc3VtZXIYAiABKAkSEwoGcmVzdWx0GAMgASgJSACIAQESEwoLYWNrX3dhaXRfbXMYBCABKA1CCQoHX3Jlc3VsdCLJAQoKQXNzaWdubWVudBIQCghpbnN0YW5jZRgBIAEoCRINCgVlcG9jaBgCIAEoBBISCgpkZXBsb3ltZW50GAMgASgJEg4KBm1vZHVsZRgEIAEoCRIPCgd2ZXJzaW9uGAUgASgNEg4KBmdyYW50cxgGIAMoCRITCgtjb25jdXJyZW5jeRgHIAEoDRIvCgh0cmlnZ2VycxgIIAMoCzIdLndhc21tYXRyaXgudjEuVHJpZ2dlckJpbmRpbmcSDwoHbW92YWJsZRgJIAEoCCIqCghMYW5kbWFyaxIMCgRub2RlGAEgASgJEhAKCGVuZHBvaW50GAIgASgJItwBCgdEZXNpcmVkEgwKBHRlcm0YASABKAQSEAoIcmV2aXNpb24YAiABKAQSKAoFdHJ1c3QYAyADKAsyGS53YXNtbWF0cml4LnYxLlRydXN0ZWRLZXkSKwoHbW9kdWxlcxgEIAMoCzIaLndhc21tYXRyaXgudjEuTW9kdWxlR3JhbnQSLgoLYXNzaWdubWVudHMYBSADKAsyGS53YXNtbWF0cml4LnYxLkFzc2lnbm1lbnQSKgoJbGFuZG1hcmtzGAYgAygLMhcud2FzbW1hdHJpeC52MS5MYW5kbWFyayLVAQoRQ29udHJvbGxlck1lc3NhZ2USKQoHd2VsY29tZRgBIAEoCzIWLndhc21tYXRyaXgudjEuV2VsY29tZUgAEikKB3JlZnVzZWQYAiABKAsyFi53YXNtbWF0cml4LnYxLlJlZnVzZWRIABI0Cg1oZWFydGJlYXRfYWNrGAMgASgLMhsud2FzbW1hdHJpeC52MS5IZWFydGJlYXRBY2tIABIpCgdkZXNpcmVkGAQgASgLMhYud2FzbW1hdHJpeC52MS5EZXNpcmVkSABCCQoHbWVzc2FnZSJDCgxGZXRjaFJlcXVlc3QSEAoIYXJ0ZWZhY3QYASABKAkSDgoGb2Zmc2V0GAIgASgEEhEKCWJ5dGVzX21heBgDIAEoDSI/CgpGZXRjaFJlcGx5EhIKCnNpemVfYnl0ZXMYASABKAQSDgoGb2Zmc2V0GAIgASgEEg0KBWJ5dGVzGAMgASgMMp4BCgVBZ2VudBJMCgdTZXNzaW9uEhsud2FzbW1hdHJpeC52MS5BZ2VudE1lc3NhZ2UaIC53YXNtbWF0cml4LnYxLkNvbnRyb2xsZXJNZXNzYWdlKAEwARJHCg1GZXRjaEFydGVmYWN0Ehsud2FzbW1hdHJpeC52MS5GZXRjaFJlcXVlc3QaGS53YXNtbWF0cml4LnYxLkZldGNoUmVwbHliBnByb3RvMw", [file_wasmmatrix_v1_common]);
 
 /**
  * Describes the message wasmmatrix.v1.InstanceReport.
  * Use `create(InstanceReportSchema)` to create a new message.
  */
 export const InstanceReportSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 2);
+  messageDesc(file_wasmmatrix_v1_session, 0);
 
 /**
  * Describes the message wasmmatrix.v1.Hello.
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 3);
+  messageDesc(file_wasmmatrix_v1_session, 1);
 
 /**
  * Describes the message wasmmatrix.v1.LatencyReport.
  * Use `create(LatencyReportSchema)` to create a new message.
  */
 export const LatencyReportSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 4);
+  messageDesc(file_wasmmatrix_v1_session, 2);
 
 /**
  * Describes the message wasmmatrix.v1.Heartbeat.
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 5);
+  messageDesc(file_wasmmatrix_v1_session, 3);
 
 /**
  * Describes the message wasmmatrix.v1.Refusal.
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 6);
+  messageDesc(file_wasmmatrix_v1_session, 4);
 
 /**
  * Describes the message wasmmatrix.v1.LinesDropped.
  * Use `create(LinesDroppedSchema)` to create a new message.
  */
 export const LinesDroppedSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 7);
+  messageDesc(file_wasmmatrix_v1_session, 5);
 
 /**
  * Describes the message wasmmatrix.v1.GuestLogs.
  * Use `create(GuestLogsSchema)` to create a new message.
  */
 export const GuestLogsSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 8);
+  messageDesc(file_wasmmatrix_v1_session, 6);
 
 /**
  * Describes the message wasmmatrix.v1.AgentMessage.
  * Use `create(AgentMessageSchema)` to create a new message.
  */
 export const AgentMessageSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 9);
+  messageDesc(file_wasmmatrix_v1_session, 7);
 
 /**
  * Describes the message wasmmatrix.v1.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 10);
+  messageDesc(file_wasmmatrix_v1_session, 8);
 
 /**
  * Describes the message wasmmatrix.v1.Refused.
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 11);
+  messageDesc(file_wasmmatrix_v1_session, 9);
 
 /**
  * Describes the message wasmmatrix.v1.HeartbeatAck.
  * Use `create(HeartbeatAckSchema)` to create a new message.
  */
 export const HeartbeatAckSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 12);
+  messageDesc(file_wasmmatrix_v1_session, 10);
 
 /**
  * Describes the message wasmmatrix.v1.ModuleGrant.
  * Use `create(ModuleGrantSchema)` to create a new message.
  */
 export const ModuleGrantSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 13);
+  messageDesc(file_wasmmatrix_v1_session, 11);
 
 /**
  * Describes the message wasmmatrix.v1.TriggerBinding.
  * Use `create(TriggerBindingSchema)` to create a new message.
  */
 export const TriggerBindingSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 14);
+  messageDesc(file_wasmmatrix_v1_session, 12);
 
 /**
  * Describes the message wasmmatrix.v1.Assignment.
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 15);
+  messageDesc(file_wasmmatrix_v1_session, 13);
 
 /**
  * Describes the message wasmmatrix.v1.Landmark.
  * Use `create(LandmarkSchema)` to create a new message.
  */
 export const LandmarkSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 16);
+  messageDesc(file_wasmmatrix_v1_session, 14);
 
 /**
  * Describes the message wasmmatrix.v1.Desired.
  * Use `create(DesiredSchema)` to create a new message.
  */
 export const DesiredSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 17);
+  messageDesc(file_wasmmatrix_v1_session, 15);
 
 /**
  * Describes the message wasmmatrix.v1.ControllerMessage.
  * Use `create(ControllerMessageSchema)` to create a new message.
  */
 export const ControllerMessageSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 18);
+  messageDesc(file_wasmmatrix_v1_session, 16);
 
 /**
  * Describes the message wasmmatrix.v1.FetchRequest.
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 19);
+  messageDesc(file_wasmmatrix_v1_session, 17);
 
 /**
  * Describes the message wasmmatrix.v1.FetchReply.
  * Use `create(FetchReplySchema)` to create a new message.
  */
 export const FetchReplySchema = /*@__PURE__*/
-  messageDesc(file_wasmmatrix_v1_session, 20);
+  messageDesc(file_wasmmatrix_v1_session, 18);
 
 /**
  * The controller's endpoint, as agents see it.
@@ -167,12 +153,4 @@ export const FetchReplySchema = /*@__PURE__*/
  */
 export const Agent = /*@__PURE__*/
   serviceDesc(file_wasmmatrix_v1_session, 0);
-
-/**
- * The endpoint of a node, which other nodes measure their distance to.
- *
- * @generated from service wasmmatrix.v1.Node
- */
-export const Node = /*@__PURE__*/
-  serviceDesc(file_wasmmatrix_v1_session, 1);
 
