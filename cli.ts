@@ -23,6 +23,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./hardware/platform.main.ts')).addAgent }),
   },
   {
+    name: 'gateway',
+    summary: 'carry messages between an MQTT 5 broker and the platform',
+    load: async () => ({ add: (await import('./hardware/gateway.main.ts')).addGateway }),
+  },
+  {
     name: 'get',
     summary: 'show nodes, modules, deployments, instances, trust or events',
     load: async () => ({ add: (await import('./hardware/operator/get.main.ts')).addGet }),

@@ -1,7 +1,8 @@
 // Which identifier a message without one of its own was given, so that a redelivery of the same packet is given the same. A ring
 // of the newest: acknowledgements leave in order, so that what comes again is always among them. The file is written before the message goes on and not synced: it outlives the process, kill -9 included,
 // and not a loss of power, after which a redelivered message may be stored twice.
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
 
@@ -43,6 +44,7 @@ export class Receipts {
     const { file } = options;
     if (file === null) return ok(receipts);
     try {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       receipts.#load(readSlots(file).sort((a, b) => a.serial - b.serial));
       // Another number of slots puts receipts elsewhere: the file is written anew, and takes the place of the old one whole.
       const whole = Buffer.alloc(options.slots * SLOT_BYTES);

@@ -4,7 +4,7 @@ import { describeError, rejected, type WmError } from '../../system/domain/outco
 import type { GatewayCounters } from './counters.ts';
 import { Inbound, type InboundPorts } from './inbound.ts';
 import { Link, type LinkEnd } from './link.ts';
-import type { GatewayConfig, GatewayStatus } from './mqtt.ts';
+import type { GatewayConfig, GatewayStatus } from './config.ts';
 import { backoffMs, pause, type BackoffLaw } from './pause.ts';
 import type { Receipts } from './receipts.ts';
 import type { TopicMapping } from './route.ts';
