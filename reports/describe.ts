@@ -18,6 +18,25 @@ export function describeRatio(ratio: number | null): string {
   return ratio === null ? '–' : ratio >= 10 ? `×${Math.round(ratio)}` : `×${ratio.toFixed(1)}`;
 }
 
+const UNIT = /(?:^m|M)(icros|s)(?=[A-Z]|$)/;
+
+/** What a figure is called, and its value with a unit: `p99Micros` 8860 is `p99` and `8.86 ms`. The page says the same. */
+export function describeFigure(name: string, value: number | null): readonly [what: string, said: string] {
+  const unit = UNIT.exec(name)?.[1];
+  const what = name.replace(UNIT, '').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  if (value === null) return [what.trim(), '–'];
+  if (unit === undefined) return [what.trim(), String(Number.isInteger(value) ? value : Number(value.toFixed(2)))];
+  return [what.trim(), describeLasting(unit === 's' ? value * 1_000 : value)];
+}
+
+/** `860 µs`, `8.86 ms`, `1.2 s`: how long something took. */
+function describeLasting(micros: number): string {
+  if (micros === 0) return '0 s';
+  if (micros < 1_000) return `${Math.round(micros)} µs`;
+  if (micros < 1_000_000) return `${Number((micros / 1_000).toPrecision(3))} ms`;
+  return `${Number((micros / 1_000_000).toPrecision(3))} s`;
+}
+
 /** Kind and fields of a record in one line. */
 export function describeRecord(record: RunRecord): string {
   const fields: Readonly<Record<string, unknown>> = record.fields;

@@ -23,8 +23,12 @@ export function exitCodeOf(suite: SuiteSummary): number {
   return EXIT_CODES[worstVerdict(suite.runs.map((run) => run.verdict))];
 }
 
+/** The world whose time is virtual; elsewhere time is only played. */
+export const SIMULATED = 'sim';
+
 export type ScenarioGroup = {
   readonly scenario: string;
+  readonly world: string;
   readonly question: string;
   readonly runs: readonly RunSummary[];
   readonly verdict: Verdict;
@@ -34,15 +38,19 @@ export type ScenarioGroup = {
   readonly ratio: number | null;
 };
 
-/** Groups in the order in which the scenarios first appear. */
+/** A group for each scenario in each world, in the order in which they first appear. */
 export function groupByScenario(runs: readonly RunSummary[]): readonly ScenarioGroup[] {
   const groups = new Map<string, RunSummary[]>();
-  for (const run of runs) groups.set(run.scenario, [...(groups.get(run.scenario) ?? []), run]);
-  return [...groups].map(([scenario, members]) => {
+  for (const run of runs) {
+    const key = `${run.scenario} ${run.world}`;
+    groups.set(key, [...(groups.get(key) ?? []), run]);
+  }
+  return [...groups.values()].map((members) => {
     const simulatedMicros = sum(members.map((run) => run.simulatedMicros));
     const wallMs = sum(members.map((run) => run.wallMs));
     return {
-      scenario,
+      scenario: members[0]?.scenario ?? '',
+      world: members[0]?.world ?? '',
       question: members[0]?.question ?? '',
       runs: members,
       verdict: worstVerdict(members.map((run) => run.verdict)),

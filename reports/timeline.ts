@@ -66,6 +66,7 @@ export type LogLine = readonly [micros: number, source: number, kind: number, te
 export type RunView = {
   readonly scenario: string;
   readonly seed: string;
+  readonly world: string;
   readonly endMicros: number;
   readonly lanes: readonly Lane[];
   readonly faults: readonly Span[];
@@ -266,6 +267,7 @@ export class Timeline {
     return {
       scenario: this.#header.scenario,
       seed: this.#header.seed,
+      world: this.#header.world,
       endMicros: this.#end,
       lanes: [...this.#lanes.values()].map(({ machine, bands, bars, marks, completed, failed, each }) => ({
         machine,
@@ -374,9 +376,11 @@ function positionOf(table: Map<string, number>, name: string): number {
   return table.size - 1;
 }
 
-/** Runs that the page holds in full: what failed, and the first seed of each scenario. Bounded, failures first. */
+/** Runs that the page holds in full: what failed, and the first seed of each scenario in each world. Bounded, failures first. */
 export function runsToEmbed(runs: readonly RunSummary[], most: number): ReadonlySet<number> {
   const failed = runs.flatMap((run, i) => (run.verdict === 'held' ? [] : [i]));
-  const firsts = runs.flatMap((run, i) => (runs.findIndex((other) => other.scenario === run.scenario) === i ? [i] : []));
+  const firsts = runs.flatMap((run, i) =>
+    runs.findIndex((other) => other.scenario === run.scenario && other.world === run.world) === i ? [i] : [],
+  );
   return new Set([...failed, ...firsts].slice(0, most));
 }

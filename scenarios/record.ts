@@ -69,6 +69,8 @@ export type RunSummary = {
   readonly records: number;
   /** The one command that reproduces this run. */
   readonly reproduce: string;
+  /** What this world did differently from the file, one sentence each; absent where nothing was. */
+  readonly notes?: readonly string[];
   /** Last records of the machine concerned (or of all) before the failure; empty when held. */
   readonly lastRecords: readonly RunRecord[];
 };

@@ -6,45 +6,47 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { stripVTControlCharacters, styleText } from 'node:util';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { playLocally } from '../hardware/local/play.main.ts';
 import { EngineBuildError, ensureEngine } from '../hardware/wasm/build/build.ts';
 import { openEngine } from '../hardware/wasm/native/native.ts';
 import { createProgressPrinter } from '../hardware/wasm/build/progress.ts';
-import { exitCodeOf, groupByScenario } from '../reports/summarise.ts';
-import { scenarioLines, suiteLines, type Paint } from '../reports/reporters/terminal.ts';
+import { exitCodeOf } from '../reports/summarise.ts';
+import { suiteLines } from '../reports/reporters/terminal.ts';
 import { writeReports } from '../reports/write.main.ts';
 import { buildExamples, ExampleBuildError } from '../scenarios/examples/build.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { describeError, ok, rejected, type WmError } from '../system/domain/outcome.ts';
-import { runCampaign, type CampaignProgress, type PlayJob } from './campaign/campaign.ts';
+import { runCampaign, type PlayJob } from './campaign/campaign.ts';
+import { summaryOf } from './campaign/player.ts';
 import { catalogueFiles, describePath, findScenario, isInCatalogue, readScenarios } from './campaign/library.main.ts';
 import { codeOf, diskFull, openOutput, REPORT_FILES, wordsOf, type Output } from './campaign/output.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
+import { createTeller, EXIT_REJECTED, paint, print, refuse, say, type Teller } from './campaign/teller.main.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { canonicalSeed } from './kernel/kernel.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const PLAYER = new URL('./campaign/scenario.main.ts', import.meta.url);
 const SEEDS = 3;
+/** Where a run takes its own time, one is played unless more are asked for. */
+const SEEDS_LOCAL = 1;
 /** Bound: seeds of one call. */
 const SEEDS_MAX = 100_000;
-const EXIT_REJECTED = 2;
 const EXIT_INTERRUPTED = 130;
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
-const PROGRESS_MS = 200;
 /** npx passes Ctrl-C on to a command that the terminal has told already: what follows at once is the same wish. */
 const INTERRUPT_AGAIN_MS = 500;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
-const COLUMNS_LEAST = 40;
-const COLUMNS = 80;
-/** Room beside the progress line for the `^C` that a terminal shows; wrapped, the line could not be cleared. */
-const CARET_C = 3;
+
+const WORLDS = ['sim', 'local'] as const;
+type World = (typeof WORLDS)[number];
 
 type RunOptions = {
+  readonly target?: readonly World[];
   readonly seed?: readonly string[];
   readonly seeds?: number;
   readonly filter?: string;
@@ -60,17 +62,18 @@ type RunOptions = {
 export function addRun(program: Command): void {
   program
     .command('run')
-    .summary('play scenarios in the simulator and say what held')
+    .summary('play scenarios and say what held')
     .description(
-      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
+      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, on real processes with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
+    .option('--target <worlds>', 'where to play: sim, local, or both side by side (default: sim)', collectWorlds)
     .addOption(
       new Option('--seed <seed>', 'play this seed: 0x… or a number, or `random`; may be repeated')
         .argParser(collectSeed)
         .conflicts('seeds'),
     )
-    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS})`, count(SEEDS_MAX))
+    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} with local)`, count(SEEDS_MAX))
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
     .option('--jobs <n>', 'worker threads (default: as many as processors)', count(256))
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
@@ -88,8 +91,13 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   const selected = selectScenarios(names, options.filter);
   if ('errors' in selected) return refuse(selected.errors.map(describeError));
   const { scenarios } = selected;
+  const worlds = options.target ?? ['sim'];
+  const lacking = lackingOf(worlds, options);
+  if (lacking !== null) return refuse([describeError(lacking)]);
   if (options.list === true) return list(scenarios, options.json === true);
-  const seeds = options.seed ?? Array.from({ length: options.seeds ?? SEEDS }, (_, i) => `0x${(i + 1).toString(16)}`);
+  const seeds =
+    options.seed ??
+    Array.from({ length: options.seeds ?? (worlds.includes('local') ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
   // Before anything is built: who names a folder that cannot be written should not wait for that.
   const output = openOutput(options.out ?? join('reports', 'out', new Date().toISOString().replaceAll(/[:.]/g, '-')));
   if (!output.ok) return refuse([describeError(output.error)]);
@@ -98,7 +106,7 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     for (const signal of INTERRUPTS) process.on(signal, leave);
     const settings = await prepare(options);
     for (const signal of INTERRUPTS) process.off(signal, leave);
-    return settings === null ? EXIT_REJECTED : await playAll(scenarios, seeds, settings, output.value, options);
+    return settings === null ? EXIT_REJECTED : await playAll({ scenarios, worlds, seeds, settings, output: output.value, options });
   } finally {
     output.value.close();
   }
@@ -187,24 +195,46 @@ function engineTrouble(engine: string): string | null {
   }
 }
 
-async function playAll(
-  scenarios: readonly Scenario[],
-  seeds: readonly string[],
-  settings: ScenarioSettings,
-  output: Output,
-  options: RunOptions,
-): Promise<number> {
+/** What a world of real time cannot do; null when nothing of it was asked for. */
+function lackingOf(worlds: readonly World[], options: RunOptions): WmError | null {
+  if (!worlds.includes('local')) return null;
+  const lacking = (flag: string, why: string): WmError =>
+    rejected('WM_ARGUMENT', {
+      message: `${flag} is for the simulator alone: ${why}.`,
+      next: `Leave ${flag} out, or play with --target sim.`,
+    }).error;
+  if (options.verify === true) return lacking('--verify', 'real processes never play the same run twice');
+  if (options.digests === true) return lacking('--digests', 'a run of real processes has no digest');
+  if ((options.jobs ?? 1) > 1) return lacking('--jobs', 'one fleet of processes at a time keeps this machine busy');
+  return null;
+}
+
+type Campaign = {
+  readonly scenarios: readonly Scenario[];
+  readonly worlds: readonly World[];
+  readonly seeds: readonly string[];
+  readonly settings: ScenarioSettings;
+  readonly output: Output;
+  readonly options: RunOptions;
+};
+
+async function playAll({ scenarios, worlds, seeds, settings, output, options }: Campaign): Promise<number> {
   const startedAt = new Date();
   const startMs = performance.now();
-  const planned = scenarios.flatMap((scenario) => seeds.map((seed) => ({ scenario, seed })));
-  const jobs = planned.map(({ scenario, seed }, i): PlayJob => ({
+  const planned = worlds.flatMap((world) => scenarios.flatMap((scenario) => seeds.map((seed) => ({ world, scenario, seed }))));
+  const jobs = planned.map(({ world, scenario, seed }, i): PlayJob => ({
     scenario,
     seed,
     verify: options.verify === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quoted(scenario.file)} --seed ${seed}`,
+    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quoted(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}`,
   }));
-  const teller = createTeller(scenarios, seeds.length, options);
+  const teller = createTeller(
+    scenarios.map((scenario) => scenario.name),
+    seeds.length,
+    worlds.length,
+    options,
+  );
   const cancel = new AbortController();
   let interruptedMs: number | null = null;
   const interrupt = (): void => {
@@ -216,15 +246,12 @@ async function playAll(
   };
   for (const signal of INTERRUPTS) process.on(signal, interrupt);
   try {
-    const runs = await runCampaign({
-      jobs,
-      player: PLAYER,
-      settings,
-      workersMax: options.jobs ?? availableParallelism(),
-      signal: cancel.signal,
-      onProgress: (progress) => teller.progress(progress, jobs),
-      onResult: (summary) => teller.result(summary),
-    });
+    const runs: RunSummary[] = [];
+    for (const world of worlds) {
+      const mine = jobs.filter((_, i) => planned[i]?.world === world);
+      const play = world === 'sim' ? playSimulated : playOnProcesses;
+      runs.push(...(await play(mine, settings, teller, cancel.signal, options)));
+    }
     const suite: SuiteSummary = {
       schema: 1,
       tool: 'wasmmatrix',
@@ -250,6 +277,48 @@ async function playAll(
   }
 }
 
+type PlayJobs = (
+  jobs: readonly PlayJob[],
+  settings: ScenarioSettings,
+  teller: Teller,
+  signal: AbortSignal,
+  options: RunOptions,
+) => Promise<readonly RunSummary[]>;
+
+const playSimulated: PlayJobs = (jobs, settings, teller, signal, options) =>
+  runCampaign({
+    jobs,
+    player: PLAYER,
+    settings,
+    workersMax: options.jobs ?? availableParallelism(),
+    signal,
+    onProgress: (progress) => teller.progress(progress, jobs),
+    onResult: (summary) => teller.result(summary),
+  });
+
+/** One after the other: each has processes enough. */
+const playOnProcesses: PlayJobs = async (jobs, settings, teller, signal) => {
+  const runs: RunSummary[] = [];
+  for (const job of jobs) {
+    const { name, durationMicros, quietMicros } = job.scenario;
+    const summary = signal.aborted
+      ? notPlayed(job)
+      : await playLocally(job, {
+          settings,
+          cancelled: () => signal.aborted,
+          onProgress: (micros) => teller.play(`${name} on local processes`, micros, durationMicros + quietMicros),
+        });
+    runs.push(summary);
+    teller.result(summary);
+  }
+  return runs;
+};
+
+function notPlayed(job: PlayJob): RunSummary {
+  const nothing = { trouble: 'Stopped by the user before it began.', simulatedMicros: 0, wallMs: 0, steps: 0 };
+  return { ...summaryOf(job, { verdict: 'cancelled', ...nothing }), world: 'local' };
+}
+
 /** Failures, and what the suite came to. */
 function tell(suite: SuiteSummary, folder: string, written: readonly string[]): void {
   const brief = { ...suite, runs: suite.runs.map((run) => ({ ...run, lastRecords: run.lastRecords.slice(-EVENTS_TOLD_MAX) })) };
@@ -257,101 +326,6 @@ function tell(suite: SuiteSummary, folder: string, written: readonly string[]): 
   for (const line of lines) if (!line.endsWith('/report.html') || written.includes('report.html')) say(line);
   const cancelled = suite.runs.filter((run) => run.verdict === 'cancelled').length;
   if (cancelled > 0) say(`  interrupted: ${cancelled} of ${suite.runs.length} runs did not end.`);
-}
-
-type Teller = {
-  readonly progress: (progress: CampaignProgress, jobs: readonly PlayJob[]) => void;
-  readonly result: (summary: RunSummary) => void;
-  readonly say: (text: string) => void;
-  readonly clear: () => void;
-};
-
-/** Progress on stderr, a line for each scenario on stdout as soon as its last seed is done. */
-function createTeller(scenarios: readonly Scenario[], seeds: number, options: RunOptions): Teller {
-  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && options.quiet !== true;
-  const width = Math.max(...scenarios.map((scenario) => scenario.name.length));
-  const finished: RunSummary[] = [];
-  let shown = false;
-  let lastMs = 0;
-  const clear = (): void => {
-    if (shown) process.stderr.write('\r\u001B[2K');
-    shown = false;
-  };
-  const draw = (line: string): void => {
-    process.stderr.write(`\r\u001B[2K${line.slice(0, columnsOf(process.stderr) - CARET_C)}`);
-    shown = true;
-  };
-  if (live) draw(`0 of ${scenarios.length * seeds} runs, starting`);
-  return {
-    clear,
-    say(text) {
-      clear();
-      process.stderr.write(`${text}\n`);
-    },
-    progress(progress, jobs) {
-      if (!live || performance.now() - lastMs < PROGRESS_MS) return;
-      lastMs = performance.now();
-      const rate = progress.wallMs > 0 ? progress.simulatedMicros / 1_000 / progress.wallMs : 0;
-      const leftMs = progress.runsDone > 0 ? (progress.wallMs / progress.runsDone) * (progress.runsTotal - progress.runsDone) : null;
-      const now = progress.active
-        .map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`)
-        .join(', ');
-      const line = `${progress.runsDone} of ${progress.runsTotal} runs, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
-      draw(line);
-    },
-    result(summary) {
-      finished.push(summary);
-      if (options.json === true) return;
-      clear();
-      if (options.digests === true) say(`  ${summary.digest ?? '-'.repeat(16)}  ${summary.scenario} ${summary.seed}`);
-      const mine = finished.filter((other) => other.scenario === summary.scenario);
-      if (mine.length < seeds) return;
-      if (mine.every((run) => run.verdict === 'cancelled')) return;
-      for (const group of groupByScenario(mine)) for (const line of scenarioLines(group, width, paint())) say(line);
-    },
-  };
-}
-
-function paint(): Paint {
-  const coloured = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
-  return (style, text) => (coloured ? styleText(style, text) : text);
-}
-
-function refuse(lines: readonly string[]): number {
-  // What to do next stands on a line of its own when the message is a list.
-  for (const line of lines) process.stderr.write(`${line.replaceAll(/\n (?=\S)/g, '\n')}\n`);
-  return EXIT_REJECTED;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-/** Prints for people: on a terminal, what is wider than it goes on below the place where the text began. Commands are for copying. */
-function say(line: string): void {
-  print(process.stdout.isTTY && !line.startsWith('  reproduce:') ? fold(line, columnsOf(process.stdout)) : line);
-}
-
-/** Some terminals do not know their width, and say 0. */
-function columnsOf(stream: { readonly columns?: number }): number {
-  return Math.max(COLUMNS_LEAST, stream.columns || COLUMNS);
-}
-
-function fold(line: string, columns: number): string {
-  const plain = stripVTControlCharacters(line);
-  if (plain.length <= columns) return line;
-  // Columns of a line are two spaces apart; the last one that begins in its left half is the text.
-  const gap = plain.slice(0, columns / 2).lastIndexOf('  ');
-  const indent = gap === -1 ? 0 : gap + 2;
-  let width = 0;
-  let folded = '';
-  for (const [i, word] of line.split(' ').entries()) {
-    const length = stripVTControlCharacters(word).length;
-    const breaks = width > indent && width + 1 + length > columns;
-    folded += breaks ? `\n${' '.repeat(indent)}${word}` : `${i === 0 ? '' : ' '}${word}`;
-    width = breaks ? indent + length : width + (i === 0 ? 0 : 1) + length;
-  }
-  return folded;
 }
 
 function quoted(path: string): string {
@@ -368,6 +342,13 @@ function commit(): string | null {
   } catch {
     return null;
   }
+}
+
+function collectWorlds(text: string): readonly World[] {
+  const named = text === 'both' ? WORLDS : text.split(',');
+  const worlds = WORLDS.filter((world) => named.includes(world));
+  if (worlds.length === named.length) return worlds;
+  throw new InvalidArgumentError(`Give ${WORLDS.join(' or ')}, or both.`);
 }
 
 function collectSeed(text: string, seeds: readonly string[] = []): readonly string[] {

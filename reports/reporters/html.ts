@@ -1,6 +1,7 @@
 // The page: one file with everything in it, which opens from a disk without a network. Data is embedded as JSON; the scripts
 // and the style of reports/ui draw it.
 import type { RunSummary, SuiteSummary, Verdict } from '../../scenarios/record.ts';
+import { compareWorlds, type Comparison } from '../compare.ts';
 import { causeOf, groupByScenario, worstVerdict, type ScenarioGroup } from '../summarise.ts';
 import { LOG_LINES_MAX, type RunView } from '../timeline.ts';
 
@@ -19,6 +20,7 @@ export type PageRun = Omit<RunSummary, 'lastRecords'> & { readonly cause: string
 export type PageData = {
   readonly suite: Omit<SuiteSummary, 'runs'> & { readonly verdict: Verdict; readonly runs: readonly PageRun[] };
   readonly groups: readonly Omit<ScenarioGroup, 'runs'>[];
+  readonly comparisons: readonly Comparison[];
   readonly views: readonly RunView[];
 };
 
@@ -41,6 +43,7 @@ export function htmlReport(suite: SuiteSummary, views: readonly RunView[], asset
   const data: PageData = {
     suite: { ...suite, verdict, runs: suite.runs.map((run, i) => pageRun(run, i < GOALS_EMBEDDED_MAX)) },
     groups: groupByScenario(suite.runs).map(({ runs: _runs, ...group }) => group),
+    comparisons: compareWorlds(suite.runs),
     views,
   };
   return [

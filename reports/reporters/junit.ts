@@ -1,6 +1,6 @@
 // JUnit XML as CI systems read it: a suite for each scenario, a case for each seed, failures in the terminal's words.
 import type { RunSummary, SuiteSummary } from '../../scenarios/record.ts';
-import { causeOf, groupByScenario } from '../summarise.ts';
+import { causeOf, groupByScenario, SIMULATED } from '../summarise.ts';
 import { failureLines, type Paint } from './terminal.ts';
 
 const PLAIN: Paint = (_style, text) => text;
@@ -13,9 +13,11 @@ export function junitXml(suite: SuiteSummary): string {
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites name="wasmmatrix" tests="${suite.runs.length}" failures="${failures}" errors="${errors}" time="${seconds(suite.wallMs)}">`,
   ];
-  for (const { scenario, runs, wallMs } of groups) {
+  for (const { scenario, world, runs, wallMs } of groups) {
     const counts = `tests="${runs.length}" failures="${runs.filter(isFailure).length}" errors="${runs.filter(isError).length}" skipped="${runs.filter(isSkipped).length}"`;
-    lines.push(`  <testsuite name="${escape(scenario)}" ${counts} time="${seconds(wallMs)}" timestamp="${escape(suite.startedAt)}">`);
+    lines.push(
+      `  <testsuite name="${escape(nameIn(scenario, world))}" ${counts} time="${seconds(wallMs)}" timestamp="${escape(suite.startedAt)}">`,
+    );
     for (const run of runs) lines.push(...testCase(run));
     lines.push('  </testsuite>');
   }
@@ -24,7 +26,7 @@ export function junitXml(suite: SuiteSummary): string {
 }
 
 function testCase(run: RunSummary): readonly string[] {
-  const open = `    <testcase classname="${escape(run.scenario)}" name="${escape(`${run.question} (seed ${run.seed})`)}" time="${seconds(run.wallMs)}"`;
+  const open = `    <testcase classname="${escape(nameIn(run.scenario, run.world))}" name="${escape(`${run.question} (seed ${run.seed})`)}" time="${seconds(run.wallMs)}"`;
   if (run.verdict === 'held') return [`${open}/>`];
   if (isSkipped(run)) return [`${open}>`, `      <skipped message="${escape(run.verdict)}"/>`, '    </testcase>'];
   const element = isError(run) ? 'error' : 'failure';
@@ -33,6 +35,11 @@ function testCase(run: RunSummary): readonly string[] {
     `      <${element} type="${run.verdict}" message="${escape(causeOf(run))}">${escape(failureLines(run, PLAIN).join('\n'))}</${element}>`,
     '    </testcase>',
   ];
+}
+
+/** Two worlds of one scenario are two suites. */
+function nameIn(scenario: string, world: string): string {
+  return world === SIMULATED ? scenario : `${scenario} on ${world}`;
 }
 
 function isFailure(run: RunSummary): boolean {

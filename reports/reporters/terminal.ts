@@ -1,8 +1,9 @@
 // What a person reads in the terminal: one line for each scenario, and for a failure the goal in words, what happened, the
 // last events of the machine concerned, and the one command that reproduces it. Returns lines; never writes.
 import type { RunSummary, SuiteSummary, Verdict } from '../../scenarios/record.ts';
-import { describeRatio, describeRecord, describeSpan, describeTime } from '../describe.ts';
-import { decidingGoal, groupByScenario, sum, worstVerdict, type ScenarioGroup } from '../summarise.ts';
+import { compareWorlds, type Comparison } from '../compare.ts';
+import { describeFigure, describeRatio, describeRecord, describeSpan, describeTime } from '../describe.ts';
+import { decidingGoal, groupByScenario, SIMULATED, sum, worstVerdict, type ScenarioGroup } from '../summarise.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 /** Wraps text for a terminal with colours; the identity elsewhere. */
@@ -24,15 +25,47 @@ const FAILURES_TOLD_MAX = 2;
 export function scenarioLines(group: ScenarioGroup, nameWidth: number, paint: Paint): readonly string[] {
   const [mark, style] = MARKS[group.verdict];
   const seeds = `${group.runs.length} seed${group.runs.length === 1 ? '' : 's'}`;
-  const figures = `${describeSpan(group.simulatedMicros)} simulated in ${describeSpan(group.wallMs * 1_000)} ${describeRatio(group.ratio)}`;
+  const took = `in ${describeSpan(group.wallMs * 1_000)}`;
+  const figures =
+    group.world === SIMULATED
+      ? `${describeSpan(group.simulatedMicros)} simulated ${took} ${describeRatio(group.ratio)}`
+      : `${describeSpan(group.simulatedMicros)} on ${group.world} ${took}`;
+  const notes = [...new Set(group.runs.flatMap((run) => run.notes ?? []))];
   return [
     `${paint(style, mark)} ${paint('bold', group.scenario.padEnd(nameWidth))}  ${paint(style, group.verdict.padEnd(8))}  ${seeds.padEnd(8)}  ${paint('dim', figures)}`,
     `  ${' '.repeat(nameWidth)}  ${group.question}`,
+    ...notes.map((note) => paint('dim', `  ${' '.repeat(nameWidth)}  ${note}`)),
+  ];
+}
+
+/** One scenario in several worlds: a column each. */
+export function comparisonLines({ scenario, worlds, verdicts, goals }: Comparison, paint: Paint): readonly string[] {
+  const cells: (readonly [what: string, ...values: string[]])[] = [
+    ['', ...worlds],
+    ['verdict', ...verdicts],
+  ];
+  for (const goal of goals) {
+    cells.push([goal.claim]);
+    for (const { name, values } of goal.figures) {
+      const said = values.map((value) => describeFigure(name, value));
+      cells.push([`  ${said[0]?.[0] ?? ''}`, ...said.map(([, value]) => value)]);
+    }
+  }
+  const table = cells.filter((row) => row.length > 1);
+  const widths = ['', ...worlds].map((_, i) => Math.max(...table.map((row) => (row[i] ?? '').length)));
+  return [
+    paint('bold', `${scenario} in ${worlds.length} worlds`),
+    ...cells.map((row) =>
+      row.length === 1
+        ? paint('dim', `  ${row[0]}`)
+        : `  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]! + 2))).join('')}`,
+    ),
   ];
 }
 
 export function failureLines(run: RunSummary, paint: Paint): readonly string[] {
-  const lines = [paint('red', `${run.scenario} with seed ${run.seed}: ${run.verdict}`)];
+  const where = run.world === SIMULATED ? '' : ` on ${run.world}`;
+  const lines = [paint('red', `${run.scenario} with seed ${run.seed}${where}: ${run.verdict}`)];
   const goal = decidingGoal(run);
   if (run.trouble !== null) lines.push(...run.trouble.split('\n').map((line) => `  ${line}`));
   if (goal !== null) {
@@ -65,14 +98,21 @@ export function suiteLines(suite: SuiteSummary, outFolder: string, paint: Paint)
           .join(' ')}`,
       );
   }
+  for (const comparison of compareWorlds(suite.runs)) lines.push('', ...comparisonLines(comparison, paint));
   const held = suite.runs.filter((run) => run.verdict === 'held').length;
+  const scenarios = [...new Set(groups.map((group) => group.scenario))];
+  const scenariosHeld = scenarios.filter((name) => groups.every((group) => group.scenario !== name || group.verdict === 'held')).length;
   const verdict = worstVerdict(suite.runs.map((run) => run.verdict));
   const [mark, style] = MARKS[verdict];
   const simulatedMicros = sum(suite.runs.map((run) => run.simulatedMicros));
+  const took = `in ${describeSpan(suite.wallMs * 1_000)}`;
+  const time = suite.runs.every((run) => run.world === SIMULATED)
+    ? `${describeSpan(simulatedMicros)} simulated ${took} (${describeRatio(suite.wallMs > 0 ? simulatedMicros / 1_000 / suite.wallMs : null)})`
+    : `${describeSpan(simulatedMicros)} played ${took}`;
   lines.push(
     '',
     paint(style, `${mark} ${held} of ${suite.runs.length} runs held`) +
-      `, ${groups.filter((group) => group.verdict === 'held').length} of ${groups.length} scenarios; ${describeSpan(simulatedMicros)} simulated in ${describeSpan(suite.wallMs * 1_000)} (${describeRatio(suite.wallMs > 0 ? simulatedMicros / 1_000 / suite.wallMs : null)})${suite.verify ? '; every seed was played twice' : ''}.`,
+      `, ${scenariosHeld} of ${scenarios.length} scenarios; ${time}${suite.verify ? '; every seed was played twice' : ''}.`,
     `  report: ${outFolder}/report.html`,
   );
   return lines;

@@ -111,13 +111,18 @@ export function readable(text) {
 
 const UNIT = /(?:^m|M)(icros|s)(?=[A-Z]|$)/;
 
-/** `p99Micros` 8860 is `p99 8.86 ms`. @param {string} name @param {number} value */
-export function figure(name, value) {
+/** `p99Micros` 8860 is `p99` and `8.86 ms`. @param {string} name @param {number} value */
+export function figureWords(name, value) {
   const unit = UNIT.exec(name)?.[1];
   const words = name.replace(UNIT, '').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   const said =
     unit === undefined ? count(Number.isInteger(value) ? value : +value.toFixed(2)) : lasting(unit === 's' ? value * 1_000 : value);
-  return `${words.trim()} ${said}`.trim();
+  return /** @type {const} */ ([words.trim(), said]);
+}
+
+/** `p99 8.86 ms`. @param {string} name @param {number} value */
+export function figure(name, value) {
+  return figureWords(name, value).join(' ').trim();
 }
 
 /** @param {string} text The one command that reproduces a run, and a button that copies it. */

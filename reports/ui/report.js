@@ -3,7 +3,7 @@
 // @ts-check
 import { fleetOf } from './fleet.js';
 import { logOf } from './log.js';
-import { command, count, el, figure, lasting, pill, sum, table, tip } from './parts.js';
+import { command, count, el, figure, figureWords, lasting, pill, sum, table, tip } from './parts.js';
 import { timelineOf } from './timeline.js';
 
 /** @typedef {import('../reporters/html.ts').PageData} PageData */
@@ -16,15 +16,21 @@ const SEEDS_SHOWN_MAX = 24;
 const CAUSES_SHOWN_MAX = 3;
 
 /** @type {PageData} */
-const { suite, groups, views } = JSON.parse(document.getElementById('data')?.textContent ?? '');
+const { suite, groups, comparisons, views } = JSON.parse(document.getElementById('data')?.textContent ?? '');
 const runCard = el('section', { class: 'card', id: 'run', 'aria-label': 'Run', tabindex: -1 });
 /** @type {{ readonly run: PageRun, readonly button: HTMLButtonElement }[]} */
 const seedButtons = [];
 
+/** The world whose time is virtual, and whose runs are the same each time. */
+const SIMULATED = 'sim';
+
 /** @param {PageRun} run */
-const nameOf = (run) => `${run.scenario}/${run.seed}`;
+const nameOf = (run) => `${run.scenario}/${run.seed}${run.world === SIMULATED ? '' : `/${run.world}`}`;
 /** @param {PageRun} run */
-const viewOf = (run) => views.find((view) => view.scenario === run.scenario && view.seed === run.seed) ?? null;
+const viewOf = (run) => views.find((view) => view.scenario === run.scenario && view.seed === run.seed && view.world === run.world) ?? null;
+/** @param {string} world */
+const on = (world) => (world === SIMULATED ? '' : ` on ${world}`);
+const isSimulated = suite.runs.every((run) => run.world === SIMULATED);
 
 function header() {
   const held = suite.runs.filter((run) => run.verdict === 'held').length;
@@ -33,9 +39,9 @@ function header() {
   const figures = [
     ['runs held', `${count(held)} of ${count(total)}`],
     ['scenarios held', `${groups.filter((group) => group.verdict === 'held').length} of ${groups.length}`],
-    ['simulated', lasting(simulated)],
+    [isSimulated ? 'simulated' : 'played', lasting(simulated)],
     ['wall time', lasting(suite.wallMs * 1_000)],
-    ['simulated : wall', suite.wallMs > 0 ? ratio(simulated / 1_000 / suite.wallMs) : '–'],
+    ...(isSimulated ? [['simulated : wall', suite.wallMs > 0 ? ratio(simulated / 1_000 / suite.wallMs) : '–']] : []),
     ['commit', suite.commit?.replace(/^([0-9a-f]{12})[0-9a-f]+/, '$1') ?? '–'],
     ['started', `${suite.startedAt.replace('T', ' ').slice(0, 16)} UTC`],
   ];
@@ -55,7 +61,9 @@ function header() {
       { class: 'soft' },
       suite.verify
         ? 'Every seed was played twice, and the digests of both plays were compared.'
-        : 'A run is a scenario and a seed; the same two at the same commit give the same run.',
+        : isSimulated
+          ? 'A run is a scenario and a seed; the same two at the same commit give the same run.'
+          : 'A run is a scenario, a seed and a world. Real machines have a time of their own: there no two runs are the same.',
     ),
     el(
       'dl',
@@ -72,7 +80,8 @@ function ratio(value) {
 
 function scenarios() {
   const rows = groups.map((group) => {
-    const runs = suite.runs.filter((run) => run.scenario === group.scenario);
+    const runs = suite.runs.filter((run) => run.scenario === group.scenario && run.world === group.world);
+    const notes = [...new Set(runs.flatMap((run) => run.notes ?? []))];
     const failed = runs.filter((run) => run.verdict !== 'held');
     const shown = [...failed, ...runs.filter((run) => run.verdict === 'held')]
       .slice(0, SEEDS_SHOWN_MAX)
@@ -84,8 +93,9 @@ function scenarios() {
       el(
         'td',
         {},
-        el('b', {}, group.scenario),
+        el('b', {}, group.scenario, on(group.world)),
         el('div', {}, group.question),
+        notes.map((note) => el('p', { class: 'soft' }, note)),
         failed
           .slice(0, CAUSES_SHOWN_MAX)
           .map((run) => el('div', { class: 'cause' }, el('p', {}, `${run.seed}: ${firstLine(run.cause)}`), command(run.reproduce))),
@@ -104,7 +114,7 @@ function scenarios() {
         ),
       ),
       el('td', { class: 'number wide' }, lasting(group.simulatedMicros)),
-      el('td', { class: 'number wide' }, ratio(group.ratio)),
+      el('td', { class: 'number wide' }, group.world === SIMULATED ? ratio(group.ratio) : '–'),
     );
   });
   return el(
@@ -117,10 +127,53 @@ function scenarios() {
         ['verdict', ''],
         ['question', ''],
         ['seeds', ''],
-        ['simulated', 'number wide'],
+        [isSimulated ? 'simulated' : 'played', 'number wide'],
         ['ratio', 'number wide'],
       ],
       rows,
+    ),
+  );
+}
+
+/** One table for each scenario that was played in more than one world. */
+function worldsSideBySide() {
+  if (comparisons.length === 0) return '';
+  return el(
+    'section',
+    { class: 'card', 'aria-label': 'Worlds side by side' },
+    el('h2', {}, 'Worlds side by side'),
+    el('p', { class: 'soft' }, 'The same file, the same goals. Of several seeds the largest figure is shown.'),
+    comparisons.map(({ scenario, question, worlds, verdicts, goals }) =>
+      el(
+        'div',
+        {},
+        el('h3', {}, scenario),
+        el('p', {}, question),
+        table(
+          `Worlds of ${scenario}`,
+          [['', ''], ['figure', ''], ...worlds.map((world) => /** @type {const} */ ([world, 'number']))],
+          [
+            el(
+              'tr',
+              {},
+              el('td', {}),
+              el('td', {}, 'verdict'),
+              verdicts.map((verdict) => el('td', { class: 'number' }, pill(verdict))),
+            ),
+            ...goals.flatMap((goal) =>
+              goal.figures.map(({ name, values }, i) =>
+                el(
+                  'tr',
+                  {},
+                  el('td', {}, i === 0 ? goal.claim : ''),
+                  el('td', {}, figureWords(name, 0)[0]),
+                  values.map((value) => el('td', { class: 'number' }, value === null ? '–' : figureWords(name, value)[1])),
+                ),
+              ),
+            ),
+          ],
+        ),
+      ),
     ),
   );
 }
@@ -132,7 +185,7 @@ function seedButton(run) {
     {
       type: 'button',
       class: `seed ${run.verdict}`,
-      'aria-label': `${run.scenario} with seed ${run.seed}: ${run.verdict}`,
+      'aria-label': `${run.scenario} with seed ${run.seed}${on(run.world)}: ${run.verdict}`,
       click: () => go(nameOf(run)),
     },
     run.verdict === 'held' ? run.seed : `✖ ${run.seed}`,
@@ -150,10 +203,10 @@ function firstLine(text) {
 function showRun(run, moment) {
   for (const { run: other, button } of seedButtons) button.setAttribute('aria-pressed', String(other === run));
   const view = viewOf(run);
-  document.title = `${run.scenario} ${run.seed}: ${run.verdict}`;
+  document.title = `${run.scenario} ${run.seed}${on(run.world)}: ${run.verdict}`;
   runCard.className = `card ${run.verdict}`;
   runCard.replaceChildren(
-    el('div', { class: 'bar' }, el('h2', {}, `${run.scenario} with seed ${run.seed} `, pill(run.verdict)), chooser(run)),
+    el('div', { class: 'bar' }, el('h2', {}, `${run.scenario} with seed ${run.seed}${on(run.world)} `, pill(run.verdict)), chooser(run)),
     el('p', {}, run.question),
     run.cause === '' ? '' : el('pre', { class: 'cause' }, run.cause),
     command(run.reproduce),
@@ -200,7 +253,7 @@ function showRun(run, moment) {
 
 /** @param {PageRun} run */
 function facts(run) {
-  const took = `${lasting(run.simulatedMicros)} simulated in ${lasting(run.wallMs * 1_000)}`;
+  const took = `${lasting(run.simulatedMicros)} ${run.world === SIMULATED ? 'simulated' : 'played'} in ${lasting(run.wallMs * 1_000)}`;
   const digest = run.digest === null ? 'no digest: this world does not replay' : `digest ${run.digest}`;
   const tested = run.requirements.length > 0 ? ` · ${run.requirements.join(', ')}` : '';
   const held = run.goals.filter((goal) => goal.held && !goal.unconverged).length;
@@ -211,16 +264,16 @@ function facts(run) {
 /** @param {PageRun} chosen */
 function chooser(chosen) {
   const select = el('select', { 'aria-label': 'Choose a run', change: () => go(select.value) });
-  for (const { scenario } of groups) {
-    const runs = suite.runs.filter((run) => run.scenario === scenario);
+  for (const { scenario, world } of groups) {
+    const runs = suite.runs.filter((run) => run.scenario === scenario && run.world === world);
     const options = runs.map((run) =>
       el(
         'option',
         { value: nameOf(run), selected: run === chosen },
-        `${scenario} ${run.seed}${run.verdict === 'held' ? '' : `: ${run.verdict}`}`,
+        `${scenario} ${run.seed}${on(world)}${run.verdict === 'held' ? '' : `: ${run.verdict}`}`,
       ),
     );
-    select.append(el('optgroup', { label: scenario }, options));
+    select.append(el('optgroup', { label: `${scenario}${on(world)}` }, options));
   }
   return select;
 }
@@ -292,6 +345,6 @@ function showAddressed() {
   if (run !== undefined) showRun(run, seconds === '' || Number.isNaN(Number(seconds)) ? null : Number(seconds) * 1e6);
 }
 
-document.getElementById('page')?.append(header(), scenarios(), runCard, tip);
+document.getElementById('page')?.append(header(), scenarios(), worldsSideBySide(), runCard, tip);
 addEventListener('hashchange', showAddressed);
 showAddressed();

@@ -7,6 +7,7 @@ import { SynchronousEngine } from '../../hardware/wasm/wasm.ts';
 import type { MachineSummary } from '../../scenarios/record.ts';
 import { playScenario } from '../../scenarios/run.ts';
 import type { FleetSpec } from '../../scenarios/scenario.ts';
+import type { Architecture } from '../../system/domain/node.ts';
 import { createSimTestbed, type SimExample } from '../testbed.ts';
 import type { Player } from './player.ts';
 
@@ -51,7 +52,7 @@ export async function createPlayer(given: unknown): Promise<Player> {
     drive(kernel, job, sink) {
       const testbed = createSimTestbed(kernel, { engine, crypto: nodeCrypto, examples, agentVersion: settings.version });
       const { name, fleet } = job.scenario;
-      sink.header({ run: { scenario: name, seed: job.seed, world: 'sim', fleet: machinesOf(fleet) } });
+      sink.header({ run: { scenario: name, seed: job.seed, world: 'sim', fleet: machinesOf(fleet, 'x86_64') } });
       return playScenario(testbed, job.scenario, {
         onRecord: (record) => sink.record(record),
         cancelled: () => false,
@@ -61,10 +62,11 @@ export async function createPlayer(given: unknown): Promise<Player> {
   };
 }
 
-function machinesOf(fleet: FleetSpec): readonly MachineSummary[] {
+/** `architecture` is that of the controller, which no scenario names. */
+export function machinesOf(fleet: FleetSpec, architecture: Architecture): readonly MachineSummary[] {
   const { zone, location } = fleet.controller;
   return [
-    { machine: 'controller', role: 'controller', zone, architecture: 'x86_64', ...location },
+    { machine: 'controller', role: 'controller', zone, architecture, ...location },
     ...fleet.nodes.map((node): MachineSummary => ({
       machine: node.node,
       role: 'node',

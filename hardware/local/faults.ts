@@ -1,0 +1,136 @@
+// What breaks on real processes, and how it heals. Each fault is recorded when it begins and when it ends, and ends on its own or
+// by `healAll`. Faults may overlap: a machine starts again when the last crash of it has ended.
+import type { FaultKind, FaultSpec } from '../../scenarios/scenario.ts';
+import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
+import type { Proxy } from './proxy.ts';
+
+/** `forge-artefact` is missing: the controller's key is in its own hands, and nothing real can make it sign with another. */
+export const LOCAL_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full'];
+
+/** Machines as faults move them; each does nothing when the machine is in that state already. */
+export type MachineControl = {
+  readonly knows: (machine: string) => boolean;
+  readonly crash: (machine: string) => void;
+  readonly start: (machine: string) => void;
+  readonly pause: (machine: string) => void;
+  readonly resume: (machine: string) => void;
+  readonly fill: (machine: string) => void;
+  readonly free: (machine: string) => void;
+};
+
+export type FaultOptions = {
+  readonly proxy: Proxy;
+  readonly machines: MachineControl;
+  readonly record: <K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>) => void;
+};
+
+type Active = { readonly spec: FaultSpec; readonly end: NodeJS.Timeout | null };
+
+const MICROS_PER_MS = 1_000;
+
+export class Faults {
+  readonly #options: FaultOptions;
+  /** Bound: the faults of one scenario. */
+  readonly #active = new Map<string, Active>();
+
+  constructor(options: FaultOptions) {
+    this.#options = options;
+  }
+
+  inject(id: string, spec: FaultSpec): Outcome<void> {
+    const { machines, record } = this.#options;
+    if ('machine' in spec && !machines.knows(spec.machine)) {
+      return rejected('WM_SCENARIO_INVALID', {
+        message: `Fault ${id} is about ${spec.machine}, which is no machine of the fleet.`,
+        next: 'Name a node of the fleet, or controller.',
+      });
+    }
+    const end = spec.forMicros === null ? null : setTimeout(() => this.#end(id), spec.forMicros / MICROS_PER_MS);
+    this.#active.set(id, { spec, end });
+    record('fault.begun', { fault: id, kind: spec.kind, target: targetOf(spec), detail: detailOf(spec) });
+    this.#begin(id, spec);
+    return ok();
+  }
+
+  /** True while a fault keeps this machine off. */
+  keepsOff(machine: string): boolean {
+    return this.#isUnder('crash', machine);
+  }
+
+  healAll(): void {
+    for (const [id, { end }] of [...this.#active]) {
+      if (end !== null) clearTimeout(end);
+      this.#end(id);
+    }
+  }
+
+  #begin(id: string, spec: FaultSpec): void {
+    const { proxy, machines } = this.#options;
+    switch (spec.kind) {
+      case 'crash':
+        return machines.crash(spec.machine);
+      case 'pause':
+        return machines.pause(spec.machine);
+      case 'partition':
+      case 'latency':
+      case 'loss':
+        return proxy.begin(id, spec);
+      case 'disk-full':
+        return machines.fill(spec.machine);
+      case 'forge-artefact':
+    }
+  }
+
+  #end(id: string): void {
+    const active = this.#active.get(id);
+    if (active === undefined) return;
+    const { spec } = active;
+    const { proxy, machines, record } = this.#options;
+    this.#active.delete(id);
+    record('fault.ended', { fault: id, kind: spec.kind, target: targetOf(spec) });
+    switch (spec.kind) {
+      case 'crash':
+        if (!this.keepsOff(spec.machine)) machines.start(spec.machine);
+        return;
+      case 'pause':
+        if (!this.#isUnder('pause', spec.machine)) machines.resume(spec.machine);
+        return;
+      case 'partition':
+      case 'latency':
+      case 'loss':
+        return proxy.end(id);
+      case 'disk-full':
+        if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
+        return;
+      case 'forge-artefact':
+    }
+  }
+
+  #isUnder(kind: 'crash' | 'pause' | 'disk-full', machine: string): boolean {
+    return [...this.#active.values()].some(({ spec }) => spec.kind === kind && spec.machine === machine);
+  }
+}
+
+function targetOf(spec: FaultSpec): string {
+  switch (spec.kind) {
+    case 'crash':
+    case 'pause':
+    case 'disk-full':
+      return spec.machine;
+    case 'partition':
+      return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
+    case 'latency':
+    case 'loss':
+      return `${spec.a} | ${spec.b}`;
+    case 'forge-artefact':
+      return 'controller';
+  }
+}
+
+function detailOf(spec: FaultSpec): string {
+  const time = spec.forMicros === null ? 'until healed' : `for ${spec.forMicros} µs`;
+  if (spec.kind === 'latency') return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
+  if (spec.kind === 'loss') return `${spec.loss[0]} of ${spec.loss[1]} pieces lost, ${time}`;
+  return time;
+}

@@ -1,0 +1,110 @@
+// Plays one scenario on real processes, as the worker of a campaign plays it in the simulator: the same driver and goals, the same
+// lines of record, the same summary. A composition root: here the real world meets scenarios and reports.
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
+import { playScenario, type PlayResult } from '../../scenarios/run.ts';
+import type { TestbedRandom } from '../../scenarios/testbed.ts';
+import { summaryOf, type PlayJob } from '../../sim/campaign/player.ts';
+import { machinesOf, type ScenarioSettings } from '../../sim/campaign/scenario.main.ts';
+import { FileSink } from '../../sim/campaign/sink.main.ts';
+import { createStream } from '../../sim/kernel/stream.ts';
+import { withVariant } from '../../sim/testbed/variant.ts';
+import type { Architecture } from '../../system/domain/node.ts';
+import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
+import { createLocalTestbed } from '../testbed.ts';
+import { fitScenario } from './local.ts';
+
+const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
+const FLUSH_EVERY_MS = 250;
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64' };
+
+export type LocalPlay = {
+  readonly settings: ScenarioSettings;
+  readonly cancelled: () => boolean;
+  /** How far the run's own clock is; 0 while the fleet starts. Called a few times a second. */
+  readonly onProgress: (micros: number) => void;
+};
+
+export async function playLocally(job: PlayJob, { settings, cancelled, onProgress }: LocalPlay): Promise<RunSummary> {
+  const startMs = performance.now();
+  const conclude = (result: PlayResult, notes: readonly string[]): RunSummary => ({
+    ...summaryOf(job, {
+      verdict: result.verdict,
+      trouble: result.trouble,
+      simulatedMicros: result.simulatedMicros,
+      wallMs: Math.round(performance.now() - startMs),
+      steps: 0,
+    }),
+    world: 'local',
+    goals: result.goals,
+    records: result.records,
+    lastRecords: result.lastRecords,
+    notes,
+  });
+  const stillborn = (trouble: string): RunSummary =>
+    conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
+  const architecture = ARCHITECTURES[process.arch];
+  if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
+  const fitted = fitScenario(job.scenario, architecture);
+  if (!fitted.ok) return stillborn(describeError(fitted.error));
+  const { scenario, notes } = fitted.value;
+  const sink = new FileSink(job.recordFile);
+  sink.header({ run: { scenario: scenario.name, seed: job.seed, world: 'local', fleet: machinesOf(scenario.fleet, architecture) } });
+  const testbed = createLocalTestbed({
+    program: CLI,
+    engine: settings.engine,
+    random: randomOf(job.seed),
+    exampleModule: examplesOf(settings),
+    cancelled,
+  });
+  const flushing = setInterval(() => {
+    sink.flush();
+    onProgress(testbed.clock.monotonicMicros());
+  }, FLUSH_EVERY_MS);
+  try {
+    const result = await playScenario(testbed, scenario, {
+      onRecord: (record: RunRecord) => sink.record(record),
+      cancelled,
+      stopWhenBroken: settings.stopWhenBroken,
+    });
+    return conclude(result, notes);
+  } catch (error) {
+    const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return conclude({ verdict: 'bug', goals: [], trouble, records: sink.records, lastRecords: sink.last, simulatedMicros: 0 }, notes);
+  } finally {
+    clearInterval(flushing);
+    await testbed.stop();
+    sink.close();
+  }
+}
+
+/** The same streams as the driver of a simulated run with this seed: the same events at the same times. */
+function randomOf(seed: string): TestbedRandom {
+  const streams = new Map<string, ReturnType<typeof createStream>>();
+  return {
+    stream(name) {
+      const stream = streams.get(name) ?? createStream(seed, `driver/${name}`);
+      streams.set(name, stream);
+      return stream;
+    },
+  };
+}
+
+function examplesOf(settings: ScenarioSettings): Parameters<typeof createLocalTestbed>[0]['exampleModule'] {
+  const examples = new Map(
+    settings.examples.map(({ name, file, capabilities, limits }) => [
+      name,
+      { bytes: new Uint8Array(readFileSync(file)), capabilities, ...limits },
+    ]),
+  );
+  return (name, variant) => {
+    const example = examples.get(name);
+    if (example !== undefined) return ok({ ...example, bytes: withVariant(example.bytes, variant) });
+    return rejected('WM_SCENARIO_INVALID', {
+      message: `There is no example module ${name}.`,
+      next: `Use one of ${[...examples.keys()].sort().join(', ')}.`,
+    });
+  };
+}

@@ -1,0 +1,169 @@
+// The record of a run of several processes: each writes its own file of lines, stamped with the clock that all processes of a
+// machine share; here they become one row in the order of time. A record is handed over `DELAY_MS` after it was stamped, which
+// is the time that a process may take from the stamp to the file. One that comes later still is handed over at once, at the
+// time of the last one before it, and counted. Bounds: what is stamped within the delay; one piece of a file read at a time.
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { RunRecord } from '../../scenarios/record.ts';
+import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
+
+/** Time between the stamp of a record and its line in the file, at most. */
+export const DELAY_MS = 250;
+const LOOK_EVERY_MS = 50;
+const PIECE_BYTES = 262_144;
+const MICROS_PER_MS = 1_000;
+
+/** Microseconds of CLOCK_MONOTONIC, as the processes stamp their records. */
+export function machineMicros(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
+}
+
+/** The records of one source, in its order, not yet handed over. */
+type Row = { readonly records: RunRecord[]; next: number };
+
+export type CollectorOptions = {
+  /** In the order of time; `micros` is still the machine's. */
+  readonly onRecord: (record: RunRecord) => void;
+  readonly delayMs?: number;
+};
+
+export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #delayMicros: number;
+  readonly #files: RecordTail[] = [];
+  readonly #rows: Row[] = [];
+  readonly #own: Row = { records: [], next: 0 };
+  readonly #timer: NodeJS.Timeout;
+  #sequence = 0;
+  #lastMicros = 0;
+  /** Records that came later than the delay allows. */
+  late = 0;
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+    this.#delayMicros = (options.delayMs ?? DELAY_MS) * MICROS_PER_MS;
+    this.#rows.push(this.#own);
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  /** A file that a process will write; it need not exist yet. */
+  follow(path: string): void {
+    const row: Row = { records: [], next: 0 };
+    this.#rows.push(row);
+    this.#files.push(new RecordTail(path, (record) => row.records.push(record)));
+  }
+
+  /** A record of the testbed itself, stamped now. */
+  record<K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>): void {
+    const record = {
+      source: 'testbed',
+      incarnation: 1,
+      sequence: ++this.#sequence,
+      micros: machineMicros(),
+      kind,
+      correlation: null,
+      fields,
+    } as RunRecord;
+    this.#own.records.push(record);
+  }
+
+  /** Resolves when everything that was stamped before the call was handed over. */
+  async settle(): Promise<void> {
+    const until = machineMicros();
+    await new Promise((resolve) => setTimeout(resolve, this.#delayMicros / MICROS_PER_MS));
+    this.#read();
+    this.#release(until);
+  }
+
+  /** Hands over all there is: the processes have ended. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#read();
+    this.#release(Number.POSITIVE_INFINITY);
+    for (const file of this.#files) file.close();
+  }
+
+  #look(): void {
+    const until = machineMicros() - this.#delayMicros;
+    this.#read();
+    this.#release(until);
+  }
+
+  #read(): void {
+    for (const file of this.#files) file.read();
+  }
+
+  #release(untilMicros: number): void {
+    for (;;) {
+      let first: Row | null = null;
+      for (const row of this.#rows) {
+        const head = row.records[row.next];
+        if (head !== undefined && head.micros <= untilMicros && (first === null || head.micros < first.records[first.next]!.micros))
+          first = row;
+      }
+      if (first === null) break;
+      this.#hand(first.records[first.next++]!);
+    }
+    for (const row of this.#rows) row.records.splice(0, row.next);
+    for (const row of this.#rows) row.next = 0;
+  }
+
+  #hand(record: RunRecord): void {
+    if (record.micros < this.#lastMicros) {
+      this.late += 1;
+      this.#options.onRecord({ ...record, micros: this.#lastMicros });
+      return;
+    }
+    this.#lastMicros = record.micros;
+    this.#options.onRecord(record);
+  }
+}
+
+/** Reads what was added to a file since the last time, whole lines only. */
+class RecordTail {
+  readonly #path: string;
+  readonly #take: (record: RunRecord) => void;
+  #file: number | null = null;
+  #rest = '';
+  readonly #piece = Buffer.alloc(PIECE_BYTES);
+
+  constructor(path: string, take: (record: RunRecord) => void) {
+    this.#path = path;
+    this.#take = take;
+  }
+
+  read(): void {
+    const file = (this.#file ??= openIfThere(this.#path));
+    if (file === null) return;
+    for (;;) {
+      const length = readSync(file, this.#piece, 0, PIECE_BYTES, null);
+      if (length === 0) return;
+      // Latin-1 keeps every byte apart, so that a piece may end within a character.
+      const lines = (this.#rest + this.#piece.toString('latin1', 0, length)).split('\n');
+      this.#rest = lines.pop() ?? '';
+      for (const line of lines) this.#parse(line);
+    }
+  }
+
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
+  }
+
+  #parse(line: string): void {
+    if (line === '') return;
+    try {
+      this.#take(JSON.parse(Buffer.from(line, 'latin1').toString('utf8')) as RunRecord);
+    } catch {
+      // A process that was killed in the middle of a line; the next one begins on a line of its own.
+    }
+  }
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}

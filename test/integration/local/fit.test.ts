@@ -1,0 +1,44 @@
+// What of a scenario this machine can be: taken as it is, taken as this machine's and said, or refused.
+import { describe, expect, it } from 'vitest';
+import { fitScenario } from '../../../hardware/local/fit.ts';
+import { catalogueFiles, readScenarios } from '../../../sim/campaign/library.main.ts';
+import { nameOf } from '../../../scenarios/load.ts';
+import type { Scenario, StepSpec } from '../../../scenarios/scenario.ts';
+import type { Architecture } from '../../../system/domain/node.ts';
+
+function scenarioOf(name: string): Scenario {
+  const [scenario] = readScenarios(catalogueFiles().filter((file) => nameOf(file) === name)).scenarios;
+  if (scenario === undefined) throw new Error(name);
+  return scenario;
+}
+
+function needing(needs: { readonly architectures?: readonly Architecture[]; readonly isaFeatures?: readonly string[] }): Scenario {
+  const scenario = scenarioOf('node-failure');
+  const steps = scenario.steps.map((step): StepSpec =>
+    step.do === 'deploy' ? { ...step, spec: { ...step.spec, requirements: { ...step.spec.requirements, ...needs } } } : step,
+  );
+  return { ...scenario, steps };
+}
+
+describe('a fleet on this machine', () => {
+  it('has the architecture of this machine, and says of whom the file says another', () => {
+    const fitted = fitScenario(scenarioOf('node-failure'), 'x86_64');
+    expect(fitted.ok ? fitted.value.notes : fitted).toEqual([
+      'a-2, b-2, c-1, c-2 are x86_64 here: no guest needs the architecture of the file.',
+    ]);
+    expect(fitted.ok && new Set(fitted.value.scenario.fleet.nodes.map((node) => node.architecture))).toEqual(new Set(['x86_64']));
+  });
+
+  it('says whose guests should be slow and are not', () => {
+    const fitted = fitScenario(scenarioOf('event-storm'), 'x86_64');
+    expect(fitted.ok ? fitted.value.notes.at(-1) : fitted).toMatch(/^a-1, a-2 are as fast as this machine/);
+  });
+
+  it('is refused to a deployment that needs another architecture, or features that nobody reports', () => {
+    const foreign = fitScenario(needing({ architectures: ['riscv64'] }), 'x86_64');
+    expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and this machine is x86_64');
+    expect(fitScenario(needing({ architectures: ['riscv64', 'x86_64'] }), 'x86_64').ok).toBe(true);
+    const features = fitScenario(needing({ isaFeatures: ['avx2'] }), 'x86_64');
+    expect(features.ok ? 'ok' : features.error.message).toContain('avx2');
+  });
+});
