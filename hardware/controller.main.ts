@@ -2,6 +2,7 @@
 // and ended in the reverse order. A composition root: it decides nothing that the product should decide.
 // Everything that must survive is in one folder: `store/` (journal, modules, events, state), `keys/`, `operator.json`.
 import { join } from 'node:path';
+import process from 'node:process';
 import { createController, DEFAULT_CONFIG, type Controller } from '../system/controller/controller.ts';
 import { describeError, ok, type Err, type Outcome } from '../system/domain/outcome.ts';
 import type { Network } from '../system/ports/network.ts';
@@ -22,7 +23,7 @@ import {
 import { countStart } from './process/starts.ts';
 import type { Resolved } from './process/process.ts';
 import { SystemRandom } from './random/random.ts';
-import { openStorage } from './storage/storage.ts';
+import { openControllerStore } from './store.main.ts';
 import { openTelemetry, serveAdmin } from './telemetry/telemetry.ts';
 import type { EngineAddon } from './wasm/native/native.ts';
 import { createNodeWasm } from './wasm/node-engine.ts';
@@ -61,12 +62,38 @@ export async function startController(settings: Resolved['values'], addon: Engin
   const data = text('data');
 
   let controller: Controller | null = null;
+  // While it waits for the lead it has no log yet.
+  let speak = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
   const clock = new SystemClock();
   const random = new SystemRandom();
-  const storage = await openStorage({ folder: join(data, 'store') });
-  if (!storage.ok) return storage;
-  cleanups.push(() => storage.value.close());
-  const start = await countStart(storage.value);
+  const listen = text('listen');
+  const advertise = settings['advertise'] as readonly string[] | null;
+  const advertised = advertisedOf(advertise, listen, 'The controller');
+  if (!advertised.ok) return advertised;
+  // A standby is alive, and is not ready.
+  let waitsFor: string | null = 'It starts.';
+  let metrics = (): Promise<string> => Promise.resolve('');
+  const admin = await serveAdmin({
+    address: text('admin'),
+    metrics: () => metrics(),
+    ready: () => [{ part: 'controller', ready: waitsFor === null, why: waitsFor ?? '' }],
+  });
+  if (!admin.ok) return admin;
+  cleanups.push(() => admin.value.close());
+  const store = await openControllerStore(settings, {
+    ports: { clock, random },
+    folder: data,
+    listen,
+    say: (sentence) => speak(sentence),
+    onStandby: (sentence) => {
+      waitsFor = sentence;
+      speak(sentence);
+    },
+  });
+  if (!store.ok) return fail(store);
+  cleanups.push(() => store.value.close());
+  const { storage, lost } = store.value;
+  const start = await countStart(storage);
   if (!start.ok) return fail(start);
 
   const telemetry = openTelemetry({
@@ -80,12 +107,14 @@ export async function startController(settings: Resolved['values'], addon: Engin
   if (!telemetry.ok) return fail(telemetry);
   cleanups.push(() => telemetry.value.close());
   const say = (sentence: string): void => telemetry.value.log('warn', sentence);
+  speak = say;
+  metrics = () => telemetry.value.metrics();
 
   const bus = await openControllerBus(settings, { clock, random, telemetry: telemetry.value });
   if (!bus.ok) return fail(bus);
   cleanups.push(() => bus.value.close());
 
-  const keys = new FileKeys(join(data, 'keys'));
+  const keys = new FileKeys(String(settings['keys'] ?? join(data, 'keys')));
   const authority = await Authority.open({ keys, keyName: 'authority', civilMs: () => clock.civilMs() });
   if (!authority.ok) return fail(authority);
   let addresses: readonly string[] = [];
@@ -93,7 +122,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
   const enrolment = await Enrolment.open({
     authority: authority.value,
     keys,
-    store: storage.value.keyValue('enrolment'),
+    store: storage.keyValue('enrolment'),
     civilMs: () => clock.civilMs(),
     addresses: () => addresses,
     bus: bus.value.settings,
@@ -102,10 +131,6 @@ export async function startController(settings: Resolved['values'], addon: Engin
   });
   if (!enrolment.ok) return fail(enrolment);
 
-  const listen = text('listen');
-  const advertise = settings['advertise'] as readonly string[] | null;
-  const advertised = advertisedOf(advertise, listen, 'The controller');
-  if (!advertised.ok) return fail(advertised);
   const hosts = hostsOf(advertised.value);
   const key = createIdentityKey();
   const own = await enrolment.value.issueOwn({ name: 'controller', publicKey: key.publicKey, hosts });
@@ -150,7 +175,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
       clock,
       random,
       network: guarded,
-      storage: storage.value,
+      storage,
       wasm: createNodeWasm(addon, { clock, compiles: true }),
       keys,
       telemetry: telemetry.value,
@@ -173,15 +198,9 @@ export async function startController(settings: Resolved['values'], addon: Engin
   const address = network.addressOf(CONTROLLER) ?? listen;
   addresses = advertise ?? [address];
 
-  let ended = false;
-  void leading.ended.then(() => (ended = true));
-  const admin = await serveAdmin({
-    address: text('admin'),
-    metrics: () => telemetry.value.metrics(),
-    ready: () => [{ part: 'controller', ready: !ended, why: ended ? 'It has ended.' : '' }],
-  });
-  if (!admin.ok) return fail(admin);
-  cleanups.push(() => admin.value.close());
+  const over = Promise.race([leading.ended, lost]);
+  waitsFor = null;
+  void over.then((cause) => (waitsFor = `It has ended: ${cause}`));
 
   const context = join(data, 'operator.json');
   const writeContext = async (): Promise<Outcome<void>> => {
@@ -218,7 +237,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
     joinToken: joinToken.value,
     operatorToken: operatorToken.value,
     context,
-    ended: leading.ended,
+    ended: over,
     stop: undo,
   });
 }

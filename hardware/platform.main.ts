@@ -28,7 +28,7 @@ export function addUp(program: Command): void {
     .command('up')
     .summary('start a platform: controller, broker, store, and agents on request')
     .description(
-      'Starts a controller with embedded broker and store, and stays in the foreground. Prints where it listens and the join token for agents. Everything that must survive is in one folder; kill -9 loses nothing that was acknowledged. Ctrl-C stops in order.',
+      'Starts a controller with embedded broker and store, and stays in the foreground. Prints where it listens and the join token for agents. Everything that must survive is in one folder, or on NATS, where a second controller stands by; kill -9 loses nothing that was acknowledged. Ctrl-C stops in order.',
     )
     .option('--agents <n>', 'start this many agents on this machine beside it (default: none)', count)
     .option('--json', 'print what was started as one JSON line');

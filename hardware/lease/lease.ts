@@ -13,6 +13,7 @@ import { startTenure } from './tenure.ts';
 import type { HeldLease } from './tenure.ts';
 
 export { openNatsLeaseStore } from './nats-lease-store.ts';
+export { LOOKS_PER_LEASE } from './record.ts';
 export type { LeaseOptions, LeaseRecord, LeaseStore, Tenure } from './record.ts';
 
 export interface Lease {

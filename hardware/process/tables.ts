@@ -111,6 +111,29 @@ export const CONTROLLER_SETTINGS: SettingsTable = {
     fallback: 'embedded',
     what: 'What carries events: the broker in the controller, or NATS JetStream, which agents then reach directly.',
   },
+  store: {
+    kind: 'choice',
+    of: ['folder', 'nats'],
+    fallback: 'folder',
+    what: 'Where journal, modules and state are kept: in the folder `data`, or on NATS JetStream, where a second controller may stand by.',
+  },
+  name: {
+    kind: 'name',
+    fallback: null,
+    fallbackWords: "the machine's host name",
+    what: 'What a standby calls this controller, when the store is on NATS.',
+  },
+  keys: {
+    kind: 'path',
+    fallback: null,
+    fallbackWords: '`keys` in `data`',
+    what: 'Folder with the keys of the authority and of the controller. Controllers that stand by for each other have the same keys.',
+  },
+  leaderLease: {
+    kind: 'duration',
+    fallback: '10s',
+    what: 'Silence of the leader after which a standby takes over, when the store is on NATS; from 1s to 10m.',
+  },
   ...NATS,
   ...LOG,
 };

@@ -1,5 +1,4 @@
 // A site with one nats-server, a folder of keys that its controllers share, operators and agents in the process of the test.
-import { createServer } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +25,7 @@ import {
   encodeOperatorRequest,
 } from '../../../system/wire/codec/operator.ts';
 import { PROFILE, ScriptedWasm } from '../../support/agent/scripted-wasm.ts';
+import { freeAddress } from '../../support/nats/address.ts';
 import { startNats } from '../../support/nats/nats.ts';
 import type { NatsServer } from '../../support/nats/nats.ts';
 import { MemoryTelemetry } from '../../support/ports/memory-telemetry.ts';
@@ -40,15 +40,6 @@ const LEASE_MS = 2_000;
 const KEEPALIVE = { idleMs: 500, answerMs: 500 };
 const WAIT_STEP_MS = 50;
 const WAIT_MS_MAX = 90_000;
-
-export async function freeAddress(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('a port is free');
-  return `127.0.0.1:${address.port}`;
-}
 
 /** Bound: `WAIT_MS_MAX`. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNatsStorage } from '../../../hardware/storage/nats/nats.ts';
 import type { OpenStorage } from '../../../hardware/storage/storage.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
+import { freeAddress } from '../../support/nats/address.ts';
 import { NATS, startNats } from '../../support/nats/nats.ts';
 import type { NatsServer } from '../../support/nats/nats.ts';
-import { freeAddress, until } from '../leadership/site.ts';
+import { until } from '../leadership/site.ts';
 import { blobOf, digestOf, examine, get, recordOf, valueOf } from './contents.ts';
 
 const REPLICAS = 3;
