@@ -2,11 +2,12 @@
 // tests nothing, is refused before it is played.
 import { isWithinZone } from '../system/domain/identifiers.ts';
 import { parseCapability } from '../system/domain/capability.ts';
+import { isRecordKind, RECORD_FIELDS } from '../system/domain/record-fields.ts';
 import { matchesSubject } from '../system/domain/subject.ts';
 import type { DeploymentSpec } from '../system/domain/deployment.ts';
 import { suggest, type Path, type Source } from './mistakes.ts';
 import { TEMPLATE } from './publisher.ts';
-import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
+import type { FaultSpec, GoalSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
 
 /** Event data may be this long; events a workload may publish. */
 const EVENTS_MAX = 1_000_000;
@@ -62,6 +63,7 @@ export function checkReferences(source: Source, scenario: Scenario): void {
   }
   for (const { step, path } of of('fault')) checkFault(source, scenario, step.fault, path, zones);
   checkWorkload(source, scenario, zones);
+  for (const [i, goal] of scenario.goals.entries()) if (goal.goal === 'happens') checkHappens(source, goal, ['goals', i, 'happens']);
 }
 
 function checkDeployments(
@@ -136,6 +138,16 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
     case 'forge-artefact':
       return undefined;
   }
+}
+
+/** A record that nobody writes, or a field that it does not have, would be counted for ever and never found. */
+function checkHappens(source: Source, { parameters }: GoalSpec, path: Path): void {
+  const record = String(parameters['record']);
+  const { field } = parameters;
+  if (!isRecordKind(record)) return known(source, [...path, 'record'], 'record', record, Object.keys(RECORD_FIELDS));
+  if (field !== undefined) known(source, [...path, 'field'], 'field', String(field), Object.keys(RECORD_FIELDS[record]));
+  if ((field === undefined) !== (parameters['value'] === undefined))
+    source.mistake(path, `the goal 'happens' has ${field === undefined ? 'a value of no field' : 'a field without its value'}`);
 }
 
 function checkWorkload(source: Source, scenario: Scenario, zones: readonly string[]): void {
