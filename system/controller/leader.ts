@@ -192,6 +192,7 @@ export class Leader {
     this.#placing.run();
     for (const entry of entries) {
       if (entry.kind === 'deployment-deleted') this.#logs.forget(entry.deployment);
+      if (entry.kind === 'instance-stopped') this.#placing.forget(entry.instance);
       if (entry.kind === 'instance-failed') this.#scheduleRetry(this.#head.getInstance(entry.instance));
       if (entry.kind === 'node-enrolled' || entry.kind === 'node-facts' || entry.kind === 'module-stored') this.#compiler.poke();
     }

@@ -52,6 +52,12 @@ export class Placing {
     this.#boundTo.set(instance, node);
   }
 
+  /** It was stopped: what is known of it is of no use to an instance that has its name later. */
+  forget(instance: InstanceId): void {
+    this.#boundTo.delete(instance);
+    this.#refused.delete(instance);
+  }
+
   run(): void {
     const { head } = this.#options;
     if (!head.placingWanted) return;
@@ -89,7 +95,7 @@ export class Placing {
       this.#refuse(instance.id, decision);
     } else {
       this.#options.head.commit([
-        this.#assign(instance, deployment, decision, instance.epoch === 0 ? 'placed' : `placed again: ${instance.cause}`),
+        this.#assign(instance, deployment, decision, instance.version === 0 ? 'placed' : `placed again: ${instance.cause}`),
       ]);
       this.#refused.delete(instance.id);
       this.#boundTo.delete(instance.id);

@@ -84,6 +84,8 @@ function copyOf(head: Head): Head {
     nodes: { nodes: new Map(nodes.nodes) },
     modules: { trust: new Map(modules.trust), versions: new Map(modules.versions), artefacts: new Map(modules.artefacts) },
     deployments: {
+      ...deployments,
+      retired: new Map(deployments.retired),
       deployments: new Map(deployments.deployments),
       instances: new Map(deployments.instances),
       ordinals: new Map(deployments.ordinals),

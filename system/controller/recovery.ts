@@ -2,6 +2,7 @@
 // Invariant: snapshot + tail = full fold; proved at each recovery when the whole journal is kept (architecture §5).
 import { assert, ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
+import { createDeploymentsState } from '../deployments/deployments.ts';
 import { decodeValue, encodeValue, readJournal, type JournalRecord } from '../journal/journal.ts';
 import type { BlobStore, JournalStore } from '../ports/storage.ts';
 import { EVENTS_KEPT_MAX, Recent } from './recent.ts';
@@ -62,7 +63,9 @@ async function readSnapshot(
       detail: { sequence: entry.through },
     });
   }
-  return ok(decodeValue(new TextDecoder().decode(bytes.value)) as ControllerState);
+  const state = decodeValue(new TextDecoder().decode(bytes.value)) as ControllerState;
+  // A snapshot of an earlier version has no word of what was not remembered then.
+  return ok({ ...state, deployments: { ...createDeploymentsState(), ...state.deployments } });
 }
 
 export async function recover(

@@ -1,6 +1,7 @@
 // What is wanted, and the instances that come of it. Pure: the fold of deployment and instance entries; each change of state of
 // an instance is asserted against INSTANCE_TRANSITIONS (P8). Where instances go is decided elsewhere and only recorded here.
-// Surprising: a stopped instance is kept for good, without a node, so that its epoch goes on when its name is used again.
+// Surprising: a stopped instance is kept, without a node, so that its epoch goes on when its name is used again; of deployments that
+// were deleted long ago only the highest epoch is, and every new instance begins there.
 import type { InstanceView } from '../domain/deployment.ts';
 import type { InstanceRecord } from './instance.ts';
 import type { DeploymentsState } from './state.ts';

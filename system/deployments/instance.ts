@@ -11,7 +11,7 @@ export type InstanceRecord = Reservation & {
   readonly state: InstanceState;
   readonly node: NodeId | null;
   readonly nodeIncarnation: Incarnation | null;
-  /** 0 before the first placement. */
+  /** Grows with each placement; 0, or where forgotten ones of any name have been, before the first. */
   readonly epoch: Epoch;
   /** 0 before the first placement. */
   readonly version: number;

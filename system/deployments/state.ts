@@ -25,7 +25,14 @@ export type DeploymentsState = {
   readonly instances: Map<InstanceId, InstanceRecord>;
   /** Ordinals that a deployment of this name ever had: 0 to this, exclusive. */
   readonly ordinals: Map<DeploymentName, number>;
+  /** Deployments that were deleted and whose instances are remembered, the longest ago first. */
+  readonly retired: Map<DeploymentName, true>;
+  /** No instance that is remembered no more had a higher one: where a new instance begins. */
+  epochFloor: Epoch;
 };
+
+/** Bound: instances of deleted deployments, and such deployments, that are remembered for their epochs. */
+export const TOMBSTONES_MAX = 4_096;
 
 export type DeploymentEntry =
   | { readonly kind: 'deployment-applied'; readonly spec: DeploymentSpec; readonly version: number; readonly revision: number }
@@ -62,7 +69,7 @@ export type InstanceEntry =
   | (InstanceChange & { readonly kind: 'instance-released' });
 
 export function createDeploymentsState(): DeploymentsState {
-  return { deployments: new Map(), instances: new Map(), ordinals: new Map() };
+  return { deployments: new Map(), instances: new Map(), ordinals: new Map(), retired: new Map(), epochFloor: 0 as Epoch };
 }
 
 export function isDeploymentEntry(entry: { readonly kind: string }): entry is DeploymentEntry {
@@ -77,6 +84,7 @@ export function applyDeploymentEntry(state: DeploymentsState, entry: DeploymentE
   switch (entry.kind) {
     case 'deployment-applied':
       state.deployments.set(entry.spec.name, { spec: entry.spec, version: entry.version, revision: entry.revision });
+      state.retired.delete(entry.spec.name);
       for (const instance of instancesOf(state, entry.spec.name)) {
         if (instance.module !== entry.spec.module) state.instances.set(instance.id, { ...instance, module: entry.spec.module });
       }
@@ -89,7 +97,28 @@ export function applyDeploymentEntry(state: DeploymentsState, entry: DeploymentE
     }
     case 'deployment-deleted':
       assert(state.deployments.delete(entry.deployment), `deployment ${entry.deployment} exists when it is deleted`);
+      forgetTombstones(state);
+      state.retired.set(entry.deployment, true);
       return;
+  }
+}
+
+/** Forgets the deployments that were deleted longest ago, as many as it takes and as far as every node has let go of them. */
+function forgetTombstones(state: DeploymentsState): void {
+  let count = 0;
+  for (const name of state.retired.keys()) count += 1 + (state.ordinals.get(name) ?? 0);
+  for (const name of state.retired.keys()) {
+    if (count <= TOMBSTONES_MAX) return;
+    const instances = instancesOf(state, name);
+    if (instances.some(({ node }) => node !== null)) continue;
+    count -= 1 + (state.ordinals.get(name) ?? 0);
+    for (const { id, epoch } of instances) {
+      // Safety: whoever has this name again is placed under a higher epoch than any that had it before.
+      if (epoch > state.epochFloor) state.epochFloor = epoch;
+      state.instances.delete(id);
+    }
+    state.ordinals.delete(name);
+    state.retired.delete(name);
   }
 }
 
@@ -131,7 +160,7 @@ export function applyInstanceEntry(state: DeploymentsState, entry: InstanceEntry
       state: 'pending',
       node: null,
       nodeIncarnation: null,
-      epoch: 0 as Epoch,
+      epoch: state.epochFloor,
       version: 0,
       memoryBytes: 0,
       cpuMillis: 0,
