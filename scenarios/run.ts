@@ -2,7 +2,7 @@
 // once more at everything, stops. It knows the Testbed interface and records, no world; the same code runs in all of them.
 // Surprising: it is the driver inside the run, so its waits are waits of the run's own clock.
 import { describeError, type Outcome } from '../system/domain/outcome.ts';
-import type { BusEvent } from '../system/domain/event.ts';
+import { SOURCE_HEADER, TRIGGER_HEADER, type BusEvent } from '../system/domain/event.ts';
 import type { Course } from './course.ts';
 import { createGoals, createInvariants, Repetitions, type Goal } from './goals/goals.ts';
 import { History } from './history.ts';
@@ -177,8 +177,8 @@ class Play {
     this.#testbed.record('workload.result', {
       event: event.id,
       subject: event.subject,
-      source: event.headers['wm-source'] ?? '',
-      trigger: event.headers['wm-trigger'] ?? '',
+      source: event.headers[SOURCE_HEADER] ?? '',
+      trigger: event.headers[TRIGGER_HEADER] ?? '',
       data: new TextDecoder().decode(event.data.subarray(0, 200)),
     });
   }

@@ -3,7 +3,7 @@
 import type { DeliveredEvent } from '../../system/domain/broker.ts';
 import type { Capability } from '../../system/domain/capability.ts';
 import type { ErrorCode } from '../../system/domain/errors.ts';
-import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
+import { SOURCE_HEADER, TRIGGER_HEADER, type BusEvent, type FencingToken } from '../../system/domain/event.ts';
 import { failed } from '../../system/domain/outcome.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
 import type { Assignment, ModuleGrant, TriggerBinding } from '../../system/domain/session.ts';
@@ -178,7 +178,7 @@ export class ServedInstance {
       subject,
       timeMs: clock.civilMs(),
       correlation: event.correlation,
-      headers: { 'wm-source': event.id, 'wm-trigger': trigger },
+      headers: { [SOURCE_HEADER]: event.id, [TRIGGER_HEADER]: trigger },
       data,
     };
   }

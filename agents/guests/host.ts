@@ -2,7 +2,7 @@
 // (R2.3, R8.1, R8.2), effects carry the fencing token. Nothing takes effect when `check` says that the invocation must not go on.
 import { describeCapability, grants, grantsPublish, grantsState } from '../../system/domain/capability.ts';
 import type { Capability } from '../../system/domain/capability.ts';
-import type { BusEvent, FencingToken } from '../../system/domain/event.ts';
+import { SOURCE_HEADER, TRIGGER_HEADER, type BusEvent, type FencingToken } from '../../system/domain/event.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { Outcome, WmError } from '../../system/domain/outcome.ts';
 import type { ModuleName, TriggerName } from '../../system/domain/identifiers.ts';
@@ -123,7 +123,7 @@ export class GuestHost {
       subject: operation.subject,
       timeMs: this.#ports.clock.civilMs(),
       correlation: event.correlation,
-      headers: { 'wm-source': event.id, 'wm-trigger': trigger },
+      headers: { [SOURCE_HEADER]: event.id, [TRIGGER_HEADER]: trigger },
       data: operation.data,
     };
     const deadlineMicros = this.#bounds.publishDeadlineMs * MICROS_PER_MS;

@@ -3,14 +3,14 @@
 // appended; what may leave before it is durable (nothing) is the shell's care. Who holds which delivery until when is not
 // here: it may be forgotten, and is simply delivered again.
 import type { ConsumerSpec } from '../domain/broker.ts';
-import type { BusEvent, FailureReason } from '../domain/event.ts';
+import { SOURCE_HEADER, type BusEvent, type FailureReason } from '../domain/event.ts';
 import type { ConsumerName, EventId, Subject } from '../domain/identifiers.ts';
 import { assert } from '../domain/outcome.ts';
 import { matchesSubject } from '../domain/subject.ts';
 import { addFailure, bytesOf, letterOf, NO_FAILURES, type Failures } from '../domain/letter.ts';
-import { IdentifierWindow } from './window.ts';
+import { Identifiers } from './identifiers.ts';
 
-/** Bound: identifiers remembered to recognise an event that is published again. */
+/** Bound: identifiers remembered to recognise an event that is published again, beside those of held events. */
 export const DEDUPLICATION_MAX = 16_384;
 /** Bound: subjects whose consumers are remembered. */
 const ROUTES_MAX = 4_096;
@@ -34,6 +34,8 @@ export type SnapshotEntry =
   | { readonly kind: 'snapshot-begin'; readonly starts: number; readonly nextSequence: number }
   | { readonly kind: 'known'; readonly known: readonly (readonly [EventId, number])[] }
   | { readonly kind: 'held'; readonly sequence: number; readonly event: BusEvent }
+  /** What came of a held event while it was held. */
+  | { readonly kind: 'effects'; readonly sequence: number; readonly effects: readonly (readonly [EventId, number])[] }
   | { readonly kind: 'awaited'; readonly sequence: number; readonly consumer: ConsumerName; readonly failures: Failures };
 
 export type HeldEvent = {
@@ -60,8 +62,12 @@ export class BrokerState {
   /** Events that some consumer has not settled, oldest first. */
   readonly events = new Map<number, HeldEvent>();
   readonly consumers = new Map<ConsumerName, ConsumerState>();
-  readonly known = new IdentifierWindow(DEDUPLICATION_MAX);
+  readonly known: Identifiers;
   readonly #routes = new Map<Subject, readonly ConsumerName[]>();
+
+  constructor(deduplicationMax = DEDUPLICATION_MAX) {
+    this.known = new Identifiers(deduplicationMax);
+  }
 
   apply(entry: Entry | SnapshotEntry): void {
     switch (entry.kind) {
@@ -71,6 +77,7 @@ export class BrokerState {
       case 'event':
         this.known.add(entry.event.id, entry.sequence);
         this.#store(entry.sequence, entry.event);
+        this.#tie(entry.sequence, entry.event);
         return;
       case 'consumer':
         this.consumers.set(entry.spec.name, { spec: entry.spec, from: entry.from });
@@ -109,6 +116,11 @@ export class BrokerState {
       case 'held':
         this.#hold(entry.sequence, entry.event, []);
         return;
+      case 'effects': {
+        const source = this.events.get(entry.sequence)?.event.id;
+        if (source !== undefined) for (const [id, sequence] of entry.effects) this.known.tie(source, id, sequence);
+        return;
+      }
       case 'awaited':
         this.events.get(entry.sequence)?.awaited.set(entry.consumer, entry.failures);
         return;
@@ -132,9 +144,15 @@ export class BrokerState {
     if (wanting.length > 0) this.#hold(sequence, event, wanting);
   }
 
+  #tie(sequence: number, { id, headers }: BusEvent): void {
+    const source = headers[SOURCE_HEADER];
+    if (source !== undefined) this.known.tie(source as EventId, id, sequence);
+  }
+
   #hold(sequence: number, event: BusEvent, wanting: readonly ConsumerName[]): void {
     const bytes = bytesOf(event);
     this.bytesHeld += bytes;
+    this.known.hold(event.id, sequence);
     this.events.set(sequence, { sequence, event, bytes, awaited: new Map(wanting.map((name) => [name, NO_FAILURES])) });
   }
 
@@ -152,6 +170,7 @@ export class BrokerState {
     held.awaited.delete(name);
     if (held.awaited.size > 0 || !this.events.delete(held.sequence)) return;
     this.bytesHeld -= held.bytes;
+    this.known.release(held.event.id, held.sequence);
   }
 
   /** Everything needed to make this state again, in order. Who awaits an event is told, not derived: filters may have changed. */
@@ -171,6 +190,8 @@ export class BrokerState {
     for (const { spec, from } of this.consumers.values()) yield { kind: 'consumer', spec, from };
     for (const { sequence, event, awaited } of this.events.values()) {
       yield { kind: 'held', sequence, event };
+      const effects = this.known.effectsOf(event.id);
+      if (effects.length > 0) yield { kind: 'effects', sequence, effects };
       for (const [consumer, failures] of awaited) yield { kind: 'awaited', sequence, consumer, failures };
     }
   }

@@ -26,6 +26,10 @@ export type PublishAck = {
   readonly duplicate: boolean;
 };
 
+/** Headers of what came of an event: its identifier, and the trigger that led there. */
+export const SOURCE_HEADER = 'wm-source';
+export const TRIGGER_HEADER = 'wm-trigger';
+
 /** Why a delivery did not end in an acknowledgement. */
 export type FailureReason = { readonly code: ErrorCode; readonly message: string };
 

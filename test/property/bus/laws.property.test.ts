@@ -7,7 +7,7 @@ import { Fifo } from '../../../system/bus/fifo.ts';
 import { backoffMs, bytesOf } from '../../../system/domain/letter.ts';
 import { BrokerState, type Entry } from '../../../system/bus/state.ts';
 import { IdentifierWindow } from '../../../system/bus/window.ts';
-import type { FailureReason } from '../../../system/domain/event.ts';
+import { SOURCE_HEADER, type FailureReason } from '../../../system/domain/event.ts';
 import type { ConsumerName, EventId, Subject, SubjectFilter } from '../../../system/domain/identifiers.ts';
 import { encodePublishRequest } from '../../../system/wire/codec/broker.ts';
 import { consumerOf, eventOf } from '../../support/bus/site.ts';
@@ -20,15 +20,23 @@ const reason = fc.record({
   message: fc.string({ unit: 'grapheme', maxLength: 400 }),
 });
 
+/** Few, so that they are forgotten. */
+const KNOWN_MAX = 6;
+
 type Wish =
-  | { readonly kind: 'event'; readonly id: number; readonly subject: string }
+  | { readonly kind: 'event'; readonly id: number; readonly subject: string; readonly source: number | null }
   | { readonly kind: 'consumer'; readonly name: ConsumerName; readonly filter: SubjectFilter }
   | { readonly kind: 'consumer-deleted'; readonly name: ConsumerName }
   | { readonly kind: 'failed' | 'dead' | 'settled'; readonly which: number; readonly reason: FailureReason };
 
 const wishes: fc.Arbitrary<Wish[]> = fc.array(
   fc.oneof(
-    fc.record({ kind: fc.constant('event' as const), id: fc.nat(30), subject: fc.constantFrom('a.b', 'b.c', 'c') }),
+    fc.record({
+      kind: fc.constant('event' as const),
+      id: fc.nat(30),
+      subject: fc.constantFrom('a.b', 'b.c', 'c'),
+      source: fc.option(fc.nat(40)),
+    }),
     fc.record({ kind: fc.constant('consumer' as const), name: consumer, filter }),
     fc.record({ kind: fc.constant('consumer-deleted' as const), name: consumer }),
     fc.record({ kind: fc.constantFrom('failed' as const, 'dead' as const, 'settled' as const), which: fc.nat(40), reason }),
@@ -39,12 +47,18 @@ const wishes: fc.Arbitrary<Wish[]> = fc.array(
 /** The entry that a broker in this state would write. */
 function entryOf(state: BrokerState, wish: Wish): Entry | null {
   switch (wish.kind) {
-    case 'event':
+    case 'event': {
+      const held = [...state.events.values()];
+      const source = wish.source === null ? undefined : held[wish.source % Math.max(1, held.length)]?.event.id;
       return {
         kind: 'event',
         sequence: state.nextSequence,
-        event: eventOf(`e${wish.id}-${state.nextSequence}`, { subject: wish.subject as Subject }),
+        event: eventOf(`e${wish.id}-${state.nextSequence}`, {
+          subject: wish.subject as Subject,
+          headers: source === undefined ? {} : { [SOURCE_HEADER]: source },
+        }),
       };
+    }
     case 'consumer':
       return { kind: 'consumer', spec: consumerOf(wish.name, { filter: wish.filter }), from: state.nextSequence };
     case 'consumer-deleted':
@@ -66,15 +80,16 @@ function entryOf(state: BrokerState, wish: Wish): Entry | null {
 
 function viewOf(state: BrokerState): unknown {
   const { starts, nextSequence, bytesHeld, events, consumers, known } = state;
-  return { starts, nextSequence, bytesHeld, events: [...events], consumers: [...consumers], known: [...known.entries()] };
+  const effects = [...events.values()].map(({ event }) => known.effectsOf(event.id));
+  return { starts, nextSequence, bytesHeld, events: [...events], consumers: [...consumers], known: [...known.entries()], effects };
 }
 
 describe('the state', () => {
   it('is what its snapshot says, and its journal, read back record by record', () => {
     fc.assert(
       fc.property(wishes, (all) => {
-        const state = new BrokerState();
-        const replayed = new BrokerState();
+        const state = new BrokerState(KNOWN_MAX);
+        const replayed = new BrokerState(KNOWN_MAX);
         state.apply({ kind: 'started', start: 3 });
         replayed.apply({ kind: 'started', start: 3 });
         for (const wish of all) {
@@ -86,7 +101,7 @@ describe('the state', () => {
           if (read.ok && read.value.entry.kind !== 'snapshot-end') replayed.apply(read.value.entry);
         }
         expect(viewOf(replayed)).toEqual(viewOf(state));
-        const restored = new BrokerState();
+        const restored = new BrokerState(KNOWN_MAX);
         for (const entry of state.snapshot()) {
           const read = decodeRecord(encodeRecord({ entry, told: 0 }), 1);
           if (read.ok && read.value.entry.kind !== 'snapshot-end') restored.apply(read.value.entry);
@@ -98,6 +113,37 @@ describe('the state', () => {
           expect(held.awaited.size).toBeGreaterThan(0);
         }
         expect(state.bytesHeld).toBe(bytes);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('knows an event and what came of it for as long as it is held, whatever is published meanwhile', () => {
+    fc.assert(
+      fc.property(fc.nat(20), fc.nat(20), fc.boolean(), (before, after, isRestored) => {
+        let state = new BrokerState(KNOWN_MAX);
+        const publish = (id: string, subject: string, source?: string): number => {
+          const sequence = state.nextSequence;
+          const headers = source === undefined ? {} : { [SOURCE_HEADER]: source };
+          state.apply({ kind: 'event', sequence, event: eventOf(id, { subject: subject as Subject, headers }) });
+          return sequence;
+        };
+        const name = 'x' as ConsumerName;
+        state.apply({ kind: 'consumer', spec: consumerOf('x', { filter: 'a.>' as SubjectFilter }), from: 1 });
+        const source = publish('source', 'a.b');
+        const effect = publish('effect', 'b.c', 'source');
+        for (let i = 0; i < before; i++) publish(`before-${i}`, 'c');
+        if (isRestored) {
+          const restored = new BrokerState(KNOWN_MAX);
+          for (const entry of state.snapshot()) restored.apply(entry);
+          state = restored;
+        }
+        expect([state.known.find('source' as EventId), state.known.find('effect' as EventId)]).toEqual([source, effect]);
+        state.apply({ kind: 'settled', consumer: name, sequence: source, attempt: 1 });
+        for (let i = 0; i < after; i++) publish(`after-${i}`, 'c');
+        // What would have been forgotten while its source was held is as new when that is let go.
+        const published = before >= KNOWN_MAX - 1 ? after : before + after;
+        expect(state.known.find('effect' as EventId)).toBe(published < KNOWN_MAX ? effect : undefined);
       }),
       { numRuns: 500 },
     );
