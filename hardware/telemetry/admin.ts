@@ -50,7 +50,7 @@ export async function serveAdmin(options: AdminOptions): Promise<Outcome<Admin>>
     });
   }
   const server = createServer(
-    { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX, requestTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1_000 },
+    { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1_000 },
     (request, response) => void respond(options, request, response),
   );
   server.maxConnections = CONNECTIONS_MAX;
@@ -75,7 +75,8 @@ async function respond(options: AdminOptions, request: IncomingMessage, response
     ...(allow === undefined ? {} : { allow }),
     ...(hasBody ? { connection: 'close' } : {}),
   });
-  response.end(request.method === 'HEAD' ? '' : body);
+  // Node leaves the body of a HEAD out.
+  response.end(body);
 }
 
 async function answer(options: AdminOptions, { method, url = '' }: IncomingMessage): Promise<Answer> {

@@ -17,6 +17,8 @@ export type Where = {
   /** The clone when absent. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** `COMMAND_WALL_MS_MAX` when absent. */
+  readonly wallMsMax?: number;
 };
 
 /** A command that runs: its process, for signals, and what it comes to. */
@@ -31,6 +33,7 @@ export type Running = {
 export function start(args: readonly string[], where: Where = {}): Running {
   return follow(
     spawn(process.execPath, [CLI, ...args], { cwd: where.cwd ?? ROOT, env: environment(where), stdio: ['ignore', 'pipe', 'pipe'] }),
+    where.wallMsMax,
   );
 }
 
@@ -72,7 +75,7 @@ function environment({ env }: Where): Record<string, string> {
   return { ...(mine as Record<string, string>), ...env };
 }
 
-function follow(child: ChildProcess): Running {
+function follow(child: ChildProcess, wallMsMax = COMMAND_WALL_MS_MAX): Running {
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();
@@ -85,7 +88,7 @@ function follow(child: ChildProcess): Running {
     stderr += text;
     hear();
   });
-  const killer = setTimeout(() => child.kill('SIGKILL'), COMMAND_WALL_MS_MAX);
+  const killer = setTimeout(() => child.kill('SIGKILL'), wallMsMax);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => {

@@ -1,7 +1,7 @@
 // A platform as a user has it: `wasmmatrix up` and `wasmmatrix agent` as processes of their own, with folders of their own, and
 // commands against it. Nothing of the product is imported.
 import { join } from 'node:path';
-import { start, wasmmatrix, type Ended, type Running } from './command.ts';
+import { start, wasmmatrix, type Ended, type Running, type Where } from './command.ts';
 
 type Told = {
   readonly controller: { readonly address: string; readonly admin: string; readonly joinToken: string; readonly context: string };
@@ -9,12 +9,15 @@ type Told = {
 
 export class Platform {
   readonly #home: string;
+  readonly #where: Where;
   readonly #agents = new Map<string, Running>();
   #controller: Running | null = null;
   #told: Told['controller'] | null = null;
 
-  constructor(home: string) {
+  /** `wallMsMax` bounds each process and each command. */
+  constructor(home: string, options: Pick<Where, 'wallMsMax'> = {}) {
     this.#home = home;
+    this.#where = { ...options, env: this.env };
   }
 
   get env(): Readonly<Record<string, string>> {
@@ -29,7 +32,7 @@ export class Platform {
   /** The first start takes a free port; later ones take the same, so that agents find it again. */
   async up(args: readonly string[] = []): Promise<void> {
     const listen = this.#told?.address ?? '127.0.0.1:0';
-    const running = start(['up', '--json', '--listen', listen, ...args], { env: this.env });
+    const running = start(['up', '--json', '--listen', listen, ...args], this.#where);
     this.#controller = running;
     await running.said('"joinToken"');
     const line = running.stdout().split('\n')[0] ?? '';
@@ -37,14 +40,17 @@ export class Platform {
   }
 
   async agent(name: string, args: readonly string[] = []): Promise<void> {
-    const running = start(['agent', '--json', '--name', name, ...args], { env: { ...this.env, WASMMATRIX_JOIN: this.told.joinToken } });
+    const running = start(['agent', '--json', '--name', name, ...args], {
+      ...this.#where,
+      env: { ...this.env, WASMMATRIX_JOIN: this.told.joinToken },
+    });
     this.#agents.set(name, running);
     await running.said('"controllers"');
   }
 
   /** One command of an operator, to its end. */
   run(...args: readonly string[]): Promise<Ended> {
-    return wasmmatrix(args, { env: this.env });
+    return wasmmatrix(args, this.#where);
   }
 
   /** Standard output of a command that must succeed. */
@@ -60,7 +66,7 @@ export class Platform {
 
   /** A command that goes on, such as `subscribe`. */
   follow(...args: readonly string[]): Running {
-    return start(args, { env: this.env });
+    return start(args, this.#where);
   }
 
   controllerProcess(): Running {
