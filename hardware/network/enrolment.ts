@@ -73,6 +73,11 @@ export class Enrolment {
     return this.#ledger.isRevoked(serial);
   }
 
+  /** Reads again what another controller may have written: call it when this one takes the lead. */
+  refresh(): Promise<Outcome<void>> {
+    return this.#ledger.refresh();
+  }
+
   /** The newest join token of a role, made at the first call. Whoever reads it can let himself in. */
   async joinToken(role: TokenRole): Promise<Outcome<string>> {
     const newest = this.#ledger.tokens.findLast((token) => token.role === role);
@@ -109,13 +114,7 @@ export class Enrolment {
 
   async #enrol(peer: PeerIdentity, { name, secret, publicKey, hosts }: EnrolRequest): Promise<Outcome<EnrolReply>> {
     const place = placeOf(peer);
-    if (this.#guesses.isTooMany(place)) {
-      return this.#refuse(
-        peer,
-        `More than ${WRONG_SECRETS_MAX} wrong join tokens came from this address within ${WRONG_SECRETS_WINDOW_MS / 1_000} seconds.`,
-        `Wait ${WRONG_SECRETS_WINDOW_MS / 1_000} seconds, then join with the current token.`,
-      );
-    }
+    if (this.#guesses.isTooMany(place)) return this.#refuseGuesser(peer, place);
     const token = this.#ledger.findToken(secret);
     if (token === null) {
       this.#guesses.add(place);
@@ -221,6 +220,15 @@ export class Enrolment {
       `${name} is enrolled with another key, whose certificate holds until ${until}.`,
       `Choose another name, or revoke ${name} first if its machine is gone.`,
     );
+  }
+
+  /** Said in the log once for each window: whoever guesses does not write our log. */
+  #refuseGuesser(peer: PeerIdentity, place: string): Err {
+    const seconds = WRONG_SECRETS_WINDOW_MS / 1_000;
+    const message = `More than ${WRONG_SECRETS_MAX} wrong join tokens came from this address within ${seconds} seconds.`;
+    const next = `Wait ${seconds} seconds, then join with the current token.`;
+    if (this.#guesses.add(place) === WRONG_SECRETS_MAX + 1) return this.#refuse(peer, message, next);
+    return rejected('WM_NODE_REFUSED', { message, next, detail: { peer: peer.name } });
   }
 
   #refuseOthers(peer: PeerIdentity, method: string): Err | null {

@@ -18,15 +18,14 @@ export class Guesses {
     return (this.#find(place)?.count ?? 0) >= WRONG_SECRETS_MAX;
   }
 
-  add(place: string): void {
+  /** Counts one more; so many they are now. */
+  add(place: string): number {
     const known = this.#find(place);
-    if (known !== undefined) {
-      known.count += 1;
-      return;
-    }
+    if (known !== undefined) return ++known.count;
     this.#wrong.delete(place);
     this.#wrong.set(place, { count: 1, sinceMs: this.#civilMs() });
     if (this.#wrong.size > PLACES_MAX) this.#wrong.delete(this.#wrong.keys().next().value!);
+    return 1;
   }
 
   #find(place: string) {

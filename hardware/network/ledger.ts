@@ -51,13 +51,19 @@ export class Ledger {
 
   static async open(store: KeyValueStore, civilMs: () => number): Promise<Outcome<Ledger>> {
     const ledger = new Ledger(store, civilMs);
-    const tokens = await ledger.#read(TOKENS_KEY, isTokens);
+    const read = await ledger.refresh();
+    return read.ok ? ok(ledger) : read;
+  }
+
+  /** What is asked without waiting, revocations and tokens, is held in memory; this reads it again. */
+  async refresh(): Promise<Outcome<void>> {
+    const tokens = await this.#read(TOKENS_KEY, isTokens);
     if (!tokens.ok) return tokens;
-    const revoked = await ledger.#read(REVOKED_KEY, isRevoked);
+    const revoked = await this.#read(REVOKED_KEY, isRevoked);
     if (!revoked.ok) return revoked;
-    ledger.#tokens = tokens.value.content ?? [];
-    ledger.#revoked = new RevocationList(civilMs, revoked.value.content ?? []);
-    return ok(ledger);
+    this.#tokens = tokens.value.content ?? [];
+    this.#revoked = new RevocationList(this.#civilMs, revoked.value.content ?? []);
+    return ok();
   }
 
   get tokens(): readonly TokenEntry[] {

@@ -13,7 +13,7 @@ import { ok, rejected } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
 import type { ServiceHandler } from '../../system/ports/network.ts';
-import { admit, needsCertificate } from './admission.ts';
+import { admit, needsCertificate, placeOf } from './admission.ts';
 import type { Admission } from './admission.ts';
 import { serveCall, serveStream } from './calls.ts';
 import { chainOf } from './identity.ts';
@@ -34,8 +34,9 @@ export const HANDSHAKE_MS_MAX = 10_000;
 export const LISTENER_GRACE_MS = 1_000;
 /** Bound: how long a peer that is refused may stay, to hear why. */
 export const REFUSED_LINGER_MS = 1_000;
-/** Bounds of those who show no certificate, or a bad one: connections of a listener, how long one may stay, its calls, a message. */
+/** Bounds of those who show no certificate, or a bad one: connections of a listener, those of one place, stay, calls, a message. */
 export const STRANGERS_MAX = 256;
+export const STRANGERS_OF_PLACE_MAX = 32;
 export const STRANGER_STAY_MS = 60_000;
 const STRANGER_CALLS_OPEN_MAX = 4;
 export const STRANGER_MESSAGE_BYTES_MAX = 64 * 1_024;
@@ -72,6 +73,23 @@ const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.
 const asIs = (bytes: Buffer): Buffer => bytes;
 const unref = (timer: NodeJS.Timeout): NodeJS.Timeout => timer.unref();
 
+/** How many strangers are connected, and from where. */
+class Strangers {
+  readonly #ofPlace = new Map<string, number>();
+  #count = 0;
+
+  hasRoom(place: string): boolean {
+    return this.#count < STRANGERS_MAX && (this.#ofPlace.get(place) ?? 0) < STRANGERS_OF_PLACE_MAX;
+  }
+
+  add(place: string, change: 1 | -1): void {
+    const count = (this.#ofPlace.get(place) ?? 0) + change;
+    this.#count += change;
+    if (count === 0) this.#ofPlace.delete(place);
+    else this.#ofPlace.set(place, count);
+  }
+}
+
 /** What gRPC's own machinery sees of a call that we answer ourselves. */
 class TakenCall extends ServerInterceptingCall {
   override start(): void {}
@@ -89,7 +107,7 @@ export class GrpcListener {
   readonly #accepted = new Set<Socket>();
   readonly #streams = new Set<GrpcStream>();
   readonly #standard: StandardServices;
-  #strangersIn = 0;
+  readonly #strangersIn = new Strangers();
   #closed: Promise<void> | null = null;
 
   private constructor(options: ServeOptions) {
@@ -215,8 +233,8 @@ export class GrpcListener {
     const admission = admit(socket);
     const { peer } = admission;
     if (admission.kind === 'refused') this.#options.onRefused(`${peer.name} was not let in: ${admission.refusal.error.message}`);
-    if (admission.kind !== 'member' && this.#strangersIn >= STRANGERS_MAX) {
-      this.#options.onRefused(`${peer.name} was not let in: ${STRANGERS_MAX} peers without a good certificate are connected.`);
+    if (admission.kind !== 'member' && !this.#strangersIn.hasRoom(placeOf(peer))) {
+      this.#options.onRefused(`${peer.name} was not let in: too many peers without a good certificate are connected, here or from there.`);
       socket.destroy();
       return;
     }
@@ -239,10 +257,10 @@ export class GrpcListener {
     const key = keyOf(socket);
     const stay = unref(setTimeout(() => this.#putOut(guest, why), Math.min(WAIT_MS_MAX, Math.max(0, stayMs))));
     this.#guests.set(key, guest);
-    if (!isMember) this.#strangersIn += 1;
+    if (!isMember) this.#strangersIn.add(placeOf(admission.peer), 1);
     socket.once('close', () => {
       clearTimeout(stay);
-      if (!isMember) this.#strangersIn -= 1;
+      if (!isMember) this.#strangersIn.add(placeOf(admission.peer), -1);
       if (this.#guests.get(key) === guest) this.#guests.delete(key);
     });
     (isMember ? this.#members : this.#strangers).injectConnection(socket);

@@ -1,4 +1,5 @@
 // R13.3: how machines and users get in, and who does not.
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -95,6 +96,8 @@ describe('joining', () => {
     expect(sentenceOf(await joinAs(NAME, token))).toBe(
       'WM_NODE_REFUSED: More than 5 wrong join tokens came from this address within 60 seconds.',
     );
+    expect((await joinAs(NAME, token)).ok).toBe(false);
+    expect(site.log.filter((sentence) => sentence.includes('More than 5'))).toHaveLength(1);
     site.offsetMs = WRONG_SECRETS_WINDOW_MS;
     expect(sentenceOf(await joinAs(NAME, token))).toBe('ok');
   });
@@ -218,6 +221,18 @@ describe('revocation', () => {
     await site.start();
     expect(await who(kept)).toBe('WM_CERTIFICATE_REFUSED: The certificate of node/truck-7 was revoked.');
     expect(await who(ops)).toBe('operator/ops');
+  });
+
+  it('by another controller is known as soon as this one reads again', async () => {
+    const kept = get(await joinAs(NAME));
+    const ops = get(await joinAs('operator/ops'));
+    const standby = site.enrolment;
+    await site.start();
+    get(await revoke(ops, NAME));
+    const { serialNumber } = new X509Certificate(kept.identity.certificate);
+    expect(standby.revoked(serialNumber)).toBe(false);
+    get(await standby.refresh());
+    expect(standby.revoked(serialNumber)).toBe(true);
   });
 
   it('is for operators only, and says so to a node', async () => {

@@ -4,13 +4,14 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectPlain } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { Client, credentials, status } from '@grpc/grpc-js';
 import type { ServiceError } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { STRANGERS_MAX } from '../../../hardware/network/server.ts';
-import { createGrpcNetwork, createIdentityKey, KEEPALIVE } from '../../../hardware/network/network.ts';
+import { STRANGERS_MAX, STRANGERS_OF_PLACE_MAX } from '../../../hardware/network/server.ts';
+import { createGrpcNetwork, createIdentityKey } from '../../../hardware/network/network.ts';
 import type { GrpcNetwork } from '../../../hardware/network/network.ts';
 import type { Endpoint } from '../../../system/domain/identifiers.ts';
 import { ok } from '../../../system/domain/outcome.ts';
@@ -130,26 +131,32 @@ describe('mutual TLS', () => {
     expect(error?.details).toMatch(/^WM_CERTIFICATE_REFUSED \(rejected\): The certificate of node\/truck-7 expired on .+ GMT\. Join again/);
   });
 
-  it('lets in no more peers without a certificate than its bound, and machines of its own beside them', async () => {
-    const patient = world.machine((await authority.issue('controller')).identity, { keepalive: KEEPALIVE });
-    const crowded = 'crowded' as Endpoint;
-    get(await patient.listen(crowded, WHO));
-    const [host, port] = patient.addressOf(crowded)!.split(':');
-    const anonymous = async (): Promise<TLSSocket> => {
-      const socket = connectTls({ host: host!, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+  it('lets in no more peers without a certificate than its bounds, here and from one place, and members beside them', async () => {
+    const [host, port] = server.addressOf(SERVICE)!.split(':');
+    const sockets: TLSSocket[] = [];
+    const anonymousFrom = async (localAddress: string): Promise<TLSSocket> => {
+      const plain = connectPlain({ host: host!, port: Number(port), localAddress });
+      const socket = connectTls({ socket: plain, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+      sockets.push(socket);
+      plain.on('error', () => {});
       socket.on('error', () => {});
       socket.resume();
       await new Promise((resolve) => socket.once('secureConnect', resolve).once('close', resolve));
       return socket;
     };
-    const sockets: TLSSocket[] = [];
-    for (let n = 0; n < STRANGERS_MAX; n++) sockets.push(await anonymous());
-    const late = await anonymous();
-    if (!late.destroyed) await new Promise((resolve) => late.once('close', resolve));
-    expect(world.refused).toEqual(['anonymous@127.0.0.1 was not let in: 256 peers without a good certificate are connected.']);
-    expect(sockets.filter(({ destroyed }) => destroyed)).toEqual([]);
-    const member = world.machine((await authority.issue('node/truck-7')).identity);
-    expect(get(await member.connect(crowded, WAIT)).peer.name).toBe('controller');
+    const isPutOut = async (socket: TLSSocket): Promise<boolean> =>
+      socket.destroyed || (await new Promise((resolve) => socket.once('close', () => resolve(true))));
+    const sentence = 'was not let in: too many peers without a good certificate are connected, here or from there.';
+    const fill = async (place: number): Promise<void> => {
+      for (let n = 0; n < STRANGERS_OF_PLACE_MAX; n++) await anonymousFrom(`127.0.1.${place}`);
+    };
+    await fill(1);
+    expect(await isPutOut(await anonymousFrom('127.0.1.1'))).toBe(true);
+    for (let place = 2; place <= STRANGERS_MAX / STRANGERS_OF_PLACE_MAX; place++) await fill(place);
+    expect(await isPutOut(await anonymousFrom('127.0.2.1'))).toBe(true);
+    expect(world.refused).toEqual([`anonymous@127.0.1.1 ${sentence}`, `anonymous@127.0.2.1 ${sentence}`]);
+    expect(sockets.filter(({ destroyed }) => destroyed)).toHaveLength(2);
+    expect(await ask(world.machine((await authority.issue('node/truck-7')).identity))).toBe('node/truck-7');
     for (const socket of sockets) socket.destroy();
   });
 
