@@ -78,6 +78,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./hardware/operator/messages.main.ts')).addSubscribe }),
   },
   {
+    name: 'logs',
+    summary: 'show what the guests of a deployment log',
+    load: async () => ({ add: (await import('./hardware/operator/logs.main.ts')).addLogs }),
+  },
+  {
     name: 'keys',
     summary: 'make and show signing keys',
     load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addKeys }),

@@ -145,6 +145,23 @@ describe('a platform on one machine', () => {
     );
   });
 
+  test('tells what guests log and how they fail, wherever they run', { timeout: WALL_MS }, async () => {
+    const example = (await buildExamples()).get('trap');
+    const module = join(folder.path, 'trap.wasm');
+    const manifest = join(folder.path, 'trap.yaml');
+    copyFileSync(example!.wasmPath, module);
+    writeFileSync(manifest, '- { deploy: trap, origin: local }\n- { trigger: trap, on: booms.>, deliveries: 1 }\n');
+    await platform.ok('push', module, '--sign', 'ops');
+    await platform.ok('apply', manifest, '--running', '60');
+    const following = platform.follow('logs', 'trap', '-f');
+    await platform.ok('publish', 'booms.one', 'trap', '--id', 'boom-1');
+    await following.said('boom-1');
+    following.child.kill('SIGINT');
+    expect((await following.ended).stdout).toMatch(/trap\/0@1 (one|two) boom-1: .*WM_GUEST_/);
+    expect((await platform.run('logs', 'nothing')).stderr).toMatch(/WM_DEPLOYMENT_UNKNOWN/);
+    await platform.ok('delete', 'deployment', 'trap');
+  });
+
   test('shows what happened, and what it measures', { timeout: WALL_MS }, async () => {
     expect(await platform.ok('get', 'events')).toMatch(/node\.status/);
     const metrics = await (await fetch(`http://${platform.told.admin}/metrics`)).text();
