@@ -5,16 +5,25 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { createAgent, type Agent } from '../agents/agent.ts';
 import type { Endpoint, NodeId, ZonePath } from '../system/domain/identifiers.ts';
+import type { AgentStatus } from '../system/domain/node-service.ts';
 import type { NodeFacts } from '../system/domain/node.ts';
-import { describeError, failed, ok, rejected, type Err, type Outcome } from '../system/domain/outcome.ts';
-import type { Network, ServiceHandler } from '../system/ports/network.ts';
-import type { Telemetry } from '../system/ports/telemetry.ts';
+import { Bug, describeError, ok, rejected, type Err, type Outcome } from '../system/domain/outcome.ts';
+import type { Network } from '../system/ports/network.ts';
 import { createStateClient } from '../system/state/state.ts';
 import { SystemClock } from './clock/clock.ts';
 import { acceptsName, addressInEndpoint, advertisedOf, CONTROLLER, hostsOf, VERSION } from './compose.main.ts';
 import { openAgentBus } from './buses.main.ts';
 import { FileKeys } from './keys/keys.ts';
-import { createGrpcNetwork, IdentityKeeper, join, loadIdentity, renewThrough, saveIdentity, type KeptIdentity } from './network/network.ts';
+import {
+  createGrpcNetwork,
+  IdentityKeeper,
+  join,
+  loadIdentity,
+  NodeService,
+  renewThrough,
+  saveIdentity,
+  type KeptIdentity,
+} from './network/network.ts';
 import type { Resolved } from './process/process.ts';
 import { countStart } from './process/starts.ts';
 import { SystemRandom } from './random/random.ts';
@@ -97,12 +106,36 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   cleanups.push(() => keeper.stop());
 
   const place = `agent/${node}` as Endpoint;
-  let pings: ServiceHandler | null = null;
-  const listening = await network.listen(place, {
-    call: (method, peer, request) => pings?.call(method, peer, request) ?? Promise.resolve(notServing(node)),
-    stream: async (method, stream) => (pings === null ? stream.close() : pings.stream(method, stream)),
+  let agent: Agent | null = null;
+  let endAgent: (cause: string) => void = () => {};
+  const agentEnded = new Promise<string>((resolve) => (endAgent = resolve));
+  let create: () => Agent = () => {
+    throw new Bug('Invariant broken: a node starts its agent after its ports are there');
+  };
+  const service = await NodeService.open({
+    network,
+    endpoint: place,
+    name: `node/${node}`,
+    status: () => agent?.status() ?? null,
+    metrics: () => telemetry.value.metrics(),
+    start: async () => {
+      const made = create();
+      const started = await made.start();
+      if (!started.ok) {
+        await made.stop();
+        return started;
+      }
+      agent = made;
+      void made.ended.then(endAgent);
+      return started;
+    },
+    stop: async () => {
+      await agent?.stop();
+      agent = null;
+    },
   });
-  if (!listening.ok) return fail(listening);
+  if (!service.ok) return fail(service);
+  cleanups.push(() => service.value.close());
   const advertised = advertisedOf(
     settings['advertise'] as readonly string[] | null,
     network.addressOf(place) ?? text('listen'),
@@ -140,12 +173,9 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   };
   const agentNetwork: Network = {
     connect: network.connect,
-    listen: async (_endpoint, handler) => {
-      pings = handler;
-      return ok({ close: () => (pings = null) });
-    },
+    // The node's endpoint has its address in its name, which is known only after the service listens.
+    listen: (_endpoint, handler) => service.value.network.listen(place, handler),
   };
-  const health = new Health(telemetry.value);
   const ports = {
     clock,
     random,
@@ -153,21 +183,22 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
     storage: storage.value,
     wasm,
     keys: new FileKeys(joinPath(data, 'keys')),
-    telemetry: health.telemetry,
+    telemetry: telemetry.value,
   };
   const bus = await openAgentBus(keeper.current.bus, ports, node);
   if (!bus.ok) return fail(bus);
   cleanups.push(() => bus.value.close());
   const state = createStateClient(ports, { store: CONTROLLER });
-  const agent: Agent = createAgent(
-    { ...ports, bus: bus.value.bus, state },
-    { facts, joinToken: '', controller: CONTROLLER, version: VERSION },
-  );
-  const started = await agent.start();
-  cleanups.push(() => agent.stop());
+  create = () => createAgent({ ...ports, bus: bus.value.bus, state }, { facts, joinToken: '', controller: CONTROLLER, version: VERSION });
+  const started = await service.value.start();
+  cleanups.push(async () => void (await service.value.stop()));
   if (!started.ok) return fail(started);
 
-  const admin = await serveAdmin({ address: text('admin'), metrics: () => telemetry.value.metrics(), ready: () => health.parts() });
+  const admin = await serveAdmin({
+    address: text('admin'),
+    metrics: () => telemetry.value.metrics(),
+    ready: () => partsOf(agent?.status() ?? null),
+  });
   if (!admin.ok) return fail(admin);
   cleanups.push(() => admin.value.close());
   return ok({
@@ -175,7 +206,7 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
     address,
     admin: admin.value.address,
     controllers,
-    ended: Promise.race([agent.ended, keepingEnded]),
+    ended: Promise.race([agentEnded, keepingEnded]),
     stop: undo,
   });
 }
@@ -211,32 +242,14 @@ async function identityOf(settings: Values, file: string): Promise<Outcome<KeptI
   return saved.ok ? joined : saved;
 }
 
-function notServing(node: string): Outcome<never> {
-  return failed('WM_CANCELLED', { message: `The agent of ${node} is not running.`, next: 'Start it again.' });
-}
+type Part = { readonly part: string; readonly ready: boolean; readonly why: string };
 
-/** What readiness is told from: the agent's own records, on their way to where they go. */
-class Health {
-  readonly telemetry: Telemetry;
-  #connected = false;
-  #leaseHeld = false;
-
-  constructor(inner: Telemetry) {
-    this.telemetry = {
-      record: (kind, fields, correlation) => {
-        const { state }: { readonly state?: unknown } = fields;
-        if (kind === 'agent.session') this.#connected = state === 'connected';
-        if (kind === 'agent.lease') this.#leaseHeld = state === 'held';
-        inner.record(kind, fields, correlation);
-      },
-      log: (level, message, correlation) => inner.log(level, message, correlation),
-    };
-  }
-
-  parts(): readonly { readonly part: string; readonly ready: boolean; readonly why: string }[] {
-    return [
-      { part: 'session', ready: this.#connected, why: this.#connected ? '' : 'There is no session with the controller.' },
-      { part: 'lease', ready: this.#leaseHeld, why: this.#leaseHeld ? '' : 'The lease is not held: movable work stands still.' },
-    ];
-  }
+/** What readiness is told from. */
+function partsOf(status: AgentStatus | null): readonly Part[] {
+  if (status === null) return [{ part: 'agent', ready: false, why: 'The agent is stopped.' }];
+  const { isConnected, isLeaseHeld } = status;
+  return [
+    { part: 'session', ready: isConnected, why: isConnected ? '' : 'There is no session with the controller.' },
+    { part: 'lease', ready: isLeaseHeld, why: isLeaseHeld ? '' : 'The lease is not held: movable work stands still.' },
+  ];
 }
