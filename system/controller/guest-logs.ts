@@ -2,7 +2,7 @@
 // Bounds: lines of a deployment, and bytes of all; where there is no more room, whoever has the most gives.
 import type { DeploymentName, InstanceId, NodeId } from '../domain/identifiers.ts';
 import { LOG_LINES_MAX, type GuestLogLine, type LogsMessage } from '../domain/logs.ts';
-import { failed, rejected, type Err } from '../domain/outcome.ts';
+import { rejected, type Err } from '../domain/outcome.ts';
 import type { AgentMessage } from '../domain/session.ts';
 import type { LogsStream } from '../api/api.ts';
 import { MICROS_PER_S, type Clock } from '../ports/clock.ts';
@@ -74,10 +74,10 @@ export class GuestLogs {
     this.#readers.delete(reader);
   }
 
-  stop(cause: string): void {
+  /** Whoever reads is closed in order. */
+  stop(): void {
     this.#stopped = true;
-    const error = failed('WM_CANCELLED', { message: `The controller ends: ${cause}.`, next: 'Read again when it is back.' }).error;
-    for (const { feed } of this.#readers) feed.end(error);
+    for (const { feed } of this.#readers) feed.close();
   }
 
   /** A node sent lines. Those of instances that nobody knows are of no use to anybody. */

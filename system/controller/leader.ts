@@ -153,8 +153,8 @@ export class Leader {
     for (const timer of this.#retries.values()) timer.cancel();
     this.#compiler.stop();
     this.#roster.stop(cause);
-    this.#watching.stop(cause);
-    this.#logs.stop(cause);
+    this.#watching.stop();
+    this.#logs.stop();
     for (const settle of [...this.#waiting]) settle(false);
   }
 

@@ -3,7 +3,7 @@
 // Surprising: deployments are told as of the end of a record, since their views grow with their instances; the rest entry by entry.
 import type { CorrelationId, DeploymentName, InstanceId, NodeId, Term } from '../domain/identifiers.ts';
 import type { NodeLoad } from '../domain/node.ts';
-import { failed, rejected } from '../domain/outcome.ts';
+import { rejected } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import type { EventView, StateKind, StateViews, WatchMessage } from '../domain/watch.ts';
 import type { WatchStream } from '../api/api.ts';
@@ -101,10 +101,10 @@ export class Watching implements HeadObserver {
     if (!this.#watched.has('deployments')) this.#deployments.clear();
   }
 
-  stop(cause: string): void {
+  /** Whoever watches is closed in order, and watches again when there is a controller. */
+  stop(): void {
     this.#stopped = true;
-    const error = failed('WM_CANCELLED', { message: `The controller ends: ${cause}.`, next: 'Watch again when it is back.' }).error;
-    for (const { feed } of this.#watchers) feed.end(error);
+    for (const { feed } of this.#watchers) feed.close();
   }
 
   changing(entry: Entry): void {

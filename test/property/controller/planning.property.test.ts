@@ -74,6 +74,6 @@ test('R4: applied right after it was planned, a deployment goes where the plan s
         });
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });

@@ -139,6 +139,6 @@ test('P18, R5.6: a watcher folds what a query answers, and sees every transition
         }
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });

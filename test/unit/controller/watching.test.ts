@@ -144,6 +144,22 @@ describe('a watch', () => {
     });
   });
 
+  test('is closed in order when the controller stops, and goes on with the next one', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(S);
+      const watcher = new TestWatcher(world, 'nodes');
+      await watcher.start();
+      await world.on('controller', () => world.controller?.stop() ?? Promise.resolve());
+      await world.startController();
+      await world.pass(S);
+      expect(watcher.streams).toHaveLength(2);
+      expect(watcher.views('nodes').get('n1')).toMatchObject({ status: 'healthy' });
+      await watcher.stop();
+    });
+  });
+
   test('is refused to whoever is no operator, to nonsense and to a second question, with a sentence', async () => {
     const world = new ControllerWorld();
     await world.play(async () => {
