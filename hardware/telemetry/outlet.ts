@@ -79,12 +79,13 @@ function streamOutlet({ stream, closes }: Stderr, bytesPendingMax: number, onDro
     },
     close: async () => {
       if (stream === process.stderr) return;
-      await within(CLOSE_MS_MAX, (done) => {
+      const isDone = await within(CLOSE_MS_MAX, (done) => {
         stream.once('close', done);
         if (closes) stream.end();
         else stream.write('', () => done());
       });
-      if (closes) stream.destroy();
+      // What nobody reads would keep the process alive.
+      if (closes || !isDone) stream.destroy();
     },
   };
 }
@@ -107,10 +108,12 @@ function openStderr(): Stderr | null {
   }
 }
 
-async function within(ms: number, act: (done: () => void) => void): Promise<void> {
-  const { promise: done, resolve } = Promise.withResolvers<void>();
-  const late = setTimeout(resolve, ms);
-  act(resolve);
-  await done;
+/** False: it was not done within `ms`. */
+async function within(ms: number, act: (done: () => void) => void): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const late = setTimeout(() => resolve(false), ms);
+  act(() => resolve(true));
+  const isDone = await promise;
   clearTimeout(late);
+  return isDone;
 }

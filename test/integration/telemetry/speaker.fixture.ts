@@ -1,5 +1,6 @@
 // A process that talks. `speaker records <file>`: writes records without end and says the number of each on its standard output
-// after it was told. `speaker log <lines>`: logs so many lines to a standard error that nobody may read, and says when it is done.
+// after it was told. `speaker log <lines>`: logs so many lines to a standard error that nobody may read, and says when it is done; with
+// `--last` it says one more thing there when its log is closed.
 import { writeSync } from 'node:fs';
 import { openTelemetry } from '../../../hardware/telemetry/telemetry.ts';
 
@@ -29,3 +30,5 @@ const text = await telemetry.metrics();
 writeSync(1, `said ${argument} dropped ${/^wasmmatrix_log_lines_dropped_total (\d+)$/m.exec(text)?.[1]}\n`);
 await telemetry.close();
 writeSync(1, 'closed\n');
+// What a process says at its very end has to arrive where somebody reads.
+if (process.argv.includes('--last')) process.stderr.write('the end\n');

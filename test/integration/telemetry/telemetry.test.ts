@@ -53,14 +53,19 @@ it.each([
   { what: 'a file', open: '{', close: '2>"$0/log"; cat "$0/log" >&2; }' },
 ])('a log that is read ($what) loses nothing', async ({ open, close }) => {
   const script = `${open} "$@" ${close}`;
-  const speaker = spawn('sh', ['-c', script, folder, process.execPath, SPEAKER, 'log', '10000'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const speaker = spawn('sh', ['-c', script, folder, process.execPath, SPEAKER, 'log', '10000', '--last'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   speaker.stdout.resume();
   let lines = 0;
+  let last = '';
   for await (const line of createInterface({ input: speaker.stderr })) {
+    last = line;
+    if (lines === 10_000) break;
     expect((JSON.parse(line) as { message: string }).message).toContain(`line ${lines} `);
     lines += 1;
   }
-  expect(lines).toBe(10_000);
+  expect([lines, last]).toEqual([10_000, 'the end']);
 });
 
 it('a log into the void ends with its process', async () => {

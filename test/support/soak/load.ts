@@ -10,7 +10,7 @@ import { Ledger } from './ledger.ts';
 /** Bound: publishes that were not answered yet. */
 const PUBLISHING_MAX = 128;
 /** Bound: accepted events without a result. */
-const OUTSTANDING_MAX = 2_000;
+const OUTSTANDING_MAX = 500;
 /** Each so manieth event is counted in the state store, the others are echoed. */
 export const COUNTED_EVERY = 100;
 const PUBLISH_MICROS = 5_000_000;
