@@ -144,7 +144,11 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   if (!advertised.ok) return fail(advertised);
   const address = advertised.value[0] ?? '';
 
-  const wasm = createNodeWasm(addon, { clock, compiles: false });
+  const wasm = createNodeWasm(addon, {
+    clock,
+    compiles: false,
+    speed: settings['speed'] === null ? null : Number(settings['speed']),
+  });
   const architecture = architectureOf(wasm.profile.target);
   if (architecture === null) {
     return fail(

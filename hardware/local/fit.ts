@@ -1,12 +1,9 @@
-// What of a scenario this machine can be, and what it cannot. Every node is a process here, so it has this machine's architecture
-// and speed. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
+// What of a scenario this machine can be, and what it cannot. Every node is a process here, so it has this machine's architecture,
+// and its guests are no faster than this machine. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
 import type { Scenario } from '../../scenarios/scenario.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { mayMount } from './volume.ts';
-
-/** A core that does less than this in a microsecond is slow on purpose. */
-const FUEL_PER_MICRO_ORDINARY = 100;
 
 export type Fitted = {
   /** With the architectures that its nodes really have. */
@@ -42,15 +39,9 @@ export function fitScenario(scenario: Scenario, architecture: Architecture): Out
 }
 
 function notesOf({ fleet }: Scenario, architecture: Architecture): readonly string[] {
-  const foreign = fleet.nodes.filter((node) => node.architecture !== architecture);
-  const slow = fleet.nodes.filter((node) => node.fuelPerMicro < FUEL_PER_MICRO_ORDINARY);
-  const names = (nodes: typeof fleet.nodes): string => nodes.map(({ node }) => node).join(', ');
+  const foreign = fleet.nodes.filter((node) => node.architecture !== architecture).map(({ node }) => node);
+  if (foreign.length === 0) return [];
   return [
-    ...(foreign.length === 0
-      ? []
-      : [`${names(foreign)} ${foreign.length === 1 ? 'is' : 'are'} ${architecture} here: no guest needs the architecture of the file.`]),
-    ...(slow.length === 0
-      ? []
-      : [`${names(slow)} ${slow.length === 1 ? 'is' : 'are'} as fast as this machine: slow guests are not imitated.`]),
+    `${foreign.join(', ')} ${foreign.length === 1 ? 'is' : 'are'} ${architecture} here: no guest needs the architecture of the file.`,
   ];
 }

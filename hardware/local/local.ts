@@ -1,6 +1,7 @@
 // The machines of a run as processes of this one: a controller and agents with folders of their own, the links between them, the
 // faults that really happen to them, and the record of it all. Owns every process, port, file and mount of a run; refuses what it
 // cannot really do. Nothing stays behind, however the runner ends: a keeper process sees to that.
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +99,7 @@ export class LocalFleet {
       this.#keeper.mounted(this.#dataOf(name));
       this.#volumes.set(name, volume);
     }
+    await this.#prepareCode();
     const machine = this.#addMachine(CONTROLLER, 'controller', fleet.controller.zone, {}, [
       'up',
       '--listen',
@@ -195,7 +197,7 @@ export class LocalFleet {
         '--log-records',
         records,
       ],
-      environment: { ...environmentOf(process.env), WASMMATRIX_ENGINE: this.#options.engine, ...environment },
+      environment: { ...this.#environment(), ...environment },
       log: join(this.folder, `${name}.log`),
       keeper: this.#keeper,
       isKeptOff: () => this.faults.keepsOff(name),
@@ -209,6 +211,20 @@ export class LocalFleet {
     });
     this.#machines.set(name, machine);
     return machine;
+  }
+
+  /** Compiles the program once for all its processes: each then starts in half the time, which on a busy machine is seconds. */
+  #prepareCode(): Promise<void> {
+    return new Promise((resolve) => {
+      const child = spawn(process.execPath, [this.#options.program, 'agent', '--help'], { env: this.#environment(), stdio: 'ignore' });
+      // Without it they start all the same.
+      child.once('error', () => resolve());
+      child.once('exit', () => resolve());
+    });
+  }
+
+  #environment(): Record<string, string> {
+    return { ...environmentOf(process.env), WASMMATRIX_ENGINE: this.#options.engine, NODE_COMPILE_CACHE: join(this.folder, 'code') };
   }
 
   #ownerOf(port: number): Place | null {
@@ -242,7 +258,7 @@ export function placesOf({ controller, zones }: FleetSpec): { readonly operator:
 
 /** What a process of ours needs of the environment; nothing that would set it otherwise. */
 function environmentOf(environment: NodeJS.ProcessEnv): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME', 'NODE_COMPILE_CACHE'];
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
   return Object.fromEntries(kept.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
 }
 
@@ -275,6 +291,8 @@ function factsOf(node: NodeSpec): readonly string[] {
     String(node.cores),
     '--memory',
     `${node.memoryBytes}B`,
+    '--speed',
+    String(node.fuelPerMicro),
     ...(node.hardware.length === 0 ? [] : ['--hardware', node.hardware.join(',')]),
   ];
 }

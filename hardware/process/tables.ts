@@ -172,6 +172,14 @@ export const AGENT_SETTINGS: SettingsTable = {
     fallbackWords: 'half of what the machine has',
     what: 'Memory that guests may use.',
   },
+  speed: {
+    kind: 'count',
+    min: 1,
+    max: 1_000_000,
+    fallback: null,
+    fallbackWords: 'as fast as the machine is',
+    what: 'Bound: fuel that one guest uses in a microsecond, about one for each simple instruction; who was faster waits.',
+  },
   hardware: { kind: 'words', fallback: '', what: 'Special hardware of the node, such as can,gpu.' },
   listen: {
     kind: 'address',

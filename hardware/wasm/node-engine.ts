@@ -12,6 +12,7 @@ export const GUEST_MEMORY_BYTES_MAX = 64 * MIB;
 const SLOTS = 1_000;
 /** Fuel of one leg: about 10 ms, after which another guest has its turn on the thread. */
 const FUEL_SLICE = 10_000_000;
+const SLICE_MICROS = 10_000;
 /** Speed of the guests' clock. Assumption until a node's own speed is fitted (H6.2): a billion simple instructions a second. */
 const FUEL_PER_MICRO = 1_000;
 
@@ -38,8 +39,16 @@ export function architectureOf(target: string): Architecture | null {
   return null;
 }
 
-/** Guests of a node. `compiles`: also for every other architecture, as the controller does. */
-export function createNodeWasm(addon: EngineAddon, { clock, compiles }: { readonly clock: Clock; readonly compiles: boolean }): EngineWasm {
+export type NodeWasmOptions = {
+  readonly clock: Clock;
+  /** Also for every other architecture, as the controller does. */
+  readonly compiles: boolean;
+  /** Fuel that one guest may use in a microsecond; null or absent: as much as the machine has. */
+  readonly speed?: number | null;
+};
+
+/** Guests of a node. */
+export function createNodeWasm(addon: EngineAddon, { clock, compiles, speed = null }: NodeWasmOptions): EngineWasm {
   const engine = addon.createEngine(PROFILE);
   const foreign = compiles && addon.build.compiler ? Object.values(TARGETS).filter((target) => target !== engine.target) : [];
   return new EngineWasm({
@@ -48,7 +57,9 @@ export function createNodeWasm(addon: EngineAddon, { clock, compiles }: { readon
     compiles: compiles && addon.build.compiler,
     clock,
     legs: 'worker',
-    fuelSlice: FUEL_SLICE,
-    fuelPerMicro: FUEL_PER_MICRO,
+    // A slow guest is looked after as often as a fast one.
+    fuelSlice: speed === null ? FUEL_SLICE : Math.min(FUEL_SLICE, speed * SLICE_MICROS),
+    fuelPerMicro: speed === null ? FUEL_PER_MICRO : Math.min(FUEL_PER_MICRO, speed),
+    fuelPerMicroMax: speed,
   });
 }

@@ -135,18 +135,25 @@ export type EngineWasmOptions = {
   readonly compilers: readonly Engine[];
   /** False in a build without the compiler. */
   readonly compiles: boolean;
-  readonly clock: Pick<Clock, 'monotonicMicros' | 'civilMs'>;
+  readonly clock: Pick<Clock, 'monotonicMicros' | 'civilMs' | 'sleep'>;
   /** `inline`: on the thread of the caller. `worker`: on threads of the engine, so that no guest holds up the node. */
   readonly legs: 'inline' | 'worker';
   /** Fuel of one leg; null runs a leg until the guest ends or asks. With `worker` it decides how fairly threads are shared. */
   readonly fuelSlice: number | null;
   /** Speed of the guests' clocks: fuel in one microsecond, as fitted for this machine. */
   readonly fuelPerMicro: number;
+  /** Fuel that one guest may use in a microsecond; null: as much as the machine has. Who was faster waits. */
+  readonly fuelPerMicroMax?: number | null;
 };
+
+/** A wait shorter than this is put off until it has become longer: timers are no finer. */
+const WAIT_MICROS_LEAST = 1_000;
 
 class PortGuest implements Guest {
   readonly #guest: EngineGuest;
   readonly #options: EngineWasmOptions;
+  /** How long it still has to wait for the fuel that it has used. */
+  #owedMicros = 0;
 
   constructor(guest: EngineGuest, options: EngineWasmOptions) {
     this.#guest = guest;
@@ -156,7 +163,20 @@ class PortGuest implements Guest {
   async resume(answer: HostAnswer | null): Promise<GuestStep> {
     const { clock, legs } = this.#options;
     const input = { answer, monotonicMicros: clock.monotonicMicros(), civilMicros: clock.civilMs() * MICROS_PER_MS };
-    return stepOf(legs === 'inline' ? this.#guest.resumeInline(input) : await this.#guest.resume(input));
+    const fuelBefore = this.#guest.fuelUsed;
+    const step = stepOf(legs === 'inline' ? this.#guest.resumeInline(input) : await this.#guest.resume(input));
+    await this.#waitFor(this.#guest.fuelUsed - fuelBefore, input.monotonicMicros);
+    return step;
+  }
+
+  async #waitFor(fuel: number, sinceMicros: number): Promise<void> {
+    const { clock, fuelPerMicroMax = null } = this.#options;
+    if (fuelPerMicroMax === null) return;
+    this.#owedMicros += fuel / fuelPerMicroMax - (clock.monotonicMicros() - sinceMicros);
+    if (this.#owedMicros < WAIT_MICROS_LEAST) return;
+    const beganMicros = clock.monotonicMicros();
+    await clock.sleep(this.#owedMicros);
+    this.#owedMicros -= clock.monotonicMicros() - beganMicros;
   }
 
   get fuelUsed(): number {

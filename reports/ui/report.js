@@ -36,9 +36,13 @@ function header() {
   const held = suite.runs.filter((run) => run.verdict === 'held').length;
   const simulated = sum(suite.runs.map((run) => run.simulatedMicros));
   const total = suite.runs.length;
+  const names = [...new Set(groups.map((group) => group.scenario))];
   const figures = [
     ['runs held', `${count(held)} of ${count(total)}`],
-    ['scenarios held', `${groups.filter((group) => group.verdict === 'held').length} of ${groups.length}`],
+    [
+      'scenarios held',
+      `${names.filter((name) => groups.every((group) => group.scenario !== name || group.verdict === 'held')).length} of ${names.length}`,
+    ],
     [isSimulated ? 'simulated' : 'played', lasting(simulated)],
     ['wall time', lasting(suite.wallMs * 1_000)],
     ...(isSimulated ? [['simulated : wall', suite.wallMs > 0 ? ratio(simulated / 1_000 / suite.wallMs) : '–']] : []),

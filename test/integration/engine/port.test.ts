@@ -16,7 +16,7 @@ const OPTIONS: GuestOptions = {
   randomSeed: new Uint8Array(32),
   granted: { clock: true, random: true, sleep: true },
 };
-const clock = { monotonicMicros: () => 1_000, civilMs: () => 1_700_000_000_000 };
+const clock = { monotonicMicros: () => 1_000, civilMs: () => 1_700_000_000_000, sleep: () => Promise.resolve() };
 
 let addon: EngineAddon;
 let engine: Engine;
@@ -119,4 +119,36 @@ describe('the synchronous engine', () => {
     expect(guest.resume(null, { monotonicMicros: 0, civilMicros: 0 })).toEqual({ kind: 'returned', exitCode: 0 });
     guest.close();
   });
+});
+
+it('lets a guest use no more fuel in a time than it may: who was faster waits', async () => {
+  let micros = 0;
+  const waits: number[] = [];
+  const slow = new EngineWasm({
+    engine,
+    compilers: [],
+    compiles: true,
+    clock: {
+      monotonicMicros: () => micros,
+      civilMs: () => 0,
+      sleep: async (delayMicros) => {
+        waits.push(delayMicros);
+        micros += delayMicros;
+      },
+    },
+    legs: 'inline',
+    fuelSlice: 5_000,
+    fuelPerMicro: 2,
+    fuelPerMicroMax: 2,
+  });
+  const module = value(await slow.load(value(await slow.compile(addon.parseText(workText(10_000)), slow.profile.profile))));
+  const guest = value(module.start(OPTIONS));
+  expect((await finish(guest)).kind).not.toBe('sliced');
+  // A slice of 5,000 at 2 in a microsecond: 2.5 ms each, and no shorter wait than a millisecond.
+  expect(micros).toBeGreaterThan(guest.fuelUsed / 2 - 1_000);
+  expect(micros).toBeLessThanOrEqual(guest.fuelUsed / 2);
+  expect(waits.length).toBeGreaterThan(1);
+  expect(Math.min(...waits)).toBeGreaterThanOrEqual(1_000);
+  guest.close();
+  module.close();
 });

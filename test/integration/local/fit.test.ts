@@ -29,11 +29,6 @@ describe('a fleet on this machine', () => {
     expect(fitted.ok && new Set(fitted.value.scenario.fleet.nodes.map((node) => node.architecture))).toEqual(new Set(['x86_64']));
   });
 
-  it('says whose guests should be slow and are not', () => {
-    const fitted = fitScenario(scenarioOf('event-storm'), 'x86_64');
-    expect(fitted.ok ? fitted.value.notes.at(-1) : fitted).toMatch(/^a-1, a-2 are as fast as this machine/);
-  });
-
   it('is refused to a deployment that needs another architecture, or features that nobody reports', () => {
     const foreign = fitScenario(needing({ architectures: ['riscv64'] }), 'x86_64');
     expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and this machine is x86_64');
