@@ -48,7 +48,12 @@ export type ControllerProcess = {
 
 type Cleanup = () => Promise<void> | void;
 
-export async function startController(settings: Resolved['values'], addon: EngineAddon): Promise<Outcome<ControllerProcess>> {
+/** `asked`: to stop. Whoever waits for the lead then does not wait any more (WM_CANCELLED). */
+export async function startController(
+  settings: Resolved['values'],
+  addon: EngineAddon,
+  asked: Promise<unknown>,
+): Promise<Outcome<ControllerProcess>> {
   const cleanups: Cleanup[] = [];
   const undo = async (): Promise<void> => {
     for (const cleanup of cleanups.reverse()) await cleanup();
@@ -84,6 +89,7 @@ export async function startController(settings: Resolved['values'], addon: Engin
     ports: { clock, random },
     folder: data,
     listen,
+    asked,
     say: (sentence) => speak(sentence),
     onStandby: (sentence) => {
       waitsFor = sentence;

@@ -20,6 +20,8 @@ const EXIT_INTERRUPTED = 130;
 const LOCAL_AGENTS_MAX = 64;
 /** Room beyond the setting `drain` for what comes before and after draining. */
 const STOP_SLACK_MS = 5_000;
+/** Bound: a process that only waits to lead, and is asked to stop, has so long to say that it has done so. */
+const WAITING_STOP_MS = 3_000;
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -60,9 +62,9 @@ async function up(options: Options): Promise<number> {
     'controller',
     options,
     values,
-    async () => {
+    async (asked) => {
       const addon = await prepareEngine();
-      return addon.ok ? startController(values, addon.value) : addon;
+      return addon.ok ? startController(values, addon.value, asked) : addon;
     },
     async (started: ControllerProcess) => {
       const agents = startLocalAgents(Number(options['agents'] ?? 0), started, values);
@@ -130,13 +132,15 @@ async function serve<R extends Running>(
   what: string,
   options: Options,
   values: Resolved['values'],
-  start: () => Promise<Outcome<R>>,
+  start: (asked: Promise<unknown>) => Promise<Outcome<R>>,
   tell: (started: R) => Promise<Told>,
 ): Promise<number> {
   const ending = watchSignals(() => process.stderr.write('Ended at once, as asked.\n'));
-  const starting = start();
-  const first = await Promise.race([starting, ending.asked.then(() => null)]);
+  const starting = start(ending.asked);
+  let first = await Promise.race([starting, ending.asked.then(() => null)]);
   if (first === null) {
+    first = await Promise.race([starting, new Promise<null>((resolve) => setTimeout(resolve, WAITING_STOP_MS, null))]);
+    if (first?.ok === false && first.error.code === 'WM_CANCELLED') return 0;
     // What was begun is left as after a crash, which every start copes with.
     process.exit(EXIT_INTERRUPTED);
   }

@@ -28,6 +28,8 @@ export type ControllerStoreOptions = {
   readonly folder: string;
   /** Where this controller listens once it leads. */
   readonly listen: string;
+  /** To stop, while it waits. */
+  readonly asked: Promise<unknown>;
   /** Trouble with the lease, for the log. */
   readonly say: (sentence: string) => void;
   /** Who leads, while this controller waits. */
@@ -45,7 +47,10 @@ async function openShared(settings: Values, options: ControllerStoreOptions): Pr
   const link = await connectPlatform(settings);
   if (!link.ok) return link;
   const lease = await openLease(settings, link.value, options);
+  let isWaiting = lease.ok;
+  void options.asked.then(() => (lease.ok && isWaiting ? lease.value.stop() : undefined));
   const tenure = lease.ok ? await lease.value.acquire() : lease;
+  isWaiting = false;
   const storage = tenure.ok ? await openAsLeader(settings, link.value, tenure.value) : tenure;
   if (lease.ok && tenure.ok && storage.ok) {
     return ok({
