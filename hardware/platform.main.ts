@@ -80,7 +80,9 @@ async function up(options: Options): Promise<number> {
           `The controller is up at ${started.address}; its metrics are at http://${started.admin}/metrics.`,
           `Everything is kept in ${values.data}.`,
           '',
-          ...(agents.length > 0 ? [`${agents.length} agents are starting beside it.`] : ['Add a node, on this machine or another:']),
+          agents.length === 0
+            ? 'Add a node, on this machine or another:'
+            : `${agents.length === 1 ? 'One agent is' : `${agents.length} agents are`} starting beside it; more nodes join with:`,
           `  npx wasmmatrix agent --join ${started.joinToken}`,
           'Look around:',
           ...(isDefault ? [] : [`  export WASMMATRIX_CONTEXT=${started.context}`]),

@@ -1,8 +1,8 @@
 // `get`: what there is, as a table or as data, once or with each change as it happens. A composition root.
 import process from 'node:process';
 import { InvalidArgumentError, type Command } from 'commander';
-import { WATCH_METHOD, type OperatorAnswer } from '../../system/domain/operator.ts';
-import { rejected } from '../../system/domain/outcome.ts';
+import { WATCH_METHOD } from '../../system/domain/operator.ts';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { viewKeyOf, type EventCursor, type StateKind, type StateViews, type WatchMessage } from '../../system/domain/watch.ts';
 import { decodeWatchMessage, encodeWatchRequest } from '../../system/wire/codec/watch.ts';
 import { addCommon, print, printData, refuse, sleep, withOperator, type CommonOptions, type Session } from './console.main.ts';
@@ -35,23 +35,30 @@ function kindOf(text: string): ViewKind {
   return known;
 }
 
-function viewsOf(answer: OperatorAnswer): readonly unknown[] {
-  switch (answer.kind) {
-    case 'nodes':
-      return answer.nodes;
-    case 'modules':
-      return answer.modules;
-    case 'deployments':
-      return answer.deployments;
-    case 'instances':
-      return answer.instances;
-    case 'trust':
-      return answer.keys;
-    case 'events':
-      return answer.events;
-    case 'plan':
-      return answer.deployments;
+/** Through a watch that ends with the present state: it comes in parts, however much there is. */
+async function presentOf(session: Session, kind: ViewKind): Promise<Outcome<readonly unknown[]>> {
+  const opened = await session.operator.client.open(WATCH_METHOD, { deadlineMicros: session.deadlineMicros });
+  if (!opened.ok) return opened;
+  const stream = opened.value;
+  const views: unknown[] = [];
+  const sent = await stream.send(encodeWatchRequest({ kind, after: null }));
+  if (!sent.ok) return sent;
+  for (;;) {
+    const received = await stream.receive();
+    if (!received.ok) return received;
+    if (received.value === null) return lost(kind);
+    const message = decodeWatchMessage(received.value);
+    if (!message.ok) return message;
+    if (message.value.kind === 'ended') return rejected(message.value.code, message.value);
+    views.push(...(message.value.kind === 'events' ? message.value.events : message.value.upserts));
+    if (message.value.more) continue;
+    stream.close();
+    return ok(views);
   }
+}
+
+function lost(kind: ViewKind): Outcome<never> {
+  return failed('WM_CANCELLED', { message: `The controller stopped while it told its ${kind}.`, next: 'Repeat the command.' });
 }
 
 /** The first column is what a thing is called. */
@@ -64,9 +71,9 @@ function selected(kind: ViewKind, views: readonly unknown[], names: readonly str
 }
 
 async function get(session: Session, kind: ViewKind, names: readonly string[]): Promise<number> {
-  const answer = await session.query({ kind });
-  if (!answer.ok) return refuse(answer.error);
-  const views = selected(kind, viewsOf(answer.value), names);
+  const present = await presentOf(session, kind);
+  if (!present.ok) return refuse(present.error);
+  const views = selected(kind, present.value, names);
   if (session.form === 'json' || session.form === 'yaml') printData(session.form, views);
   else if (views.length > 0) for (const line of table(session, kind, views, null).lines) print(line);
   else process.stderr.write(`There are no ${kind}${names.length > 0 ? ` called ${names.join(', ')}` : ''}.\n`);
