@@ -17,13 +17,16 @@ import { HeldDeliveries, type Held } from './held.ts';
 import { decodeEvent, placeOf, type Place } from './message.ts';
 import type { Names } from './names.ts';
 import { Publisher } from './publishing.ts';
-import { pull, type Pull } from './pull.ts';
+import { pull, type Pull, type PullRequest } from './pull.ts';
 import type { StreamLimits } from './streams.ts';
 
 /** Bound: deliveries answered to one fetch. */
 const FETCH_EVENTS_MAX = 256;
 /** Bound: time a fetch is held open. */
 const WAIT_MS_MAX = 30_000;
+/** How long a look lasts at what is there; for the rest of the wait only the first event is asked for. */
+const LOOK_MS_MIN = 50;
+const LOOK_MS_MAX = 200;
 /** Bound: the settlement of a delivery. */
 const SETTLE_MS_MAX = 5_000;
 const NANOS_PER_MS = 1_000_000;
@@ -104,8 +107,7 @@ export class JetStreamBus implements NatsBus {
       const leftMs = Math.floor((endMicros - clock.monotonicMicros()) / MICROS_PER_MS);
       const pulled = await this.#pull(spec.value, batch, Math.max(0, leftMs), fence);
       if (!pulled.ok) {
-        if (pulled.error.code === 'WM_BUS_CONSUMER_UNKNOWN') this.#consumers.forget(consumer);
-        return pulled;
+        return pulled.error.code === 'WM_BUS_CONSUMER_UNKNOWN' ? this.#lookFor(consumer) : pulled;
       }
       const taken = await this.#take(spec.value, pulled.value, fence);
       // What was pulled may all have been buried.
@@ -113,17 +115,39 @@ export class JetStreamBus implements NatsBus {
     }
   }
 
+  /** Nobody answers for a consumer that was deleted, and for one whose leader is being chosen. */
+  async #lookFor(consumer: ConsumerName): Promise<Err> {
+    this.#consumers.forget(consumer);
+    const spec = await this.#consumers.get(consumer);
+    if (!spec.ok) return spec;
+    return failed('WM_UNREACHABLE', {
+      message: `NATS: nobody hands out the events of consumer ${consumer} now.`,
+      next: 'Try again with backoff; in a cluster a leader is being chosen.',
+    });
+  }
+
   /** What is there; when nothing is, the first that comes, and what has come with it. */
   async #pull(spec: ConsumerSpec, batch: number, waitMs: number, fence: FencingToken | null): Promise<Outcome<readonly Msg[]>> {
-    const now = await this.#pullOnce(spec, batch, 0, fence);
-    if (!now.ok || now.value.length > 0 || waitMs === 0) return now;
-    const first = await this.#pullOnce(spec, 1, waitMs, fence);
+    const { clock } = this.#tools.ports;
+    const endMicros = clock.monotonicMicros() + waitMs * MICROS_PER_MS;
+    const now = await this.#pullOnce(
+      spec,
+      { batch, takesFewer: true, waitMs: Math.max(LOOK_MS_MIN, Math.min(waitMs, LOOK_MS_MAX)) },
+      fence,
+    );
+    const leftMs = Math.floor((endMicros - clock.monotonicMicros()) / MICROS_PER_MS);
+    if (!now.ok || now.value.length > 0 || leftMs < LOOK_MS_MIN) return now;
+    const first = await this.#pullOnce(spec, { batch: 1, takesFewer: false, waitMs: leftMs }, fence);
     if (!first.ok || first.value.length === 0 || batch === 1) return first;
-    const rest = await this.#pullOnce(spec, batch - 1, 0, fence);
+    const rest = await this.#pullOnce(spec, { batch: batch - 1, takesFewer: true, waitMs: LOOK_MS_MIN }, fence);
     return ok([...first.value, ...(rest.ok ? rest.value : [])]);
   }
 
-  async #pullOnce(spec: ConsumerSpec, batch: number, waitMs: number, fence: FencingToken | null): Promise<Outcome<readonly Msg[]>> {
+  async #pullOnce(
+    spec: ConsumerSpec,
+    request: Pick<PullRequest, 'batch' | 'takesFewer' | 'waitMs'>,
+    fence: FencingToken | null,
+  ): Promise<Outcome<readonly Msg[]>> {
     const { link, names, ports } = this.#tools;
     // Asked while there is no server, a pull would be queued in the client and answered to nobody.
     const state = link.state();
@@ -131,7 +155,7 @@ export class JetStreamBus implements NatsBus {
     const pulling = pull(
       link,
       ports.clock,
-      { stream: names.events, consumer: spec.name, batch, waitMs },
+      { stream: names.events, consumer: spec.name, ...request },
       (stray) => void this.#release(spec, stray),
     );
     this.#pulls.add(pulling);

@@ -78,6 +78,11 @@ export class Publisher {
             message: `The fence of event ${event.id} is another one now.`,
             next: 'Look at the fence again.',
           });
+        if (code === JETSTREAM.duplicateInProcess)
+          return failed('WM_UNREACHABLE', {
+            message: `Event ${event.id} is being stored by an earlier publish of it.`,
+            next: 'Publish it again with backoff.',
+          });
         return code === JETSTREAM.storeFailed && message.startsWith('maximum ') ? full(event, null) : null;
       },
     );

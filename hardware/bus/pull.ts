@@ -4,26 +4,22 @@
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
 import type { ConsumerName } from '../../system/domain/identifiers.ts';
 import { failed, ok, rejected, unknown, type Err, type Outcome } from '../../system/domain/outcome.ts';
-import { MICROS_PER_MS, type Clock, type Timer } from '../../system/ports/clock.ts';
+import { MICROS_PER_MS, type Clock } from '../../system/ports/clock.ts';
 import type { NatsLink } from '../nats/nats.ts';
 
 /** Bound: bytes answered to one pull; an answer stays one message for those who fetch through a controller. */
 const BYTES_MAX = 3 * 1_024 * 1_024;
 const NANOS_PER_MS = 1_000_000;
-/** The server ends a request that waits; only when it does not, we do, so much later. */
-const EXPIRY_SLACK_MS = 2_000;
-/**
- * Bound: silence after which a request that does not wait is over. The server says nothing when it may hand out no more than it
- * did (`pendingMax`): it holds the request until there is room, which nobody asked for.
- */
-const FIRST_MS_MAX = 250;
-const NEXT_MS_MAX = 25;
+/** The server ends every request; only when it does not, we do, so much later. */
+const SILENCE_MS_MAX = 2_000;
 
 export type PullRequest = {
   readonly stream: string;
   readonly consumer: ConsumerName;
   readonly batch: number;
-  /** 0: only what is there now. */
+  /** Answers as soon as there is anything; otherwise only with all of `batch`. */
+  readonly takesFewer: boolean;
+  /** Also the time after which a request that takes fewer ends when the server may hand out no more (`pendingMax`). */
   readonly waitMs: number;
 };
 
@@ -49,8 +45,10 @@ function judge(status: number, description: string, request: PullRequest): Outco
       return consumerUnknown(request.consumer);
     default:
       if (/consumer deleted/i.test(description)) return consumerUnknown(request.consumer);
+      // Said when the batch is whole, in a cluster even before its last messages, which wait for a quorum.
+      if (/batch completed/i.test(description)) return null;
       // Nothing may be handed out beyond `pendingMax`, or the next message does not fit into this answer: there is none now.
-      if (/maxackpending|maxbytes|batch completed/i.test(description.replaceAll(' ', ''))) return ok();
+      if (/maxackpending|maxbytes/i.test(description.replaceAll(' ', ''))) return ok();
       return failed('WM_UNREACHABLE', {
         message: `NATS ended the fetch from ${request.consumer}: ${description} (${status}).`,
         next: 'Try again with backoff.',
@@ -59,13 +57,12 @@ function judge(status: number, description: string, request: PullRequest): Outco
 }
 
 export function pull(link: NatsLink, clock: Clock, request: PullRequest, stray: (message: Msg) => void): Pull {
-  const { stream, consumer, batch, waitMs } = request;
+  const { stream, consumer, batch, takesFewer, waitMs } = request;
   const { connection } = link;
   const got: Msg[] = [];
   let settle: (outcome: Outcome<readonly Msg[]>) => void = () => {};
   const messages = new Promise<Outcome<readonly Msg[]>>((resolve) => (settle = resolve));
   let isAnswered = false;
-  let timer: Timer | null = null;
   const subscription: Subscription = connection.subscribe(createInbox(), {
     callback: (error, message) => {
       if (error !== null) return end(lost(consumer));
@@ -76,12 +73,12 @@ export function pull(link: NatsLink, clock: Clock, request: PullRequest, stray: 
       }
       if (isAnswered) return stray(message);
       got.push(message);
-      return got.length >= batch ? end(ok()) : endAfter(NEXT_MS_MAX);
+      return got.length >= batch ? end(ok()) : undefined;
     },
   });
   /** What was got is answered even when the rest failed. */
   const answer = (outcome: Outcome<void>): void => {
-    timer?.cancel();
+    timer.cancel();
     unwatch();
     if (isAnswered) return;
     isAnswered = true;
@@ -96,16 +93,15 @@ export function pull(link: NatsLink, clock: Clock, request: PullRequest, stray: 
   const drain = async (): Promise<void> => {
     if (!subscription.isClosed() && !connection.isClosed()) await subscription.drain().catch(() => {});
   };
-  const endAfter = (delayMs: number): void => {
-    timer?.cancel();
-    timer = clock.after(delayMs * MICROS_PER_MS, () => void drain().then(() => answer(ok())));
-  };
+  const timer = clock.after((waitMs + SILENCE_MS_MAX) * MICROS_PER_MS, () => void drain().then(() => answer(silent(consumer))));
   const unwatch = link.watch(() => end(lost(consumer)));
-  endAfter(waitMs === 0 ? FIRST_MS_MAX : waitMs + EXPIRY_SLACK_MS);
-  const wait = waitMs === 0 ? { no_wait: true } : { expires: waitMs * NANOS_PER_MS };
-  connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify({ batch, max_bytes: BYTES_MAX, ...wait }), {
-    reply: subscription.getSubject(),
-  });
+  connection.publish(
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+    JSON.stringify({ batch, max_bytes: BYTES_MAX, no_wait: takesFewer, expires: waitMs * NANOS_PER_MS }),
+    {
+      reply: subscription.getSubject(),
+    },
+  );
   return {
     messages,
     abandon: (outcome) => {
@@ -113,6 +109,10 @@ export function pull(link: NatsLink, clock: Clock, request: PullRequest, stray: 
       void drain();
     },
   };
+}
+
+function silent(consumer: ConsumerName): Err {
+  return unknown('WM_DEADLINE', { message: `NATS: no answer to the fetch from ${consumer} in time.`, next: 'Fetch again.' });
 }
 
 function lost(consumer: ConsumerName): Err {

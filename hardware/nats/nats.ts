@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { jetstream, JetStreamApiError, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { failed, ok, rejected, unknown, type Err, type Outcome } from '../../system/domain/outcome.ts';
-import { describeConnectTrouble, describeTrouble } from './trouble.ts';
+import { describeConnectTrouble, describeTrouble, isSilent, withoutJetStream } from './trouble.ts';
 
 export { checkSyncAlways } from './sync.ts';
 export { JETSTREAM } from './trouble.ts';
@@ -197,8 +197,15 @@ class Link implements NatsLink {
   }
 }
 
-/** Fails in words when the server has no JetStream for this account. */
+/** Fails in words when the server has no JetStream for this account: its own question is the one that every server with it answers. */
 export async function checkJetStream(link: NatsLink): Promise<Outcome<void>> {
-  const info = await link.ask('the question for JetStream', () => link.manager.getAccountInfo());
-  return info.ok ? ok() : info;
+  const what = 'the question for JetStream';
+  const info = await link.ask<unknown>(what, () =>
+    link.manager.getAccountInfo().catch((error: unknown) => {
+      if (isSilent(error)) return null;
+      throw error;
+    }),
+  );
+  if (!info.ok) return info;
+  return info.value === null ? withoutJetStream(what) : ok();
 }

@@ -24,8 +24,12 @@ export const JETSTREAM = {
   wrongLastSequence: 10071,
   wrongLastSequenceConstant: 10164,
   storeFailed: 10077,
+  duplicateInProcess: 10158,
   maximumConsumers: 10026,
 } as const;
+
+/** JetStream's numbers from here on are trouble of its own, not of the request. */
+const HTTP_SERVER_ERRORS = 500;
 
 function causeOf(error: unknown): unknown {
   return error instanceof RequestError && error.cause !== undefined ? error.cause : error;
@@ -62,12 +66,13 @@ export function describeConnectTrouble(
 
 export function describeTrouble(thrown: unknown, what: string): Err {
   const error = causeOf(thrown);
-  if (isWithoutJetStream(error)) {
-    return rejected('WM_NATS_REFUSED', {
-      message: `NATS: ${what} needs JetStream, which this server has not enabled for this account.`,
-      next: 'Start nats-server with `-js` or a `jetstream` block, and give the account JetStream limits.',
+  if (isSilent(error)) {
+    return failed('WM_UNREACHABLE', {
+      message: `NATS: nobody answers ${what}: the stream has no leader now, or the server has no JetStream.`,
+      next: 'Try again with backoff; in a cluster a leader is being chosen.',
     });
   }
+  if (isWithoutJetStream(error)) return withoutJetStream(what);
   if (error instanceof JetStreamApiError) {
     if (error.code === JETSTREAM.insufficientResources || error.code === JETSTREAM.storageExceeded) {
       return failed('WM_STORAGE_FULL', {
@@ -81,6 +86,12 @@ export function describeTrouble(thrown: unknown, what: string): Err {
         next: 'Start the controller, which makes the streams, on the same servers, account and prefix; then try again.',
       });
     }
+    if (error.status >= HTTP_SERVER_ERRORS) {
+      return failed('WM_UNREACHABLE', {
+        message: `NATS: JetStream cannot do ${what} now: ${error.message} (${error.code}).`,
+        next: 'Try again with backoff; in a cluster a leader is being chosen.',
+      });
+    }
     return rejected('WM_ARGUMENT', {
       message: `NATS: JetStream refused ${what}: ${error.message} (${error.code}).`,
       next: 'Correct what the message names; nothing was changed.',
@@ -90,12 +101,6 @@ export function describeTrouble(thrown: unknown, what: string): Err {
     return rejected('WM_NATS_REFUSED', {
       message: `NATS: the user of this process may not ${error.operation} ${error.subject}, which ${what} needs.`,
       next: 'Grant it in the authorization of the server (docs/reference/nats.md lists what each role needs).',
-    });
-  }
-  if (error instanceof NoRespondersError) {
-    return failed('WM_UNREACHABLE', {
-      message: `NATS: nobody answers ${what}: the server has no JetStream, or the stream has no leader now.`,
-      next: 'Enable JetStream on the server; in a cluster, try again with backoff.',
     });
   }
   if (error instanceof TimeoutError) {
@@ -113,8 +118,19 @@ export function describeTrouble(thrown: unknown, what: string): Err {
   });
 }
 
-function isWithoutJetStream(error: unknown): boolean {
+/** A server without JetStream and a stream without a leader look the same: nobody listens. `checkJetStream` tells them apart. */
+export function isSilent(error: unknown): boolean {
   // The client's own class for it is not exported.
-  if (error instanceof Error && error.name === 'JetStreamNotEnabled') return true;
+  return error instanceof NoRespondersError || (error instanceof Error && error.name === 'JetStreamNotEnabled');
+}
+
+function isWithoutJetStream(error: unknown): boolean {
   return error instanceof JetStreamApiError && (error.code === JETSTREAM.notEnabled || error.code === JETSTREAM.notEnabledForAccount);
+}
+
+export function withoutJetStream(what: string): Err {
+  return rejected('WM_NATS_REFUSED', {
+    message: `NATS: ${what} needs JetStream, which this server has not enabled for this account.`,
+    next: 'Start nats-server with `-js` or a `jetstream` block, and give the account JetStream limits.',
+  });
 }

@@ -52,7 +52,7 @@ export const NATS: { readonly how: 'container' | 'process'; readonly title: stri
         title: `nats-server ${NATS_SERVER_VERSION} as a ${engine === null ? 'process' : 'container'}`,
       };
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

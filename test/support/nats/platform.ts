@@ -12,18 +12,20 @@ let platforms = 0;
 
 export class NatsPlatform {
   readonly prefix = `p${(platforms += 1)}`;
-  readonly #url: string;
+  readonly #servers: readonly string[];
   readonly #parties: Party[] = [];
   readonly #options: Partial<NatsBusOptions>;
 
-  constructor(url: string, options: Partial<NatsBusOptions> = {}) {
-    this.#url = url;
+  constructor(servers: string | readonly string[], options: Partial<NatsBusOptions> = {}) {
+    this.#servers = typeof servers === 'string' ? [servers] : servers;
     this.#options = options;
   }
 
   /** `deaf`: hears of no fence that others raise, as if each message to it came too late. */
   async join(role: 'platform' | 'agent', { deaf = false }: { readonly deaf?: boolean } = {}): Promise<Party> {
-    const link = get(await connectNats({ servers: [this.#url], name: `${this.prefix}/${role}`, credentials: { kind: 'none' }, tls: null }));
+    const link = get(
+      await connectNats({ servers: this.#servers, name: `${this.prefix}/${role}`, credentials: { kind: 'none' }, tls: null }),
+    );
     if (deaf) {
       const { connection } = link;
       const subscribe = connection.subscribe.bind(connection);
