@@ -6,7 +6,7 @@ import { consumerOf } from '../../hardware/mqtt/outbound.ts';
 import type { GatewayConfig } from '../../hardware/mqtt/mqtt.ts';
 import { EVENT_BYTES_MAX } from '../../system/domain/event.ts';
 import type { SubjectFilter } from '../../system/domain/identifiers.ts';
-import { failed } from '../../system/domain/outcome.ts';
+import { failed, unknown } from '../../system/domain/outcome.ts';
 import type { Bus } from '../../system/ports/bus.ts';
 import { HAS_MOSQUITTO, Mosquitto } from '../support/mqtt/mosquitto.ts';
 import { connected, device, gatewayConfig, listen, Platform, startGateway, until, type Running } from '../support/mqtt/site.ts';
@@ -129,6 +129,60 @@ describe.skipIf(!HAS_MOSQUITTO)('an MQTT gateway between Mosquitto and the embed
     await car.publishAsync('vehicles/a/brake', 'last', QOS_1);
     await platform.readAll(1);
     expect(third.gateway.counters.received).toBe(1);
+  });
+
+  it('stores a message once when the answer of the bus was lost and the broker sends it again, also without an identifier', async () => {
+    const lost = unknown('WM_DEADLINE', { message: 'No answer came.', next: 'Observe.' });
+    const config = configure({ receiptsFile: `${platform.folder}/receipts` });
+    const first = await run(config, {
+      ...platform.bus,
+      publish: async (event, options) => {
+        await platform.bus.publish(event, options);
+        return lost;
+      },
+    });
+    for (let i = 0; i < 5; i++) await car.publishAsync(`vehicles/${i}/brake`, 'the same text', QOS_1);
+    await until(() => platform.telemetry.of('event.accepted').length === 5);
+    await first.gateway.stop();
+    const second = await run(config);
+    await until(() => second.gateway.counters.published === 5);
+    expect([second.gateway.counters.redelivered, second.gateway.counters.duplicates]).toEqual([5, 5]);
+  });
+
+  it('keeps the order of one topic when the bus takes a later message and not the first', async () => {
+    let failures = 3;
+    const away = failed('WM_UNREACHABLE', { message: 'Not there.', next: 'Try again.' });
+    const { gateway } = await run(configure(), {
+      ...platform.bus,
+      publish: (event, options) =>
+        Buffer.from(event.data).toString() === 'first' && failures-- > 0 ? Promise.resolve(away) : platform.bus.publish(event, options),
+    });
+    for (const text of ['first', 'second', 'third']) await car.publishAsync('vehicles/a/brake', text, QOS_1);
+    const read = await platform.readAll(3);
+    expect(read.map(({ data }) => Buffer.from(data).toString())).toEqual(['first', 'second', 'third']);
+    expect(gateway.counters.publishRetries).toBe(3);
+  });
+
+  it('holds back a broker that forgets the receive maximum, and lets it know that it lives', async () => {
+    const { bus, hold, release } = heldBus(platform.bus);
+    hold();
+    const config = gatewayConfig(mosquitto, {}, { clientId: `gateway-${nextClient}`, keepAliveS: 1 });
+    const first = await run(config, bus);
+    for (let i = 0; i < 100; i++) await car.publishAsync(`vehicles/${i}/brake`, String(i), QOS_1);
+    await until(() => first.gateway.counters.received === 16);
+    await first.gateway.stop();
+    // Mosquitto 2.0.11 sends more than it may once a message of a resumed session is acknowledged.
+    let taken = 0;
+    const { gateway } = await run(config, {
+      ...bus,
+      publish: (event, options) => (taken++ === 0 ? platform.bus : bus).publish(event, options),
+    });
+    const pings = (): number => mosquitto.log.split(`Received PINGREQ from gateway-${nextClient}`).length;
+    await until(() => gateway.counters.publishRetries > 0 && pings() > 8);
+    expect(gateway.counters.received).toBeLessThanOrEqual(18);
+    expect([gateway.status.state, gateway.counters.connections]).toEqual(['connected', 1]);
+    release();
+    expect(new Set((await platform.readAll(100)).map(({ data }) => Buffer.from(data).toString())).size).toBe(100);
   });
 
   it('holds the broker back at the receive maximum while the bus is full, and goes on when it is not', async () => {
