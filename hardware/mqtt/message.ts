@@ -7,6 +7,7 @@ import type { IPublishPacket } from 'mqtt';
 import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX, type BusEvent } from '../../system/domain/event.ts';
 import type { CorrelationId, EventId, Subject } from '../../system/domain/identifiers.ts';
 import { ok, rejected, type ErrorText, type Outcome, type WmError } from '../../system/domain/outcome.ts';
+import { isMqttText, told } from './topic.ts';
 
 /** Bounds of what the bus takes: headers of an event, characters of a name and of a value. */
 export const HEADERS_MAX = 32;
@@ -119,8 +120,18 @@ export function publicationOf(event: BusEvent): Publication {
 
 /** Bytes of a PUBLISH packet beyond what it carries, generously: for the broker's own bound of a packet. */
 const PACKET_OVERHEAD_BYTES = 64;
+/** Bound of the protocol: bytes of one text. */
+const TEXT_BYTES_MAX = 65_535;
 
-export function checkPacketSize(topic: string, { payload, properties }: Publication, bytesMax: number | null): Outcome<void> {
+/** Whether the broker will take it; what it would not could end the connection, and everything else on it. */
+export function checkPublication(topic: string, { payload, properties }: Publication, bytesMax: number | null): Outcome<void> {
+  const texts = [...Object.entries(properties.userProperties).flat(), properties.contentType ?? ''];
+  const odd = texts.find((text) => !isMqttText(text) || Buffer.byteLength(text) > TEXT_BYTES_MAX);
+  if (odd !== undefined)
+    return rejected('WM_EVENT_INVALID', {
+      message: `An event for the topic ${topic} has the property ${told(odd)}, which MQTT cannot carry.`,
+      next: `Leave control characters out of headers, and keep each below ${TEXT_BYTES_MAX} bytes.`,
+    });
   if (bytesMax === null) return ok();
   const names = Object.entries(properties.userProperties).reduce(
     (sum, [name, value]) => sum + 5 + Buffer.byteLength(name) + Buffer.byteLength(value),

@@ -7,7 +7,7 @@ import { describeError, type WmError } from '../../system/domain/outcome.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { Link } from './link.ts';
-import { checkPacketSize, publicationOf } from './message.ts';
+import { checkPublication, publicationOf } from './message.ts';
 import { backoffMs, pause, type BackoffLaw } from './pause.ts';
 import type { OutboundRoute, SubjectMapping } from './route.ts';
 
@@ -101,7 +101,7 @@ async function settlementOf(ports: Pick<Ports, 'telemetry'>, options: OutboundOp
   const link = stopping.aborted ? null : await options.link();
   if (link === null) return { kind: 'release' };
   const publication = publicationOf(event);
-  const fits = checkPacketSize(topic.value, publication, link.packetBytesMax);
+  const fits = checkPublication(topic.value, publication, link.packetBytesMax);
   if (!fits.ok) return never(ports, options, event, topic.value, fits.error);
   const sent = await link.publish(topic.value, publication.payload, { retain: route.retain, properties: publication.properties });
   if (sent.ok) {

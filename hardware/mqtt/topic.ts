@@ -27,13 +27,18 @@ export function told(text: string): string {
   return line.length > TOLD_LENGTH_MAX ? `${line.slice(0, TOLD_LENGTH_MAX)}…` : line;
 }
 
+/** What brokers take as text: some end the connection of whoever sends them control characters or what is no character (MQTT 5, 1.5.4). */
+export function isMqttText(text: string): boolean {
+  return text.isWellFormed() && !/[\p{Cc}\p{Noncharacter_Code_Point}]/u.test(text);
+}
+
 /** A topic that a message may be published to: what the protocol says, and no wildcard. */
 export function checkTopic(topic: string): Outcome<void> {
   if (topic === '') return refused('The topic is empty.', 'Publish to a topic of at least one character.');
-  if (topic.includes('\0') || !topic.isWellFormed())
+  if (!isMqttText(topic))
     return refused(
       `The topic ${told(topic)} holds a character that MQTT forbids.`,
-      'Use text without NUL characters and broken surrogates.',
+      'Use text without control characters and broken surrogates.',
     );
   if (/[+#]/.test(topic)) return refused(`The topic ${told(topic)} holds a wildcard.`, 'Publish to a topic without + and #.');
   if (utf8.encode(topic).length > TOPIC_BYTES_MAX)

@@ -19,7 +19,7 @@ const anyText = fc.string({ unit: 'binary', maxLength: 40 });
 const level = fc.oneof(
   fc.stringMatching(/^[a-z0-9_-]{0,6}$/),
   fc.string({ unit: 'grapheme', maxLength: 5 }).map((text) => text.replaceAll(/[/+#\0]/g, '.')),
-  fc.constantFrom('', '$', '$24', '$SYS', 'a.b', 'ä', ' ', '*', '>', '{1}'),
+  fc.constantFrom('', '$', '$24', '$SYS', 'a.b', 'ä', ' ', '*', '>', '{1}', '\u0085'),
 );
 const topic = fc
   .array(level, { minLength: 1, maxLength: 10 })

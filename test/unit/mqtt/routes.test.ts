@@ -1,7 +1,7 @@
 // What is refused before the first message, each with a sentence; and what a message carries into an event.
 import type { IPublishPacket } from 'mqtt';
 import { describe, expect, it } from 'vitest';
-import { checkPacketSize, eventOf, publicationOf } from '../../../hardware/mqtt/message.ts';
+import { checkPublication, eventOf, publicationOf } from '../../../hardware/mqtt/message.ts';
 import { compileRoutes, type InboundRoute, type OutboundRoute } from '../../../hardware/mqtt/mqtt.ts';
 import type { Subject, SubjectFilter } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
@@ -96,11 +96,21 @@ describe('messages', () => {
     });
   });
 
+  it('that no broker would take are refused before they end the connection', () => {
+    const refusalOf = (headers: Record<string, string>): string =>
+      sentence(checkPublication('a/b', publicationOf(busEvent('e', { headers })), null));
+    expect(refusalOf({ note: 'größe' })).toBe('ok');
+    expect(refusalOf({ note: 'two\nlines' })).toBe('An event for the topic a/b has the property "two\\nlines", which MQTT cannot carry.');
+    expect(refusalOf({ '\ufdd0': 'x' })).toContain('which MQTT cannot carry');
+    expect(refusalOf({ 'content-type': 'x'.repeat(65_536) })).toContain('which MQTT cannot carry');
+    expect(compileOut(outbound('a.*', 'x\n/{1}'))).toContain('holds a character that MQTT forbids');
+  });
+
   it('are held against the size that the broker takes', () => {
     const publication = publicationOf(busEvent('e', { data: new Uint8Array(1_000) }));
-    expect(sentence(checkPacketSize('a/b', publication, null))).toBe('ok');
-    expect(sentence(checkPacketSize('a/b', publication, 2_000))).toBe('ok');
-    expect(sentence(checkPacketSize('a/b', publication, 1_000))).toMatch(
+    expect(sentence(checkPublication('a/b', publication, null))).toBe('ok');
+    expect(sentence(checkPublication('a/b', publication, 2_000))).toBe('ok');
+    expect(sentence(checkPublication('a/b', publication, 1_000))).toMatch(
       /^An event for the topic a\/b takes \d+ bytes as a message; the broker takes at most 1000\.$/,
     );
   });
