@@ -22,6 +22,8 @@ const ACK_WAIT_MS = 30_000;
 const DELIVERIES_MAX = 20;
 const BACKOFF_MS = 200;
 const BACKOFF_MS_MAX = 60_000;
+/** Bound: deliveries outstanding, in windows: those of gateways that were killed a moment ago among them. */
+const PENDING_WINDOWS = 8;
 
 /** The broker says that it will never take it (MQTT 5, 3.4.2.1): topic name and payload format. */
 const NEVER: readonly unknown[] = [0x90, 0x99];
@@ -44,7 +46,8 @@ export function consumerOf(gateway: string, route: OutboundRoute): ConsumerSpec 
     deliveriesMax: DELIVERIES_MAX,
     backoffMs: BACKOFF_MS,
     backoffMsMax: BACKOFF_MS_MAX,
-    pendingMax: OUTBOUND_WINDOW,
+    // What a killed gateway held must not hold its successor up until it runs out.
+    pendingMax: OUTBOUND_WINDOW * PENDING_WINDOWS,
     // Events wait for a gateway that is away, however long.
     idleMsMax: null,
   };

@@ -160,7 +160,7 @@ export function startGateway(bus: Bus, config: GatewayConfig): Running {
 }
 
 /** Bound: how long a condition may take on a machine that has other things to do. */
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 
 export async function until(holds: () => boolean, patienceMs = PATIENCE_MS): Promise<void> {
   const began = performance.now();
