@@ -64,8 +64,8 @@ export class Tunnel {
     if (this.#dialling !== null) clearTimeout(this.#dialling);
     this.#forward.close();
     this.#back.close();
-    this.#near.resetAndDestroy();
-    this.#far?.resetAndDestroy();
+    reset(this.#near);
+    if (this.#far !== null) reset(this.#far);
     this.#options.onEnd(this);
   }
 
@@ -138,4 +138,10 @@ export class Tunnel {
     if (!socket.write(piece)) (origin === 'from' ? this.#forward : this.#back).hold();
     return undefined;
   }
+}
+
+/** A socket whose end is just being told cannot be reset: libuv refuses, and Node.js then keeps it open for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

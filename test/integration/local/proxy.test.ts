@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Links, type Place } from '../../../hardware/local/links.ts';
 import { ownerOfPort } from '../../../hardware/local/owner.ts';
 import { Proxy } from '../../../hardware/local/proxy.ts';
+import { Tunnel } from '../../../hardware/local/tunnel.ts';
 import type { LatencyLaw, Ratio } from '../../../scenarios/scenario.ts';
 import type { ZonePath } from '../../../system/domain/identifiers.ts';
 
@@ -38,7 +39,7 @@ async function setUp(options: { latency?: LatencyLaw; loss?: Ratio; random?: () 
     () => proxy.close(),
     () => sockets.forEach((socket) => socket.destroy()),
   );
-  return { proxy, heard, sockets, dial: () => dial(address) };
+  return { proxy, heard, sockets, port, dial: () => dial(address) };
 }
 
 function dial(address: string) {
@@ -122,6 +123,40 @@ describe('a link', () => {
     client.write('c');
     await until(() => texts(heard) === 'abc');
     expect(heard.at(-1)!.atMs - since).toBeGreaterThanOrEqual(195);
+  });
+});
+
+describe('a connection that is given up', () => {
+  it('is closed for both ends, also while the end of one way is just being told', async () => {
+    const { heard, sockets, port } = await setUp();
+    const links = new Links([]);
+    const server = createServer({ allowHalfOpen: true }, (near) => {
+      const tunnel = new Tunnel(near, {
+        links,
+        from: NEAR,
+        to: FAR,
+        host: '127.0.0.1',
+        port,
+        random: Math.random,
+        isOff: () => false,
+        onEnd: () => {},
+      });
+      // Its own listener came first: the far end has been told, and no turn of the loop has passed since.
+      near.on('end', () => tunnel.close());
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => server.close());
+    const { client } = dial(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    client.write('a');
+    await until(() => heard.length === 1);
+    client.end();
+    let closed = false;
+    sockets[0]!.on('close', () => (closed = true));
+    await until(() => {
+      sockets[0]!.write('?');
+      return closed;
+    });
+    expect(closed).toBe(true);
   });
 });
 
