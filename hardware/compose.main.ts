@@ -7,6 +7,7 @@ import { Option, type Command } from 'commander';
 import { Source } from '../scenarios/mistakes.ts';
 import type { Endpoint } from '../system/domain/identifiers.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../system/domain/outcome.ts';
+import { whyOf } from '../system/domain/why.ts';
 import { expectationOf, flagOf, resolveSettings, type Resolved, type SettingsTable } from './process/process.ts';
 import { EngineBuildError, ensureEngine } from './wasm/build/build.ts';
 import { createProgressPrinter } from './wasm/build/progress.ts';
@@ -46,7 +47,7 @@ export function readSettings(table: SettingsTable, options: Readonly<Record<stri
         next: 'Correct the file; docs/reference/configuration.md lists every setting.',
       });
     } catch (error) {
-      const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const why = whyOf(error);
       return rejected('WM_ARGUMENT', {
         message: `The configuration ${String(written)} cannot be read (${why}).`,
         next: 'Name a file that you may read.',

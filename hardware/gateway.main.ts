@@ -6,6 +6,7 @@ import process from 'node:process';
 import { Option, type Command } from 'commander';
 import { Source } from '../scenarios/mistakes.ts';
 import { describeError, rejected, type Outcome } from '../system/domain/outcome.ts';
+import { whyOf } from '../system/domain/why.ts';
 import { SystemClock } from './clock/clock.ts';
 import { CONTROLLER, refuse } from './compose.main.ts';
 import { createMqttGateway, exposition, readGatewayFile, type GatewayConfig, type MqttGateway } from './mqtt/mqtt.ts';
@@ -146,7 +147,7 @@ function readConfig(named: string): Outcome<GatewayConfig> {
     const config = readGatewayFile(source, { folder: dirname(path), password: process.env[PASSWORD_VARIABLE] ?? null });
     return config;
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const why = whyOf(error);
     return rejected('WM_ARGUMENT', {
       message: `The configuration ${named} cannot be read (${why}).`,
       next: 'Name a file that you may read.',

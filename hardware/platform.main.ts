@@ -46,7 +46,8 @@ export function addAgent(program: Command): void {
     .description(
       'Starts the agent of one node, and stays in the foreground. At its first start it joins with a token; afterwards it knows its control plane. Several agents may run on one machine, each with a name of its own. Ctrl-C stops in order: running invocations finish first.',
     )
-    .option('--json', 'print what was started as one JSON line');
+    .option('--json', 'print what was started as one JSON line')
+    .option('--while-stdin', 'stop in order when standard input ends, as it does when the process that started it is gone');
   addSettings(command, AGENT_SETTINGS).action(async (options: Options) => {
     process.exitCode = await agent(options);
   });
@@ -125,6 +126,16 @@ async function agent(options: Options): Promise<number> {
   );
 }
 
+const NEVER = new Promise<string>(() => {});
+
+/** Whoever held the other end is gone, however it ended. */
+function stdinEnded(): Promise<string> {
+  return new Promise((resolve) => {
+    process.stdin.on('end', () => resolve('standard input ended')).on('error', () => resolve('standard input ended'));
+    process.stdin.resume();
+  });
+}
+
 type LocalAgent = { stop(): Promise<void> };
 type Running = { readonly ended: Promise<string>; stop(): Promise<void> };
 type Told = { readonly agents: readonly LocalAgent[]; readonly json: object; readonly lines: readonly string[] };
@@ -138,22 +149,31 @@ async function serve<R extends Running>(
   tell: (started: R) => Promise<Told>,
 ): Promise<number> {
   const ending = watchSignals(() => process.stderr.write('Ended at once, as asked.\n'));
-  const starting = start(ending.asked);
-  let first = await Promise.race([starting, ending.asked.then(() => null)]);
+  const orphaned = options['whileStdin'] === true ? stdinEnded() : NEVER;
+  const asked = Promise.race([ending.asked, orphaned]);
+  const forget = (): void => {
+    ending.forget();
+    if (options['whileStdin'] === true) process.stdin.destroy();
+  };
+  const starting = start(asked);
+  let first = await Promise.race([starting, asked.then(() => null)]);
   if (first === null) {
     first = await Promise.race([starting, new Promise<null>((resolve) => setTimeout(resolve, WAITING_STOP_MS, null))]);
-    if (first?.ok === false && first.error.code === 'WM_CANCELLED') return 0;
+    if (first?.ok === false && first.error.code === 'WM_CANCELLED') {
+      forget();
+      return 0;
+    }
     // What was begun is left as after a crash, which every start copes with.
     process.exit(EXIT_INTERRUPTED);
   }
   if (!first.ok) {
-    ending.forget();
+    forget();
     return refuse(first.error);
   }
   const told = await tell(first.value);
   if (options['json'] === true) process.stdout.write(`${JSON.stringify(told.json)}\n`);
   else for (const line of told.lines) process.stdout.write(`${line}\n`);
-  const cause = await Promise.race([ending.asked.then(() => null), first.value.ended]);
+  const cause = await Promise.race([asked.then(() => null), first.value.ended]);
   if (cause === null) process.stderr.write(`Stopping in order. Once more ends the ${what} at once.\n`);
   const overdue = setTimeout(
     () => {
@@ -165,7 +185,7 @@ async function serve<R extends Running>(
   await Promise.all(told.agents.map((child) => child.stop()));
   await first.value.stop();
   clearTimeout(overdue);
-  ending.forget();
+  forget();
   if (cause === null) return 0;
   process.stderr.write(`The ${what} ended: ${cause}\nStart it again; it recovers from ${String(values['data'])}.\n`);
   return EXIT_FAILED;
@@ -195,11 +215,22 @@ function startLocalAgents(count: number, controller: ControllerProcess, values: 
     const name = `local-${i + 1}`;
     const child = execa(
       process.execPath,
-      [CLI, 'agent', '--name', name, '--data', join(String(values['data']), 'agents', name), '--log-format', String(values['log.format'])],
+      [
+        CLI,
+        'agent',
+        '--name',
+        name,
+        '--data',
+        join(String(values['data']), 'agents', name),
+        '--log-format',
+        String(values['log.format']),
+        '--while-stdin',
+      ],
       {
         env: { ...environment, WASMMATRIX_JOIN: controller.joinToken },
         extendEnv: false,
-        stdio: ['ignore', 'ignore', 'inherit'],
+        // The pipe is never written to: it ends with this process, even when that is killed, and the agents with it.
+        stdio: ['pipe', 'ignore', 'inherit'],
         // A terminal's Ctrl-C reaches the controller alone, which then asks them.
         detached: true,
         cleanup: true,

@@ -20,6 +20,7 @@ import type { DeploymentName, NodeId, TriggerName } from './domain/identifiers.t
 import type { OperatorCommand } from './domain/operator.ts';
 import { rejected, type Outcome } from './domain/outcome.ts';
 import type { FieldChange } from './domain/plan.ts';
+import { whyOf } from './domain/why.ts';
 
 const REPLICAS_MAX = 10_000;
 const VERSION_MAX = 1_000_000;
@@ -37,7 +38,7 @@ function readManifests(files: readonly string[]): Outcome<Manifest> {
     try {
       text = readFileSync(file === '-' ? 0 : file, 'utf8');
     } catch (error) {
-      const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      const why = whyOf(error);
       return rejected('WM_ARGUMENT', {
         message: `The manifest ${file} cannot be read (${why}).`,
         next: 'Name a file that you may read, or - for standard input.',

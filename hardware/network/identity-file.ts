@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { BusSettings } from '../../system/domain/enrolment.ts';
 import { ok, rejected, unknown } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
+import { whyOf } from '../../system/domain/why.ts';
 import type { Identity } from './identity.ts';
 
 export type KeptIdentity = {
@@ -27,10 +28,12 @@ const FILE_BYTES_MAX = 256 * 1_024;
 const OTHERS_MASK = 0o077;
 const OWNER_ONLY = 0o600;
 
-function unusable(path: string, why: string): Err {
+const DAMAGED = 'Remove it and join again with a join token, or restore a copy that only its owner could read.';
+
+function unusable(path: string, why: string, next = DAMAGED): Err {
   return rejected('WM_KEY_UNUSABLE', {
     message: `Identity file ${path}: ${why}.`,
-    next: 'Give it back to its owner alone (chmod 600) if you trust that nobody copied it; otherwise remove it and join again with a join token.',
+    next,
     detail: { path },
   });
 }
@@ -41,7 +44,7 @@ function codeOf(error: unknown): string {
 
 function notWritten(path: string, error: unknown): Err {
   return unknown('WM_STORAGE_FAILED', {
-    message: `Identity file ${path} could not be read or written: ${codeOf(error)}.`,
+    message: `Identity file ${path} could not be read or written: ${whyOf(error)}.`,
     next: 'Check the directory, its permissions and the space on its disk.',
     detail: { path },
   });
@@ -87,7 +90,11 @@ export async function loadIdentity(path: string): Promise<Outcome<KeptIdentity |
     const status = await file.stat();
     if (!status.isFile() || status.size > FILE_BYTES_MAX) return unusable(path, 'it is no identity file');
     if ((status.mode & OTHERS_MASK) !== 0) {
-      return unusable(path, `others than its owner may use it (mode ${(status.mode & 0o777).toString(8)})`);
+      return unusable(
+        path,
+        `others than its owner may use it (mode ${(status.mode & 0o777).toString(8)})`,
+        'Give it back to its owner alone (chmod 600) if you trust that nobody copied it; otherwise remove it and join again with a join token.',
+      );
     }
     return read(path, await file.readFile('utf8'));
   } catch (error) {

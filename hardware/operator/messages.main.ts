@@ -4,10 +4,11 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import type { ConsumerSpec } from '../../system/domain/broker.ts';
-import type { BusEvent } from '../../system/domain/event.ts';
+import { EVENT_BYTES_MAX, type BusEvent } from '../../system/domain/event.ts';
 import type { ConsumerName, CorrelationId, EventId, SubjectFilter } from '../../system/domain/identifiers.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { isSubject, isSubjectFilter } from '../../system/domain/subject.ts';
+import { whyOf } from '../../system/domain/why.ts';
 import { repeat } from '../../system/api/api.ts';
 import { SystemClock } from '../clock/clock.ts';
 import { SystemRandom } from '../random/random.ts';
@@ -49,7 +50,7 @@ function readData(data: string): Outcome<Uint8Array> {
   try {
     return ok(new Uint8Array(readFileSync(file)));
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const why = whyOf(error);
     return rejected('WM_ARGUMENT', {
       message: `The data ${data} cannot be read (${why}).`,
       next: 'Name a file that you may read after the @.',
@@ -66,6 +67,13 @@ async function publish(subject: string, data: string, options: PublishOptions): 
     return wrongArgument(`'${subject}' is no subject.`, 'Use words joined by dots, such as sensors.brake; wildcards are for filters.');
   const bytes = readData(data);
   if (!bytes.ok) return refuse(bytes.error);
+  if (bytes.value.length > EVENT_BYTES_MAX)
+    return refuse(
+      rejected('WM_EVENT_INVALID', {
+        message: `The event has ${bytes.value.length} bytes of data; one may have ${EVENT_BYTES_MAX}.`,
+        next: 'Send less, or keep it elsewhere and publish where it is.',
+      }).error,
+    );
   const headers: Record<string, string> = {};
   for (const header of options.header ?? []) {
     const equals = header.indexOf('=');

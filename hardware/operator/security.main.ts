@@ -4,19 +4,20 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { Source } from '../../scenarios/mistakes.ts';
 import { parseSize } from '../../scenarios/units.ts';
 import { parseCapability } from '../../system/domain/capability.ts';
 import { REVOKE_METHOD, TOKEN_ROLES, TOKENS_METHOD, type TokenRole, type TokensRequest } from '../../system/domain/enrolment.ts';
 import { isName, type KeyId, type ModuleName } from '../../system/domain/identifiers.ts';
 import { manifestText, type ModuleManifest } from '../../system/domain/module.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { whyOf } from '../../system/domain/why.ts';
 import type { PublicKey } from '../../system/ports/keys.ts';
 import { decodeRevokeReply, decodeTokensReply, encodeRevokeRequest, encodeTokensRequest } from '../../system/wire/codec/enrolment.ts';
 import { FileKeys } from '../keys/keys.ts';
 import { join as joinPlatform, saveIdentity } from '../network/network.ts';
 import { configurationHome } from '../process/process.ts';
 import { addCommon, collect, countFrom, print, printData, refuse, withOperator, type CommonOptions } from './console.main.ts';
+import { checkModule, readModuleManifest, type Declared } from './module-file.main.ts';
 import { formatTable, loginFile } from './operator.ts';
 
 const FUEL_MAX = 100_000_000;
@@ -211,57 +212,6 @@ function size(text: string): number {
   return bytes;
 }
 
-type Declared = {
-  readonly name: string | null;
-  readonly capabilities: readonly string[];
-  readonly limits: Partial<ModuleManifest['limits']>;
-};
-
-/** `module.yaml`: the fields that examples have too. */
-function readModuleManifest(file: string): Outcome<Declared> {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    return wrong(
-      `The manifest ${file} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : String(error)}).`,
-      'Name a file that you may read.',
-    );
-  }
-  const source = new Source(file, text, {
-    code: 'WM_MODULE_INVALID',
-    next: 'Correct the manifest; docs/reference/guest-abi.md describes it.',
-  });
-  if (source.faulty) return source.error();
-  const value = source.value();
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    source.mistake([], 'expected name, capabilities and limits');
-    return source.error();
-  }
-  const fields = value as Readonly<Record<string, unknown>>;
-  for (const field of Object.keys(fields))
-    if (!['name', 'description', 'capabilities', 'limits'].includes(field))
-      source.mistake([field], `unknown field '${field}'; expected name, description, capabilities or limits`, 'key');
-  const { name, capabilities = [], limits = {} } = fields;
-  if (name !== undefined && typeof name !== 'string') source.mistake(['name'], 'expected a text');
-  if (!Array.isArray(capabilities)) source.mistake(['capabilities'], 'expected a list');
-  const given =
-    typeof limits === 'object' && limits !== null && !Array.isArray(limits) ? (limits as Readonly<Record<string, unknown>>) : null;
-  if (given === null) source.mistake(['limits'], 'expected fuelMax, memoryBytesMax and outputBytesMax');
-  for (const [limit, bound] of Object.entries(given ?? {})) {
-    if (!['fuelMax', 'memoryBytesMax', 'outputBytesMax'].includes(limit))
-      source.mistake(['limits', limit], `unknown limit '${limit}'; expected fuelMax, memoryBytesMax or outputBytesMax`, 'key');
-    else if (!Number.isSafeInteger(bound) || Number(bound) < 1)
-      source.mistake(['limits', limit], `found ${JSON.stringify(bound)}, expected a whole number of 1 or more`);
-  }
-  if (source.faulty) return source.error();
-  return ok({
-    name: typeof name === 'string' ? name : null,
-    capabilities: (capabilities as readonly unknown[]).map(String),
-    limits: given as Declared['limits'],
-  });
-}
-
 async function push(file: string, options: PushOptions): Promise<number> {
   const key = await existingKey(options.sign);
   if (!key.ok) return refuse(key.error);
@@ -269,12 +219,11 @@ async function push(file: string, options: PushOptions): Promise<number> {
   try {
     bytes = new Uint8Array(readFileSync(file));
   } catch (error) {
-    const unread = wrong(
-      `The module ${file} cannot be read (${error instanceof Error && 'code' in error ? String(error.code) : String(error)}).`,
-      'Name a file that you may read.',
-    );
+    const unread = wrong(`The module ${file} cannot be read (${whyOf(error)}).`, 'Name a file that you may read.');
     return unread.ok ? 0 : refuse(unread.error);
   }
+  const faulty = checkModule(file, bytes);
+  if (!faulty.ok) return refuse(faulty.error);
   const beside = join(dirname(file), 'module.yaml');
   const manifestFile = options.manifest ?? (existsSync(beside) ? beside : null);
   const declared: Outcome<Declared> =

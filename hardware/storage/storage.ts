@@ -1,7 +1,8 @@
 // A store in a folder: a SQLite database for journals and keys, in a thread of its own, and a file for each blob. One process
 // at a time: the lock is the operating system's and ends with the process, also by kill -9. After a transaction that failed
 // the store answers every request with that reason; close it, or end, and open it again.
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { StateEntry } from '../../system/domain/broker.ts';
 import { failed, ok, rejected } from '../../system/domain/outcome.ts';
@@ -11,7 +12,7 @@ import { FileBlobs, syncDirectory } from './blobs.ts';
 import { DatabaseJournal } from './journal.ts';
 import { LOCK_WAIT_MS, NAME_LENGTH_MAX, VALUE_BYTES_MAX } from './operations.ts';
 import { StorageThread } from './thread.ts';
-import { describeTrouble, Health } from './trouble.ts';
+import { codeOf, describeTrouble, Health } from './trouble.ts';
 
 const DATABASE_FILE = 'store.sqlite';
 const BLOBS_FOLDER = 'blobs';
@@ -93,12 +94,26 @@ function checkName(what: string, name: string): Err | null {
   });
 }
 
+/** One level at a time: Node's own recursion tells a missing parent where the parent cannot be made, and never ends below /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let path = folder; !existsSync(path) && dirname(path) !== path; path = dirname(path)) missing.push(path);
+  for (const path of missing.toReversed()) {
+    try {
+      await mkdir(path, { mode: 0o700 });
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
+  }
+  if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error('it is no folder'), { code: 'ENOTDIR' });
+}
+
 /** Makes the folder when it is not there. Waits up to a second for a process that is at its end. */
 export async function openStorage(options: { readonly folder: string }): Promise<Outcome<OpenStorage>> {
   const folder = resolve(options.folder);
   const health = new Health();
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
   } catch (error) {
     return describeTrouble(error, folder, 'made');
   }

@@ -1,6 +1,7 @@
 // What errors of SQLite and of the file system mean to the product, and whether a store may go on after them.
 import { failed, rejected, unknown } from '../../system/domain/outcome.ts';
 import type { Err } from '../../system/domain/outcome.ts';
+import { whyOf } from '../../system/domain/why.ts';
 
 /** Primary result codes, https://sqlite.org/rescode.html; the low byte of the extended ones. */
 const SQLITE_PRIMARY_MASK = 0xff;
@@ -31,7 +32,7 @@ export function codeOf(error: unknown): string {
 export function describeTrouble(error: unknown, path: string, act: string): Err {
   const code = codeOf(error);
   const result = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
-  const because = result === 0 ? code : `${error instanceof Error ? error.message : code} (SQLite ${result})`;
+  const because = result === 0 ? whyOf(error) : `${error instanceof Error ? error.message : code} (SQLite ${result})`;
   const primary = result & SQLITE_PRIMARY_MASK;
   if (primary === SQLITE_FULL || FULL_CODES.includes(code)) {
     return full(`There is no room on the disk of ${path}: it was not ${act}.`, { path });

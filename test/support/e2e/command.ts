@@ -28,6 +28,7 @@ export type Running = {
   readonly said: (part: string) => Promise<void>;
   /** So far. */
   readonly stdout: () => string;
+  readonly stderr: () => string;
 };
 
 export function start(args: readonly string[], where: Where = {}): Running {
@@ -72,7 +73,8 @@ export function halfWritten(folder: string): readonly string[] {
 function environment({ env }: Where): Record<string, string> {
   // Node's colours follow these too, and a person at a terminal has none of them set.
   const { NO_COLOR: _, FORCE_COLOR: __, NODE_DISABLE_COLORS: ___, CI: ____, ...mine } = process.env;
-  return { ...(mine as Record<string, string>), ...env };
+  // Compiled once, not anew by each of many commands.
+  return { ...(mine as Record<string, string>), NODE_COMPILE_CACHE: join(tmpdir(), 'wasmmatrix-compiled'), ...env };
 }
 
 function follow(child: ChildProcess, wallMsMax = COMMAND_WALL_MS_MAX): Running {
@@ -101,6 +103,7 @@ function follow(child: ChildProcess, wallMsMax = COMMAND_WALL_MS_MAX): Running {
     child,
     ended,
     stdout: () => stdout,
+    stderr: () => stderr,
     said: (part) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

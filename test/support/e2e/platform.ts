@@ -39,6 +39,11 @@ export class Platform {
     this.#told = (JSON.parse(line) as Told).controller;
   }
 
+  /** Agents that start from now on join with this one. */
+  adoptToken(joinToken: string): void {
+    this.#told = { ...this.told, joinToken };
+  }
+
   async agent(name: string, args: readonly string[] = []): Promise<void> {
     const running = start(['agent', '--json', '--name', name, ...args], {
       ...this.#where,

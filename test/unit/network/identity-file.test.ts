@@ -71,7 +71,7 @@ describe('an identity file', () => {
   it('that cannot be written says where and why', async () => {
     writeFileSync(join(directory, 'agent'), '');
     expect(sentenceOf(await saveIdentity(path, kept))).toMatch(
-      /^WM_STORAGE_FAILED: Identity file .* could not be read or written: E[A-Z]+\.$/,
+      /^WM_STORAGE_FAILED: Identity file .* could not be read or written: another file is in its place, EEXIST\.$/,
     );
   });
 });
