@@ -245,7 +245,7 @@ describe('bounds', () => {
   it('a folder that cannot be made is named', async () => {
     writeFileSync(join(folder, 'file'), '');
     expect(await refusal(openStorage({ folder: join(folder, 'file') }))).toBe(
-      `WM_STORAGE_FAILED: ${join(folder, 'file')} could not be made: EEXIST.`,
+      `WM_STORAGE_FAILED: ${join(folder, 'file')} could not be made: a part of its path is a file and no folder, ENOTDIR.`,
     );
   });
 });
