@@ -132,28 +132,35 @@ function coresOf({ samples }: Member, from: number, to: number): number {
   return (b.figures.cpuSeconds - a.figures.cpuSeconds) / (b.seconds - a.seconds);
 }
 
-/** Samples, and steers the rate in the first half; in the second it stays, so that what it costs stays. */
-async function watch(members: readonly Member[], load: Load, durationMs: number): Promise<void> {
+/**
+ * Samples, and steers the rate in the first half: as much as keeps the platform as busy as is wanted, or as much as the machine
+ * has room for. In the second half, which is judged, it is what was the most before: a rate that rises needs memory that rises.
+ */
+async function watch(members: readonly Member[], load: Load, durationMs: number): Promise<readonly number[]> {
+  const loads: number[] = [];
   const startedMs = performance.now();
   let publishedBefore = 0;
+  let most = 0;
   await look(members, startedMs);
   for (let next = SAMPLE_MS; next <= durationMs; next += SAMPLE_MS) {
     await sleep(Math.max(0, startedMs + next - performance.now()));
     await look(members, startedMs);
+    loads.push(loadavg()[0] ?? 0);
     const cores = members.reduce((total, member) => total + coresOf(member, -2, -1), 0);
     const achieved = ((load.published - publishedBefore) / SAMPLE_MS) * 1_000;
     publishedBefore = load.published;
-    const isFirstHalf = next < durationMs / 2;
-    if (isFirstHalf) {
+    if (next < durationMs / 2) {
+      most = Math.max(most, achieved);
       const wanted = load.rate * Math.min(1.25, Math.max(0.8, coresWanted / cores));
       load.rate = achieved < load.rate * 0.8 ? Math.max(1, achieved * 1.1) : wanted;
-    }
+    } else load.rate = most;
     const rss = members.map(({ name, samples }) => `${name} ${(samples.at(-1)!.figures.rssBytes / MIB).toFixed(0)} MiB`).join(', ');
     say(
       `${(next / 1_000).toFixed(0).padStart(5)} s  ${achieved.toFixed(0).padStart(5)} events/s  ${cores.toFixed(2)} cores  ` +
         `outstanding ${load.backlog}  p99 ${load.latencyMs(0.99).toFixed(0)} ms  ${rss}`,
     );
   }
+  return loads;
 }
 
 type Judgement = { readonly member: string; readonly figure: Judged; readonly growth: Growth; readonly grows: boolean };
@@ -204,9 +211,10 @@ async function soak(): Promise<boolean> {
   const load = new Load(operator.bus, { eventsMax: Math.ceil(minutes * 60 * 5_000), rate: START_RATE });
   await load.start();
   let over = false;
+  let loads: readonly number[] = [];
   const publishing = load.publish(() => over);
   const working = async (): Promise<void> => {
-    await watch(members, load, durationMs);
+    loads = await watch(members, load, durationMs);
     over = true;
     await publishing;
     await load.settle(SETTLE_MS_MAX);
@@ -220,6 +228,7 @@ async function soak(): Promise<boolean> {
   await operator.close();
 
   const { ledger } = load;
+  const loadMean = loads.reduce((total, one) => total + one, 0) / loads.length;
   const lost = ledger.lost();
   const growth = judge(members.map((member) => ({ ...member, samples: member.samples.slice(0, -1) })));
   const last = members.map(({ samples }) => samples.at(-1)!.figures.text);
@@ -250,7 +259,7 @@ async function soak(): Promise<boolean> {
     `events      ${ledger.accepted} accepted, ${ledger.done} with their effect, ${counted} of ${load.counted} counted in state, ${load.repeated} publishes repeated`,
   );
   say(`totals      ${JSON.stringify(totals)}; trouble ${JSON.stringify(Object.fromEntries(load.troubles))}`);
-  say(`cores       ${JSON.stringify(cores)}; load average ${loadBefore.toFixed(2)} before, ${(loadavg()[0] ?? 0).toFixed(2)} after`);
+  say(`cores       ${JSON.stringify(cores)}; load average ${loadBefore.toFixed(2)} before, ${loadMean.toFixed(2)} meanwhile`);
   say(failures.length === 0 ? 'No growth, no loss, no second effect.' : failures.map((failure) => `FAILED: ${failure}`).join('\n'));
   if (flags.record) {
     const machine = {
@@ -258,7 +267,7 @@ async function soak(): Promise<boolean> {
       cores: cpus().length,
       node: process.versions.node,
       loadBefore,
-      loadAfter: loadavg()[0],
+      loadMean: Number(loadMean.toFixed(2)),
     };
     const results = {
       minutes,
