@@ -19,6 +19,9 @@ import { grows, measureGrowth, type Growth } from '../support/soak/growth.ts';
 import { Load } from '../support/soak/load.ts';
 
 const SAMPLE_MS = 5_000;
+/** Garbage is collected each so many samples, and only what has survived is judged. */
+const COLLECT_EVERY = 4;
+const COLLECT_MS = 500;
 const NODES = ['soak-1', 'soak-2'] as const;
 const QUEUE = 10_000;
 const START_RATE = 50;
@@ -29,8 +32,10 @@ const SETTLE_MS_MAX = 60_000;
 const MIB = 1_024 * 1_024;
 /** What counts as no growth, per minute of the second half. */
 const LIMITS = {
-  rssBytes: { perMinute: MIB, unit: 'MiB', scale: MIB },
   heapBytes: { perMinute: 0.5 * MIB, unit: 'MiB', scale: MIB },
+  nativeBytes: { perMinute: 0.5 * MIB, unit: 'MiB', scale: MIB },
+  // With it the pages that the JavaScript engine takes and keeps as it sees fit.
+  rssBytes: { perMinute: 2 * MIB, unit: 'MiB', scale: MIB },
   openFiles: { perMinute: 0.5, unit: '', scale: 1 },
   handles: { perMinute: 0.5, unit: '', scale: 1 },
 } as const;
@@ -63,12 +68,16 @@ if (!(minutes > 0) || !(coresWanted > 0)) throw new Error('--minutes and --cores
 type Member = {
   readonly name: string;
   readonly admin: string;
+  readonly pid: number;
   readonly samples: { readonly seconds: number; readonly figures: Figures }[];
 };
 
 const folder = temporaryFolder();
 const home = folder.make('home');
-const platform = new Platform(home, { wallMsMax: minutes * 60_000 + SETUP_MS_MAX });
+const platform = new Platform(home, {
+  wallMsMax: minutes * 60_000 + SETUP_MS_MAX,
+  env: { NODE_OPTIONS: `--import=${new URL('../support/soak/collect.main.ts', import.meta.url).href}` },
+});
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -121,7 +130,7 @@ function untilOneEnds(): Promise<never> {
 
 async function look(members: readonly Member[], startedMs: number): Promise<void> {
   for (const member of members) {
-    member.samples.push({ seconds: (performance.now() - startedMs) / 1_000, figures: await readFigures(member.admin) });
+    member.samples.push({ seconds: (performance.now() - startedMs) / 1_000, figures: await readFigures(member.admin, member.pid) });
   }
 }
 
@@ -144,6 +153,10 @@ async function watch(members: readonly Member[], load: Load, durationMs: number)
   await look(members, startedMs);
   for (let next = SAMPLE_MS; next <= durationMs; next += SAMPLE_MS) {
     await sleep(Math.max(0, startedMs + next - performance.now()));
+    if ((next / SAMPLE_MS) % COLLECT_EVERY === 0) {
+      for (const { pid } of members) process.kill(pid, 'SIGUSR2');
+      await sleep(COLLECT_MS);
+    }
     await look(members, startedMs);
     loads.push(loadavg()[0] ?? 0);
     const cores = members.reduce((total, member) => total + coresOf(member, -2, -1), 0);
@@ -196,8 +209,8 @@ async function soak(): Promise<boolean> {
   const adminOf = (name: string): string =>
     (JSON.parse(platform.agentProcess(name).stdout().split('\n')[0] ?? '') as { readonly agent: { readonly admin: string } }).agent.admin;
   const members: readonly Member[] = [
-    { name: 'controller', admin: platform.told.admin, samples: [] },
-    ...NODES.map((name) => ({ name, admin: adminOf(name), samples: [] })),
+    { name: 'controller', admin: platform.told.admin, pid: platform.controllerProcess().child.pid ?? 0, samples: [] },
+    ...NODES.map((name) => ({ name, admin: adminOf(name), pid: platform.agentProcess(name).child.pid ?? 0, samples: [] })),
   ];
   const troubles: string[] = [];
   const opened = await openOperator({

@@ -14,10 +14,10 @@ export class Platform {
   #controller: Running | null = null;
   #told: Told['controller'] | null = null;
 
-  /** `wallMsMax` bounds each process and each command. */
-  constructor(home: string, options: Pick<Where, 'wallMsMax'> = {}) {
+  /** `wallMsMax` bounds each process and each command; `env` is added to that of each. */
+  constructor(home: string, options: Pick<Where, 'wallMsMax' | 'env'> = {}) {
     this.#home = home;
-    this.#where = { ...options, env: this.env };
+    this.#where = { ...options, env: { ...this.env, ...options.env } };
   }
 
   get env(): Readonly<Record<string, string>> {
@@ -47,7 +47,7 @@ export class Platform {
   async agent(name: string, args: readonly string[] = []): Promise<void> {
     const running = start(['agent', '--json', '--name', name, ...args], {
       ...this.#where,
-      env: { ...this.env, WASMMATRIX_JOIN: this.told.joinToken },
+      env: { ...this.#where.env, WASMMATRIX_JOIN: this.told.joinToken },
     });
     this.#agents.set(name, running);
     await running.said('"controllers"');

@@ -1,5 +1,6 @@
 // What a soak judges by: does a figure grow, and did every event have one effect?
 import { describe, expect, it } from 'vitest';
+import { nativeBytesOf } from '../../support/soak/figures.ts';
 import { grows, measureGrowth } from '../../support/soak/growth.ts';
 import { Ledger } from '../../support/soak/ledger.ts';
 
@@ -55,5 +56,24 @@ describe('the ledger', () => {
     ledger.result(Number.NaN, 1);
     ledger.result(10, 2);
     expect(ledger.strange).toEqual(['NaN', '10']);
+  });
+});
+
+describe('native memory', () => {
+  it('is what is resident without a file, and no page of the JavaScript engine', () => {
+    const smaps = [
+      '00400000-00500000 r-xp 00000000 08:01 1                          /usr/bin/node',
+      'Rss:                1000 kB',
+      '10000000-10100000 rw-p 00000000 00:00 0                          [heap]',
+      'Size:               1024 kB',
+      'Rss:                 100 kB',
+      '7f0000000000-7f0000040000 rw-p 00000000 00:00 0 ',
+      'Rss:                 256 kB',
+      '7f1000000000-7f1000080000 rw-p 00000000 00:00 0 ',
+      'Rss:                  20 kB',
+      '7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0                  [stack]',
+      'Rss:                  40 kB',
+    ].join('\n');
+    expect(nativeBytesOf(smaps)).toBe(120 * 1024);
   });
 });
