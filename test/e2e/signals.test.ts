@@ -1,5 +1,5 @@
 // How the platform's processes end: in order when asked, with what they started, and without a word of what is secret in what they
-// said. What a second signal does: test/unit/process.
+// said. What a second signal does: test/integration/process.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
