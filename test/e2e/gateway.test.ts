@@ -41,7 +41,7 @@ describe.skipIf(!HAS_MOSQUITTO)('wasmmatrix gateway', () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain(`${wrong}:2:1  brokers: unknown field 'brokers'`);
     const missing = await wasmmatrix(['gateway', '--config', join(folder.path, 'none.yaml')]);
-    expect([missing.code, missing.stderr.includes('cannot be read')]).toEqual([2, true]);
+    expect([missing.code, missing.stderr.includes('cannot be read (there is none, ENOENT)')]).toEqual([2, true]);
   });
 
   test('carries messages of devices in and events out, says how it is, and stops in order', { timeout: WALL_MS }, async () => {
