@@ -1,6 +1,7 @@
 // Real processes on this machine as a testbed: the product as a user starts it, with faults that really happen. The same scenario
 // file, the same goals, the same record as in the simulator; what differs is said: time has noise, so budgets have some slack,
 // and a run is not the same twice.
+// On a slow machine the run's time passes more slowly than the wall's (`local/pace.ts`).
 // Surprising: the run's clock stands still until the fleet has joined, which here takes seconds of a busy machine.
 import type { RunRecord } from '../scenarios/record.ts';
 import type { FaultSpec, Scenario } from '../scenarios/scenario.ts';
@@ -10,7 +11,7 @@ import { failed, ok, rejected, type Outcome } from '../system/domain/outcome.ts'
 import { decodeTokensReply, encodeTokensRequest } from '../system/wire/codec/enrolment.ts';
 import { TOKENS_METHOD } from '../system/domain/enrolment.ts';
 import { FileKeys } from './keys/keys.ts';
-import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf } from './local/local.ts';
+import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf, type Pace } from './local/local.ts';
 import { join as joinPlatform, type KeptIdentity } from './network/network.ts';
 import { openOperator } from './operator/operator.ts';
 import { Driver } from './testbed/driver.ts';
@@ -28,6 +29,8 @@ export type LocalInjected = {
   readonly program: string;
   /** Library of the engine addon. */
   readonly engine: string;
+  /** Null: as fast as this machine can, which is measured. */
+  readonly pace: Pace | null;
   /** Streams of the driver, from the seed. */
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];
@@ -35,11 +38,16 @@ export type LocalInjected = {
   readonly cancelled: () => boolean;
 };
 
-export function createLocalTestbed(injected: LocalInjected): Testbed {
+export type LocalWorld = Testbed & {
+  /** Known when it has started. */
+  readonly pace: Pace | null;
+};
+
+export function createLocalTestbed(injected: LocalInjected): LocalWorld {
   return new LocalTestbed(injected);
 }
 
-class LocalTestbed implements Testbed {
+class LocalTestbed implements LocalWorld {
   readonly world = 'local';
   readonly faultKinds = LOCAL_FAULT_KINDS;
   readonly slackMicros = SLACK_MICROS;
@@ -64,7 +72,7 @@ class LocalTestbed implements Testbed {
   readonly clock: Testbed['clock'] = {
     monotonicMicros: () => this.#timeOf(machineMicros()),
     civilMs: () => Date.now(),
-    sleep: (delayMicros) => new Promise((resolve) => setTimeout(resolve, Math.ceil(delayMicros / MICROS_PER_MS))),
+    sleep: (delayMicros) => new Promise((resolve) => setTimeout(resolve, Math.ceil((delayMicros * this.#factor) / MICROS_PER_MS))),
   };
 
   readonly keys: Testbed['keys'] = {
@@ -83,6 +91,7 @@ class LocalTestbed implements Testbed {
       scenario,
       program: this.#injected.program,
       engine: this.#injected.engine,
+      pace: this.#injected.pace,
       onRecord: (record) => this.#listener({ ...record, micros: this.#timeOf(record.micros) }),
     });
     this.#fleet = fleet;
@@ -110,9 +119,9 @@ class LocalTestbed implements Testbed {
     await fleet?.stop();
   }
 
-  execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros);
-  query: Testbed['query'] = (query, { deadlineMicros }) => this.#driving().query(query, deadlineMicros);
-  publish: Testbed['publish'] = (zone, event, { deadlineMicros }) => this.#driving().publish(zone, event, deadlineMicros);
+  execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros * this.#factor);
+  query: Testbed['query'] = (query, { deadlineMicros }) => this.#driving().query(query, deadlineMicros * this.#factor);
+  publish: Testbed['publish'] = (zone, event, { deadlineMicros }) => this.#driving().publish(zone, event, deadlineMicros * this.#factor);
   subscribe: Testbed['subscribe'] = (filter, handle) => this.#driving().subscribe(filter, handle);
   readState: Testbed['readState'] = (key) => this.#driving().readState(key);
 
@@ -154,7 +163,8 @@ class LocalTestbed implements Testbed {
   /** Every node that is there from the beginning has joined and is healthy. */
   async #untilJoined(fleet: LocalFleet, { fleet: spec }: Scenario): Promise<Outcome<void>> {
     const wanted = spec.nodes.filter(({ startMicros }) => startMicros === 0).map(({ node }) => node as string);
-    const endMs = performance.now() + START_MS_MAX;
+    const startMsMax = START_MS_MAX * this.#factor;
+    const endMs = performance.now() + startMsMax;
     let missing: readonly string[] = wanted;
     while (performance.now() < endMs && this.#driver !== null && !this.#injected.cancelled()) {
       const answer = await this.#driving().query({ kind: 'nodes' }, LOOK_EVERY_MS * 20 * MICROS_PER_MS);
@@ -167,7 +177,7 @@ class LocalTestbed implements Testbed {
     }
     const [first = ''] = missing;
     return failed('WM_DEADLINE', {
-      message: `${missing.join(', ')} did not join within ${START_MS_MAX / 1_000} s. ${first} said last: ${fleet.lastWordsOf(first)}`,
+      message: `${missing.join(', ')} did not join within ${startMsMax / 1_000} s. ${first} said last: ${fleet.lastWordsOf(first)}`,
       next: 'Look at what it said, or give the machine less to do.',
     });
   }
@@ -185,7 +195,15 @@ class LocalTestbed implements Testbed {
   }
 
   #timeOf(micros: number): number {
-    return this.#originMicros === null ? 0 : Math.max(0, micros - this.#originMicros);
+    return this.#originMicros === null ? 0 : Math.max(0, Math.round((micros - this.#originMicros) / this.#factor));
+  }
+
+  get pace(): Pace | null {
+    return this.#originMicros === null ? null : (this.#fleet?.pace ?? null);
+  }
+
+  get #factor(): number {
+    return this.#fleet?.pace.factor ?? 1;
   }
 
   #running(): LocalFleet {

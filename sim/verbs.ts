@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { PACE_MAX } from '../hardware/local/local.ts';
 import { playLocally } from '../hardware/local/play.main.ts';
 import { EngineBuildError, ensureEngine } from '../hardware/wasm/build/build.ts';
 import { openEngine } from '../hardware/wasm/native/native.ts';
@@ -51,6 +52,7 @@ type RunOptions = {
   readonly seeds?: number;
   readonly filter?: string;
   readonly jobs?: number;
+  readonly pace?: number;
   readonly out?: string;
   readonly verify?: true;
   readonly list?: true;
@@ -76,6 +78,7 @@ export function addRun(program: Command): void {
     .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} with local)`, count(SEEDS_MAX))
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
     .option('--jobs <n>', 'worker threads (default: as many as processors)', count(256))
+    .option('--pace <factor>', 'seconds of the wall for one second of a local run (default: what this machine needs, measured)', pace)
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
     .option('--verify', 'play every seed twice and name the first difference')
     .option('--list', 'list the scenarios and play none')
@@ -195,9 +198,15 @@ function engineTrouble(engine: string): string | null {
   }
 }
 
-/** What a world of real time cannot do; null when nothing of it was asked for. */
+/** What a world cannot do; null when nothing of it was asked for. */
 function lackingOf(worlds: readonly World[], options: RunOptions): WmError | null {
-  if (!worlds.includes('local')) return null;
+  if (!worlds.includes('local')) {
+    if (options.pace === undefined) return null;
+    return rejected('WM_ARGUMENT', {
+      message: '--pace is for real processes alone: the simulator has a time of its own.',
+      next: 'Leave --pace out, or play with --target local.',
+    }).error;
+  }
   const lacking = (flag: string, why: string): WmError =>
     rejected('WM_ARGUMENT', {
       message: `${flag} is for the simulator alone: ${why}.`,
@@ -297,7 +306,7 @@ const playSimulated: PlayJobs = (jobs, settings, teller, signal, options) =>
   });
 
 /** One after the other: each has processes enough. */
-const playOnProcesses: PlayJobs = async (jobs, settings, teller, signal) => {
+const playOnProcesses: PlayJobs = async (jobs, settings, teller, signal, options) => {
   const runs: RunSummary[] = [];
   for (const job of jobs) {
     const { name, durationMicros, quietMicros } = job.scenario;
@@ -305,6 +314,8 @@ const playOnProcesses: PlayJobs = async (jobs, settings, teller, signal) => {
       ? notPlayed(job)
       : await playLocally(job, {
           settings,
+          pace:
+            options.pace === undefined ? null : { factor: options.pace, because: `A second of this run took ${options.pace} s, as asked.` },
           cancelled: () => signal.aborted,
           onProgress: (micros) => teller.play(`${name} on local processes`, micros, durationMicros + quietMicros),
         });
@@ -355,6 +366,13 @@ function collectSeed(text: string, seeds: readonly string[] = []): readonly stri
   const seed = canonicalSeed(text === 'random' ? `0x${randomBytes(8).toString('hex')}` : text);
   if (seed === null) throw new InvalidArgumentError('Give 0x and up to 16 hexadecimal digits, a whole number, or `random`.');
   return [...new Set([...seeds, seed])];
+}
+
+function pace(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || value < 1 || value > PACE_MAX)
+    throw new InvalidArgumentError(`Give a number from 1 (real time) to ${PACE_MAX}.`);
+  return value;
 }
 
 function count(most: number): (text: string) => number {

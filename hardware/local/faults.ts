@@ -20,14 +20,14 @@ export type MachineControl = {
 };
 
 export type FaultOptions = {
+  /** How long a time of the run is by the wall, in milliseconds. */
+  readonly wallMs: (micros: number) => number;
   readonly proxy: Proxy;
   readonly machines: MachineControl;
   readonly record: <K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>) => void;
 };
 
 type Active = { readonly spec: FaultSpec; readonly end: NodeJS.Timeout | null };
-
-const MICROS_PER_MS = 1_000;
 
 export class Faults {
   readonly #options: FaultOptions;
@@ -46,7 +46,7 @@ export class Faults {
         next: 'Name a node of the fleet, or controller.',
       });
     }
-    const end = spec.forMicros === null ? null : setTimeout(() => this.#end(id), spec.forMicros / MICROS_PER_MS);
+    const end = spec.forMicros === null ? null : setTimeout(() => this.#end(id), this.#options.wallMs(spec.forMicros));
     this.#active.set(id, { spec, end });
     record('fault.begun', { fault: id, kind: spec.kind, target: targetOf(spec), detail: detailOf(spec) });
     this.#begin(id, spec);

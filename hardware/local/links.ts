@@ -30,6 +30,12 @@ export class Links {
 
   /** A pair of zones without a law has neither delay nor loss. */
   constructor(laws: readonly LinkSpec[]) {
+    this.replaceLaws(laws);
+  }
+
+  replaceLaws(laws: readonly LinkSpec[]): void {
+    this.#laws.clear();
+    this.#states.clear();
     for (const { a, b, latency, loss } of laws) {
       this.#laws.set(`${a} ${b}`, { latency, loss });
       this.#laws.set(`${b} ${a}`, { latency, loss });

@@ -15,6 +15,7 @@ import { Keeper } from './keeper.ts';
 import { Links, type Place } from './links.ts';
 import { Machine } from './machine.ts';
 import { ownerOfPort } from './owner.ts';
+import { measurePace, REAL_TIME, stretch, type Pace } from './pace.ts';
 import { findPorts } from './ports.ts';
 import { Proxy } from './proxy.ts';
 import { Collector } from './records.ts';
@@ -23,10 +24,12 @@ import { Volume } from './volume.ts';
 
 export { LOCAL_FAULT_KINDS } from './faults.ts';
 export { fitScenario } from './fit.ts';
+export { PACE_MAX, type Pace } from './pace.ts';
 export { machineMicros } from './records.ts';
 
 const CONTROLLER = 'controller';
 const LOOPBACK = '127.0.0.1';
+const MICROS_PER_MS = 1_000;
 
 /** What the controller says when it is up. */
 type ControllerUp = { readonly controller: { readonly address: string; readonly joinToken: string; readonly context: string } };
@@ -37,6 +40,8 @@ export type LocalFleetOptions = {
   readonly program: string;
   /** Library of the engine addon. */
   readonly engine: string;
+  /** Null: as fast as this machine can, which is measured. */
+  readonly pace: Pace | null;
   /** In the order of time; `micros` is the machine's. */
   readonly onRecord: (record: RunRecord) => void;
 };
@@ -48,24 +53,31 @@ export class LocalFleet {
   readonly #options: LocalFleetOptions;
   readonly #collector: Collector;
   readonly #keeper: Keeper;
+  readonly #links: Links;
   readonly #proxy: Proxy;
   readonly #machines = new Map<string, Machine>();
   readonly #places = new Map<string, Place>();
   readonly #ports = new Map<string, number>();
   readonly #volumes = new Map<string, Volume>();
   readonly #timers: NodeJS.Timeout[] = [];
+  /** With the times of the wall. */
+  #stretched: Scenario;
+  #pace = REAL_TIME;
 
   constructor(options: LocalFleetOptions) {
     const { fleet } = options.scenario;
     this.#options = options;
+    this.#stretched = options.scenario;
     this.folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-local-'));
     this.#keeper = new Keeper(this.folder);
     this.#collector = new Collector({ onRecord: options.onRecord });
     this.record = (kind, fields) => this.#collector.record(kind, fields);
-    this.#proxy = new Proxy(new Links(fleet.links));
+    this.#links = new Links(fleet.links);
+    this.#proxy = new Proxy(this.#links);
     this.#places.set(CONTROLLER, { name: CONTROLLER, zone: fleet.controller.zone });
     for (const { node, zone } of fleet.nodes) this.#places.set(node, { name: node, zone });
     this.faults = new Faults({
+      wallMs: (micros) => (micros * this.#pace.factor) / MICROS_PER_MS,
       proxy: this.#proxy,
       record: this.record,
       machines: {
@@ -86,7 +98,7 @@ export class LocalFleet {
 
   /** Starts the controller; resolves when it answers, with the file of an operator's context. */
   async startController(): Promise<Outcome<{ readonly context: string; readonly nodeToken: string }>> {
-    const { fleet, platform, steps } = this.#options.scenario;
+    const { fleet, steps } = this.#options.scenario;
     const names = [...this.#places.keys()];
     const ports = await findPorts(names.length);
     for (const [i, name] of names.entries()) this.#ports.set(name, ports[i] ?? 0);
@@ -100,11 +112,12 @@ export class LocalFleet {
       this.#volumes.set(name, volume);
     }
     await this.#prepareCode();
+    await this.#findPace(names.length);
     const machine = this.#addMachine(CONTROLLER, 'controller', fleet.controller.zone, {}, [
       'up',
       '--listen',
       `${LOOPBACK}:${this.#portOf(CONTROLLER)}`,
-      ...timesOf(platform),
+      ...timesOf(this.#stretched.platform),
     ]);
     machine.commission();
     const up = await machine.up;
@@ -117,7 +130,7 @@ export class LocalFleet {
   async startNodes(nodeToken: string): Promise<Outcome<void>> {
     const token = decodeJoinToken(nodeToken);
     if (!token.ok) return token;
-    for (const node of this.#options.scenario.fleet.nodes) {
+    for (const node of this.#stretched.fleet.nodes) {
       const place = this.#placeOf(node.node);
       const controller = await this.openWay(place);
       // Others reach it under one address, and which link that is depends on who they are.
@@ -138,10 +151,15 @@ export class LocalFleet {
     return ok();
   }
 
+  /** Known when the controller has started. */
+  get pace(): Pace {
+    return this.#pace;
+  }
+
   /** From here on the times of the scenario count. */
   begin(): void {
-    for (const { node, startMicros } of this.#options.scenario.fleet.nodes) {
-      if (startMicros > 0) this.#timers.push(setTimeout(() => this.#machines.get(node)?.commission(), startMicros / 1_000));
+    for (const { node, startMicros } of this.#stretched.fleet.nodes) {
+      if (startMicros > 0) this.#timers.push(setTimeout(() => this.#machines.get(node)?.commission(), startMicros / MICROS_PER_MS));
     }
   }
 
@@ -221,6 +239,14 @@ export class LocalFleet {
       child.once('error', () => resolve());
       child.once('exit', () => resolve());
     });
+  }
+
+  async #findPace(processes: number): Promise<void> {
+    const { pace, program, scenario } = this.#options;
+    this.#pace = pace ?? (await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }));
+    this.#stretched = stretch(scenario, this.#pace);
+    this.#links.replaceLaws(this.#stretched.fleet.links);
+    this.#collector.stretch(this.#pace.factor);
   }
 
   #environment(): Record<string, string> {

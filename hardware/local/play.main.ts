@@ -14,7 +14,7 @@ import { withVariant } from '../../sim/testbed/variant.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
 import { createLocalTestbed } from '../testbed.ts';
-import { fitScenario } from './local.ts';
+import { fitScenario, type Pace } from './local.ts';
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
 const FLUSH_EVERY_MS = 250;
@@ -22,12 +22,14 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x86_64', a
 
 export type LocalPlay = {
   readonly settings: ScenarioSettings;
+  /** Null: as fast as this machine can, which is measured. */
+  readonly pace: Pace | null;
   readonly cancelled: () => boolean;
   /** How far the run's own clock is; 0 while the fleet starts. Called a few times a second. */
   readonly onProgress: (micros: number) => void;
 };
 
-export async function playLocally(job: PlayJob, { settings, cancelled, onProgress }: LocalPlay): Promise<RunSummary> {
+export async function playLocally(job: PlayJob, { settings, pace, cancelled, onProgress }: LocalPlay): Promise<RunSummary> {
   const startMs = performance.now();
   const conclude = (result: PlayResult, notes: readonly string[]): RunSummary => ({
     ...summaryOf(job, {
@@ -55,6 +57,7 @@ export async function playLocally(job: PlayJob, { settings, cancelled, onProgres
   const testbed = createLocalTestbed({
     program: CLI,
     engine: settings.engine,
+    pace,
     random: randomOf(job.seed),
     exampleModule: examplesOf(settings),
     cancelled,
@@ -69,7 +72,7 @@ export async function playLocally(job: PlayJob, { settings, cancelled, onProgres
       cancelled,
       stopWhenBroken: settings.stopWhenBroken,
     });
-    return conclude(result, notes);
+    return conclude(result, [...notes, ...notesOf(testbed.pace)]);
   } catch (error) {
     const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return conclude({ verdict: 'bug', goals: [], trouble, records: sink.records, lastRecords: sink.last, simulatedMicros: 0 }, notes);
@@ -78,6 +81,10 @@ export async function playLocally(job: PlayJob, { settings, cancelled, onProgres
     await testbed.stop();
     sink.close();
   }
+}
+
+function notesOf(pace: Pace | null): readonly string[] {
+  return pace === null || pace.because === null ? [] : [pace.because];
 }
 
 /** The same streams as the driver of a simulated run with this seed: the same events at the same times. */

@@ -28,7 +28,7 @@ export type CollectorOptions = {
 
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #delayMicros: number;
+  #delayMicros: number;
   readonly #files: RecordTail[] = [];
   readonly #rows: Row[] = [];
   readonly #own: Row = { records: [], next: 0 };
@@ -43,6 +43,11 @@ export class Collector {
     this.#delayMicros = (options.delayMs ?? DELAY_MS) * MICROS_PER_MS;
     this.#rows.push(this.#own);
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  /** On a machine that is so many times slower, processes take so many times longer from the stamp to the line. */
+  stretch(factor: number): void {
+    this.#delayMicros *= factor;
   }
 
   /** A file that a process will write; it need not exist yet. */

@@ -73,7 +73,8 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
     ]);
     expect(code).toBe(0);
     const [simulated, local] = suite.runs;
-    expect([simulated?.digest === null, local?.digest, local?.notes?.length]).toEqual([false, null, 1]);
+    expect([simulated?.digest === null, local?.digest]).toEqual([false, null]);
+    expect(local?.notes).toContain('b-1 is x86_64 here: no guest needs the architecture of the file.');
     expect(local?.goals.find((goal) => goal.name === 'answered')?.claim).toContain('(+ 3 s of slack on real machines)');
     expect(local?.reproduce).toContain('--target local');
     expect(stdout).toContain('node-dies in 2 worlds');
@@ -89,6 +90,32 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
     // The same events as in the simulator, since the seed is the same.
     expect(records.filter(({ kind }) => kind === 'workload.published')).toHaveLength(45);
     expect([readdirSync(TMPDIR), processesOf(TMPDIR)]).toEqual([[], []]);
+  });
+
+  it('passes as slowly as it is told, and is judged by its own time', async () => {
+    const file = scenarioFile('slow', CALL);
+    const { code, stdout } = await wasmmatrix(
+      ['run', file, '--target', 'local', '--pace', '3', '--json', '--out', join(folder.path, 'slow')],
+      {},
+    );
+    const { runs } = JSON.parse(stdout) as SuiteSummary;
+    expect(runs.map(({ verdict, trouble }) => ({ verdict, trouble }))).toEqual([{ verdict: 'held', trouble: null }]);
+    expect(code).toBe(0);
+    const [run] = runs;
+    expect(run?.notes).toContain('A second of this run took 3 s, as asked.');
+    // 16 s of the file, which cannot have taken less than 48 s.
+    expect(run?.simulatedMicros).toBeGreaterThanOrEqual(16_000_000);
+    expect(run?.wallMs).toBeGreaterThanOrEqual(48_000);
+    const records = readFileSync(join(folder.path, 'slow', 'run.jsonl'), 'utf8')
+      .split('\n')
+      .slice(1, -1);
+    const stops = records
+      .map((line) => JSON.parse(line) as RunRecord)
+      .filter(({ kind, fields }) => kind === 'fault.begun' || kind === 'fault.ended');
+    expect(stops.map(({ kind }) => kind)).toEqual(['fault.begun', 'fault.ended']);
+    const [begun, ended] = stops.map(({ micros }) => micros);
+    // The crash lasts two seconds of the run: six of the wall.
+    expect(ended! - begun!).toBeGreaterThanOrEqual(1_990_000);
   });
 
   it.each([
@@ -113,6 +140,7 @@ describe('a target', () => {
     [['--target', 'local', '--verify'], '--verify is for the simulator alone'],
     [['--target', 'both', '--digests'], '--digests is for the simulator alone'],
     [['--target', 'local', '--jobs', '2'], '--jobs is for the simulator alone'],
+    [['--target', 'sim', '--pace', '2'], '--pace is for real processes alone'],
   ])('that cannot do what was asked is refused in words: %s', async (args, words) => {
     const { code, stderr } = await wasmmatrix(['run', 'node-failure', ...args]);
     expect(code).toBe(2);
