@@ -78,6 +78,7 @@ const platform = new Platform(home, {
   wallMsMax: minutes * 60_000 + SETUP_MS_MAX,
   env: { NODE_OPTIONS: `--import=${new URL('../support/soak/collect.main.ts', import.meta.url).href}` },
 });
+const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -167,7 +168,11 @@ async function watch(members: readonly Member[], load: Load, durationMs: number)
       const wanted = load.rate * Math.min(1.25, Math.max(0.8, coresWanted / cores));
       load.rate = achieved < load.rate * 0.8 ? Math.max(1, achieved * 1.1) : wanted;
     } else load.rate = most;
-    const rss = members.map(({ name, samples }) => `${name} ${(samples.at(-1)!.figures.rssBytes / MIB).toFixed(0)} MiB`).join(', ');
+    const rss = members
+      .map(
+        ({ name, samples }) => `${name} ${mib(samples.at(-1)!.figures.rssBytes)} (native ${mib(samples.at(-1)!.figures.nativeBytes)}) MiB`,
+      )
+      .join(', ');
     say(
       `${(next / 1_000).toFixed(0).padStart(5)} s  ${achieved.toFixed(0).padStart(5)} events/s  ${cores.toFixed(2)} cores  ` +
         `outstanding ${load.backlog}  p99 ${load.latencyMs(0.99).toFixed(0)} ms  ${rss}`,
