@@ -45,6 +45,16 @@ export const WM_ERRORS = {
     meaning: 'Building the engine addon failed.',
     next: 'Read the compiler output above the message; a full disk and a missing C compiler are the usual causes.',
   },
+  WM_TARGET_TOOLS: {
+    kind: 'rejected',
+    meaning: 'A program that builds, runs or checks code of other architectures is not on this machine.',
+    next: 'Install the package that the message names, then repeat the command.',
+  },
+  WM_PACKAGES: {
+    kind: 'failed',
+    meaning: 'Debian packages could not be fetched, checked or unpacked.',
+    next: 'Repeat it; if it stays so, look at the mirror that apt is configured with, and at the room on the disk.',
+  },
   WM_GUEST_BUILD: {
     kind: 'failed',
     meaning: 'An example module could not be compiled.',

@@ -37,6 +37,18 @@ export type BuildOptions = {
   readonly onProgress?: (progress: BuildProgress) => void;
   /** False builds the addon that only runs artefacts, a tenth of the size. Default true. */
   readonly compiler?: boolean;
+  /** Builds for another machine, with this compiler. */
+  readonly cross?: CrossToolchain;
+};
+
+/** A compiler whose code is not for this machine. cargo itself is the machine's own. */
+export type CrossToolchain = {
+  /** Triple that is built for. */
+  readonly target: string;
+  /** Names compiler and libraries: another one, another library. */
+  readonly version: string;
+  /** Tells cargo of them. */
+  readonly environment: Readonly<Record<string, string>>;
 };
 
 /** WM_ENGINE_TOOLCHAIN: something has to be installed. WM_ENGINE_BUILD: the build was tried and failed. */
@@ -50,7 +62,7 @@ export class EngineBuildError extends Error {
   }
 }
 
-type Toolchain = { readonly cargo: string; readonly version: string; readonly host: string };
+type Toolchain = { readonly cargo: string; readonly version: string; readonly host: string; readonly cross: CrossToolchain | null };
 
 /** `PATH` with rustup's directory at the end: a shell that was open before rustup ran does not have it. */
 function searchPath(): string {
@@ -66,7 +78,7 @@ function ask(command: string, args: readonly string[]): string | null {
 const INSTALL = 'Install Rust with rustup (https://rustup.rs: `curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh`)';
 
 /** What `rustc -vV` says is enough, or the sentence that explains what is missing. */
-export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Omit<Toolchain, 'cargo'> {
+export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Pick<Toolchain, 'version' | 'host'> {
   const wanted = RUST_MIN.join('.');
   if (rustc === null) {
     throw new EngineBuildError(
@@ -98,10 +110,17 @@ export function checkToolchain(rustc: string | null, cargo: string | null, cc: s
   return { version, host };
 }
 
-function findToolchain(): Toolchain {
+function findToolchain(cross: CrossToolchain | null): Toolchain {
+  if (cross !== null) {
+    if (ask('cargo', ['--version']) !== null) return { cargo: 'cargo', version: cross.version, host: cross.target, cross };
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine for ${cross.target} is built with cargo, and there is none. ${INSTALL}, then repeat the command.`,
+    );
+  }
   const rustc = ask('rustc', ['-vV']);
   const found = checkToolchain(rustc, ask('cargo', ['--version']), ask('cc', ['--version']));
-  return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host };
+  return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host, cross: null };
 }
 
 function sourceFiles(): readonly string[] {
@@ -198,7 +217,8 @@ function prune(cache: string): void {
   for (const { path } of entries.slice(LIBRARIES_KEPT)) rmSync(path, { recursive: true, force: true });
 }
 
-function libraryFile(target: string): string {
+function libraryFile(target: string, cross: CrossToolchain | null): string {
+  if (cross !== null) return join(target, cross.target, 'release', `lib${LIBRARY}.so`);
   const name = process.platform === 'darwin' ? `lib${LIBRARY}.dylib` : process.platform === 'win32' ? `${LIBRARY}.dll` : `lib${LIBRARY}.so`;
   return join(target, 'release', name);
 }
@@ -206,12 +226,15 @@ function libraryFile(target: string): string {
 /** Runs cargo; resolves when it succeeded. */
 function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onProgress: (progress: BuildProgress) => void): Promise<void> {
   const startMs = performance.now();
+  const { cross } = toolchain;
   const args = ['build', '--release', '--locked', '--lib', ...(compiler ? [] : ['--no-default-features'])];
+  if (cross !== null) args.push('--target', cross.target);
   // Cargo's own bar carries what we want: `Building [===>   ] 57/171: wasmtime, cranelift-codegen`.
   const child = spawn(toolchain.cargo, args, {
     cwd: SOURCES,
     env: {
       ...process.env,
+      ...cross?.environment,
       PATH: searchPath(),
       CARGO_TARGET_DIR: target,
       CARGO_TERM_PROGRESS_WHEN: 'always',
@@ -282,14 +305,15 @@ function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onPro
  * Rejects with `EngineBuildError`.
  */
 export async function ensureEngine(options: BuildOptions = {}): Promise<string> {
+  const cross = options.cross ?? null;
   const given = process.env['WASMMATRIX_ENGINE'];
-  if (given !== undefined && given !== '') {
+  if (cross === null && given !== undefined && given !== '') {
     if (existsSync(given)) return given;
     throw new EngineBuildError('WM_ENGINE_BUILD', `WASMMATRIX_ENGINE names ${given}, which does not exist.`);
   }
   const compiler = options.compiler ?? true;
   const onProgress = options.onProgress ?? (() => {});
-  const toolchain = findToolchain();
+  const toolchain = findToolchain(cross);
   const cache = engineCache();
   const folder = join(cache, hashOf(toolchain, compiler));
   const library = join(folder, `${LIBRARY}.node`);
@@ -336,9 +360,10 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   try {
     // Whoever had the lock may have built it.
     if (!existsSync(library)) {
-      const target = join(cache, compiler ? 'target' : 'target-runtime');
+      // Targets share one folder: what runs during a build (macros, build scripts) is compiled once for all of them.
+      const target = join(cache, `target${cross === null ? '' : '-cross'}${compiler ? '' : '-runtime'}`);
       await runCargo(toolchain, target, compiler, onProgress);
-      await copyFile(libraryFile(target), part);
+      await copyFile(libraryFile(target, cross), part);
       await rename(part, library);
       prune(cache);
     }

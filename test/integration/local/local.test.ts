@@ -111,7 +111,7 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
       .slice(1, -1);
     const stops = records
       .map((line) => JSON.parse(line) as RunRecord)
-      .filter(({ kind, fields }) => kind === 'fault.begun' || kind === 'fault.ended');
+      .filter(({ kind }) => kind === 'fault.begun' || kind === 'fault.ended');
     expect(stops.map(({ kind }) => kind)).toEqual(['fault.begun', 'fault.ended']);
     const [begun, ended] = stops.map(({ micros }) => micros);
     // The crash lasts two seconds of the run: six of the wall.

@@ -1,0 +1,23 @@
+// `node hardware/qemu/lock.main.ts`: writes hardware/qemu/packages.lock.json anew from what Debian has now. For whoever keeps this
+// repository, after they have seen `wasmmatrix arch` hold with it.
+import { writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { describeError } from '../../system/domain/outcome.ts';
+import { fetchPackages, lockOf, type LockedSet } from './packages.ts';
+import { packageSets, targetsCache } from './qemu.ts';
+
+const EXIT_REJECTED = 2;
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const locked: Record<string, LockedSet> = {};
+for (const set of packageSets()) {
+  const fetched = await fetchPackages(set, { cache: targetsCache(), say, lock: {} });
+  if (!fetched.ok) {
+    say(describeError(fetched.error));
+    process.exit(EXIT_REJECTED);
+  }
+  locked[set.name] = lockOf(fetched.value);
+}
+writeFileSync(fileURLToPath(new URL('packages.lock.json', import.meta.url)), `${JSON.stringify(locked, null, 2)}\n`);
+say('Written. Run `npx wasmmatrix arch` before it is committed.');

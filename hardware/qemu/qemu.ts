@@ -1,0 +1,129 @@
+// What runs code of another architecture on this machine. Owns where it is kept, and the order in which it is made: compiler, engine,
+// root file system with Node.js; each once, outside the clone. Half-made things are never seen.
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { execa } from 'execa';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { EngineBuildError, ensureEngine, type BuildProgress } from '../wasm/build/build.ts';
+import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
+import { FOREIGN_ARCHITECTURES, prepareToolchain, RUST_PACKAGES, type ForeignArchitecture } from './toolchain.ts';
+
+export type { ForeignArchitecture } from './toolchain.ts';
+
+export type ForeignRuntime = {
+  readonly architecture: ForeignArchitecture;
+  /** Node.js under emulation: the program and its first arguments. */
+  readonly node: readonly [program: string, ...args: readonly string[]];
+  /** Library of the engine addon, with its compiler. */
+  readonly engine: string;
+  /** Debian suite that Node.js came from. */
+  readonly suite: string;
+};
+
+export type ForeignOptions = {
+  readonly say: (line: string) => void;
+  /** Progress of the build of an engine, which takes minutes. */
+  readonly onProgress?: (progress: BuildProgress) => void;
+  readonly signal?: AbortSignal;
+};
+
+/** The default processor of arm64 emulation signs pointers, which makes it three times slower. */
+const EMULATORS: Readonly<Record<ForeignArchitecture, { readonly program: string; readonly args: readonly string[] }>> = {
+  aarch64: { program: 'qemu-aarch64-static', args: ['-cpu', 'cortex-a72'] },
+  riscv64: { program: 'qemu-riscv64-static', args: [] },
+};
+
+/** Outside the clone: packages, compilers, file systems, images. */
+export function targetsCache(): string {
+  const xdg = process.env['XDG_CACHE_HOME'];
+  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'wasmmatrix', 'targets');
+}
+
+/**
+ * Everything that runs Node.js and guests of an architecture under the emulation of user programs: minutes when nothing is there
+ * (an engine is compiled), a moment later on. WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD.
+ */
+export async function prepareForeignRuntime(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<ForeignRuntime>> {
+  const { program, args } = EMULATORS[architecture];
+  const here = await isHere(program);
+  if (!here)
+    return rejected('WM_TARGET_TOOLS', {
+      message: `Programs of ${architecture} are run by ${program}, which is not here.`,
+      next: 'Install it: apt-get install --no-install-recommends qemu-user-static.',
+    });
+  const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
+  const root = await prepareNodeRoot(architecture, packageOptions);
+  if (!root.ok) return root;
+  const engine = await buildForeignEngine(architecture, packageOptions, options.onProgress);
+  if (!engine.ok) return engine;
+  const { folder, suite } = root.value;
+  return ok({ architecture, node: [program, ...args, '-L', folder, join(folder, 'usr/bin/node')], engine: engine.value, suite });
+}
+
+async function buildForeignEngine(
+  architecture: ForeignArchitecture,
+  options: PackageOptions,
+  onProgress: ((progress: BuildProgress) => void) | undefined,
+): Promise<Outcome<string>> {
+  const cross = await prepareToolchain(architecture, options);
+  if (!cross.ok) return cross;
+  try {
+    return ok(await ensureEngine({ cross: cross.value, ...(onProgress === undefined ? {} : { onProgress }) }));
+  } catch (error) {
+    if (!(error instanceof EngineBuildError)) throw error;
+    const said = { message: error.message, next: 'Correct what it names, and repeat.' };
+    return error.code === 'WM_ENGINE_TOOLCHAIN' ? rejected(error.code, said) : failed(error.code, said);
+  }
+}
+
+function nodeSet(architecture: ForeignArchitecture): PackageSet {
+  const debian = DEBIAN_ARCHITECTURES[architecture];
+  return {
+    name: `node-${debian}`,
+    architecture: debian,
+    suites: [
+      { suite: 'sid', packages: ['nodejs'] },
+      { suite: 'forky', packages: ['nodejs'] },
+    ],
+    closure: true,
+  };
+}
+
+/** Everything that is fetched from Debian, for the lock file. */
+export function packageSets(): readonly PackageSet[] {
+  return [RUST_PACKAGES, ...FOREIGN_ARCHITECTURES.map(nodeSet)];
+}
+
+/** A root file system with Node.js 24 and nothing that it does not load. */
+export async function prepareNodeRoot(
+  architecture: ForeignArchitecture,
+  options: PackageOptions,
+): Promise<Outcome<{ readonly folder: string; readonly suite: string }>> {
+  const debian = DEBIAN_ARCHITECTURES[architecture];
+  const fetched = await fetchPackages(nodeSet(architecture), options);
+  if (!fetched.ok) return fetched;
+  const folder = join(options.cache, 'roots', `${debian}-${fetched.value.key}`);
+  if (!existsSync(folder)) {
+    mkdirSync(dirname(folder), { recursive: true });
+    options.say(`Unpacking Node.js of Debian's ${fetched.value.suite} for ${architecture}`);
+    const made = await makeFolder(folder, async (part) => {
+      for (const file of fetched.value.files)
+        await execa('dpkg-deb', ['-x', file, part], { ...cancelling(options.signal), stdin: 'ignore' });
+      // Debian's packages expect it; which package brings it is none of ours.
+      for (const name of ['lib', 'bin', 'sbin']) if (!existsSync(join(part, name))) symlinkSync(`usr/${name}`, join(part, name));
+    });
+    if (!made.ok) return made;
+  }
+  return ok({ folder, suite: fetched.value.suite });
+}
+
+async function isHere(program: string): Promise<boolean> {
+  try {
+    await execa(program, ['--version'], { stdin: 'ignore' });
+    return true;
+  } catch (error) {
+    // One that is there and does not run says why elsewhere.
+    return !wordsOf(error).includes('ENOENT');
+  }
+}
