@@ -97,7 +97,11 @@ export class Control {
     this.slots = new Float64Array(block, 0, SLOTS);
     this.#seed = new Uint8Array(block, SEED_AT, SEED_BYTES);
     this.#data = new Uint8Array(block, DATA_AT, DATA_BYTES);
-    this.native = new addon.NativeEngine({ ...profile, cpuFeatures: [...profile.cpuFeatures] }, threads, new Uint8Array(block));
+    this.native = new addon.NativeEngine(
+      { ...profile, cpuFeatures: [...profile.cpuFeatures], canonicalNans: profile.canonicalNans ?? true },
+      threads,
+      new Uint8Array(block),
+    );
     const hot = {} as HotCalls;
     this.native.hot(hot);
     this.hot = hot;

@@ -15,6 +15,11 @@ export type EngineProfile = {
   /** Cranelift's names, such as `has_avx2`; never inferred from the machine. */
   readonly cpuFeatures: readonly string[];
   readonly optimise: 'speed' | 'none';
+  /**
+   * False leaves a NaN as the processor computes it, which differs between architectures: for the test that would notice. True when
+   * absent.
+   */
+  readonly canonicalNans?: boolean;
 };
 
 export type EngineOptions = {
@@ -182,7 +187,7 @@ export type HotCalls = {
 
 /** The addon as `process.dlopen` gives it. */
 export interface NativeAddon {
-  readonly NativeEngine: new (profile: EngineProfile, threads: number | null, control: Uint8Array) => NativeEngine;
+  readonly NativeEngine: new (profile: Required<EngineProfile>, threads: number | null, control: Uint8Array) => NativeEngine;
   readonly parseText?: (text: string) => Uint8Array;
   readonly buildInfo: () => BuildInfo;
 }

@@ -39,6 +39,7 @@ pub struct Profile {
     pub target: Option<String>,
     pub cpu_features: Vec<String>,
     pub optimise: String,
+    pub canonical_nans: bool,
 }
 
 /// A profile that was checked, with its text and digest.
@@ -51,6 +52,7 @@ pub struct Resolved {
     pub target: String,
     pub features: Vec<String>,
     pub speed: bool,
+    pub canonical_nans: bool,
     pub id: String,
 }
 
@@ -107,6 +109,7 @@ impl Resolved {
             target,
             features,
             speed,
+            canonical_nans: profile.canonical_nans,
             id: String::new(),
         };
         let digest = Sha256::digest(resolved.text().as_bytes());
@@ -123,7 +126,7 @@ impl Resolved {
         format!(
             "wasmmatrix engine profile 1\nwasmtime {WASMTIME_VERSION}\ntarget {}\nfeatures {}\noptimise {}\n\
              reservation {}\nguard {}\nmemory {}\ntable {}\nslots {}\nstack {GUEST_STACK_BYTES}\n\
-             fuel on\nnan canonical\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n",
+             fuel on\nnan {}\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n",
             self.target,
             self.features.join(","),
             if self.speed { "speed" } else { "none" },
@@ -132,6 +135,7 @@ impl Resolved {
             self.memory_bytes_max,
             self.table_elements_max,
             self.slots,
+            if self.canonical_nans { "canonical" } else { "as computed" },
         )
     }
 
@@ -172,7 +176,7 @@ impl Resolved {
         config.module_version(ModuleVersionStrategy::Custom(self.id.clone())).map_err(bad)?;
         #[cfg(feature = "compiler")]
         {
-            config.cranelift_nan_canonicalization(true).cranelift_opt_level(if self.speed {
+            config.cranelift_nan_canonicalization(self.canonical_nans).cranelift_opt_level(if self.speed {
                 wasmtime::OptLevel::Speed
             } else {
                 wasmtime::OptLevel::None
