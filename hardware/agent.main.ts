@@ -30,6 +30,7 @@ import { SystemRandom } from './random/random.ts';
 import { openStorage } from './storage/storage.ts';
 import { openTelemetry, serveAdmin } from './telemetry/telemetry.ts';
 import type { EngineAddon } from './wasm/native/native.ts';
+import { chooseLevel, readCpuFeatures } from './wasm/cpu-features.ts';
 import { architectureOf, createNodeWasm } from './wasm/node-engine.ts';
 
 export type AgentProcess = {
@@ -59,6 +60,15 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   const data = text('data');
   const node = text('name');
 
+  const architecture = architectureOf(addon.build.host);
+  if (architecture === null) {
+    return rejected('WM_PROFILE_MISMATCH', {
+      message: `This machine's architecture (${addon.build.host}) is none that nodes may have.`,
+      next: 'Run agents on x86-64, arm64 or riscv64.',
+    });
+  }
+  const isa = chooseLevel(architecture, readCpuFeatures(architecture), text('isa'));
+  if (!isa.ok) return isa;
   const clock = new SystemClock();
   const random = new SystemRandom();
   const storage = await openStorage({ folder: joinPath(data, 'store') });
@@ -146,24 +156,15 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
 
   const wasm = createNodeWasm(addon, {
     clock,
-    compiles: false,
+    level: isa.value.level,
     speed: settings['speed'] === null ? null : Number(settings['speed']),
   });
-  const architecture = architectureOf(wasm.profile.target);
-  if (architecture === null) {
-    return fail(
-      rejected('WM_PROFILE_MISMATCH', {
-        message: `This machine's architecture (${wasm.profile.target}) is none that nodes may have.`,
-        next: 'Run agents on x86-64, arm64 or riscv64.',
-      }),
-    );
-  }
   const zone = text('zone') as ZonePath;
   const [latitude, longitude] = settings['location'] as readonly [number, number];
   const facts: NodeFacts = {
     node: node as NodeId,
     architecture,
-    isaFeatures: [],
+    isaFeatures: isa.value.features,
     cores: settings['cores'] === null ? availableParallelism() : Number(settings['cores']),
     memoryBytes: settings['memory'] === null ? Math.floor(totalmem() / 2) : Number(settings['memory']),
     hardware: [...(settings['hardware'] as readonly string[])].sort(),

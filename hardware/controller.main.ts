@@ -26,7 +26,7 @@ import { SystemRandom } from './random/random.ts';
 import { openControllerStore } from './store.main.ts';
 import { openTelemetry, serveAdmin } from './telemetry/telemetry.ts';
 import type { EngineAddon } from './wasm/native/native.ts';
-import { createNodeWasm } from './wasm/node-engine.ts';
+import { createControllerWasm } from './wasm/node-engine.ts';
 
 /** The local operator's context is written again before its certificate ends. */
 const CONTEXT_EVERY_MS = 8 * 3_600_000;
@@ -182,7 +182,7 @@ export async function startController(
       random,
       network: guarded,
       storage,
-      wasm: createNodeWasm(addon, { clock, compiles: true }),
+      wasm: createControllerWasm(addon, clock),
       keys,
       telemetry: telemetry.value,
     },

@@ -12,7 +12,13 @@ export type Fitted = {
   readonly notes: readonly string[];
 };
 
-export function fitScenario(scenario: Scenario, architecture: Architecture): Outcome<Fitted> {
+export type ThisMachine = {
+  readonly architecture: Architecture;
+  /** ISA features that agents report here. */
+  readonly isaFeatures: readonly string[];
+};
+
+export function fitScenario(scenario: Scenario, { architecture, isaFeatures: here }: ThisMachine): Outcome<Fitted> {
   const refused = (why: string, next: string): Outcome<Fitted> =>
     rejected('WM_ARGUMENT', { message: `${scenario.name} cannot be played on local processes: ${why}.`, next });
   for (const step of scenario.steps) {
@@ -28,13 +34,14 @@ export function fitScenario(scenario: Scenario, architecture: Architecture): Out
         `deployment ${step.spec.name} needs ${architectures.join(' or ')}, and this machine is ${architecture}`,
         'Play it with --target sim, or on a machine of that architecture.',
       );
-    if (isaFeatures.length > 0)
+    const missing = isaFeatures.filter((feature) => !here.includes(feature));
+    if (missing.length > 0)
       return refused(
-        `deployment ${step.spec.name} needs ${isaFeatures.join(' and ')}, which agents here do not report`,
-        'Play it with --target sim.',
+        `deployment ${step.spec.name} needs ${missing.join(' and ')}, which this machine does not have`,
+        'Play it with --target sim, or on a machine that has it.',
       );
   }
-  const nodes = scenario.fleet.nodes.map((node) => ({ ...node, architecture, isaFeatures: [] }));
+  const nodes = scenario.fleet.nodes.map((node) => ({ ...node, architecture, isaFeatures: here }));
   return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, architecture) });
 }
 

@@ -14,6 +14,7 @@ import { withVariant } from '../../sim/testbed/variant.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
 import { createLocalTestbed } from '../testbed.ts';
+import { readCpuFeatures } from '../wasm/cpu-features.ts';
 import { fitScenario, type Pace } from './local.ts';
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
@@ -49,7 +50,7 @@ export async function playLocally(job: PlayJob, { settings, pace, cancelled, onP
     conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
-  const fitted = fitScenario(job.scenario, architecture);
+  const fitted = fitScenario(job.scenario, { architecture, isaFeatures: readCpuFeatures(architecture) });
   if (!fitted.ok) return stillborn(describeError(fitted.error));
   const { scenario, notes } = fitted.value;
   const sink = new FileSink(job.recordFile);

@@ -15,10 +15,12 @@ const AGAIN_MS = 500;
 export function addGet(program: Command): void {
   const command = program
     .command('get')
-    .summary('show nodes, modules, deployments, instances, trust or events')
-    .description('Shows what there is: nodes, modules, deployments, instances, trusted keys, or the recent events of the platform itself.')
+    .summary('show nodes, modules, deployments, instances, trust, events or the matrix')
+    .description(
+      'Shows what there is: nodes, modules, deployments, instances, trusted keys, the recent events of the platform itself, or the matrix: for which ISA feature level of which architecture there is code of each module version, and why not for the others.',
+    )
     .argument('<kind>', KINDS.join(', '), kindOf)
-    .argument('[name...]', 'only those whose name is one of these, or begins with it and a slash')
+    .argument('[name...]', 'only those whose name is one of these, or begins with it and a slash or an @')
     .option('-w, --watch', 'go on with each change as it happens, until Ctrl-C');
   addCommon(command, { forms: true }).action(
     async (kind: ViewKind, names: readonly string[], options: CommonOptions & { readonly watch?: true }) => {
@@ -65,9 +67,12 @@ function lost(kind: ViewKind): Outcome<never> {
 function selected(kind: ViewKind, views: readonly unknown[], names: readonly string[]): readonly unknown[] {
   const columns = COLUMNS[kind] as readonly Column<unknown>[];
   const nameOf = columns[kind === 'events' ? 1 : 0]?.of ?? String;
-  return names.length === 0
-    ? views
-    : views.filter((view) => names.some((name) => nameOf(view) === name || nameOf(view).startsWith(`${name}/`)));
+  return names.length === 0 ? views : views.filter((view) => names.some((name) => isNamed(nameOf(view), name)));
+}
+
+/** `hello` names `hello/0` and `hello@2/x86_64/x86-64`. */
+function isNamed(name: string, wanted: string): boolean {
+  return name === wanted || name.startsWith(`${wanted}/`) || name.startsWith(`${wanted}@`);
 }
 
 async function get(session: Session, kind: ViewKind, names: readonly string[]): Promise<number> {

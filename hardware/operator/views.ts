@@ -1,6 +1,8 @@
 // How the views of the operator API are shown to people, and what they are as plain data. Pure.
 import type { DeploymentView, InstanceView } from '../../system/domain/deployment.ts';
+import { nameOfCell, type MatrixCell } from '../../system/domain/matrix.ts';
 import type { ModuleVersion, TrustedKey } from '../../system/domain/module.ts';
+import { levelOf } from '../../system/domain/isa.ts';
 import type { NodeView } from '../../system/domain/node.ts';
 import type { EventView } from '../../system/domain/watch.ts';
 import type { Column } from './tables.ts';
@@ -37,6 +39,8 @@ const NODES: readonly Column<NodeView>[] = [
   { title: 'CPU', of: ({ load }) => (load === null ? '-' : `${Math.round(load.cpuPermille / PERMILLE_OF_PERCENT)} %`) },
   { title: 'RUNNING', of: ({ load }) => (load === null ? '-' : String(load.invocationsActive)) },
   { title: 'SINCE', of: ({ sinceMs }) => describeTime(sinceMs) },
+  { title: 'LEVEL', wide: true, of: ({ facts }) => levelOf(facts.architecture, facts.isaFeatures).name },
+  { title: 'ISA FEATURES', wide: true, of: ({ facts }) => none(facts.isaFeatures) },
   { title: 'INCARNATION', wide: true, of: ({ incarnation }) => String(incarnation) },
   { title: 'FAULT DOMAIN', wide: true, of: ({ facts }) => facts.faultDomain },
   { title: 'HARDWARE', wide: true, of: ({ facts }) => none(facts.hardware) },
@@ -100,6 +104,21 @@ const EVENTS: readonly Column<EventView>[] = [
   { title: 'CORRELATION', wide: true, of: ({ correlation }) => correlation ?? '-' },
 ];
 
+const MICROS_PER_MS = 1_000;
+
+/** The name comes first: `get matrix hello@2` selects by it. */
+const MATRIX: readonly Column<MatrixCell>[] = [
+  { title: 'CELL', of: nameOfCell },
+  { title: 'STATE', of: ({ state }) => state },
+  { title: 'SIZE', of: ({ sizeBytes }) => (sizeBytes === null ? '-' : describeBytes(sizeBytes)) },
+  { title: 'COMPILED IN', of: ({ compileMicros }) => (compileMicros === null ? '-' : `${(compileMicros / MICROS_PER_MS).toFixed(1)} ms`) },
+  { title: 'ARTEFACT', of: ({ artefact }) => (artefact === null ? '-' : shorten(artefact)) },
+  { title: 'PROFILE', wide: true, of: ({ profile }) => shorten(profile) },
+  { title: 'TARGET', wide: true, of: ({ target }) => target },
+  { title: 'ISA FEATURES', wide: true, of: ({ features }) => none(features) },
+  { title: 'WHY NOT', of: ({ code, why }) => (why === '' ? '-' : code === null ? why : `${code}: ${why}`) },
+];
+
 export const COLUMNS = {
   nodes: NODES,
   modules: MODULES,
@@ -107,6 +126,7 @@ export const COLUMNS = {
   instances: INSTANCES,
   trust: TRUST,
   events: EVENTS,
+  matrix: MATRIX,
 } as const;
 
 export type ViewKind = keyof typeof COLUMNS;

@@ -1,5 +1,6 @@
 // What can be set of a controller and of an agent. The reference page (docs/reference/configuration.md) and the profiles of
 // hardware/deploy are held to these tables by tests.
+import { ISA_AUTO, ISA_LEVEL_NAMES } from '../../system/domain/isa.ts';
 import type { SettingsTable } from './settings.ts';
 
 const CONTROLLER_PORT = 7420;
@@ -179,6 +180,12 @@ export const AGENT_SETTINGS: SettingsTable = {
     fallback: null,
     fallbackWords: 'as fast as the machine is',
     what: 'Bound: fuel that one guest uses in a microsecond, about one for each simple instruction; who was faster waits.',
+  },
+  isa: {
+    kind: 'choice',
+    of: [ISA_AUTO, ...ISA_LEVEL_NAMES],
+    fallback: ISA_AUTO,
+    what: 'ISA feature level: the most that code for this node may use; auto is what the machine has.',
   },
   hardware: { kind: 'words', fallback: '', what: 'Special hardware of the node, such as can,gpu.' },
   listen: {

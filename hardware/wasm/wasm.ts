@@ -9,6 +9,7 @@ import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import type { Clock } from '../../system/ports/clock.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type {
+  Compiled,
   CompileProfile,
   Guest,
   GuestOptions,
@@ -18,6 +19,7 @@ import type {
   ModuleImport,
   Wasm,
 } from '../../system/ports/wasm.ts';
+import { vectorUse } from './vectors.ts';
 import type { Engine, EngineError, EngineModule, Guest as EngineGuest, GuestOptions as EngineGuestOptions, Step } from './native/native.ts';
 
 /** Modules whose functions a guest may import. */
@@ -92,6 +94,20 @@ function inspect(engine: Engine, bytes: Uint8Array): Outcome<readonly ModuleImpo
   return ok(importsOf(described.value.imports));
 }
 
+/** R11.4: a level without vectors has no code for a module that uses them. */
+function checkVectors(bytes: Uint8Array, { level }: CompileProfile): Outcome<void> {
+  const use = vectorUse(bytes);
+  if (use === 'none') return ok();
+  return rejected('WM_MODULE_FEATURE', {
+    message:
+      use === 'some'
+        ? `The module uses 128-bit vectors (SIMD), and ${level} has none.`
+        : `The module uses instructions of which it is not known here whether ${level} has them.`,
+    next: 'Build it without them, or use nodes of a level that has them.',
+    detail: { level },
+  });
+}
+
 function stepOf(step: Step): GuestStep {
   switch (step.kind) {
     case 'returned':
@@ -128,13 +144,20 @@ function engineOptions(options: GuestOptions, fuelPerMicro: number, fuelSlice: n
   };
 }
 
+/** A profile that can be compiled for. Its engine holds a pool's address space, so it is opened when it is first needed. */
+export type ProfileCompiler = {
+  readonly profile: CompileProfile;
+  /** False: its machines have no 128-bit vectors. */
+  readonly takesVectors: boolean;
+  readonly open: () => Engine;
+};
+
 export type EngineWasmOptions = {
-  /** Engine of this machine; its pool holds the guests. */
+  /** Engine of this machine, and its profile; its pool holds the guests. */
   readonly engine: Engine;
-  /** Further engines that only compile, one for each foreign profile. Empty on nodes without a compiler. */
-  readonly compilers: readonly Engine[];
-  /** False in a build without the compiler. */
-  readonly compiles: boolean;
+  readonly profile: CompileProfile;
+  /** For each profile that it compiles for. Empty on nodes without a compiler. */
+  readonly compilers: readonly ProfileCompiler[];
   readonly clock: Pick<Clock, 'monotonicMicros' | 'civilMs' | 'sleep'>;
   /** `inline`: on the thread of the caller. `worker`: on threads of the engine, so that no guest holds up the node. */
   readonly legs: 'inline' | 'worker';
@@ -200,45 +223,54 @@ class PortGuest implements Guest {
   }
 }
 
-function compileProfileOf(engine: Engine): CompileProfile {
-  return { profile: engine.profileId as ProfileId, target: engine.target };
-}
-
 /** The port over the real engine. `resume` rejects with the engine's error when the guest is closed while its leg runs. */
 export class EngineWasm implements Wasm {
   readonly profile: CompileProfile;
   readonly profiles: readonly CompileProfile[];
   readonly #options: EngineWasmOptions;
-  readonly #compilers = new Map<string, Engine>();
+  readonly #compilers = new Map<ProfileId, ProfileCompiler>();
+  /** Engines that were needed so far. Bound: the compilers. */
+  readonly #opened = new Map<ProfileId, Engine>();
 
   constructor(options: EngineWasmOptions) {
     this.#options = options;
-    this.profile = compileProfileOf(options.engine);
-    if (options.compiles) {
-      for (const engine of [options.engine, ...options.compilers]) this.#compilers.set(engine.profileId, engine);
-    }
-    this.profiles = [...this.#compilers.values()].map(compileProfileOf);
+    this.profile = options.profile;
+    for (const compiler of options.compilers) this.#compilers.set(compiler.profile.profile, compiler);
+    this.#opened.set(options.profile.profile, options.engine);
+    this.profiles = options.compilers.map(({ profile }) => profile);
   }
 
   inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
     return inspect(this.#options.engine, bytes);
   }
 
-  async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Uint8Array>> {
-    const engine = this.#compilers.get(profile);
-    if (engine === undefined) {
+  async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Compiled>> {
+    const compiler = this.#compilers.get(profile);
+    if (compiler === undefined) {
       return rejected('WM_PROFILE_MISMATCH', {
         message: `This machine cannot compile for profile ${profile}.`,
         next: 'Ask a machine that can, or enrol nodes of profiles that this one knows.',
       });
     }
+    const { clock, legs } = this.#options;
+    const engine = this.#engineOf(compiler);
     const inspected = inspect(engine, bytes);
     if (!inspected.ok) return inspected;
+    const lack = compiler.takesVectors ? ok() : checkVectors(bytes, compiler.profile);
+    if (!lack.ok) return lack;
+    const beganMicros = clock.monotonicMicros();
     try {
-      return ok(this.#options.legs === 'inline' ? engine.compile(bytes) : await engine.compileAsync(bytes));
+      const artefact = legs === 'inline' ? engine.compile(bytes) : await engine.compileAsync(bytes);
+      return ok({ artefact, micros: clock.monotonicMicros() - beganMicros });
     } catch (error) {
       return refusal(error);
     }
+  }
+
+  #engineOf({ profile, open }: ProfileCompiler): Engine {
+    let engine = this.#opened.get(profile.profile);
+    if (engine === undefined) this.#opened.set(profile.profile, (engine = open()));
+    return engine;
   }
 
   async load(artefact: Uint8Array): Promise<Outcome<LoadedModule>> {

@@ -13,7 +13,7 @@ const HEADER_BYTES_MAX = 1_024;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export function encodeEnvelope(profile: CompileProfile, module: Uint8Array): Uint8Array {
+export function encodeEnvelope(profile: Omit<CompileProfile, 'level'>, module: Uint8Array): Uint8Array {
   const header = encoder.encode(`${MAGIC}\nprofile ${profile.profile}\ntarget ${profile.target}\n\n`);
   const bytes = new Uint8Array(header.length + module.length);
   bytes.set(header);

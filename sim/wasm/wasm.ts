@@ -6,6 +6,7 @@ import { assert, failed, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Clock } from '../../system/ports/clock.ts';
 import type {
+  Compiled,
   CompileProfile,
   Guest,
   GuestOptions,
@@ -65,7 +66,7 @@ export class SimWasm implements Wasm {
     return this.#options.engine.inspect(bytes);
   }
 
-  async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Uint8Array>> {
+  async compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Compiled>> {
     const target = this.profiles.find((one) => one.profile === profile);
     if (target === undefined) {
       return rejected('WM_PROFILE_MISMATCH', {
@@ -78,7 +79,7 @@ export class SimWasm implements Wasm {
     const copy = bytes.slice();
     const { costs } = this.#options;
     await this.#work('compile', costs.compileMicros + (copy.length >>> 10) * costs.compileKiBMicros);
-    return ok(encodeEnvelope(target, copy));
+    return ok({ artefact: encodeEnvelope(target, copy), micros: null });
   }
 
   async load(artefact: Uint8Array): Promise<Outcome<LoadedModule>> {

@@ -6,12 +6,16 @@ import { failed, ok, type Outcome } from '../domain/outcome.ts';
 import { findCompileJob } from '../modules/modules.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Head } from './head.ts';
+import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
 
 /** Name of the controller's key pair. */
 export const CONTROLLER_KEY = 'controller';
 
 export type CompilerPorts = Pick<Ports, 'keys' | 'storage' | 'telemetry' | 'wasm'>;
+
+/** Signed, stored, and how long compiling it took where that is measured. */
+type Made = SignedArtefact & { readonly compileMicros?: number };
 
 /** Machine code of a module for one profile, signed and stored. */
 export async function compileAndSign(
@@ -20,30 +24,34 @@ export async function compileAndSign(
   bytes: Uint8Array,
   profile: ProfileId,
   target: string,
-): Promise<Outcome<SignedArtefact>> {
+): Promise<Outcome<Made>> {
   const compiled = await ports.wasm.compile(bytes, profile);
   if (!compiled.ok) return compiled;
-  const artefact = ports.keys.digest(compiled.value);
-  const statement = { module, target, profile, artefact, sizeBytes: compiled.value.length };
+  const { artefact: code, micros } = compiled.value;
+  const artefact = ports.keys.digest(code);
+  const statement = { module, target, profile, artefact, sizeBytes: code.length };
   const key = await ports.keys.open(CONTROLLER_KEY);
   if (!key.ok) return key;
   const signature = await ports.keys.sign(CONTROLLER_KEY, new TextEncoder().encode(artefactText(statement)));
   if (!signature.ok) return signature;
-  const stored = await ports.storage.blobs.put(artefact, compiled.value);
+  const stored = await ports.storage.blobs.put(artefact, code);
   if (!stored.ok) return stored;
-  return ok({ statement, signature: { key: key.value.key, bytes: signature.value } });
+  return ok({
+    statement,
+    signature: { key: key.value.key, bytes: signature.value },
+    ...(micros === null ? {} : { compileMicros: Math.round(micros) }),
+  });
 }
 
 export type CompilerOptions = {
   readonly ports: CompilerPorts;
   readonly head: Head;
+  readonly matrix: Matrix;
   readonly commit: (entries: readonly Entry[]) => void;
 };
 
 export class Compiler {
   readonly #options: CompilerOptions;
-  /** Pairs that could not be compiled; tried again after a restart. Bound: modules times profiles. */
-  readonly #givenUp = new Set<string>();
   /** Pairs whose artefact an agent refused, and whose signature proved to be bad. */
   readonly #again: { readonly version: ModuleVersion; readonly profile: ProfileId; readonly target: string }[] = [];
   #running = false;
@@ -74,10 +82,9 @@ export class Compiler {
   async #run(): Promise<void> {
     this.#running = true;
     for (;;) {
-      const { head } = this.#options;
+      const { head, matrix } = this.#options;
       const job =
-        this.#again.shift() ??
-        findCompileJob(head.state.modules, head.profiles(), (module, profile) => this.#givenUp.has(`${module} ${profile}`));
+        this.#again.shift() ?? findCompileJob(head.state.modules, head.profiles(), (module, profile) => matrix.isRefused(module, profile));
       if (job === null || this.#stopped) break;
       const done = await this.#compile(job.version, job.profile, job.target);
       if (this.#stopped) break;
@@ -86,7 +93,7 @@ export class Compiler {
           { kind: 'module-artefact', module: job.version.manifest.name, version: job.version.version, artefact: done.value },
         ]);
       } else {
-        this.#givenUp.add(`${job.version.manifest.digest} ${job.profile}`);
+        matrix.refuse(job.version.manifest.digest, job.profile, done.error);
         this.#options.ports.telemetry.log(
           'warn',
           `Module ${job.version.manifest.name} version ${job.version.version} is not available for profile ${job.profile}: ${done.error.message}`,
@@ -96,7 +103,7 @@ export class Compiler {
     this.#running = false;
   }
 
-  async #compile(version: ModuleVersion, profile: ProfileId, target: string): Promise<Outcome<SignedArtefact>> {
+  async #compile(version: ModuleVersion, profile: ProfileId, target: string): Promise<Outcome<Made>> {
     const { ports } = this.#options;
     const bytes = await ports.storage.blobs.get(version.manifest.digest);
     if (!bytes.ok) return bytes;

@@ -10,12 +10,18 @@ import {
   type ProfileId,
   type ZonePath,
 } from '../domain/identifiers.ts';
+import { levelOf } from '../domain/isa.ts';
+import type { Architecture } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { holdsNode, type InstanceEntry, type InstanceRecord } from '../deployments/deployments.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Fleet, landmarksOf, type OriginPlace } from '../placement/placement.ts';
+import type { CompileProfile } from '../ports/wasm.ts';
 import { applyEntry, factsOfEntry, type ControllerState, type Entry } from './state.ts';
+
+/** A profile that nodes have, with the level that they report. */
+export type FleetProfile = CompileProfile & { readonly architecture: Architecture };
 
 export type HeadOptions = {
   readonly journal: Pick<Journal<Entry>, 'append' | 'whenDurable'>;
@@ -81,10 +87,14 @@ export class Head {
     return this.#landmarks;
   }
 
-  profiles(): readonly { readonly profile: ProfileId; readonly target: string }[] {
-    const found = new Map<ProfileId, string>();
-    for (const { facts } of this.state.nodes.nodes.values()) found.set(facts.profile, facts.target);
-    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([profile, target]) => ({ profile, target }));
+  /** What its nodes run code of. Bound: the nodes, and in practice the levels there are. */
+  profiles(): readonly FleetProfile[] {
+    const found = new Map<ProfileId, FleetProfile>();
+    for (const { facts } of this.state.nodes.nodes.values()) {
+      const { profile, target, architecture } = facts;
+      if (!found.has(profile)) found.set(profile, { profile, target, architecture, level: levelOf(architecture, facts.isaFeatures).name });
+    }
+    return [...found.values()].sort((a, b) => (a.profile < b.profile ? -1 : 1));
   }
 
   #commitOne(entry: Entry, correlation: CorrelationId | null): void {

@@ -20,6 +20,7 @@ import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
 import { tooMany } from './feed.ts';
 import { GuestLogs } from './guest-logs.ts';
+import { Matrix } from './matrix.ts';
 import type { Head } from './head.ts';
 import { Placing } from './placing.ts';
 import { plan, PLANS_MAX } from './planning.ts';
@@ -53,6 +54,7 @@ export class Leader {
   readonly #options: LeaderOptions;
   readonly #head: Head;
   readonly #placing: Placing;
+  readonly #matrix: Matrix;
   readonly #compiler: Compiler;
   readonly #roster: Roster;
   readonly #rollbacks: Rollbacks;
@@ -78,8 +80,15 @@ export class Leader {
     this.#options = { ...options, ports };
     this.#head = head;
     this.#liveness = new Liveness(config, ports.clock.monotonicMicros());
+    this.#matrix = new Matrix(ports.wasm.profiles, () => {
+      this.#watching.matrixChanged();
+      // Whoever waits for this code is told why in vain.
+      head.placingWanted = true;
+      this.commit([]);
+    });
     this.#placing = new Placing({
       head,
+      matrix: this.#matrix,
       weights: config.weights,
       civilMs: () => ports.clock.civilMs(),
       refused: (instance, fact) => {
@@ -93,7 +102,7 @@ export class Leader {
         });
       },
     });
-    this.#compiler = new Compiler({ ports, head, commit: (entries) => this.commit(entries) });
+    this.#compiler = new Compiler({ ports, head, matrix: this.#matrix, commit: (entries) => this.commit(entries) });
     this.#rollbacks = new Rollbacks({ clock: ports.clock, tell: (fact) => this.#tell(fact) });
     this.#triggers = new Triggers({
       broker: options.broker,
@@ -109,6 +118,7 @@ export class Leader {
       loadOf: (node) => this.#liveness.loadOf(node),
       refusalOf: (instance) => this.#placing.refusalOf(instance),
       events: () => recent.newest(),
+      matrix: () => this.#matrix.cells(head),
     };
     this.#watching = new Watching({ clock: ports.clock, term: options.term, head, inventory: this.#inventory, recent, journal });
     head.observer = this.#watching;
@@ -270,7 +280,7 @@ export class Leader {
     }
     const { ports } = this.#options;
     this.#uploads += 1;
-    const prepared = await prepareUpload(ports, this.#head, push);
+    const prepared = await prepareUpload(ports, this.#head, this.#matrix, push);
     this.#uploads -= 1;
     if (this.#stopped) return interrupted();
     const planned = prepared.ok ? planUpload(ports, this.#head, push, prepared.value) : prepared;

@@ -1,15 +1,16 @@
 // Gives pending instances a node, moves work away from nodes that drain, and says why when nothing fits. Runs after every change
 // that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
-import type { Epoch, InstanceId, NodeId, ProfileId } from '../domain/identifiers.ts';
+import type { Epoch, InstanceId, NodeId } from '../domain/identifiers.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
 import type { PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { holdsNode, type DeploymentRecord, type InstanceRecord } from '../deployments/deployments.ts';
-import { findArtefact, findVersion } from '../modules/modules.ts';
-import { decide, type PlacementWeights } from '../placement/placement.ts';
+import { findVersion } from '../modules/modules.ts';
+import { decide, type PlacementRequest, type PlacementWeights } from '../placement/placement.ts';
 import { instanceIdOf } from '../domain/identifiers.ts';
 import type { Head } from './head.ts';
+import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
 
 /** Bound: decisions in one turn of the event loop; the rest follow in the next. */
@@ -17,6 +18,7 @@ export const DECISIONS_PER_TURN_MAX = 256;
 
 export type PlacingOptions = {
   readonly head: Head;
+  readonly matrix: Matrix;
   readonly weights: PlacementWeights;
   readonly civilMs: () => number;
   /** It found no node, for another reason than before. */
@@ -130,20 +132,21 @@ export class Placing {
         requirements: spec.requirements,
         spread: spec.spread,
         occupied: spec.spread === 0 ? [] : this.#occupied(instance),
-        profiles: this.#profilesOf(deployment, version),
+        ...this.#profilesOf(deployment, version),
         boundTo: this.#boundTo.get(instance.id) ?? null,
       },
       weights,
     );
   }
 
-  /** R11.2: profiles that the version is compiled for. */
-  #profilesOf({ spec }: DeploymentRecord, version: number): ReadonlySet<ProfileId> {
-    const { head } = this.#options;
+  /** R11.2, R11.5: profiles that the version is compiled for, and why it is not for the others. */
+  #profilesOf({ spec }: DeploymentRecord, version: number): Pick<PlacementRequest, 'profiles' | 'whyNotCompiled'> {
+    const { head, matrix } = this.#options;
     const stored = findVersion(head.state.modules, spec.module, version);
     assert(stored !== null, `version ${version} of ${spec.module} is stored before it is deployed`);
-    const compiled = head.profiles().filter(({ profile }) => findArtefact(head.state.modules, stored.manifest.digest, profile) !== null);
-    return new Set(compiled.map(({ profile }) => profile));
+    const profiles = head.profiles();
+    const whyNotCompiled = matrix.whyNotCompiled(head.state.modules, stored, profiles);
+    return { profiles: new Set(profiles.map(({ profile }) => profile).filter((profile) => !whyNotCompiled.has(profile))), whyNotCompiled };
   }
 
   #occupied(instance: InstanceRecord): readonly NodeId[] {

@@ -1,6 +1,7 @@
 // Answers to operators' questions, from the head state. Pure.
 import type { DeploymentView, PlacementDecision } from '../domain/deployment.ts';
 import type { InstanceId } from '../domain/identifiers.ts';
+import type { MatrixCell } from '../domain/matrix.ts';
 import type { OperatorAnswer, OperatorQuery } from '../domain/operator.ts';
 import type { EventView } from '../domain/watch.ts';
 import { instancesOf, viewInstances, type DeploymentRecord } from '../deployments/deployments.ts';
@@ -18,12 +19,13 @@ export type Inventory = {
   readonly loadOf: LoadOf;
   readonly refusalOf: (instance: InstanceId) => PlacementDecision | null;
   readonly events: () => readonly EventView[];
+  readonly matrix: () => readonly MatrixCell[];
 };
 
 /** A question about what is; what would be is planned. */
 export type StateQuery = Exclude<OperatorQuery, { readonly kind: 'plan' }>;
 
-export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, query: StateQuery): OperatorAnswer {
+export function answerQuery({ state, loadOf, refusalOf, events, matrix }: Inventory, query: StateQuery): OperatorAnswer {
   const { term } = state;
   switch (query.kind) {
     case 'nodes':
@@ -38,6 +40,8 @@ export function answerQuery({ state, loadOf, refusalOf, events }: Inventory, que
       return { kind: 'trust', term, keys: viewTrust(state.modules) };
     case 'events':
       return { kind: 'events', term, events: events() };
+    case 'matrix':
+      return { kind: 'matrix', term, cells: matrix() };
   }
 }
 

@@ -6,6 +6,7 @@ import { ok, type Outcome } from '../domain/outcome.ts';
 import { checkUpload, findArtefact } from '../modules/modules.ts';
 import { compileAndSign, type CompilerPorts } from './compiler.ts';
 import type { Head } from './head.ts';
+import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
 
 export type Push = Extract<OperatorCommand, { readonly kind: 'module-push' }>;
@@ -14,7 +15,12 @@ export type Push = Extract<OperatorCommand, { readonly kind: 'module-push' }>;
 const MODULE_FAULTS: readonly string[] = ['WM_MODULE_INVALID', 'WM_MODULE_IMPORT'];
 
 /** Checks, stores and compiles; takes time. What it returns is planned into entries in the turn that commits them. */
-export async function prepareUpload(ports: CompilerPorts, head: Head, push: Push): Promise<Outcome<readonly SignedArtefact[]>> {
+export async function prepareUpload(
+  ports: CompilerPorts,
+  head: Head,
+  matrix: Matrix,
+  push: Push,
+): Promise<Outcome<readonly SignedArtefact[]>> {
   const checked = checkUpload(head.state.modules, push, ports.keys, ports.wasm);
   if (!checked.ok) return checked;
   const { manifest } = checked.value;
@@ -22,11 +28,14 @@ export async function prepareUpload(ports: CompilerPorts, head: Head, push: Push
   if (!stored.ok) return stored;
   const artefacts: SignedArtefact[] = [];
   for (const { profile, target } of head.profiles()) {
-    if (findArtefact(head.state.modules, manifest.digest, profile) !== null) continue;
+    if (findArtefact(head.state.modules, manifest.digest, profile) !== null || matrix.isRefused(manifest.digest, profile)) continue;
     const compiled = await compileAndSign(ports, manifest.digest, push.bytes, profile, target);
     if (compiled.ok) artefacts.push(compiled.value);
     else if (MODULE_FAULTS.includes(compiled.error.code)) return compiled;
-    else ports.telemetry.log('warn', `Module ${manifest.name} is not available for profile ${profile}: ${compiled.error.message}`);
+    else {
+      matrix.refuse(manifest.digest, profile, compiled.error);
+      ports.telemetry.log('warn', `Module ${manifest.name} is not available for profile ${profile}: ${compiled.error.message}`);
+    }
   }
   return ok(artefacts);
 }

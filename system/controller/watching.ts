@@ -2,6 +2,7 @@
 // watcher learns each transition once, in order (P18, R5.6). Costs nothing while nobody watches.
 // Surprising: deployments are told as of the end of a record, since their views grow with their instances; the rest entry by entry.
 import type { CorrelationId, DeploymentName, InstanceId, NodeId, Term } from '../domain/identifiers.ts';
+import { keyOfCell, type MatrixCell } from '../domain/matrix.ts';
 import type { NodeLoad } from '../domain/node.ts';
 import { rejected } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
@@ -59,6 +60,9 @@ export class Watching implements HeadObserver {
   readonly #deployments = new Set<DeploymentName>();
   /** Load of each node as last told. Bound: the nodes. */
   readonly #loads = new Map<NodeId, { readonly micros: Micros; readonly load: NodeLoad | null }>();
+  /** Cells of the matrix as last told, by key, while it is watched. Bound: the cells. */
+  readonly #cells = new Map<string, string>();
+  #isMatrixChanged = false;
   #modulesChanged: readonly InstanceId[] = [];
   #stopped = false;
 
@@ -99,6 +103,7 @@ export class Watching implements HeadObserver {
     if (![...this.#watchers].some((other) => other.kind === kind)) this.#watched.delete(kind);
     if (!this.#watched.has('nodes')) this.#loads.clear();
     if (!this.#watched.has('deployments')) this.#deployments.clear();
+    if (!this.#watched.has('matrix')) this.#cells.clear();
   }
 
   /** Whoever watches is closed in order, and watches again when there is a controller. */
@@ -127,6 +132,7 @@ export class Watching implements HeadObserver {
     switch (entry.kind) {
       case 'node-enrolled':
       case 'node-facts':
+        this.#isMatrixChanged = true;
         return this.#tellNode(entry.facts.node);
       case 'node-status':
       case 'node-draining':
@@ -134,7 +140,11 @@ export class Watching implements HeadObserver {
         return this.#tellNode(entry.node);
       case 'module-trust':
         return this.#tell('trust', () => ({ upsert: entry.key }));
+      case 'module-artefact':
+        this.#isMatrixChanged = true;
+        return;
       case 'module-stored':
+        this.#isMatrixChanged = true;
         return this.#tell('modules', () => ({ upsert: entry.version }));
       case 'deployment-applied':
         for (const id of this.#modulesChanged) this.#tellInstance(id);
@@ -145,7 +155,6 @@ export class Watching implements HeadObserver {
       case 'trigger-applied':
         return this.#markDeployment(entry.spec.deployment);
       case 'trigger-deleted':
-      case 'module-artefact':
       case 'leader-term':
       case 'request-answered':
       case 'snapshot-taken':
@@ -160,6 +169,13 @@ export class Watching implements HeadObserver {
   decisionChanged(instance: InstanceId): void {
     const found = this.#options.head.state.deployments.instances.get(instance);
     if (found !== undefined) this.#markDeployment(found.deployment);
+  }
+
+  /** Something could not be compiled, although nothing was journalled. */
+  matrixChanged(): void {
+    if (!this.#watched.has('matrix')) return;
+    this.#isMatrixChanged = true;
+    this.#options.journal.whenDurable(() => {});
   }
 
   /** R1.4: of load alone at most one change a second is told; the next heartbeat brings what was held back. */
@@ -183,6 +199,7 @@ export class Watching implements HeadObserver {
 
   /** The head state is the fold through the record that is about to be closed. */
   prepare(): void {
+    if (this.#isMatrixChanged) this.#tellMatrix();
     if (this.#deployments.size === 0) return;
     const { state } = this.#options.head;
     for (const name of [...this.#deployments].sort()) {
@@ -192,6 +209,29 @@ export class Watching implements HeadObserver {
       );
     }
     this.#deployments.clear();
+  }
+
+  /** The cells that differ from those that were told. */
+  #tellMatrix(): void {
+    this.#isMatrixChanged = false;
+    if (!this.#watched.has('matrix')) return;
+    const gone = new Set(this.#cells.keys());
+    for (const cell of this.#options.inventory.matrix()) {
+      const key = keyOfCell(cell);
+      gone.delete(key);
+      if (this.#isNewCell(key, cell)) this.#tell('matrix', () => ({ upsert: cell }));
+    }
+    for (const key of gone) {
+      this.#cells.delete(key);
+      this.#tell('matrix', () => ({ removal: key }));
+    }
+  }
+
+  #isNewCell(key: string, cell: MatrixCell): boolean {
+    const text = JSON.stringify(cell);
+    if (this.#cells.get(key) === text) return false;
+    this.#cells.set(key, text);
+    return true;
   }
 
   #markDeployment(name: DeploymentName): void {
@@ -237,6 +277,9 @@ export class Watching implements HeadObserver {
   /** What is now, which may be not durable yet: it is told, and counts as the beginning, when it is. */
   #beginState(watcher: Watcher, kind: StateKind): void {
     const upserts = viewsOf(this.#options.inventory, kind);
+    // Later watchers may hear again what they know by then; an upsert changes nothing twice.
+    if (kind === 'matrix' && this.#cells.size === 0)
+      for (const cell of this.#options.inventory.matrix()) this.#isNewCell(keyOfCell(cell), cell);
     this.#options.journal.whenDurable(() => {
       watcher.begun = true;
       const items = upserts.map((upsert) => this.#itemOf({ upsert }, 'present'));
@@ -284,6 +327,8 @@ function viewsOf(inventory: Inventory, kind: StateKind): readonly StateViews[Sta
       return answer.instances;
     case 'trust':
       return answer.keys;
+    case 'matrix':
+      return answer.cells;
     default:
       return [];
   }

@@ -65,6 +65,11 @@ export const WM_ERRORS = {
     meaning: 'The bytes are not a WebAssembly module that this platform runs.',
     next: 'Build the module as a WASI preview 1 command; the message names what is wrong.',
   },
+  WM_MODULE_FEATURE: {
+    kind: 'rejected',
+    meaning: 'A module uses instructions that machines of an ISA feature level cannot run.',
+    next: 'Give the platform nodes of a higher level, or build the module without these instructions; `get matrix` shows both.',
+  },
   WM_MODULE_IMPORT: {
     kind: 'rejected',
     meaning: 'A module imports something the platform does not offer.',

@@ -1,6 +1,7 @@
 // The operator API: commands that change what is wanted, queries that read what is, a stream of entries to watch.
 import type { DeploymentSpec, DeploymentView, InstanceView, TriggerSpec } from './deployment.ts';
 import type { DeploymentName, KeyId, ModuleName, NodeId, Term, TriggerName } from './identifiers.ts';
+import type { MatrixCell } from './matrix.ts';
 import type { ModuleManifest, ModuleVersion, Signature, TrustedKey } from './module.ts';
 import type { NodeView } from './node.ts';
 import type { DeploymentPlan, TriggerPlan } from './plan.ts';
@@ -48,6 +49,7 @@ export type OperatorQuery =
   | { readonly kind: 'trust' }
   /** The platform's recent facts, as far as they are held. */
   | { readonly kind: 'events' }
+  | { readonly kind: 'matrix' }
   /** What applying these, in this order, would do now. Refused as the apply would be. */
   | { readonly kind: 'plan'; readonly deployments: readonly DeploymentSpec[]; readonly triggers: readonly TriggerSpec[] };
 
@@ -58,6 +60,7 @@ export type OperatorAnswer =
   | { readonly kind: 'instances'; readonly term: Term; readonly instances: readonly InstanceView[] }
   | { readonly kind: 'trust'; readonly term: Term; readonly keys: readonly TrustedKey[] }
   | { readonly kind: 'events'; readonly term: Term; readonly events: readonly EventView[] }
+  | { readonly kind: 'matrix'; readonly term: Term; readonly cells: readonly MatrixCell[] }
   | {
       readonly kind: 'plan';
       readonly term: Term;

@@ -3,6 +3,7 @@
 import type { DeploymentView, InstanceView } from './deployment.ts';
 import type { ErrorCode } from './errors.ts';
 import type { CorrelationId, Term } from './identifiers.ts';
+import { keyOfCell, type MatrixCell } from './matrix.ts';
 import type { ModuleVersion, TrustedKey } from './module.ts';
 import type { NodeView } from './node.ts';
 
@@ -13,9 +14,10 @@ export type StateViews = {
   readonly deployments: DeploymentView;
   readonly instances: InstanceView;
   readonly trust: TrustedKey;
+  readonly matrix: MatrixCell;
 };
 export type StateKind = keyof StateViews;
-export const STATE_KINDS: readonly StateKind[] = ['nodes', 'modules', 'deployments', 'instances', 'trust'];
+export const STATE_KINDS: readonly StateKind[] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'matrix'];
 
 /** Place of an event: the journal record that it came with, and its number there. The same after a restart of the controller. */
 export type EventCursor = { readonly sequence: number; readonly part: number };
@@ -81,6 +83,7 @@ const KEYS: { readonly [K in StateKind]: (view: StateViews[K]) => string } = {
   deployments: ({ spec }) => spec.name,
   instances: ({ id }) => id,
   trust: ({ key }) => key,
+  matrix: keyOfCell,
 };
 
 /** What a watcher of `kind` knows after `message`; views are by key. */

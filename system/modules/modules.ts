@@ -13,13 +13,22 @@ export type ModulesState = {
   readonly trust: Map<KeyId, TrustedKey>;
   readonly versions: Map<ModuleName, readonly ModuleVersion[]>;
   /** By module digest and profile. */
-  readonly artefacts: Map<string, SignedArtefact>;
+  readonly artefacts: Map<string, ArtefactRecord>;
 };
+
+/** How long compiling took; absent where that was not measured, and in journals of earlier versions. */
+type CompileTime = { readonly compileMicros?: number };
+type ArtefactRecord = SignedArtefact & CompileTime;
 
 export type ModuleEntry =
   | { readonly kind: 'module-trust'; readonly key: TrustedKey }
   | { readonly kind: 'module-stored'; readonly version: ModuleVersion }
-  | { readonly kind: 'module-artefact'; readonly module: ModuleName; readonly version: number; readonly artefact: SignedArtefact };
+  | {
+      readonly kind: 'module-artefact';
+      readonly module: ModuleName;
+      readonly version: number;
+      readonly artefact: ArtefactRecord;
+    };
 
 export function createModulesState(): ModulesState {
   return { trust: new Map(), versions: new Map(), artefacts: new Map() };
@@ -109,7 +118,7 @@ export function checkDeployable(state: ModulesState, module: ModuleName, version
   return { ok: true, value: found };
 }
 
-export function findArtefact(state: ModulesState, module: Digest, profile: ProfileId): SignedArtefact | null {
+export function findArtefact(state: ModulesState, module: Digest, profile: ProfileId): ArtefactRecord | null {
   return state.artefacts.get(artefactKey(module, profile)) ?? null;
 }
 
@@ -126,11 +135,11 @@ export function grantsOf(state: ModulesState, version: ModuleVersion): readonly 
 
 export type CompileJob = { readonly version: ModuleVersion; readonly profile: ProfileId; readonly target: string };
 
-/** The first artefact that is missing for one of `profiles`, newest versions first; `given` names those that were tried in vain. */
+/** The first artefact that is missing for one of `profiles`, newest versions first; `isRefused` names those that were tried in vain. */
 export function findCompileJob(
   state: ModulesState,
   profiles: readonly { readonly profile: ProfileId; readonly target: string }[],
-  isGivenUp: (module: Digest, profile: ProfileId) => boolean,
+  isRefused: (module: Digest, profile: ProfileId) => boolean,
 ): CompileJob | null {
   for (const versions of state.versions.values()) {
     for (let i = versions.length - 1; i >= 0; i--) {
@@ -138,7 +147,7 @@ export function findCompileJob(
       assert(version !== undefined, 'versions have no gap');
       for (const { profile, target } of profiles) {
         const { digest } = version.manifest;
-        if (findArtefact(state, digest, profile) === null && !isGivenUp(digest, profile)) return { version, profile, target };
+        if (findArtefact(state, digest, profile) === null && !isRefused(digest, profile)) return { version, profile, target };
       }
     }
   }

@@ -23,6 +23,8 @@ export type PlacementRequest = {
   readonly occupied: readonly NodeId[];
   /** Profiles that the version is compiled for; null: not asked. */
   readonly profiles: ReadonlySet<ProfileId> | null;
+  /** Why it is not for another, as a node's fault: `has no code of hello@2/x86_64/x86-64: …`. Profiles may be missing here. */
+  readonly whyNotCompiled: ReadonlyMap<ProfileId, string>;
   /** The only node that may have it; null: any. */
   readonly boundTo: NodeId | null;
 };
@@ -31,6 +33,8 @@ export type PlacementRequest = {
 const RTT_MICROS_HALF = 20_000;
 const POINTS_MAX = 1_000;
 const RUNNERS_UP = 3;
+/** Bound: profiles without code that a decision names one by one. */
+const PROFILE_REASONS_MAX = 16;
 
 const REASONS = [
   'suspect',
@@ -74,15 +78,24 @@ export function utilisationPoints(memoryLeft: number, memory: number, cpuLeft: n
   return POINTS_MAX * (memoryShare < cpuShare ? memoryShare : cpuShare);
 }
 
-/** Why nodes of each sort are refused for what they are; NO_NODE for sorts that are not. */
-function refuseSorts(fleet: Fleet, { requirements, profiles }: PlacementRequest): Int8Array {
+/** Reasons of their own for profiles without code, in the order of the fleet's sorts. Bound: PROFILE_REASONS_MAX. */
+function profileReasons(fleet: Fleet, { profiles, whyNotCompiled }: PlacementRequest): readonly string[] {
+  if (profiles === null) return [];
+  const lacking = fleet.sorts.filter(({ profile }) => !profiles.has(profile)).map(({ profile }) => whyNotCompiled.get(profile));
+  return [...new Set(lacking.filter((why) => why !== undefined))].slice(0, PROFILE_REASONS_MAX);
+}
+
+/** Why nodes of each sort are refused for what they are, as an index in `reasons`; NO_NODE for sorts that are not. */
+function refuseSorts(fleet: Fleet, { requirements, profiles, whyNotCompiled }: PlacementRequest, reasons: readonly string[]): Int8Array {
   const { architectures, isaFeatures, hardware } = requirements;
   const { bits, missing } = fleet.featureBits([...isaFeatures.map((name) => `isa ${name}`), ...hardware.map((name) => `hardware ${name}`)]);
   return Int8Array.from(fleet.sorts, ({ status, architecture, profile, features }) => {
     if (status !== 0) return STATUS_REASON[status] as number;
     if (architectures.length > 0 && !architectures.includes(ARCHITECTURES[architecture] as Architecture)) return ARCHITECTURE;
     if (missing !== null || !holdsBits(features, bits)) return FEATURE;
-    return profiles !== null && !profiles.has(profile) ? PROFILE : NO_NODE;
+    if (profiles === null || profiles.has(profile)) return NO_NODE;
+    const named = reasons.indexOf(whyNotCompiled.get(profile) ?? '', REASONS.length);
+    return named < 0 ? PROFILE : named;
   });
 }
 
@@ -92,7 +105,8 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   const zones = requirements.within === null ? null : fleet.zonesWithin(requirements.within);
   const domains = fleet.domainsAt(spread === SPREAD_NODE ? 0 : spread);
   const proximity = fleet.proximityOf(request.origin, request.place.landmark, request.place.point);
-  const reasonOfSort = refuseSorts(fleet, request);
+  const reasons: readonly string[] = [...REASONS, ...profileReasons(fleet, request)];
+  const reasonOfSort = refuseSorts(fleet, request, reasons);
   const occupiedRows = new Set(request.occupied.map((node) => fleet.rowOf(node)));
   occupiedRows.delete(NO_NODE);
   const occupiedDomains = new Set([...occupiedRows].map((row) => domains[fleet.domain[row] ?? 0]));
@@ -102,8 +116,8 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   const { memoryBytes, cpuMillis } = requirements;
   const weightSum = weights.proximity + weights.utilisation;
   assert(weightSum > 0, 'some weight of placement is more than 0');
-  const counts = new Uint32Array(REASONS.length);
-  const examples = new Int32Array(REASONS.length).fill(NO_NODE);
+  const counts = new Uint32Array(reasons.length);
+  const examples = new Int32Array(reasons.length).fill(NO_NODE);
   const best: { row: number; score: number }[] = [];
   let feasible = 0;
 
@@ -168,7 +182,7 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
     instance: request.instance,
     chosen: chosen ?? null,
     runnersUp,
-    refused: REASONS.flatMap((reason, i) =>
+    refused: reasons.flatMap((reason, i) =>
       counts[i] === 0 ? [] : [{ reason, nodes: counts[i] as number, example: fleet.ids[examples[i] as number] as NodeId }],
     ),
     feasible,

@@ -9,7 +9,12 @@ export type CompileProfile = {
   readonly profile: ProfileId;
   /** Full triple, such as `aarch64-unknown-linux-gnu`. */
   readonly target: string;
+  /** Name of the ISA feature level (system/domain/isa.ts): what of the machine the code makes use of. */
+  readonly level: string;
 };
+
+/** Machine code, and how long making it took; null where time is only modelled. */
+export type Compiled = { readonly artefact: Uint8Array; readonly micros: number | null };
 
 export type ModuleImport = { readonly module: string; readonly name: string };
 
@@ -62,8 +67,8 @@ export interface Wasm {
   readonly profiles: readonly CompileProfile[];
   /** Imports of a module without compiling it; WM_MODULE_INVALID, WM_MODULE_IMPORT. */
   inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]>;
-  /** Machine code of a module for a profile, the same bytes on every host. */
-  compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Uint8Array>>;
+  /** Machine code of a module for a profile, the same bytes on every host. WM_MODULE_FEATURE when its level lacks what the module uses. */
+  compile(bytes: Uint8Array, profile: ProfileId): Promise<Outcome<Compiled>>;
   /** Maps an artefact whose signatures the caller has verified. WM_PROFILE_MISMATCH when it was made for another profile. */
   load(artefact: Uint8Array): Promise<Outcome<LoadedModule>>;
   /** Guests that exist now, and slots there are. */

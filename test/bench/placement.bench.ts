@@ -82,6 +82,7 @@ for (let i = 0; i < DECISIONS; i++) {
       spread: 2,
       occupied: [`node-${draw(NODES)}` as NodeId, `node-${draw(NODES)}` as NodeId],
       profiles: null,
+      whyNotCompiled: new Map(),
       boundTo: null,
     },
     DEFAULT_WEIGHTS,

@@ -13,6 +13,7 @@ import {
 } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { branded, bytesOf, decodeWith, encodeWith, name, oneOf, optional, orNull, present, text, whole, wrong } from './fields.ts';
 import { capabilitiesFrom, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import { cellFrom, cellTo } from './matrix.ts';
 import { deploymentPlanFrom, deploymentPlanTo, triggerPlanFrom, triggerPlanTo } from './plan.ts';
 import { deploymentFrom, deploymentTo, triggerFrom, triggerTo } from './specs.ts';
 import {
@@ -28,7 +29,7 @@ import {
   versionTo,
 } from './views.ts';
 
-const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events', 'plan'];
+const QUERIES: readonly OperatorQuery['kind'][] = ['nodes', 'modules', 'deployments', 'instances', 'trust', 'events', 'matrix', 'plan'];
 
 type WireCommand = NonNullable<MessageInitShape<typeof OperatorRequestSchema>['command']>;
 
@@ -182,6 +183,8 @@ function answerTo(answer: OperatorAnswer): WireAnswer {
       return { case: 'trust', value: { keys: answer.keys.map(trustedKeyTo) } };
     case 'events':
       return { case: 'events', value: { events: answer.events.map(eventTo) } };
+    case 'matrix':
+      return { case: 'matrix', value: { cells: answer.cells.map(cellTo) } };
     case 'plan':
       return {
         case: 'plan',
@@ -211,6 +214,8 @@ export function decodeOperatorAnswer(bytes: Uint8Array): Outcome<OperatorAnswer>
         return { kind: 'trust', term, keys: answer.value.keys.map((key) => trustedKeyFrom(key, 'keys')) };
       case 'events':
         return { kind: 'events', term, events: answer.value.events.map(eventFrom) };
+      case 'matrix':
+        return { kind: 'matrix', term, cells: answer.value.cells.map(cellFrom) };
       case 'plan':
         return {
           kind: 'plan',

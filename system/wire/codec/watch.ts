@@ -11,6 +11,7 @@ import {
   type WatchMessage as WireMessage,
 } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { decodeWith, encodeWith, errorCode, oneOf, optional, orNull, text, whole, wrong } from './fields.ts';
+import { cellFrom, cellTo } from './matrix.ts';
 import { trustedKeyFrom, trustedKeyTo } from './parts.ts';
 import {
   deploymentViewFrom,
@@ -64,6 +65,8 @@ function bodyTo(message: WatchMessage): WireBody {
       return { case: 'instances', value: { instances: message.upserts.map(instanceTo) } };
     case 'trust':
       return { case: 'trust', value: { keys: message.upserts.map(trustedKeyTo) } };
+    case 'matrix':
+      return { case: 'matrix', value: { cells: message.upserts.map(cellTo) } };
     case 'events':
       return { case: 'events', value: { events: message.events.map(eventTo) } };
     case 'ended':
@@ -111,6 +114,8 @@ function messageFrom(wire: WireMessage): WatchMessage {
       return { ...frame, kind: 'instances', upserts: message.value.instances.map(instanceFrom), removals };
     case 'trust':
       return { ...frame, kind: 'trust', upserts: message.value.keys.map((key) => trustedKeyFrom(key, 'keys')), removals };
+    case 'matrix':
+      return { ...frame, kind: 'matrix', upserts: message.value.cells.map(cellFrom), removals };
     case 'events':
       return { ...frame, kind: 'events', events: message.value.events.map(eventFrom), gap: wire.gap };
     default:

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EngineWasm, SynchronousEngine } from '../../../hardware/wasm/wasm.ts';
+import { EngineWasm, SynchronousEngine, type ProfileCompiler } from '../../../hardware/wasm/wasm.ts';
 import type { Engine, EngineAddon } from '../../../hardware/wasm/native/native.ts';
 import type { ProfileId } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
-import type { Guest, GuestOptions, GuestStep } from '../../../system/ports/wasm.ts';
+import type { CompileProfile, Guest, GuestOptions, GuestStep } from '../../../system/ports/wasm.ts';
 import { BUILD_TIMEOUT_MS, PROFILE, engineAddon, workText } from './fixture.ts';
 
 const OPTIONS: GuestOptions = {
@@ -42,6 +42,18 @@ function code(outcome: Outcome<unknown>): string | null {
   return outcome.ok ? null : outcome.error.code;
 }
 
+function profileOf(made: Engine): CompileProfile {
+  return { profile: made.profileId as ProfileId, target: made.target, level: made === engine ? 'x86-64' : 'rv64gc' };
+}
+
+function compilerOf(made: Engine): ProfileCompiler {
+  return { profile: profileOf(made), takesVectors: made === engine, open: () => made };
+}
+
+async function codeOfModule(wasm: EngineWasm, text: string): Promise<Uint8Array> {
+  return value(await wasm.compile(addon.parseText(text), wasm.profile.profile)).artefact;
+}
+
 async function finish(guest: Guest): Promise<GuestStep> {
   let step = await guest.resume(null);
   while (step.kind === 'sliced') step = await guest.resume(null);
@@ -51,11 +63,19 @@ async function finish(guest: Guest): Promise<GuestStep> {
 for (const legs of ['inline', 'worker'] as const) {
   describe(`the port with ${legs} legs`, () => {
     const port = (): EngineWasm =>
-      new EngineWasm({ engine, compilers: [foreign], compiles: true, clock, legs, fuelSlice: 5_000, fuelPerMicro: 1_000 });
+      new EngineWasm({
+        engine,
+        profile: profileOf(engine),
+        compilers: [engine, foreign].map(compilerOf),
+        clock,
+        legs,
+        fuelSlice: 5_000,
+        fuelPerMicro: 1_000,
+      });
 
     it('compiles, loads and runs', async () => {
       const wasm = port();
-      const module = value(await wasm.load(value(await wasm.compile(addon.parseText(workText(1_000)), wasm.profile.profile))));
+      const module = value(await wasm.load(await codeOfModule(wasm, workText(1_000))));
       expect(module.imports).toEqual([{ module: 'wasi_snapshot_preview1', name: 'fd_write' }]);
       const guest = value(module.start(OPTIONS));
       expect(wasm.guests()).toEqual({ open: 1, max: PROFILE.poolSlots });
@@ -70,9 +90,21 @@ for (const legs of ['inline', 'worker'] as const) {
     it('compiles for other machines, and refuses their artefacts', async () => {
       const wasm = port();
       expect(wasm.profiles.map(({ target }) => target)).toEqual([addon.build.host, 'riscv64gc-unknown-linux-gnu']);
-      const artefact = value(await wasm.compile(addon.parseText(workText(10)), foreign.profileId as ProfileId));
+      const { artefact } = value(await wasm.compile(addon.parseText(workText(10)), foreign.profileId as ProfileId));
       expect(code(await wasm.load(artefact))).toBe('WM_PROFILE_MISMATCH');
       expect(code(await wasm.compile(addon.parseText(workText(10)), 'unknown' as ProfileId))).toBe('WM_PROFILE_MISMATCH');
+    });
+
+    it('refuses vectors to a machine that has none, before the compiler would give up', async () => {
+      const wasm = port();
+      const vectors = addon.parseText('(module (memory 1) (func (export "_start") (v128.store (i32.const 0) (v128.load (i32.const 16)))))');
+      const riscv = foreign.profileId as ProfileId;
+      expect(code(await wasm.compile(vectors, wasm.profile.profile))).toBe(null);
+      const refused = await wasm.compile(vectors, riscv);
+      expect(refused.ok ? 'ok' : refused.error).toMatchObject({
+        code: 'WM_MODULE_FEATURE',
+        message: expect.stringContaining('rv64gc has none'),
+      });
     });
 
     it('refuses with outcomes', async () => {
@@ -83,7 +115,7 @@ for (const legs of ['inline', 'worker'] as const) {
       expect(code(wasm.inspect(forbidden))).toBe('WM_MODULE_IMPORT');
       expect(code(await wasm.compile(forbidden, own))).toBe('WM_MODULE_IMPORT');
       expect(code(await wasm.load(new Uint8Array(100)))).toBe('WM_MODULE_INVALID');
-      const module = value(await wasm.load(value(await wasm.compile(addon.parseText(workText(10)), own))));
+      const module = value(await wasm.load(await codeOfModule(wasm, workText(10))));
       expect(code(module.start({ ...OPTIONS, memoryBytesMax: 1e12 }))).toBe('WM_GUEST_LIMIT');
       const guests = Array.from({ length: PROFILE.poolSlots }, () => value(module.start(OPTIONS)));
       expect(code(module.start(OPTIONS))).toBe('WM_POOL_FULL');
@@ -92,7 +124,7 @@ for (const legs of ['inline', 'worker'] as const) {
 
     it('names the quota that was used up', async () => {
       const wasm = port();
-      const load = async (text: string) => value(await wasm.load(value(await wasm.compile(addon.parseText(text), wasm.profile.profile))));
+      const load = async (text: string) => value(await wasm.load(await codeOfModule(wasm, text)));
       const play = async (text: string, change: Partial<GuestOptions>): Promise<GuestStep> => {
         const guest = value((await load(text)).start({ ...OPTIONS, ...change }));
         const step = await finish(guest);
@@ -126,8 +158,8 @@ it('lets a guest use no more fuel in a time than it may: who was faster waits', 
   const waits: number[] = [];
   const slow = new EngineWasm({
     engine,
-    compilers: [],
-    compiles: true,
+    profile: profileOf(engine),
+    compilers: [compilerOf(engine)],
     clock: {
       monotonicMicros: () => micros,
       civilMs: () => 0,
@@ -141,7 +173,7 @@ it('lets a guest use no more fuel in a time than it may: who was faster waits', 
     fuelPerMicro: 2,
     fuelPerMicroMax: 2,
   });
-  const module = value(await slow.load(value(await slow.compile(addon.parseText(workText(10_000)), slow.profile.profile))));
+  const module = value(await slow.load(await codeOfModule(slow, workText(10_000))));
   const guest = value(module.start(OPTIONS));
   expect((await finish(guest)).kind).not.toBe('sliced');
   // A slice of 5,000 at 2 in a microsecond: 2.5 ms each, and no shorter wait than a millisecond.

@@ -12,6 +12,8 @@ function scenarioOf(name: string): Scenario {
   return scenario;
 }
 
+const X86 = { architecture: 'x86_64', isaFeatures: ['avx2'] } as const;
+
 function needing(needs: { readonly architectures?: readonly Architecture[]; readonly isaFeatures?: readonly string[] }): Scenario {
   const scenario = scenarioOf('node-failure');
   const steps = scenario.steps.map((step): StepSpec =>
@@ -22,18 +24,20 @@ function needing(needs: { readonly architectures?: readonly Architecture[]; read
 
 describe('a fleet on this machine', () => {
   it('has the architecture of this machine, and says of whom the file says another', () => {
-    const fitted = fitScenario(scenarioOf('node-failure'), 'x86_64');
+    const fitted = fitScenario(scenarioOf('node-failure'), X86);
     expect(fitted.ok ? fitted.value.notes : fitted).toEqual([
       'a-2, b-2, c-1, c-2 are x86_64 here: no guest needs the architecture of the file.',
     ]);
     expect(fitted.ok && new Set(fitted.value.scenario.fleet.nodes.map((node) => node.architecture))).toEqual(new Set(['x86_64']));
   });
 
-  it('is refused to a deployment that needs another architecture, or features that nobody reports', () => {
-    const foreign = fitScenario(needing({ architectures: ['riscv64'] }), 'x86_64');
+  it('is refused to a deployment that needs another architecture, or features that it does not have', () => {
+    const foreign = fitScenario(needing({ architectures: ['riscv64'] }), X86);
     expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and this machine is x86_64');
-    expect(fitScenario(needing({ architectures: ['riscv64', 'x86_64'] }), 'x86_64').ok).toBe(true);
-    const features = fitScenario(needing({ isaFeatures: ['avx2'] }), 'x86_64');
-    expect(features.ok ? 'ok' : features.error.message).toContain('avx2');
+    expect(fitScenario(needing({ architectures: ['riscv64', 'x86_64'] }), X86).ok).toBe(true);
+    const features = fitScenario(needing({ isaFeatures: ['avx2', 'fma'] }), X86);
+    expect(features.ok ? 'ok' : features.error.message).toContain('needs fma, which this machine does not have');
+    const has = fitScenario(needing({ isaFeatures: ['avx2'] }), X86);
+    expect(has.ok && has.value.scenario.fleet.nodes.every((node) => node.isaFeatures.includes('avx2'))).toBe(true);
   });
 });

@@ -175,3 +175,27 @@ test('a node that is bound to its instance is the only one that may have it', ()
   expect(decide(fleet, requestOf({ requirements }), DEFAULT_WEIGHTS).chosen?.node).toBe(near!.facts.node);
   expect(decide(fleet, requestOf({ requirements, boundTo: far!.facts.node }), DEFAULT_WEIGHTS).chosen?.node).toBe(far!.facts.node);
 });
+
+test('R11.5: nodes without code are refused by the name of the cell, and beyond a bound without names', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.nat(40), (profiles, named) => {
+      const fleet = new Fleet();
+      const all = Array.from({ length: profiles }, (_, i) => `p-${i}` as ProfileId);
+      for (const [row, profile] of all.entries()) {
+        const [drawn] = fc.sample(anyNode, { numRuns: 1, seed: row });
+        const { facts } = nodeOf(row, drawn!);
+        fleet.update({ facts: { ...facts, profile }, status: 'healthy' });
+      }
+      const whyNotCompiled = new Map(all.slice(0, named).map((profile) => [profile, `has no code of m@1/${profile}`]));
+      const requirements = { architectures: [], isaFeatures: [], hardware: [], within: null, memoryBytes: 0, cpuMillis: 0 };
+      const { refused, chosen } = decide(fleet, requestOf({ requirements, profiles: new Set(), whyNotCompiled }), DEFAULT_WEIGHTS);
+      const whys = [...whyNotCompiled.values()].slice(0, 16);
+      const nameless = profiles - whys.length;
+      expect(chosen).toBe(null);
+      expect(refused.map(({ reason, nodes }) => ({ reason, nodes }))).toEqual([
+        ...(nameless > 0 ? [{ reason: 'the module is not compiled for its profile', nodes: nameless }] : []),
+        ...whys.map((reason) => ({ reason, nodes: 1 })),
+      ]);
+    }),
+  );
+});

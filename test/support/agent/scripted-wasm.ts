@@ -17,7 +17,7 @@ export function request(operation: string, payload: string | Uint8Array): Script
   return { kind: 'request', operation, payload: typeof payload === 'string' ? new TextEncoder().encode(payload) : payload };
 }
 
-export const PROFILE: CompileProfile = { profile: 'profile-1' as ProfileId, target: 'x86_64-unknown-linux-gnu' };
+export const PROFILE: CompileProfile = { profile: 'profile-1' as ProfileId, target: 'x86_64-unknown-linux-gnu', level: 'x86-64' };
 
 const LEG_MICROS = 20;
 /** A guest that only computes. */

@@ -65,6 +65,7 @@ export function requestOf(fields: Partial<PlacementRequest> & Pick<PlacementRequ
     spread: 0,
     occupied: [],
     profiles: null,
+    whyNotCompiled: new Map(),
     boundTo: null,
     ...fields,
   };

@@ -46,7 +46,7 @@ import type { RecordKind } from '../../../system/domain/telemetry.ts';
 import type { ByteStream } from '../../../system/ports/network.ts';
 import type { Keys } from '../../../system/ports/keys.ts';
 import type { Ports } from '../../../system/ports/ports.ts';
-import type { ModuleImport, Wasm } from '../../../system/ports/wasm.ts';
+import type { CompileProfile, ModuleImport, Wasm } from '../../../system/ports/wasm.ts';
 import { createStateClient } from '../../../system/state/state.ts';
 import {
   decodeOperatorAnswer,
@@ -62,9 +62,16 @@ export const ZONES = ['cloud/eu', 'cloud/us', 'fleet/a', 'fleet/b'] as readonly 
 const OPERATOR = 'operator';
 const TOKEN = 'let-me-in';
 
+/** Of nodes that can run no script whose name begins with `vectors`. */
+export const WITHOUT_VECTORS: CompileProfile = {
+  profile: 'profile-2' as ProfileId,
+  target: 'riscv64gc-unknown-linux-gnu',
+  level: 'rv64gc',
+};
+
 /** Compiles a script's name into an artefact of it. */
 export class ScriptCompiler extends ScriptedWasm {
-  override readonly profiles = [PROFILE];
+  override readonly profiles: readonly CompileProfile[] = [PROFILE, WITHOUT_VECTORS];
 
   override inspect(bytes?: Uint8Array): Outcome<never> {
     const text = new TextDecoder().decode(bytes);
@@ -73,8 +80,10 @@ export class ScriptCompiler extends ScriptedWasm {
   }
 
   override compile(bytes?: Uint8Array, profile?: ProfileId): Promise<Outcome<never>> {
-    const text = `${new TextDecoder().decode(bytes)} ${profile}`;
-    return Promise.resolve(ok(new TextEncoder().encode(text)) as Outcome<never>);
+    const text = new TextDecoder().decode(bytes);
+    if (text.startsWith('vectors') && profile === WITHOUT_VECTORS.profile)
+      return Promise.resolve(rejected('WM_MODULE_FEATURE', { message: 'The module uses vectors.', next: 'Build it without.' }));
+    return Promise.resolve(ok({ artefact: new TextEncoder().encode(`${text} ${profile}`), micros: 1_234 }) as Outcome<never>);
   }
 }
 

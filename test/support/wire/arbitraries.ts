@@ -41,7 +41,7 @@ export const nodeId = branded<NodeFacts['node']>(name);
 export const zone = branded<NodeFacts['zone']>(
   fc.array(fc.stringMatching(/^[a-z0-9-]{1,20}$/), { minLength: 1, maxLength: 8 }).map((parts) => parts.join('/')),
 );
-const digest = branded<ModuleManifest['digest']>(fc.stringMatching(/^sha256:[0-9a-f]{64}$/));
+export const digest = branded<ModuleManifest['digest']>(fc.stringMatching(/^sha256:[0-9a-f]{64}$/));
 const token = fc.stringMatching(/^[A-Za-z0-9_$-]{1,64}$/);
 export const subject = branded<BusEvent['subject']>(fc.array(token, { minLength: 1, maxLength: 16 }).map((tokens) => tokens.join('.')));
 export const filter = branded<TriggerSpec['subject']>(

@@ -1,9 +1,11 @@
 // Any value of what operators say and are told.
 import fc from 'fast-check';
 import type { DeploymentSpec, DeploymentView, InstanceView, PlacementDecision, TriggerSpec } from '../../../system/domain/deployment.ts';
+import { ISA_LEVEL_NAMES } from '../../../system/domain/isa.ts';
 import type { LogsMessage, LogsRequest } from '../../../system/domain/logs.ts';
+import { CELL_STATES, type MatrixCell } from '../../../system/domain/matrix.ts';
 import type { ModuleManifest, ModuleVersion, TrustedKey } from '../../../system/domain/module.ts';
-import type { NodeView } from '../../../system/domain/node.ts';
+import { ARCHITECTURES, type NodeView } from '../../../system/domain/node.ts';
 import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply, OperatorRequest } from '../../../system/domain/operator.ts';
 import { INSTANCE_ACTIONS, PLAN_ACTIONS, type DeploymentPlan, type TriggerPlan } from '../../../system/domain/plan.ts';
 import type { EventView, WatchMessage, WatchRequest } from '../../../system/domain/watch.ts';
@@ -12,6 +14,7 @@ import {
   bytes,
   capabilityText,
   count,
+  digest,
   double,
   errorCode,
   facts,
@@ -138,6 +141,21 @@ const triggerPlan: fc.Arbitrary<TriggerPlan> = fc.record({
   action: fc.constantFrom(...PLAN_ACTIONS),
   fields,
 });
+const cell: fc.Arbitrary<MatrixCell> = fc.record({
+  module: branded<MatrixCell['module']>(name),
+  version: uint32,
+  architecture: fc.constantFrom(...ARCHITECTURES),
+  level: fc.constantFrom(...ISA_LEVEL_NAMES),
+  features: some(fc.constantFrom('avx2', 'lse', 'sse4.1', 'v')),
+  target: fc.constantFrom('aarch64-unknown-linux-gnu', 'riscv64gc-unknown-linux-gnu'),
+  profile: identifier<MatrixCell['profile']>(),
+  state: fc.constantFrom(...CELL_STATES),
+  artefact: fc.option(digest),
+  sizeBytes: fc.option(whole),
+  compileMicros: fc.option(whole),
+  code: fc.option(errorCode),
+  why: text,
+});
 const fieldName = fc.stringMatching(/^[a-z][A-Za-z]{0,20}$/);
 const event: fc.Arbitrary<EventView> = fc.record({
   sequence: whole,
@@ -153,7 +171,7 @@ const ended = fc.record({ kind: fc.constant('ended' as const), code: errorCode, 
 
 export const watchMessages = {
   request: fc.record({
-    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events'),
+    kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'matrix', 'events'),
     after: fc.option(fc.record({ sequence: whole, part: whole })),
   }) as fc.Arbitrary<WatchRequest>,
   message: fc.oneof(
@@ -162,6 +180,7 @@ export const watchMessages = {
     fc.record({ ...frame, kind: fc.constant('deployments' as const), upserts: some(deploymentView), removals }),
     fc.record({ ...frame, kind: fc.constant('instances' as const), upserts: some(instanceView), removals }),
     fc.record({ ...frame, kind: fc.constant('trust' as const), upserts: some(trustedKey), removals }),
+    fc.record({ ...frame, kind: fc.constant('matrix' as const), upserts: some(cell), removals }),
     fc.record({ ...frame, kind: fc.constant('events' as const), events: some(event), gap: fc.boolean() }),
     ended,
   ) as fc.Arbitrary<WatchMessage>,
@@ -191,7 +210,7 @@ export const operatorMessages = {
     }),
   ) as fc.Arbitrary<OperatorReply>,
   operatorQuery: fc.oneof(
-    fc.record({ kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'events') }),
+    fc.record({ kind: fc.constantFrom('nodes', 'modules', 'deployments', 'instances', 'trust', 'matrix', 'events') }),
     fc.record({ kind: fc.constant('plan' as const), deployments: some(deployment), triggers: some(trigger) }),
   ) as fc.Arbitrary<OperatorQuery>,
   operatorAnswer: fc.oneof(
@@ -201,6 +220,7 @@ export const operatorMessages = {
     fc.record({ kind: fc.constant('instances' as const), term: count, instances: some(instanceView) }),
     fc.record({ kind: fc.constant('trust' as const), term: count, keys: some(trustedKey) }),
     fc.record({ kind: fc.constant('events' as const), term: count, events: some(event) }),
+    fc.record({ kind: fc.constant('matrix' as const), term: count, cells: some(cell) }),
     fc.record({ kind: fc.constant('plan' as const), term: count, deployments: some(deploymentPlan), triggers: some(triggerPlan) }),
   ) as fc.Arbitrary<OperatorAnswer>,
 };

@@ -92,7 +92,7 @@ function setUp(slots = 4, cores = 1) {
   const engine = new CountingEngine();
   const wasm = wasmOf(world, machine, engine, slots);
   const moduleOf = async (thousands: number): Promise<LoadedModule> =>
-    get(await wasm.load(get(await wasm.compile(new Uint8Array([thousands]), X86.profile))));
+    get(await wasm.load(get(await wasm.compile(new Uint8Array([thousands]), X86.profile)).artefact));
   return { world, machine, engine, wasm, moduleOf };
 }
 
@@ -201,17 +201,17 @@ describe('artefacts of simulated nodes', () => {
     const { world, machine, wasm } = setUp();
     await world.play(machine, async () => {
       const before = world.kernel.now();
-      const first = get(await wasm.compile(new Uint8Array([7]), X86.profile));
+      const first = get(await wasm.compile(new Uint8Array([7]), X86.profile)).artefact;
       expect(world.kernel.now() - before).toBe(WASM_COSTS.compileMicros);
-      expect(get(await wasm.compile(new Uint8Array([7]), X86.profile))).toEqual(first);
-      expect(get(await wasm.compile(new Uint8Array([7]), ARM.profile))).not.toEqual(first);
+      expect(get(await wasm.compile(new Uint8Array([7]), X86.profile)).artefact).toEqual(first);
+      expect(get(await wasm.compile(new Uint8Array([7]), ARM.profile)).artefact).not.toEqual(first);
     });
   });
 
   it('are refused by a node of another profile, and when they are none', async () => {
     const { world, machine, wasm, engine } = setUp();
     await world.play(machine, async () => {
-      const foreign = get(await wasm.compile(new Uint8Array([7]), ARM.profile));
+      const foreign = get(await wasm.compile(new Uint8Array([7]), ARM.profile)).artefact;
       expect(codeOf(await wasm.load(foreign))).toBe('WM_PROFILE_MISMATCH');
       expect(codeOf(await wasm.load(new Uint8Array(100)))).toBe('WM_MODULE_INVALID');
       expect(codeOf(await wasm.load(foreign.subarray(0, 20)))).toBe('WM_MODULE_INVALID');

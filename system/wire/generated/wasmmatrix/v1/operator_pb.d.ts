@@ -982,6 +982,100 @@ export declare type Events = Message<"wasmmatrix.v1.Events"> & {
 export declare const EventsSchema: GenMessage<Events>;
 
 /**
+ * @generated from message wasmmatrix.v1.MatrixCell
+ */
+export declare type MatrixCell = Message<"wasmmatrix.v1.MatrixCell"> & {
+  /**
+   * @generated from field: string module = 1;
+   */
+  module: string;
+
+  /**
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * @generated from field: string architecture = 3;
+   */
+  architecture: string;
+
+  /**
+   * @generated from field: string level = 4;
+   */
+  level: string;
+
+  /**
+   * @generated from field: repeated string features = 5;
+   */
+  features: string[];
+
+  /**
+   * @generated from field: string target = 6;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string profile = 7;
+   */
+  profile: string;
+
+  /**
+   * ready, waiting, refused or unused.
+   *
+   * @generated from field: string state = 8;
+   */
+  state: string;
+
+  /**
+   * @generated from field: optional string artefact = 9;
+   */
+  artefact?: string | undefined;
+
+  /**
+   * @generated from field: optional uint64 size_bytes = 10;
+   */
+  sizeBytes?: bigint | undefined;
+
+  /**
+   * @generated from field: optional uint64 compile_micros = 11;
+   */
+  compileMicros?: bigint | undefined;
+
+  /**
+   * @generated from field: optional string code = 12;
+   */
+  code?: string | undefined;
+
+  /**
+   * @generated from field: string why = 13;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.MatrixCell.
+ * Use `create(MatrixCellSchema)` to create a new message.
+ */
+export declare const MatrixCellSchema: GenMessage<MatrixCell>;
+
+/**
+ * @generated from message wasmmatrix.v1.Matrix
+ */
+export declare type Matrix = Message<"wasmmatrix.v1.Matrix"> & {
+  /**
+   * @generated from field: repeated wasmmatrix.v1.MatrixCell cells = 1;
+   */
+  cells: MatrixCell[];
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Matrix.
+ * Use `create(MatrixSchema)` to create a new message.
+ */
+export declare const MatrixSchema: GenMessage<Matrix>;
+
+/**
  * @generated from message wasmmatrix.v1.FieldChange
  */
 export declare type FieldChange = Message<"wasmmatrix.v1.FieldChange"> & {
@@ -1187,6 +1281,12 @@ export declare type OperatorAnswer = Message<"wasmmatrix.v1.OperatorAnswer"> & {
      */
     value: Plan;
     case: "plan";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Matrix matrix = 9;
+     */
+    value: Matrix;
+    case: "matrix";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1329,6 +1429,12 @@ export declare type WatchMessage = Message<"wasmmatrix.v1.WatchMessage"> & {
      */
     value: Ended;
     case: "ended";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Matrix matrix = 14;
+     */
+    value: Matrix;
+    case: "matrix";
   } | { case: undefined; value?: undefined };
 };
 

@@ -1,0 +1,95 @@
+// The compatibility matrix (R11.5), from the modules' state, the fleet's profiles, and what could not be compiled. Nothing of it is
+// kept beside what it is made of, but for the refusals: they live in memory, and are found again after a restart.
+import type { Digest, ProfileId } from '../domain/identifiers.ts';
+import { findLevel, ISA_LEVELS } from '../domain/isa.ts';
+import { nameOfCell, type MatrixCell } from '../domain/matrix.ts';
+import type { ModuleVersion } from '../domain/module.ts';
+import { ARCHITECTURES, type Architecture } from '../domain/node.ts';
+import { assert, type WmError } from '../domain/outcome.ts';
+import { findArtefact, viewModules, type ModulesState } from '../modules/modules.ts';
+import type { CompileProfile } from '../ports/wasm.ts';
+import type { FleetProfile, Head } from './head.ts';
+
+/** Bound: letters of why a cell is refused, in a placement's reason. */
+const WHY_LENGTH_MAX = 256;
+
+type Refusal = Pick<WmError, 'code' | 'message'>;
+type Column = FleetProfile & { readonly isUsed: boolean };
+
+export class Matrix {
+  readonly #compilable: readonly FleetProfile[];
+  /** Bound: modules times profiles. */
+  readonly #refusals = new Map<string, Refusal>();
+  /** A cell may be another one, although nothing was journalled. */
+  readonly #onRefused: () => void;
+
+  constructor(compilable: readonly CompileProfile[], onRefused: () => void) {
+    this.#compilable = compilable.map((profile) => ({ ...profile, architecture: architectureOf(profile) }));
+    this.#onRefused = onRefused;
+  }
+
+  isRefused(module: Digest, profile: ProfileId): boolean {
+    return this.#refusals.has(`${module} ${profile}`);
+  }
+
+  /** It could not be compiled, and is not tried again before a restart. */
+  refuse(module: Digest, profile: ProfileId, { code, message }: WmError): void {
+    this.#refusals.set(`${module} ${profile}`, { code, message });
+    this.#onRefused();
+  }
+
+  /** Every cell, by module and version, then by architecture and level. Bound: modules times profiles. */
+  cells(head: Head): readonly MatrixCell[] {
+    const columns = this.#columns(head.profiles());
+    return viewModules(head.state.modules).flatMap((version) => columns.map((column) => this.#cell(head.state.modules, version, column)));
+  }
+
+  /** What placement reads: which profiles have no code of this version, and why, by the name of the cell. */
+  whyNotCompiled(state: ModulesState, version: ModuleVersion, profiles: readonly FleetProfile[]): ReadonlyMap<ProfileId, string> {
+    const found = new Map<ProfileId, string>();
+    for (const profile of profiles) {
+      const cell = this.#cell(state, version, { ...profile, isUsed: true });
+      if (cell.state === 'ready') continue;
+      const why = cell.why.slice(0, WHY_LENGTH_MAX).replace(/\.$/, '');
+      found.set(profile.profile, `has no code of ${nameOfCell(cell)}: ${why}`);
+    }
+    return found;
+  }
+
+  #columns(used: readonly FleetProfile[]): readonly Column[] {
+    const unused = this.#compilable.filter(({ profile }) => !used.some((other) => other.profile === profile));
+    const columns = [...used.map((column) => ({ ...column, isUsed: true })), ...unused.map((column) => ({ ...column, isUsed: false }))];
+    return columns.sort((a, b) => rankOf(a) - rankOf(b) || (a.profile < b.profile ? -1 : 1));
+  }
+
+  #cell(state: ModulesState, { manifest, version }: ModuleVersion, { isUsed, ...column }: Column): MatrixCell {
+    const artefact = findArtefact(state, manifest.digest, column.profile);
+    const refusal = this.#refusals.get(`${manifest.digest} ${column.profile}`) ?? null;
+    const isReady = artefact !== null;
+    const features = findLevel(column.architecture, column.level)?.features ?? [];
+    return {
+      module: manifest.name,
+      version,
+      ...column,
+      features,
+      state: isReady ? 'ready' : refusal !== null ? 'refused' : isUsed ? 'waiting' : 'unused',
+      artefact: artefact?.statement.artefact ?? null,
+      sizeBytes: artefact?.statement.sizeBytes ?? null,
+      compileMicros: artefact?.compileMicros ?? null,
+      code: isReady ? null : (refusal?.code ?? null),
+      why: isReady ? '' : (refusal?.message ?? (isUsed ? 'It is not compiled yet.' : 'No node has this level.')),
+    };
+  }
+}
+
+function architectureOf({ level }: CompileProfile): Architecture {
+  const found = ARCHITECTURES.find((architecture) => findLevel(architecture, level) !== null);
+  assert(found !== undefined, `${level} is a level of an architecture`);
+  return found;
+}
+
+/** Architectures and levels in the order in which they are declared. */
+function rankOf({ architecture, level }: FleetProfile): number {
+  const levels = ISA_LEVELS[architecture];
+  return ARCHITECTURES.indexOf(architecture) * 100 + levels.findIndex(({ name }) => name === level);
+}
