@@ -29,7 +29,7 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'get',
-    summary: 'show nodes, modules, deployments, instances, trust or events',
+    summary: 'show nodes, modules, deployments, instances, trust, events or the matrix',
     load: async () => ({ add: (await import('./hardware/operator/get.main.ts')).addGet }),
   },
   {
@@ -111,6 +111,11 @@ const VERBS: readonly VerbEntry[] = [
     name: 'revoke',
     summary: 'end the certificates of a node or an operator',
     load: async () => ({ add: (await import('./hardware/operator/security.main.ts')).addRevoke }),
+  },
+  {
+    name: 'devices',
+    summary: 'make physical devices nodes, over SSH',
+    load: async () => ({ add: (await import('./hardware/devices/devices.main.ts')).addDevices }),
   },
   { name: 'doctor', summary: 'say what this machine lacks', load: async () => ({ add: (await import('./hardware/verbs.ts')).addDoctor }) },
 ];

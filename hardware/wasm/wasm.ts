@@ -22,6 +22,8 @@ import type {
 import { vectorUse } from './vectors.ts';
 import type { Engine, EngineError, EngineModule, Guest as EngineGuest, GuestOptions as EngineGuestOptions, Step } from './native/native.ts';
 
+export { parseCpuFeatures } from './cpu-features.ts';
+
 /** Modules whose functions a guest may import. */
 const OFFERED = new Set(['wasi_snapshot_preview1', 'wasmmatrix']);
 

@@ -55,6 +55,21 @@ export const WM_ERRORS = {
     meaning: 'Debian packages could not be fetched, checked or unpacked.',
     next: 'Repeat it; if it stays so, look at the mirror that apt is configured with, and at the room on the disk.',
   },
+  WM_INVENTORY_INVALID: {
+    kind: 'rejected',
+    meaning: 'An inventory of devices cannot be read, or has fields that do not exist or cannot be used.',
+    next: 'Correct the lines that the message names; docs/howto/devices.md describes every field.',
+  },
+  WM_DEVICE_UNREACHABLE: {
+    kind: 'failed',
+    meaning: 'A physical device does not answer over SSH, or does not let us in.',
+    next: 'Look whether it is on, and whether `ssh` with the same key and host gets in without a question.',
+  },
+  WM_DEVICE: {
+    kind: 'failed',
+    meaning: 'A physical device cannot be what the inventory says, or something that was asked of it went wrong there.',
+    next: 'Correct what the message names; `devices check` says what a device lacks, `devices collect` brings its log.',
+  },
   WM_GUEST_BUILD: {
     kind: 'failed',
     meaning: 'An example module could not be compiled.',

@@ -1,0 +1,201 @@
+// Physical devices as nodes, over SSH (H5.2): looked at, installed on, started, broken, stopped, read out. Owns one folder of each
+// device; refuses to touch a process there that is not its own agent. What is asked of many devices is asked of all at once.
+// Surprising: nothing of ours needs to be on a device before, but a shell, tar, and Node.js where the device is of another
+// architecture than this machine.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { levelOf } from '../../system/domain/isa.ts';
+import type { Architecture } from '../../system/domain/node.ts';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { prepareForeignRuntime } from '../qemu/qemu.ts';
+import { EngineBuildError, ensureEngine } from '../wasm/build/build.ts';
+import { parseCpuFeatures } from '../wasm/wasm.ts';
+import { missingFiles, type Device } from './inventory.ts';
+import { productFiles } from './product.ts';
+import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, START, STOP, UNPACK } from './scripts.ts';
+import { copyFiles, placeOn, runOn, sendFiles } from './shell.ts';
+
+export { readInventory, type Device } from './inventory.ts';
+
+/** Bound: how long an agent may take until it is up, and until it has stopped in order. */
+const START_S_MAX = 90;
+const STOP_S_MAX = 40;
+const NODE_MAJOR_LEAST = 24;
+/** What an installation takes, with Node.js and room for artefacts. */
+const FREE_KIB_LEAST = 512 * 1024;
+
+const HERE: Readonly<Record<string, Architecture>> = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64' };
+
+export type DeviceFault = 'kill' | 'pause' | 'resume';
+export const DEVICE_FAULTS: Readonly<Record<DeviceFault, string>> = { kill: 'KILL', pause: 'STOP', resume: 'CONT' };
+
+export type DeviceLook = {
+  readonly device: string;
+  readonly machine: string;
+  /** ISA feature level of its processors. */
+  readonly level: string;
+  /** Version of Node.js there; empty: none. */
+  readonly node: string;
+  readonly freeBytes: number;
+  /** Version that is installed; empty: none. */
+  readonly installed: string;
+  /** What stands in the way of a node there, one sentence each. */
+  readonly faults: readonly string[];
+};
+
+function isCopied(device: Device): boolean {
+  return device.node === null && HERE[process.arch] === device.architecture;
+}
+
+/** Where its Node.js is, relative to its folder or in its PATH. */
+function nodeOf(device: Device): string {
+  return device.node ?? (isCopied(device) ? './node' : 'node');
+}
+
+export async function checkDevice(device: Device): Promise<Outcome<DeviceLook>> {
+  const missing = missingFiles(device);
+  if (missing.length > 0)
+    return rejected('WM_INVENTORY_INVALID', {
+      message: `${device.name} needs ${missing.join(', ')}, which ${missing.length === 1 ? 'is' : 'are'} not there.`,
+      next: 'Correct the inventory, or make the file.',
+    });
+  const said = await runOn(device, LOOK, [device.folder, device.node ?? 'node']);
+  if (!said.ok) return said;
+  const [facts = '', ...processors] = said.value.stdout.split('\nprocessors\n');
+  const of = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(facts)?.[1]?.trim() ?? '';
+  const look = {
+    device: device.name,
+    machine: of('machine'),
+    level: levelOf(device.architecture, parseCpuFeatures(device.architecture, processors.join('\n'))).name,
+    node: of('node').replace(/^v/, ''),
+    freeBytes: Number(of('freeKiB')) * 1024,
+    installed: of('installed'),
+  };
+  return ok({ ...look, faults: faultsOf(device, look, of('writable') === 'yes') });
+}
+
+function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, isWritable: boolean): readonly string[] {
+  const faults: string[] = [];
+  if (look.machine !== device.architecture)
+    faults.push(`It is ${look.machine || 'of an unknown architecture'}, and the inventory says ${device.architecture}.`);
+  if (!isWritable) faults.push(`${device.user} may not write to ${device.folder} there.`);
+  if (look.freeBytes < FREE_KIB_LEAST * 1024)
+    faults.push(`It has ${Math.floor(look.freeBytes / 1024 / 1024)} MiB left, and an installation takes ${FREE_KIB_LEAST / 1024}.`);
+  const major = Number(look.node.split('.')[0]);
+  if (!isCopied(device) && !(major >= NODE_MAJOR_LEAST))
+    faults.push(
+      `It has ${look.node === '' ? 'no Node.js' : `Node.js ${look.node}`}; an agent needs ${NODE_MAJOR_LEAST}. Install it, and name it as \`node\`.`,
+    );
+  return faults;
+}
+
+/** The product, the engine, and Node.js where this machine's runs there. A running agent goes on with what it has loaded. */
+export async function installOn(device: Device, root: string, say: (line: string) => void): Promise<Outcome<string>> {
+  const look = await checkDevice(device);
+  if (!look.ok) return look;
+  if (look.value.faults.length > 0)
+    return failed('WM_DEVICE', {
+      message: `${device.name} cannot be a node. ${look.value.faults.join(' ')}`,
+      next: 'Correct it there, or in the inventory.',
+    });
+  const engine = await engineFor(device, say);
+  if (!engine.ok) return engine;
+  say(`${device.name}: copying the product`);
+  const unpacked = await sendFiles(device, root, productFiles(root), UNPACK, [device.folder]);
+  if (!unpacked.ok) return unpacked;
+  if (unpacked.value.exitCode !== 0) return wentWrong(device, 'unpacking what was copied', unpacked.value.stderr);
+  // Under another name first: a library that is mapped is not written into.
+  const copies: readonly (readonly [string, string])[] = [
+    [engine.value, 'engine.node'],
+    ...(isCopied(device) ? [[process.execPath, 'node'] as const] : []),
+  ];
+  for (const [from, to] of copies) {
+    say(`${device.name}: copying ${to}`);
+    const copied = await copyFiles(device, [from], placeOn(device, `${device.folder}/${to}.next`));
+    if (!copied.ok) return copied;
+    const moved = await runOn(device, 'cd "$1" && chmod 700 "$2.next" && mv "$2.next" "$2"', [device.folder, to]);
+    if (!moved.ok) return moved;
+    if (moved.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, moved.value.stderr);
+  }
+  return ok(`installed in ${device.folder}`);
+}
+
+async function engineFor(device: Device, say: (line: string) => void): Promise<Outcome<string>> {
+  if (device.engine !== null) return ok(device.engine);
+  const { architecture } = device;
+  if (architecture === 'x86_64' || HERE[process.arch] === architecture) {
+    try {
+      return ok(await ensureEngine());
+    } catch (error) {
+      if (!(error instanceof EngineBuildError)) throw error;
+      return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });
+    }
+  }
+  const runtime = await prepareForeignRuntime(architecture, { say });
+  return runtime.ok ? ok(runtime.value.engine) : runtime;
+}
+
+export async function startOn(device: Device, join: string | null): Promise<Outcome<string>> {
+  const args = [device.folder, device.name, nodeOf(device), String(START_S_MAX), '--zone', device.zone, ...device.flags];
+  const said = await runOn(device, START, args, join ?? '');
+  if (!said.ok) return said;
+  const { exitCode, stdout, stderr } = said.value;
+  if (exitCode === 0) return ok(`up: ${describeAgent(stdout)}`);
+  if (exitCode === EXIT_RUNNING) return ok('was running already');
+  if (exitCode === EXIT_NOTHING) return nothingThere(device, 'Nothing is installed', 'Install it first: `devices install`.');
+  if (exitCode === EXIT_NOT_UP) return wentWrong(device, 'starting the agent', stderr);
+  return wentWrong(device, `starting the agent (${exitCode})`, stderr);
+}
+
+function describeAgent(line: string): string {
+  try {
+    const { agent } = JSON.parse(line) as { readonly agent: { readonly node: string; readonly address: string } };
+    return `${agent.node} at ${agent.address}`;
+  } catch {
+    return line;
+  }
+}
+
+export async function stopOn(device: Device): Promise<Outcome<string>> {
+  const said = await runOn(device, STOP, [device.folder, device.name, String(STOP_S_MAX)]);
+  if (!said.ok) return said;
+  if (said.value.exitCode === EXIT_NOTHING) return ok('nothing is installed');
+  return said.value.exitCode === 0 ? ok(said.value.stdout) : wentWrong(device, 'stopping the agent', said.value.stderr);
+}
+
+/** `kill`: as a crash. `pause`: it stands still until `resume`. */
+export async function breakOn(device: Device, fault: DeviceFault): Promise<Outcome<string>> {
+  const said = await runOn(device, FAULT, [device.folder, device.name, DEVICE_FAULTS[fault]]);
+  if (!said.ok) return said;
+  if (said.value.exitCode === EXIT_NOTHING) return nothingThere(device, 'No agent of ours runs', 'Start it first: `devices start`.');
+  return said.value.exitCode === 0 ? ok(fault) : wentWrong(device, fault, said.value.stderr);
+}
+
+/** Its log, its records and what it said when it was up, into a folder of its own in `out`. */
+export async function collectFrom(device: Device, out: string): Promise<Outcome<string>> {
+  const listed = await runOn(device, LIST, [device.folder]);
+  if (!listed.ok) return listed;
+  const files = listed.value.stdout.split('\n').filter((file) => file !== '');
+  if (listed.value.exitCode === EXIT_NOTHING || files.length === 0)
+    return nothingThere(device, 'There is nothing to collect', 'Install and start it first.');
+  const folder = join(out, device.name);
+  mkdirSync(folder, { recursive: true });
+  const copied = await copyFiles(
+    device,
+    files.map((file) => placeOn(device, `${device.folder}/${file}`)),
+    folder,
+  );
+  return copied.ok ? ok(`${files.join(', ')} in ${folder}`) : copied;
+}
+
+function nothingThere(device: Device, what: string, next: string): Outcome<never> {
+  return failed('WM_DEVICE', { message: `${what} on ${device.name} in ${device.folder}.`, next });
+}
+
+function wentWrong(device: Device, what: string, said: string): Outcome<never> {
+  return failed('WM_DEVICE', {
+    message: `On ${device.name} ${what} went wrong: ${said.trim() || 'it said nothing'}`,
+    next: 'Correct what it names; `devices collect` brings its log.',
+  });
+}

@@ -1,0 +1,76 @@
+// What is asked of a device's own shell (POSIX, as of Debian or busybox). `$1` is the folder that everything of ours is in. A
+// process is ours when its command line says so: a number in a file alone may be anybody's by now.
+
+const OURS = `cd "$1" 2>/dev/null || exit 3
+pid=$(cat agent.pid 2>/dev/null) || pid=
+ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "product/cli.ts agent --json --name $2 "; }
+`;
+/** There is nothing installed. */
+export const EXIT_NOTHING = 3;
+export const EXIT_RUNNING = 4;
+export const EXIT_NOT_UP = 5;
+
+/** What it is and what it has, as \`key=value\`, then its processors. $2: Node.js. */
+export const LOOK = `echo "machine=$(uname -m)"
+echo "node=$("$2" --version 2>/dev/null)"
+mkdir -p "$1" 2>/dev/null && [ -w "$1" ] && echo "writable=yes"
+echo "freeKiB=$(df -Pk "$1" 2>/dev/null | awk 'NR==2 { print $4 }')"
+echo "installed=$(sed -n 's/^  "version": "\\(.*\\)",$/\\1/p' "$1/product/package.json" 2>/dev/null)"
+echo "processors"
+cat /proc/cpuinfo`;
+
+/** Takes the archive from standard input; what was there before is there until it is complete. */
+export const UNPACK = `set -e
+umask 077
+mkdir -p "$1" && cd "$1"
+rm -rf product.next && mkdir product.next
+tar -C product.next -xzf -
+rm -rf product.before
+[ ! -d product ] || mv product product.before
+mv product.next product
+rm -rf product.before`;
+
+/** $2: name of the node, $3: Node.js, $4: seconds it may take, then the arguments of the agent. A join token comes from standard input. */
+export const START = `${OURS}[ -f product/cli.ts ] || exit ${EXIT_NOTHING}
+ours "$@" && { tr '\\0' ' ' <"/proc/$pid/cmdline"; exit ${EXIT_RUNNING}; }
+name=$2 node=$3 left=$4
+shift 4
+umask 077
+WASMMATRIX_JOIN=$(cat)
+[ -z "$WASMMATRIX_JOIN" ] || export WASMMATRIX_JOIN
+WASMMATRIX_ENGINE=$PWD/engine.node
+export WASMMATRIX_ENGINE
+: >agent.json
+nohup setsid "$node" product/cli.ts agent --json --name "$name" --data data --log-format json --log-records records.jsonl "$@" \\
+  </dev/null >agent.json 2>>agent.log &
+echo $! >agent.pid
+pid=$!
+while [ "$left" -gt 0 ]; do
+  [ ! -s agent.json ] || { cat agent.json; exit 0; }
+  kill -0 "$pid" 2>/dev/null || { rm -f agent.pid; tail -n 3 agent.log >&2; exit ${EXIT_NOT_UP}; }
+  sleep 1
+  left=$((left - 1))
+done
+tail -n 3 agent.log >&2
+exit ${EXIT_NOT_UP}`;
+
+/** $2: name, $3: seconds until it is killed. Says what ended it. */
+export const STOP = `${OURS}ours "$@" || { rm -f agent.pid; echo 'was not running'; exit 0; }
+kill -CONT "$pid"; kill -TERM "$pid"
+left=$3
+while [ "$left" -gt 0 ]; do
+  ours "$@" || { rm -f agent.pid; echo 'stopped in order'; exit 0; }
+  sleep 1
+  left=$((left - 1))
+done
+kill -KILL "$pid"
+rm -f agent.pid
+echo 'was killed: it did not stop in its time'`;
+
+/** $2: name, $3: signal. */
+export const FAULT = `${OURS}ours "$@" || exit ${EXIT_NOTHING}
+kill -"$3" "$pid"`;
+
+/** What there is to collect, one file a line. */
+export const LIST = `cd "$1" 2>/dev/null || exit ${EXIT_NOTHING}
+for file in agent.log agent.json records.jsonl; do [ ! -f "$file" ] || echo "$file"; done`;

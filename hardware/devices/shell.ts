@@ -1,0 +1,115 @@
+// A device over the system's own ssh and scp. Owns how they are called: never with a question to a terminal, with the key of the
+// inventory alone, and with a bound on everything. Refuses a host whose key is not known.
+import { execa } from 'execa';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import type { Device } from './inventory.ts';
+
+/** Bound: how long a device may take to answer a call. */
+const CONNECT_S_MAX = 10;
+/** Bound: how long one command on a device may take; copying what is installed is the longest. */
+const COMMAND_MS_MAX = 600_000;
+/** Bound: what is kept of what a command says. */
+const SAID_BYTES_MAX = 1 << 20;
+/** What ssh itself ends with when there is no connection. */
+const EXIT_SSH = 255;
+
+function optionsOf(device: Device): readonly string[] {
+  return [
+    ...['BatchMode=yes', 'StrictHostKeyChecking=yes', `ConnectTimeout=${CONNECT_S_MAX}`, 'ServerAliveInterval=5', 'ServerAliveCountMax=4'],
+    ...(device.key === null ? [] : ['IdentitiesOnly=yes', `IdentityFile="${device.key}"`]),
+    ...(device.knownHosts === null ? [] : [`UserKnownHostsFile="${device.knownHosts}"`]),
+  ].flatMap((option) => ['-o', option]);
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** `script` for the device's shell, whose `$1` and so on are `args`. */
+export function sshArguments(device: Device, script: string, args: readonly string[]): readonly string[] {
+  const command = ['sh', '-c', quote(script), 'sh', ...args.map(quote)].join(' ');
+  return [...optionsOf(device), '-p', String(device.port), '-l', device.user, device.host, command];
+}
+
+type Said = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+type Ended = {
+  readonly exitCode?: number | undefined;
+  readonly stdout?: unknown;
+  readonly stderr?: unknown;
+  readonly code?: string | undefined;
+};
+
+/** Runs a script; what it ends with is told, unless there was no connection. WM_DEVICE_UNREACHABLE, WM_TARGET_TOOLS. */
+export async function runOn(device: Device, script: string, args: readonly string[], input = ''): Promise<Outcome<Said>> {
+  const ended = await execa('ssh', sshArguments(device, script, args), {
+    input,
+    reject: false,
+    timeout: COMMAND_MS_MAX,
+    maxBuffer: SAID_BYTES_MAX,
+    stripFinalNewline: true,
+  });
+  return saidOf(device, ended);
+}
+
+/** A folder's files, as an archive, into the folder that `script` unpacks it in. */
+export async function sendFiles(
+  device: Device,
+  root: string,
+  files: readonly string[],
+  script: string,
+  args: readonly string[],
+): Promise<Outcome<Said>> {
+  const packing = execa('tar', ['-C', root, '--null', '-T', '-', '-czf', '-'], {
+    input: files.join('\0'),
+    reject: false,
+    buffer: { stdout: false },
+  });
+  const ended = await packing.pipe('ssh', sshArguments(device, script, args), {
+    reject: false,
+    timeout: COMMAND_MS_MAX,
+    maxBuffer: SAID_BYTES_MAX,
+  });
+  const packed = await packing;
+  if (packed.exitCode !== 0 && ended.exitCode === 0)
+    return failed('WM_DEVICE', {
+      message: `What is installed on ${device.name} could not be read: ${String(packed.stderr)}`,
+      next: 'Correct what it names.',
+    });
+  return saidOf(device, ended);
+}
+
+/** Copies one file there, or files here. */
+export async function copyFiles(device: Device, from: readonly string[], to: string): Promise<Outcome<void>> {
+  const ended = await execa('scp', ['-q', ...optionsOf(device), '-P', String(device.port), ...from, to], {
+    reject: false,
+    timeout: COMMAND_MS_MAX,
+  });
+  const said = saidOf(device, ended);
+  if (!said.ok) return said;
+  if (said.value.exitCode === 0) return ok();
+  return failed('WM_DEVICE', {
+    message: `Copying ${from.join(', ')} to ${to} ended with ${said.value.exitCode}: ${said.value.stderr}`,
+    next: 'Look for room and rights on the device; `devices check` shows both.',
+  });
+}
+
+/** As scp names a file of the device. */
+export function placeOn(device: Device, path: string): string {
+  const host = device.host.includes(':') ? `[${device.host}]` : device.host;
+  return `${device.user}@${host}:${path}`;
+}
+
+function saidOf(device: Device, ended: Ended): Outcome<Said> {
+  const stderr = typeof ended.stderr === 'string' ? ended.stderr : '';
+  if (ended.code === 'ENOENT')
+    return rejected('WM_TARGET_TOOLS', {
+      message: 'Devices are reached with ssh and scp, which are not here.',
+      next: 'Install openssh-client.',
+    });
+  if (ended.exitCode === undefined || ended.exitCode === EXIT_SSH)
+    return failed('WM_DEVICE_UNREACHABLE', {
+      message: `${device.name} cannot be reached at ${device.user}@${device.host}:${device.port}: ${stderr.trim().split('\n').at(-1) ?? 'it did not answer'}`,
+      next: 'Look whether it is on, and whether `ssh` with the same key and host gets in without a question.',
+    });
+  return ok({ exitCode: ended.exitCode, stdout: typeof ended.stdout === 'string' ? ended.stdout : '', stderr });
+}
