@@ -1,6 +1,7 @@
-// A real platform under steady load for a long time: `node test/bench/soak.main.ts [--minutes 10] [--cores 1] [--record] [--keep]`.
+// A real platform under steady load for a long time: `node test/bench/soak.main.ts [--minutes 10] [--warm-up 10] [--cores 1] [--record]
+// [--keep]`.
 // Starts a controller and two agents as processes, publishes as many events as keep them that busy together, and holds them to
-// this: memory, handles and open files do not grow after the first half; every accepted event has its effect, and no event has
+// this: memory, handles and open files do not grow after a time of warming up; every accepted event has its effect, and no event has
 // two. --record writes the figures to reports/baseline/soak.json. It wants a machine to itself; it says what else ran.
 import { copyFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -25,12 +26,14 @@ const COLLECT_MS = 500;
 const NODES = ['soak-1', 'soak-2'] as const;
 const QUEUE = 10_000;
 const START_RATE = 50;
+/** Samples of the rate while it warms up of which the mean is kept: two minutes. */
+const RATES_AVERAGED = 24;
 /** Bound: time for everything around the load itself. */
 const SETUP_MS_MAX = 600_000;
 /** Bound: how long the last results may take. */
 const SETTLE_MS_MAX = 60_000;
 const MIB = 1_024 * 1_024;
-/** What counts as no growth, per minute of the second half. */
+/** What counts as no growth, per minute. */
 const LIMITS = {
   heapBytes: { perMinute: 0.5 * MIB, unit: 'MiB', scale: MIB },
   nativeBytes: { perMinute: 0.5 * MIB, unit: 'MiB', scale: MIB },
@@ -55,6 +58,8 @@ const BASELINE = join(import.meta.dirname, '..', '..', 'reports', 'baseline', 's
 const { values: flags } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
+    /** Minutes under load before those that are judged, in which the rate is found. */
+    'warm-up': { type: 'string', default: '10' },
     cores: { type: 'string', default: '1' },
     record: { type: 'boolean', default: false },
     /** Leaves the folder of the platform for whoever looks into it. */
@@ -62,8 +67,9 @@ const { values: flags } = parseArgs({
   },
 });
 const minutes = Number(flags.minutes);
+const warmUp = Number(flags['warm-up']);
 const coresWanted = Number(flags.cores);
-if (!(minutes > 0) || !(coresWanted > 0)) throw new Error('--minutes and --cores take a number above 0.');
+if (!(minutes > 0) || !(warmUp > 0) || !(coresWanted > 0)) throw new Error('--minutes, --warm-up and --cores take a number above 0.');
 
 type Member = {
   readonly name: string;
@@ -75,7 +81,7 @@ type Member = {
 const folder = temporaryFolder();
 const home = folder.make('home');
 const platform = new Platform(home, {
-  wallMsMax: minutes * 60_000 + SETUP_MS_MAX,
+  wallMsMax: (minutes + warmUp) * 60_000 + SETUP_MS_MAX,
   env: { NODE_OPTIONS: `--import=${new URL('../support/soak/collect.main.ts', import.meta.url).href}` },
 });
 const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
@@ -143,14 +149,14 @@ function coresOf({ samples }: Member, from: number, to: number): number {
 }
 
 /**
- * Samples, and steers the rate in the first half: as much as keeps the platform as busy as is wanted, or as much as the machine
- * has room for. In the second half, which is judged, it is what was the most before: a rate that rises needs memory that rises.
+ * Samples, and steers the rate while it warms up: as much as keeps the platform as busy as is wanted, or as much as the machine has
+ * room for. While it is judged the rate stays what it was last on average: a rate that rises needs memory that rises.
  */
-async function watch(members: readonly Member[], load: Load, durationMs: number): Promise<readonly number[]> {
+async function watch(members: readonly Member[], load: Load, warmUpMs: number, durationMs: number): Promise<readonly number[]> {
   const loads: number[] = [];
+  const rates: number[] = [];
   const startedMs = performance.now();
   let publishedBefore = 0;
-  let most = 0;
   await look(members, startedMs);
   for (let next = SAMPLE_MS; next <= durationMs; next += SAMPLE_MS) {
     await sleep(Math.max(0, startedMs + next - performance.now()));
@@ -163,11 +169,14 @@ async function watch(members: readonly Member[], load: Load, durationMs: number)
     const cores = members.reduce((total, member) => total + coresOf(member, -2, -1), 0);
     const achieved = ((load.published - publishedBefore) / SAMPLE_MS) * 1_000;
     publishedBefore = load.published;
-    if (next < durationMs / 2) {
-      most = Math.max(most, achieved);
+    if (next < warmUpMs) {
+      rates.push(achieved);
       const wanted = load.rate * Math.min(1.25, Math.max(0.8, coresWanted / cores));
       load.rate = achieved < load.rate * 0.8 ? Math.max(1, achieved * 1.1) : wanted;
-    } else load.rate = most;
+    } else {
+      const last = rates.slice(-RATES_AVERAGED);
+      load.rate = last.reduce((total, rate) => total + rate, 0) / last.length;
+    }
     const rss = members
       .map(
         ({ name, samples }) => `${name} ${mib(samples.at(-1)!.figures.rssBytes)} (native ${mib(samples.at(-1)!.figures.nativeBytes)}) MiB`,
@@ -183,10 +192,14 @@ async function watch(members: readonly Member[], load: Load, durationMs: number)
 
 type Judgement = { readonly member: string; readonly figure: Judged; readonly growth: Growth; readonly grows: boolean };
 
-function judge(members: readonly Member[]): readonly Judgement[] {
+/** `from`: seconds from which on nothing may grow. */
+function judge(members: readonly Member[], from: number): readonly Judgement[] {
   return members.flatMap(({ name, samples }) =>
     (Object.keys(LIMITS) as Judged[]).map((figure) => {
-      const growth = measureGrowth(samples.map(({ seconds, figures }) => ({ seconds, value: figures[figure] })));
+      const growth = measureGrowth(
+        samples.map(({ seconds, figures }) => ({ seconds, value: figures[figure] })),
+        from,
+      );
       return { member: name, figure, growth, grows: grows(growth, LIMITS[figure].perMinute) };
     }),
   );
@@ -225,14 +238,15 @@ async function soak(): Promise<boolean> {
   });
   if (!opened.ok) throw new Error(describeError(opened.error));
   const operator = opened.value;
-  const durationMs = minutes * 60_000;
-  const load = new Load(operator.bus, { eventsMax: Math.ceil(minutes * 60 * 5_000), rate: START_RATE });
+  const warmUpMs = warmUp * 60_000;
+  const durationMs = warmUpMs + minutes * 60_000;
+  const load = new Load(operator.bus, { eventsMax: Math.ceil((durationMs / 1_000) * 5_000), rate: START_RATE });
   await load.start();
   let over = false;
   let loads: readonly number[] = [];
   const publishing = load.publish(() => over);
   const working = async (): Promise<void> => {
-    loads = await watch(members, load, durationMs);
+    loads = await watch(members, load, warmUpMs, durationMs);
     over = true;
     await publishing;
     await load.settle(SETTLE_MS_MAX);
@@ -248,7 +262,10 @@ async function soak(): Promise<boolean> {
   const { ledger } = load;
   const loadMean = loads.reduce((total, one) => total + one, 0) / loads.length;
   const lost = ledger.lost();
-  const growth = judge(members.map((member) => ({ ...member, samples: member.samples.slice(0, -1) })));
+  const growth = judge(
+    members.map((member) => ({ ...member, samples: member.samples.slice(0, -1) })),
+    warmUp * 60,
+  );
   const last = members.map(({ samples }) => samples.at(-1)!.figures.text);
   const totals = Object.fromEntries(COUNTERS.map((name) => [name, last.reduce((total, text) => total + sampleOf(text, name), 0)]));
   const cores = Object.fromEntries(members.map((member) => [member.name, Number(coresOf(member, 0, -2).toFixed(3))]));
@@ -289,9 +306,10 @@ async function soak(): Promise<boolean> {
     };
     const results = {
       minutes,
+      warmUpMinutes: warmUp,
       coresWanted,
       coresUsed: cores,
-      eventsPerSecond: Number((load.published / (minutes * 60)).toFixed(1)),
+      eventsPerSecond: Number((load.published / (durationMs / 1_000)).toFixed(1)),
       latencyMsP50: Number(load.latencyMs(0.5).toFixed(1)),
       latencyMsP99: Number(load.latencyMs(0.99).toFixed(1)),
       events: {

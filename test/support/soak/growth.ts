@@ -1,5 +1,5 @@
-// Does a figure grow? A straight line through the second half of its samples, because caches fill and code is compiled in the
-// first. Of what a garbage collector lets rise and fall, the least of each stretch is taken: what is left when it has run.
+// Does a figure grow? A straight line through its samples after a time of warming up, in which caches fill and code is compiled.
+// Of what a garbage collector lets rise and fall, the least of each stretch is taken: what is left when it has run.
 
 export type Sample = { readonly seconds: number; readonly value: number };
 
@@ -16,8 +16,11 @@ export type Growth = {
 /** Length of the stretches of which the least value counts. */
 const STRETCH_SECONDS = 20;
 
-export function measureGrowth(samples: readonly Sample[]): Growth {
-  const from = ((samples[0]?.seconds ?? 0) + (samples.at(-1)?.seconds ?? 0)) / 2;
+/** `from`: seconds at which warming up has ended; half of the time when absent. */
+export function measureGrowth(
+  samples: readonly Sample[],
+  from: number = ((samples[0]?.seconds ?? 0) + (samples.at(-1)?.seconds ?? 0)) / 2,
+): Growth {
   const least = new Map<number, Sample>();
   for (const sample of samples) {
     if (sample.seconds < from) continue;
