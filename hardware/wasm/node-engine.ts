@@ -30,7 +30,7 @@ const PROFILE: EngineProfile = {
   optimise: 'speed',
 };
 
-const TARGETS: Readonly<Record<Architecture, string>> = {
+export const TARGETS: Readonly<Record<Architecture, string>> = {
   x86_64: 'x86_64-unknown-linux-gnu',
   aarch64: 'aarch64-unknown-linux-gnu',
   riscv64: 'riscv64gc-unknown-linux-gnu',

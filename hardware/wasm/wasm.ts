@@ -19,21 +19,19 @@ import type {
   ModuleImport,
   Wasm,
 } from '../../system/ports/wasm.ts';
-import { vectorUse } from './vectors.ts';
-import type { Engine, EngineError, EngineModule, Guest as EngineGuest, GuestOptions as EngineGuestOptions, Step } from './native/native.ts';
+import {
+  isEngineError,
+  type Engine,
+  type EngineModule,
+  type Guest as EngineGuest,
+  type GuestOptions as EngineGuestOptions,
+  type Step,
+} from './native/native.ts';
 
 export { parseCpuFeatures } from './cpu-features.ts';
 
 /** Modules whose functions a guest may import. */
 const OFFERED = new Set(['wasi_snapshot_preview1', 'wasmmatrix']);
-
-function isEngineError(error: unknown): error is EngineError {
-  return (
-    error instanceof Error &&
-    typeof (error as Partial<EngineError>).code === 'string' &&
-    (error as EngineError).code.startsWith('WM_ENGINE_')
-  );
-}
 
 /** Refusals of the engine as outcomes of the port; what can only be our own mistake is thrown on. */
 function refusal(error: unknown): Err {
@@ -96,15 +94,12 @@ function inspect(engine: Engine, bytes: Uint8Array): Outcome<readonly ModuleImpo
   return ok(importsOf(described.value.imports));
 }
 
-/** R11.4: a level without vectors has no code for a module that uses them. */
-function checkVectors(bytes: Uint8Array, { level }: CompileProfile): Outcome<void> {
-  const use = vectorUse(bytes);
-  if (use === 'none') return ok();
+/** R11.4: what a machine of this engine takes and that of a level does not are 128-bit vectors. */
+function checkLevel(engine: Engine, bytes: Uint8Array, { level }: CompileProfile): Outcome<void> {
+  const described = attempt(() => engine.describe(bytes));
+  if (described.ok) return ok();
   return rejected('WM_MODULE_FEATURE', {
-    message:
-      use === 'some'
-        ? `The module uses 128-bit vectors (SIMD), and ${level} has none.`
-        : `The module uses instructions of which it is not known here whether ${level} has them.`,
+    message: `The module uses 128-bit vectors (SIMD), and ${level} has none.`,
     next: 'Build it without them, or use nodes of a level that has them.',
     detail: { level },
   });
@@ -256,9 +251,9 @@ export class EngineWasm implements Wasm {
     }
     const { clock, legs } = this.#options;
     const engine = this.#engineOf(compiler);
-    const inspected = inspect(engine, bytes);
+    const inspected = inspect(compiler.takesVectors ? engine : this.#options.engine, bytes);
     if (!inspected.ok) return inspected;
-    const lack = compiler.takesVectors ? ok() : checkVectors(bytes, compiler.profile);
+    const lack = compiler.takesVectors ? ok() : checkLevel(engine, bytes, compiler.profile);
     if (!lack.ok) return lack;
     const beganMicros = clock.monotonicMicros();
     try {

@@ -4,10 +4,20 @@ import { createRequire } from 'node:module';
 import { ensureEngine } from '../build/build.ts';
 import type { BuildOptions } from '../build/build.ts';
 import { Engine } from './engine.ts';
-import type { BuildInfo, EngineOptions, EngineProfile, NativeAddon } from './types.ts';
+import type { BuildInfo, EngineError, EngineOptions, EngineProfile, NativeAddon } from './types.ts';
 
 export { Engine, EngineModule, Guest } from './engine.ts';
 export type * from './types.ts';
+
+/** What this module throws, and nothing else. */
+export function isEngineError(error: unknown): error is EngineError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('WM_ENGINE_');
+}
+
+/** An artefact for another profile, or for a processor that has what this one lacks. */
+export function isProfileMismatch(error: unknown): error is EngineError {
+  return isEngineError(error) && error.code === 'WM_ENGINE_PROFILE_MISMATCH';
+}
 
 export interface EngineAddon {
   readonly build: BuildInfo;

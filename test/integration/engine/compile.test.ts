@@ -46,6 +46,37 @@ describe('compile', () => {
     expect(codeOf(() => engine.describe(relaxed))).toBe('WM_ENGINE_INVALID');
   });
 
+  it('refuses vectors for a RISC-V without them, and takes them for one that has them', () => {
+    const text =
+      '(module (memory 1) (func (export "_start") (v128.store (i32.const 0) (i8x16.add (v128.load (i32.const 0)) (v128.load (i32.const 16))))))';
+    const target = 'riscv64gc-unknown-linux-gnu';
+    using without = addon.createEngine({ ...PROFILE, target });
+    using having = addon.createEngine({ ...PROFILE, target, cpuFeatures: ['has_v'] });
+    expect(codeOf(() => without.compile(addon.parseText(text)))).toBe('WM_ENGINE_INVALID');
+    expect(having.compile(addon.parseText(text)).length).toBeGreaterThan(0);
+    expect(without.profileText).toContain('\nsimd off\n');
+    expect(having.profileText).toContain('\nsimd on\n');
+  });
+
+  it('refuses in words what the compiler gives up on, here and on a thread, and goes on', async () => {
+    // A copy of a size that it knows, for a machine without vectors: Wasmtime 48 panics.
+    const wasm = addon.parseText('(module (memory 1) (func (export "_start") (memory.copy (i32.const 0) (i32.const 64) (i32.const 32))))');
+    using away = addon.createEngine({ ...PROFILE, target: 'riscv64gc-unknown-linux-gnu' });
+    expect(codeOf(() => away.compile(wasm))).toBe('WM_ENGINE_INVALID');
+    await expect(away.compileAsync(wasm)).rejects.toThrow(/cannot make code for this target: it gave up/);
+    expect(away.compile(addon.parseText(workText(10))).length).toBeGreaterThan(0);
+  });
+
+  it('leaves NaNs as they are computed only when it is told to, under another profile', () => {
+    using computed = addon.createEngine({ ...PROFILE, canonicalNans: false });
+    expect(computed.profileId).not.toBe(engine.profileId);
+    expect([computed.profileText, engine.profileText].map((text) => /^nan .*$/m.exec(text)?.[0])).toEqual([
+      'nan as computed',
+      'nan canonical',
+    ]);
+    expect(codeOf(() => engine.load(computed.compile(addon.parseText(workText(10)))))).toBe('WM_ENGINE_PROFILE_MISMATCH');
+  });
+
   it('gives the same bytes every time, also on a thread', async () => {
     const wasm = addon.parseText(workText(10));
     const first = engine.compile(wasm);

@@ -46,6 +46,12 @@ describe('a trap ends the guest, is named, and costs its slot nothing', () => {
     });
   }
 
+  it('stack_overflow uses up all fuel: where a stack ends depends on the machine', () => {
+    const { step } = run(start('call $start'), { fuelMax: 7_654_321 });
+    expect(step).toMatchObject({ kind: 'trapped', trap: 'stack_overflow', fuelUsed: 7_654_321 });
+    expect(run(start('unreachable'), { fuelMax: 7_654_321 }).step.fuelUsed).toBeLessThan(10);
+  });
+
   it('in the start function, before the entry', () => {
     const { step } = run('(module (func $boom unreachable) (start $boom) (func (export "_start")))');
     expect(step).toMatchObject({ kind: 'trapped', trap: 'unreachable' });

@@ -126,7 +126,7 @@ impl Resolved {
         format!(
             "wasmmatrix engine profile 1\nwasmtime {WASMTIME_VERSION}\ntarget {}\nfeatures {}\noptimise {}\n\
              reservation {}\nguard {}\nmemory {}\ntable {}\nslots {}\nstack {GUEST_STACK_BYTES}\n\
-             fuel on\nnan {}\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n",
+             fuel on\nnan {}\nsimd {}\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n",
             self.target,
             self.features.join(","),
             if self.speed { "speed" } else { "none" },
@@ -136,7 +136,13 @@ impl Resolved {
             self.table_elements_max,
             self.slots,
             if self.canonical_nans { "canonical" } else { "as computed" },
+            if self.has_vectors() { "on" } else { "off" },
         )
+    }
+
+    /// Whether modules may use 128-bit vectors: on RISC-V they need its extension V, and the compiler panics without it.
+    fn has_vectors(&self) -> bool {
+        !self.target.starts_with("riscv64") || self.features.iter().any(|feature| feature == "has_v")
     }
 
     pub fn engine(&self) -> Result<Engine> {
@@ -158,6 +164,7 @@ impl Resolved {
             .consume_fuel(true)
             .epoch_interruption(false)
             .shared_memory(false)
+            .wasm_simd(self.has_vectors())
             .wasm_relaxed_simd(false)
             .wasm_memory64(false)
             .wasm_multi_memory(false)
