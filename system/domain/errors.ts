@@ -70,6 +70,11 @@ export const WM_ERRORS = {
     meaning: 'A physical device cannot be what the inventory says, or something that was asked of it went wrong there.',
     next: 'Correct what the message names; `devices check` says what a device lacks, `devices collect` brings its log.',
   },
+  WM_CONFORMANCE: {
+    kind: 'failed',
+    meaning: 'The conformance set did not come to its end on a machine, so nothing can be said about it.',
+    next: 'Read what the player said; a machine with too little memory is the usual cause.',
+  },
   WM_GUEST_BUILD: {
     kind: 'failed',
     meaning: 'An example module could not be compiled.',

@@ -1,0 +1,192 @@
+// Does this build behave identically on every architecture? The machines that played, what they were compared in, and the verdict.
+import {
+  PROFILE,
+  compareArtefacts,
+  compareCases,
+  compareRuns,
+  groupsOf,
+  sideBySide,
+  type Cell,
+  type Difference,
+  type Played,
+} from './compare.ts';
+import type { ConformanceSet } from './case.ts';
+
+export type { Cell, Difference, Played } from './compare.ts';
+
+export type Machine = Played & {
+  readonly architecture: string;
+  /** `native`, or what emulated it. */
+  readonly tier: string;
+};
+
+export type Conformance = {
+  readonly schema: 1;
+  readonly verdict: 'held' | 'violated';
+  readonly machines: readonly { readonly name: string; readonly architecture: string; readonly tier: string; readonly node: string }[];
+  readonly cells: readonly Cell[];
+  readonly compared: number;
+  readonly differences: number;
+  readonly wallMs: number;
+};
+
+/** Columns of the table after the groups of cases. */
+const OTHER_GROUPS = ['artefacts', 'simulator'] as const;
+/** Bound: differences that a person is told; the JSON has all. Few of each group, so that none hides another. */
+const DIFFERENCES_TOLD_MAX = 12;
+const OF_A_GROUP_TOLD_MAX = 3;
+
+/** The first machine is the reference. It is compared with itself as well: its levels are held to its baseline. */
+export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machine[]], wallMs: number): Conformance {
+  const [reference] = machines;
+  const hasRuns = reference.lines.some(({ kind }) => kind === 'run');
+  const cells = machines.flatMap((machine) => [
+    ...compareCases(set, reference, machine),
+    ...(machine === reference ? [] : compareArtefacts(reference, machine)),
+    ...(hasRuns && machine !== reference ? [compareRuns(reference, machine)] : []),
+  ]);
+  const unfinished = machines.filter(({ lines }) => !lines.some(({ kind }) => kind === 'end'));
+  const differences = cells.reduce((total, cell) => total + cell.differences.length, 0) + unfinished.length;
+  return {
+    schema: 1,
+    verdict: differences === 0 ? 'held' : 'violated',
+    machines: machines.map(({ name, architecture, tier, lines }) => {
+      const host = lines.find((line) => line.kind === 'host');
+      return { name, architecture, tier, node: host?.node ?? 'unknown' };
+    }),
+    cells,
+    compared: cells.reduce((total, cell) => total + cell.compared, 0),
+    differences,
+    wallMs,
+  };
+}
+
+/** The matrix: a row for each machine and level, a column for each group. */
+export function tableLines(set: ConformanceSet, { machines, cells }: Conformance): readonly string[] {
+  const groups = [...groupsOf(set), ...OTHER_GROUPS.filter((group) => cells.some((cell) => cell.group === group))];
+  const rows: (readonly string[])[] = [['', ...groups]];
+  for (const { name, architecture, tier, node } of machines) {
+    rows.push([`${architecture} · ${tier} · Node.js ${node.replace(/^v/, '')}`]);
+    const mine = cells.filter((cell) => cell.machine === name);
+    const levels = [...new Set(mine.filter((cell) => cell.group !== 'artefacts').map((cell) => cell.level))].filter(
+      (level) => level !== '',
+    );
+    for (const level of levels) {
+      rows.push([
+        `  ${level}`,
+        ...groups.map((group) =>
+          OTHER_GROUPS.includes(group as 'simulator') ? '' : shown(mine.filter((cell) => cell.level === level && cell.group === group)),
+        ),
+      ]);
+    }
+    const others = groups.map((group) =>
+      OTHER_GROUPS.includes(group as 'simulator') ? shown(mine.filter((cell) => cell.group === group)) : '',
+    );
+    if (others.some((text) => text !== '')) rows.push(['  as a host', ...others]);
+  }
+  const width = Math.max(...rows.filter((row) => row.length > 1).map(([first = '']) => first.length));
+  const widths = groups.map((_, i) => Math.max(...rows.map((row) => row[i + 1]?.length ?? 0)));
+  return rows.map(([first = '', ...rest]) =>
+    rest.length === 0 ? first : `${first.padEnd(width)}  ${rest.map((text, i) => text.padStart(widths[i] ?? 0)).join('  ')}`.trimEnd(),
+  );
+}
+
+/** Why levels have no code for some modules, in the compiler's words. */
+export function leftOutLines({ lines }: Played): readonly string[] {
+  const reasons = new Map<string, { readonly levels: Set<string>; readonly modules: Set<string> }>();
+  for (const line of lines) {
+    if (line.kind !== 'artefact' || line.sha256 !== null) continue;
+    // What stands before the last colon says where it is in the module.
+    const why = line.said.slice(line.said.lastIndexOf(': ') + 2).replace(/ \(at offset \w+\)$/, '');
+    const known = reasons.get(why) ?? { levels: new Set(), modules: new Set() };
+    known.levels.add(line.level);
+    known.modules.add(line.module);
+    reasons.set(why, known);
+  }
+  return [...reasons].map(
+    ([why, { levels, modules }]) =>
+      `–  ${[...levels].join(' and ')} have no code for ${modules.size} modules (${[...modules][0]}, …): ${why}`,
+  );
+}
+
+/** Each with its place and both values, one above the other. */
+export function differenceLines({ cells, machines }: Conformance): readonly string[] {
+  const reference = machines[0]?.name ?? '';
+  // Other settings explain what follows from them, so they come first.
+  const all = cells
+    .flatMap((cell) => cell.differences.map((difference) => ({ machine: cell.machine, difference })))
+    .toSorted((a, b) => Number(b.difference.quantity === PROFILE) - Number(a.difference.quantity === PROFILE));
+  const told = all
+    .filter(({ machine, difference: { group } }, i) => {
+      const earlier = all.slice(0, i).filter((one) => one.machine === machine && one.difference.group === group);
+      return earlier.length < OF_A_GROUP_TOLD_MAX;
+    })
+    .slice(0, DIFFERENCES_TOLD_MAX);
+  const lines = told.flatMap(({ machine, difference }) => {
+    const [expected, got] = sideBySide(difference);
+    const width = Math.max(reference.length, machine.length);
+    return [
+      `${placeOf(difference)}: ${difference.quantity} differs on ${machine}`,
+      `    ${reference.padEnd(width)}  ${expected}`,
+      `    ${machine.padEnd(width)}  ${got}`,
+    ];
+  });
+  return all.length > told.length ? [...lines, `… and ${all.length - told.length} more`] : lines;
+}
+
+export function placeOf({ group, module, level, case: name }: Difference): string {
+  return [group, module, name, level].filter((part) => part !== '').join(' / ');
+}
+
+/** A suite for each machine, a case for each cell. */
+export function junitLines({ cells, machines, wallMs }: Conformance): readonly string[] {
+  const failed = cells.filter(({ differences }) => differences.length > 0).length;
+  const lines = [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="wasmmatrix arch" tests="${cells.length}" failures="${failed}" time="${(wallMs / 1_000).toFixed(3)}">`,
+  ];
+  for (const { name, tier } of machines) {
+    const mine = cells.filter((cell) => cell.machine === name);
+    const broken = mine.filter(({ differences }) => differences.length > 0).length;
+    lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length}" failures="${broken}">`);
+    for (const cell of mine) {
+      const open = `    <testcase classname="${escape(name)}" name="${escape([cell.group, cell.level].filter((part) => part !== '').join(' at '))}"`;
+      const [first] = cell.differences;
+      if (first === undefined)
+        lines.push(
+          cell.compared === 0 && cell.leftOut > 0 ? `${open}><skipped message="no code for this level"/></testcase>` : `${open}/>`,
+        );
+      else {
+        const text = cell.differences.map((one) => `${placeOf(one)}: ${one.quantity}\n${sideBySide(one).join('\n')}`).join('\n');
+        lines.push(
+          `${open}>`,
+          `      <failure message="${escape(`${cell.differences.length} of ${cell.compared} differ`)}">${escape(text)}</failure>`,
+          '    </testcase>',
+        );
+      }
+    }
+    lines.push('  </testsuite>');
+  }
+  return [...lines, '</testsuites>', ''];
+}
+
+function shown(cells: readonly Cell[]): string {
+  if (cells.length === 0) return '';
+  const sum = (of: (cell: Cell) => number): number => cells.reduce((total, cell) => total + of(cell), 0);
+  const [compared, leftOut, differ] = [sum((cell) => cell.compared), sum((cell) => cell.leftOut), sum((cell) => cell.differences.length)];
+  if (differ > 0) return `${differ} DIFFER`;
+  return compared === 0 && leftOut > 0 ? '–' : leftOut > 0 ? `${compared} (–${leftOut})` : String(compared);
+}
+
+/** Text of XML: what may not stand in it is replaced. */
+function escape(text: string): string {
+  return (
+    text
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+      // oxlint-disable-next-line no-control-regex -- these are what XML 1.0 forbids
+      .replaceAll(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/g, '\uFFFD')
+  );
+}

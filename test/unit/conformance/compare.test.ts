@@ -1,0 +1,191 @@
+// Two machines that played the same set: what differs is found and named, what may differ is not, and what no level has code for is told.
+import { describe, expect, it } from 'vitest';
+import { plain, type CaseResult, type ConformanceSet, type PlayedLine } from '../../../hardware/conformance/case.ts';
+import { sideBySide } from '../../../hardware/conformance/compare.ts';
+import { differenceLines, judge, junitLines, leftOutLines, tableLines, type Machine } from '../../../hardware/conformance/conformance.ts';
+
+const SET: ConformanceSet = {
+  modules: [
+    { name: 'f32', group: 'floats', wasm: 'f32.wasm', cases: [plain('add', 'add'), plain('mul', 'mul')] },
+    {
+      name: 'deep',
+      group: 'traps',
+      wasm: 'deep.wasm',
+      cases: [plain('without end', 'e', { mayDiffer: [{ quantity: 'slices', why: 'frames' }] })],
+    },
+  ],
+};
+const RESULT: CaseResult = {
+  outcome: 'returned 0',
+  stdout: '0000c07f',
+  stderr: '',
+  requests: '',
+  fuel: 41,
+  slices: 2,
+  memoryBytesPeak: 131_072,
+};
+
+type Changes = {
+  readonly results?: Readonly<Record<string, Partial<CaseResult>>>;
+  readonly without?: readonly string[];
+  readonly sha256?: string | null;
+  readonly text?: string;
+  readonly digest?: string;
+  readonly ends?: boolean;
+};
+
+function machine(architecture: string, levels: readonly string[], changes: Changes = {}): Machine {
+  const lines: PlayedLine[] = [{ kind: 'host', architecture, node: 'v24.1.0', wasmtime: '48', compiler: true }];
+  for (const level of levels) {
+    lines.push({ kind: 'profile', level, text: changes.text ?? 'fuel on\nnan canonical' });
+    for (const { name, cases } of SET.modules) {
+      const left = changes.without?.includes(name) === true;
+      const sha256 = left ? null : changes.sha256 === undefined ? `digest of ${name}` : changes.sha256;
+      lines.push({
+        kind: 'artefact',
+        module: name,
+        target: `${architecture}-unknown`,
+        level,
+        sha256,
+        said: left ? 'WM_ENGINE_INVALID: no: SIMD is not enabled' : '3 bytes',
+      });
+      if (left) continue;
+      for (const one of cases) {
+        const result = { ...RESULT, ...changes.results?.[`${name} ${one.name}`] };
+        lines.push({ kind: 'case', module: name, level, case: one.name, result });
+      }
+    }
+  }
+  lines.push({ kind: 'run', scenario: 'node-failure', seed: '0x1', verdict: 'held', digest: changes.digest ?? 'd1' });
+  if (changes.ends !== false) lines.push({ kind: 'end' });
+  return { name: architecture, architecture, tier: architecture === 'x86_64' ? 'native' : 'qemu-user', lines };
+}
+
+const REFERENCE = machine('x86_64', ['v1', 'v2']);
+
+function placesOf(...machines: readonly Machine[]): readonly string[] {
+  const { cells, verdict } = judge(SET, [REFERENCE, ...machines], 1_000);
+  const places = cells.flatMap(({ machine: name, differences }) =>
+    differences.map(
+      ({ module, case: one, level, quantity, expected, got }) => `${name} ${module} ${one} ${level} ${quantity}: ${expected} | ${got}`,
+    ),
+  );
+  expect(verdict).toBe(places.length === 0 ? 'held' : 'violated');
+  return places;
+}
+
+describe('machines that played the same set', () => {
+  it('agree when every case, artefact and run is the same', () => {
+    expect(placesOf(machine('aarch64', ['v1', 'v2']))).toEqual([]);
+    const { compared, differences } = judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2'])], 1_000);
+    // 3 cases at 2 levels on 2 machines, 2 artefacts at 2 levels, 1 run.
+    expect([compared, differences]).toEqual([17, 0]);
+  });
+
+  it.each([
+    ['outcome', 'trapped unreachable'],
+    ['stdout', '0000c0ff'],
+    ['stderr', '00'],
+    ['requests', 'log 61'],
+    ['fuel', 42],
+    ['slices', 3],
+    ['memoryBytesPeak', 196_608],
+  ] as const)('differ in the %s of a case', (quantity, value) => {
+    expect(placesOf(machine('aarch64', ['v1'], { results: { 'f32 mul': { [quantity]: value } } }))).toEqual([
+      `aarch64 f32 mul v1 ${quantity}: ${RESULT[quantity]} | ${value}`,
+    ]);
+  });
+
+  it('may differ in what a case says may differ, and in nothing else of it', () => {
+    expect(placesOf(machine('aarch64', ['v1'], { results: { 'deep without end': { slices: 9 } } }))).toEqual([]);
+    expect(placesOf(machine('aarch64', ['v1'], { results: { 'deep without end': { slices: 9, fuel: 1 } } }))).toHaveLength(1);
+  });
+
+  it('differ in an artefact, unless its settings differ: then in those alone', () => {
+    expect(placesOf(machine('aarch64', ['v1'], { sha256: 'other' }))).toEqual([
+      'aarch64 f32  v1 bytes: digest of f32 | other',
+      'aarch64 deep  v1 bytes: digest of deep | other',
+    ]);
+    expect(placesOf(machine('aarch64', ['v1'], { sha256: 'other', text: 'fuel on\nnan as computed' }))).toEqual([
+      'aarch64   v1 compile profile: nan canonical | nan as computed',
+    ]);
+  });
+
+  it('differ in the digest of a run, and in a run that one of them did not play', () => {
+    expect(placesOf(machine('aarch64', ['v1'], { digest: 'd2' }))).toEqual(['aarch64 node-failure seed 0x1  digest: held d1 | held d2']);
+    const silent = machine('aarch64', ['v1']);
+    const lines = silent.lines.filter(({ kind }) => kind !== 'run');
+    expect(placesOf({ ...silent, lines })).toEqual(['aarch64 node-failure seed 0x1  digest: held d1 | was not played']);
+  });
+
+  it('are told where a level has no code for a module, and do not differ there', () => {
+    const poor = machine('riscv64', ['v1'], { without: ['f32'] });
+    const rich = {
+      ...poor,
+      lines: poor.lines.map((line) => (line.kind === 'artefact' && line.sha256 === null ? { ...line, level: 'v1' } : line)),
+    };
+    const reference = machine('x86_64', ['v1'], {});
+    const both = {
+      ...reference,
+      lines: [...reference.lines.filter((line) => line.kind !== 'artefact'), ...poor.lines.filter((line) => line.kind === 'artefact')],
+    };
+    const conformance = judge(SET, [both, rich], 1_000);
+    expect(conformance.verdict).toBe('held');
+    expect(conformance.cells.filter(({ machine: name, group }) => name === 'riscv64' && group === 'floats')).toMatchObject([
+      { compared: 0, leftOut: 2 },
+    ]);
+    expect(leftOutLines(both)).toEqual(['–  v1 have no code for 1 modules (f32, …): SIMD is not enabled']);
+    expect(tableLines(SET, conformance).find((line) => line.startsWith('  v1') && line.includes('–'))).toBeDefined();
+  });
+
+  it('differ when a case was not played without a reason, or when one did not come to its end', () => {
+    const silent = machine('aarch64', ['v1']);
+    const lines = silent.lines.filter((line) => line.kind !== 'case' || line.case !== 'mul');
+    expect(placesOf({ ...silent, lines })).toEqual(['aarch64 f32 mul v1 whole case: was run | was not run']);
+    expect(judge(SET, [REFERENCE, machine('aarch64', ['v1'], { ends: false })], 1_000).verdict).toBe('violated');
+  });
+
+  it('hold their own levels to the lowest of the reference', () => {
+    const uneven = machine('x86_64', ['v1', 'v2']);
+    const lines = uneven.lines.map((line) =>
+      line.kind === 'case' && line.level === 'v2' && line.case === 'add' ? { ...line, result: { ...RESULT, fuel: 7 } } : line,
+    );
+    const { cells } = judge(SET, [{ ...uneven, lines }], 1_000);
+    expect(cells.flatMap(({ differences }) => differences)).toMatchObject([
+      { level: 'v2', case: 'add', quantity: 'fuel', expected: '41', got: '7' },
+    ]);
+  });
+});
+
+describe('what is shown of differences', () => {
+  it('is the place where two long values part, at a whole byte', () => {
+    const [left, right] = ['00'.repeat(100), `${'00'.repeat(60)}01${'00'.repeat(39)}`];
+    const [expected, got] = sideBySide({ expected: left, got: right });
+    expect(expected).toBe(`…(56 bytes) ${'00'.repeat(32)}…`);
+    expect(got).toBe(`…(56 bytes) 0000000001${'00'.repeat(27)}…`);
+    expect(sideBySide({ expected: 'a', got: 'b' })).toEqual(['a', 'b']);
+  });
+
+  it('is bounded, names both machines, and begins with settings', () => {
+    const other = machine('aarch64', ['v1', 'v2'], { results: { 'f32 add': { stdout: 'ff' } }, text: 'fuel on\nnan as computed' });
+    const lines = differenceLines(judge(SET, [REFERENCE, other], 1_000));
+    expect(lines.slice(0, 3)).toEqual([
+      'artefacts / v1: compile profile differs on aarch64',
+      '    x86_64   nan canonical',
+      '    aarch64  nan as computed',
+    ]);
+    expect(lines).toContain('floats / f32 / add / v1: stdout differs on aarch64');
+  });
+
+  it('is a failure of JUnit with its text escaped, and a level without code is skipped', () => {
+    const bad = machine('aarch64', ['v1'], { results: { 'f32 add': { stdout: '<&">' } } });
+    const text = junitLines(judge(SET, [REFERENCE, bad, machine('riscv64', ['v1'], { without: ['f32'] })], 1_500)).join('\n');
+    expect(text).toContain('<testcase classname="aarch64" name="floats at v1">');
+    expect(text).toContain('&lt;&amp;&quot;&gt;');
+    expect(text).toContain('<testcase classname="riscv64" name="floats at v1"><skipped message="no code for this level"/></testcase>');
+    expect(text).toMatch(
+      /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="wasmmatrix arch" tests="\d+" failures="2" time="1\.500">/,
+    );
+    expect(text.match(/<testcase /g)?.length).toBe(Number(/tests="(\d+)"/.exec(text)?.[1]));
+  });
+});
