@@ -18,6 +18,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),
   },
   {
+    name: 'machines',
+    summary: 'arm64 and riscv64 machines under QEMU, as nodes',
+    load: async () => ({ add: (await import('./hardware/qemu/machines.main.ts')).addMachines }),
+  },
+  {
     name: 'up',
     summary: 'start a platform: controller, broker, store, and agents on request',
     load: async () => ({ add: (await import('./hardware/platform.main.ts')).addUp }),

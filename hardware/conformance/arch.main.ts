@@ -16,6 +16,7 @@ import { describeError, failed, ok, rejected, type Outcome } from '../../system/
 import manifest from '../../package.json' with { type: 'json' };
 import { cancelling, wordsOf } from '../qemu/packages.ts';
 import { prepareForeignRuntime } from '../qemu/qemu.ts';
+import { writeTree } from '../qemu/tree.ts';
 import { ensureEngine, EngineBuildError } from '../wasm/build/build.ts';
 import { createProgressPrinter, describeDuration } from '../wasm/build/progress.ts';
 import { openEngine } from '../wasm/native/native.ts';
@@ -190,14 +191,7 @@ async function prepareForeign(architecture: Architecture, { folder, signal, opti
   try {
     // Debian's Node.js does not strip types.
     mkdirSync(tree);
-    await execa(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./tree.main.ts', import.meta.url)), tree],
-      {
-        ...cancelling(signal),
-        stdin: 'ignore',
-      },
-    );
+    await writeTree(tree, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
       return failed('WM_PACKAGES', {

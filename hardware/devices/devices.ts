@@ -17,6 +17,7 @@ import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, START, STOP
 import { copyFiles, placeOn, runOn, sendFiles } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
+export { productFiles } from './product.ts';
 
 /** Bound: how long an agent may take until it is up, and until it has stopped in order. */
 const START_S_MAX = 90;

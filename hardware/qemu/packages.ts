@@ -22,6 +22,8 @@ export type PackageSet = {
   readonly suites: readonly { readonly suite: string; readonly packages: readonly string[] }[];
   /** Also everything that the packages depend on. */
   readonly closure: boolean;
+  /** Of those, only the ones that begin so; all when absent. */
+  readonly only?: readonly string[];
 };
 
 export type FetchedSet = {
@@ -167,7 +169,9 @@ async function resolve(
   try {
     await apt('update');
     const wanted = set.closure
-      ? urisOf(await apt('install', '--yes', '--no-install-recommends', '--print-uris', ...packages)).map(({ file }) => nameOf(file))
+      ? urisOf(await apt('install', '--yes', '--no-install-recommends', '--print-uris', ...packages))
+          .map(({ file }) => nameOf(file))
+          .filter((name) => set.only === undefined || set.only.some((beginning) => name.startsWith(beginning)))
       : packages;
     const found = urisOf(await apt('download', '--print-uris', ...wanted));
     const unnamed = found.find(({ sha256 }) => sha256 === '');

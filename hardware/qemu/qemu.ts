@@ -61,7 +61,8 @@ export async function prepareForeignRuntime(architecture: ForeignArchitecture, o
   return ok({ architecture, node: [program, ...args, '-L', folder, join(folder, 'usr/bin/node')], engine: engine.value, suite });
 }
 
-async function buildForeignEngine(
+/** Library of the engine addon for an architecture, compiled when it is first needed. */
+export async function buildForeignEngine(
   architecture: ForeignArchitecture,
   options: PackageOptions,
   onProgress: ((progress: BuildProgress) => void) | undefined,

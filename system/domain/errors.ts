@@ -70,6 +70,11 @@ export const WM_ERRORS = {
     meaning: 'A physical device cannot be what the inventory says, or something that was asked of it went wrong there.',
     next: 'Correct what the message names; `devices check` says what a device lacks, `devices collect` brings its log.',
   },
+  WM_MACHINE: {
+    kind: 'failed',
+    meaning: 'An emulated machine could not be started, or does not answer or obey.',
+    next: 'Look at its console (`wasmmatrix machines console <name>`), and start it again.',
+  },
   WM_CONFORMANCE: {
     kind: 'failed',
     meaning: 'The conformance set did not come to its end on a machine, so nothing can be said about it.',

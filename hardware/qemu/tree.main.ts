@@ -1,4 +1,4 @@
-// `node hardware/conformance/tree.main.ts <folder>`: writes this repository's programs as JavaScript, file by file, for a Node.js that
+// `node hardware/qemu/tree.main.ts <folder>`: writes this repository's programs as JavaScript, file by file, for a Node.js that
 // does not strip types (Debian's). Nothing is bundled: the same modules under the same names, `.js` instead of `.ts`.
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
@@ -16,15 +16,18 @@ const MODULE = /(['"])(\.{1,2}\/[^'"\n]*)\.ts\1/g;
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('Say where the tree is to be written.');
+const write = (path: string): void => {
+  const to = join(folder, path.replace(/\.ts$/, '.js'));
+  mkdirSync(dirname(to), { recursive: true });
+  if (!path.endsWith('.ts')) cpSync(join(ROOT, path), to);
+  else writeFileSync(to, stripTypeScriptTypes(readFileSync(join(ROOT, path), 'utf8')).replaceAll(MODULE, '$1$2.js$1'));
+};
+write('cli.ts');
+write('package.json');
 for (const top of FOLDERS) {
   for (const entry of readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' })) {
     const path = join(top, entry);
-    if (!KEPT.test(path) || LEFT_OUT.test(path)) continue;
-    const to = join(folder, path.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(to), { recursive: true });
-    if (!path.endsWith('.ts')) cpSync(join(ROOT, path), to);
-    else writeFileSync(to, stripTypeScriptTypes(readFileSync(join(ROOT, path), 'utf8')).replaceAll(MODULE, '$1$2.js$1'));
+    if (KEPT.test(path) && !LEFT_OUT.test(path)) write(path);
   }
 }
-cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
 symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));

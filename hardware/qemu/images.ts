@@ -1,0 +1,263 @@
+// What an emulated machine boots: Debian's kernel, a first file system that finds the disks, a root with Node.js and the engine, and the
+// product, which is the same for every architecture. Made once and kept; the same inputs give the same bytes.
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { productFiles } from '../devices/devices.ts';
+import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
+import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
+import type { ForeignArchitecture } from './toolchain.ts';
+import { writeTree } from './tree.ts';
+
+export type MachineImage = {
+  readonly architecture: ForeignArchitecture;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Read-only file systems. */
+  readonly root: string;
+  readonly product: string;
+};
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const KERNELS: Readonly<Record<ForeignArchitecture, string>> = { aarch64: 'linux-image-cloud-arm64', riscv64: 'linux-image-riscv64' };
+/** In the order in which they need each other; what a kernel has built in is not there as a file. */
+const MODULES =
+  'failover net_failover virtio_net virtio_blk virtio-rng squashfs overlay crc16 mbcache jbd2 crc32c_generic libcrc32c ext4'.split(' ');
+/** Nothing of a root that Node.js loads. */
+const UNUSED = [
+  'usr/share/doc',
+  'usr/share/man',
+  'usr/share/locale',
+  'usr/share/lintian',
+  'usr/lib/*/gconv',
+  'usr/lib/*/perl*',
+  'usr/share/perl*',
+  'var',
+];
+const TOOLS = [
+  ['mksquashfs', 'squashfs-tools'],
+  ['cpio', 'cpio'],
+  ['xz', 'xz-utils'],
+  ['gzip', 'gzip'],
+] as const;
+const ENGINE = 'engine.node';
+/** Raised when what is made of the same inputs changes. */
+const VERSION = 1;
+
+/** Mounts what is there, and hands over to the agent. Everything it needs to know is on the last disk. */
+const INIT = `#!/bin/busybox sh
+B=/bin/busybox
+$B mount -t proc proc /proc; $B mount -t sysfs sys /sys; $B mount -t devtmpfs dev /dev
+for m in ${MODULES.join(' ')}; do [ -f /modules/$m.ko ] && $B insmod /modules/$m.ko; done
+$B mount -t squashfs -o ro /dev/vda /lower
+$B mount -t tmpfs tmpfs /upper; $B mkdir /upper/u /upper/w
+$B mount -t overlay overlay -o lowerdir=/lower,upperdir=/upper/u,workdir=/upper/w /newroot
+$B mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/tmp /newroot/product /newroot/data
+$B mount -t proc proc /newroot/proc; $B mount -t sysfs sys /newroot/sys; $B mount -t devtmpfs dev /newroot/dev
+$B mount -t squashfs -o ro /dev/vdb /newroot/product
+$B mount -t ext4 /dev/vdc /newroot/data
+$B ip link set lo up; $B ip addr add 10.0.2.15/24 dev eth0; $B ip link set eth0 up; $B ip route add default via 10.0.2.2
+$B tr -d '\\000' </dev/vdd >/settings
+. /settings
+export HOME=/data TMPDIR=/tmp
+while :; do
+  $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent
+  echo "the agent ended with $?"
+  $B sleep 1
+done
+`;
+
+function kernelSet(architecture: ForeignArchitecture): PackageSet {
+  const debian = DEBIAN_ARCHITECTURES[architecture];
+  const packages = [KERNELS[architecture], 'busybox-static'];
+  return {
+    name: `kernel-${debian}`,
+    architecture: debian,
+    suites: ['trixie', 'forky', 'sid'].map((suite) => ({ suite, packages })),
+    closure: true,
+    only: ['linux-image-', 'busybox-static'],
+  };
+}
+
+/** For the lock file. */
+export function imageSets(architectures: readonly ForeignArchitecture[]): readonly PackageSet[] {
+  return architectures.map(kernelSet);
+}
+
+/** WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD. */
+export async function prepareImage(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<MachineImage>> {
+  for (const [program, name] of TOOLS) {
+    if (await answers(program)) continue;
+    return rejected('WM_TARGET_TOOLS', {
+      message: `Images of machines are made with ${program}, which is not here.`,
+      next: `Install it: apt-get install --no-install-recommends ${name}.`,
+    });
+  }
+  const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
+  const root = await prepareNodeRoot(architecture, packageOptions);
+  if (!root.ok) return root;
+  const engine = await buildForeignEngine(architecture, packageOptions, options.onProgress);
+  if (!engine.ok) return engine;
+  const kernel = await fetchPackages(kernelSet(architecture), packageOptions);
+  if (!kernel.ok) return kernel;
+  const images = join(packageOptions.cache, 'images');
+  mkdirSync(images, { recursive: true });
+  const boot = join(images, `boot-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(kernel.value.key, INIT)}`);
+  const rootImage = join(images, `root-${basename(root.value.folder)}-${keyOf(readFileSync(engine.value))}.squashfs`);
+  const signal = options.signal;
+  if (!existsSync(boot)) {
+    options.say(`Making the kernel and first file system for ${architecture}`);
+    const made = await makeFolder(boot, (part) => makeBoot(kernel.value.files, part, signal));
+    if (!made.ok) return made;
+  }
+  if (!existsSync(rootImage)) {
+    options.say(`Making the root file system for ${architecture}`);
+    const made = await makeFile(rootImage, (part) => makeRoot(root.value.folder, engine.value, part, signal));
+    if (!made.ok) return made;
+  }
+  const product = await prepareProduct(images, options);
+  if (!product.ok) return product;
+  return ok({ architecture, kernel: join(boot, 'vmlinuz'), initrd: join(boot, 'initrd.gz'), root: rootImage, product: product.value });
+}
+
+async function makeBoot(packages: readonly string[], part: string, signal: AbortSignal | undefined): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'wasmmatrix-boot-'));
+  try {
+    for (const file of packages) await execa('dpkg-deb', ['-x', file, work], { ...cancelling(signal), stdin: 'ignore' });
+    const first = join(work, 'first');
+    for (const name of ['bin', 'dev', 'proc', 'sys', 'lower', 'upper', 'newroot', 'modules'])
+      mkdirSync(join(first, name), { recursive: true });
+    copyFileSync(join(work, 'usr/bin/busybox'), join(first, 'bin/busybox'));
+    writeFileSync(join(first, 'init'), INIT);
+    chmodSync(join(first, 'init'), 0o755);
+    const drivers = readdirSync(join(work, 'usr/lib/modules'), { recursive: true, encoding: 'utf8' });
+    for (const name of MODULES) {
+      const found = drivers.find((path) => path.endsWith(`/${name}.ko.xz`) || path.endsWith(`/${name}.ko`));
+      if (found === undefined) continue;
+      const to = join(first, 'modules', basename(found));
+      copyFileSync(join(work, 'usr/lib/modules', found), to);
+      if (to.endsWith('.xz')) await execa('xz', ['-d', to], { stdin: 'ignore' });
+    }
+    const names = readdirSync(first, { recursive: true, encoding: 'utf8' }).sort();
+    const archive = join(part, 'initrd');
+    // No time, owner or order of this machine is in it.
+    await execa('find', [first, '-exec', 'touch', '-h', '-d', '@0', '{}', '+'], { stdin: 'ignore' });
+    await execa('cpio', ['--quiet', '--reproducible', '-R', '0:0', '-o', '-H', 'newc', '-F', archive], {
+      ...cancelling(signal),
+      cwd: first,
+      input: `${['.', ...names].join('\n')}\n`,
+    });
+    await execa('gzip', ['-n', archive], { stdin: 'ignore' });
+    const kernel = readdirSync(join(work, 'boot')).find((name) => name.startsWith('vmlinu'));
+    copyFileSync(join(work, 'boot', kernel ?? 'vmlinuz'), join(part, 'vmlinuz'));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function makeRoot(folder: string, engine: string, file: string, signal: AbortSignal | undefined): Promise<void> {
+  const work = mkdtempSync(join(dirname(file), 'root.part-'));
+  try {
+    cpSync(folder, work, { recursive: true, verbatimSymlinks: true });
+    mkdirSync(join(work, 'opt'), { recursive: true });
+    copyFileSync(engine, join(work, 'opt', ENGINE));
+    await squash(work, file, ['-wildcards', '-e', ...UNUSED], signal);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The sources without types, and the packages that an agent loads. */
+async function prepareProduct(images: string, { say, signal }: ForeignOptions): Promise<Outcome<string>> {
+  const work = mkdtempSync(join(images, 'product.part-'));
+  try {
+    await writeTree(work, signal);
+    rmSync(join(work, 'node_modules'));
+    const file = join(images, `product-${keyOf(...contentsOf(work), readFileSync(join(ROOT, 'package-lock.json')))}.squashfs`);
+    if (existsSync(file)) return ok(file);
+    say('Making the file system of the product');
+    for (const path of productFiles(ROOT))
+      if (path.startsWith('node_modules/')) cpSync(join(ROOT, path), join(work, path), { recursive: true });
+    return await makeFile(file, (part) => squash(work, part, [], signal));
+  } catch (error) {
+    return failed('WM_PACKAGES', {
+      message: `The product could not be packed: ${wordsOf(error)}.`,
+      next: 'Make room on the disk, or repeat.',
+    });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function contentsOf(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .flatMap((path) => [path.slice(folder.length), readFileSync(path, 'utf8')]);
+}
+
+async function squash(folder: string, file: string, more: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const args = [
+    folder,
+    file,
+    '-quiet',
+    '-no-progress',
+    '-noappend',
+    '-all-root',
+    '-no-xattrs',
+    '-comp',
+    'gzip',
+    '-mkfs-time',
+    '0',
+    '-all-time',
+    '0',
+    ...more,
+  ];
+  await execa('mksquashfs', args, { ...cancelling(signal), stdin: 'ignore', env: { SOURCE_DATE_EPOCH: undefined } });
+}
+
+async function makeFile(file: string, fill: (part: string) => Promise<void>): Promise<Outcome<string>> {
+  const part = `${file}.part-${process.pid}`;
+  try {
+    await fill(part);
+    renameSync(part, file);
+    return ok(file);
+  } catch (error) {
+    return failed('WM_PACKAGES', { message: `${file} could not be made: ${wordsOf(error)}.`, next: 'Make room on the disk, or repeat.' });
+  } finally {
+    rmSync(part, { force: true });
+  }
+}
+
+function keyOf(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256').update(`${VERSION}\0`);
+  for (const part of parts) hash.update(String(part.length)).update('\0').update(part);
+  return hash.digest('hex').slice(0, 32);
+}
+
+async function answers(program: string): Promise<boolean> {
+  try {
+    await execa(program, ['--version'], { stdin: 'ignore', reject: false });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,279 @@
+// An emulated machine: QEMU with the images of `images.ts`, a disk of its own that survives a reset, and a control socket. It runs in the
+// background until it is powered off; what is known of it lies in its folder, and a machine is ours when its command line names that.
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
+import type { MachineImage } from './images.ts';
+import { wordsOf } from './packages.ts';
+import { Qmp } from './qmp.ts';
+import type { ForeignArchitecture } from './toolchain.ts';
+
+/** Where a machine finds the one that it runs on. */
+const HOST = '10.0.2.2';
+/** Port of the node's own service inside. */
+const NODE_PORT = 7_000;
+const DISK_MIB = 256;
+const SETTINGS_BYTES = 65_536;
+const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const OPENSBI = '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin';
+const SYSTEMS: Readonly<
+  Record<
+    ForeignArchitecture,
+    { readonly program: string; readonly packages: string; readonly args: readonly string[]; readonly console: string }
+  >
+> = {
+  aarch64: { program: 'qemu-system-aarch64', packages: 'qemu-system-arm', args: ['-M', 'virt', '-cpu', 'neoverse-n1'], console: 'ttyAMA0' },
+  riscv64: {
+    program: 'qemu-system-riscv64',
+    packages: 'qemu-system-misc opensbi',
+    args: ['-M', 'virt', '-cpu', 'rv64,v=true,vlen=128', '-bios', OPENSBI],
+    console: 'ttyS0',
+  },
+};
+/** Bound: how long a machine may take to end after it was told to. */
+const END_MS_MAX = 10_000;
+const LOOK_MS = 200;
+
+export const MACHINE_FAULTS = {
+  pause: [['stop', {}]],
+  resume: [['cont', {}]],
+  reset: [['system_reset', {}]],
+  cut: [['set_link', { name: 'nic0', up: false }]],
+  mend: [['set_link', { name: 'nic0', up: true }]],
+  'power-off': [['quit', {}]],
+} as const satisfies Readonly<Record<string, readonly (readonly [string, Readonly<Record<string, unknown>>])[]>>;
+export type MachineFault = keyof typeof MACHINE_FAULTS;
+
+export type MachineOptions = {
+  readonly name: string;
+  /** Folder of all machines. */
+  readonly folder: string;
+  readonly image: MachineImage;
+  readonly memoryMib: number;
+  readonly joinToken: string;
+  readonly zone: string;
+  /** Further settings of the agent, as variables of its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+export type MachineLook = {
+  readonly name: string;
+  readonly architecture: ForeignArchitecture;
+  /** `running`, `paused`, …, as QEMU says; `off`. */
+  readonly state: string;
+  readonly pid: number | null;
+  /** Where its node answers on this machine. */
+  readonly address: string;
+  readonly console: string;
+};
+
+type Kept = { readonly architecture: ForeignArchitecture; readonly port: number };
+
+const fileOf = (folder: string, name: string, file: string): string => join(folder, name, file);
+
+/** Starts it in the background. WM_MACHINE, WM_TARGET_TOOLS. */
+export async function startMachine(options: MachineOptions): Promise<Outcome<MachineLook>> {
+  const { name, folder, image, memoryMib } = options;
+  if (!NAME.test(name)) return refused(`'${name}' is no name of a machine.`, 'Use lower-case letters, digits and inner hyphens.');
+  if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
+  const token = decodeJoinToken(options.joinToken);
+  if (!token.ok) return token;
+  // Inside, loopback is the machine itself.
+  const addresses = token.value.addresses.map((address) => address.replace(/^(?:127\.0\.0\.1|localhost|\[::1\]):/, `${HOST}:`));
+  const home = join(folder, name);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const port = await freePort();
+  const made = await makeDisks(options, home, port, encodeJoinToken({ ...token.value, addresses }));
+  if (!made.ok) return made;
+  const { program, args, console, packages } = SYSTEMS[image.architecture];
+  rmSync(fileOf(folder, name, 'qmp'), { force: true });
+  const disk = (file: string, id: string, more: string): readonly string[] => [
+    ...['-drive', `file=${escaped(file)},if=none,id=${id},format=raw,${more}`],
+    ...['-device', `virtio-blk-pci,drive=${id}`],
+  ];
+  try {
+    await execa(
+      program,
+      [
+        ...args,
+        ...[
+          '-name',
+          `wasmmatrix-${name}`,
+          '-smp',
+          '1',
+          '-m',
+          `${memoryMib}M`,
+          '-accel',
+          'tcg,thread=multi',
+          '-nodefaults',
+          '-no-user-config',
+        ],
+        ...['-display', 'none', '-serial', `file:${escaped(fileOf(folder, name, 'console.log'))}`, '-monitor', 'none'],
+        ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', `console=${console} quiet panic=-1`],
+        ...disk(image.root, 'd0', 'readonly=on'),
+        ...disk(image.product, 'd1', 'readonly=on'),
+        ...disk(join(home, 'disk.img'), 'd2', 'cache=writeback'),
+        ...disk(join(home, 'settings.img'), 'd3', 'readonly=on'),
+        ...['-netdev', `user,id=n0,hostfwd=tcp:127.0.0.1:${port}-:${NODE_PORT}`, '-device', 'virtio-net-pci,netdev=n0,id=nic0,romfile='],
+        ...['-device', 'virtio-rng-pci', '-qmp', `unix:${escaped(fileOf(folder, name, 'qmp'))},server=on,wait=off`],
+        ...['-pidfile', fileOf(folder, name, 'pid'), '-daemonize'],
+      ],
+      { stdin: 'ignore', stdout: 'ignore' },
+    );
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return rejected('WM_TARGET_TOOLS', {
+        message: `Machines of ${image.architecture} are emulated by ${program}, which is not here.`,
+        next: `Install it: apt-get install --no-install-recommends ${packages}.`,
+      });
+    return failed('WM_MACHINE', { message: `The machine ${name} could not be started: ${wordsOf(error)}`, next: 'Correct what it names.' });
+  }
+  return lookAt(folder, name);
+}
+
+async function makeDisks(options: MachineOptions, home: string, port: number, token: string): Promise<Outcome<void>> {
+  const { name, image, zone, environment } = options;
+  writeFileSync(join(home, 'machine.json'), JSON.stringify({ architecture: image.architecture, port } satisfies Kept));
+  const variables = {
+    WASMMATRIX_ENGINE: '/opt/engine.node',
+    WASMMATRIX_JOIN: token,
+    WASMMATRIX_NAME: name,
+    WASMMATRIX_ZONE: zone,
+    WASMMATRIX_LISTEN: `0.0.0.0:${NODE_PORT}`,
+    // One for machines beside it, one for this machine.
+    WASMMATRIX_ADVERTISE: `${HOST}:${port},127.0.0.1:${port}`,
+    WASMMATRIX_ADMIN: '127.0.0.1:0',
+    NODE_COMPILE_CACHE: '/data/code',
+    ...environment,
+  };
+  const text = Object.entries(variables)
+    .map(([key, value]) => `export ${key}='${value.replaceAll("'", `'\\''`)}'\n`)
+    .join('');
+  const settings = join(home, 'settings.img');
+  rmSync(settings, { force: true });
+  writeFileSync(settings, Buffer.concat([Buffer.from(text), Buffer.alloc(SETTINGS_BYTES)]).subarray(0, SETTINGS_BYTES), { mode: 0o600 });
+  const disk = join(home, 'disk.img');
+  if (existsSync(disk)) return ok();
+  try {
+    await execa('truncate', ['-s', `${DISK_MIB}M`, disk], { stdin: 'ignore' });
+    await execa('mkfs.ext4', ['-q', '-F', disk], { stdin: 'ignore', env: { PATH: `${process.env['PATH'] ?? ''}:/sbin:/usr/sbin` } });
+    chmodSync(disk, 0o600);
+    return ok();
+  } catch (error) {
+    rmSync(disk, { force: true });
+    return failed('WM_MACHINE', {
+      message: `The disk of ${name} could not be made: ${wordsOf(error)}.`,
+      next: 'Install e2fsprogs, or make room.',
+    });
+  }
+}
+
+/** All that are known in the folder, by name. */
+export async function lookAtAll(folder: string): Promise<readonly MachineLook[]> {
+  if (!existsSync(folder)) return [];
+  const looks: MachineLook[] = [];
+  for (const name of readdirSync(folder).sort()) {
+    const look = await lookAt(folder, name);
+    if (look.ok) looks.push(look.value);
+  }
+  return looks;
+}
+
+export async function lookAt(folder: string, name: string): Promise<Outcome<MachineLook>> {
+  const kept = readKept(folder, name);
+  if (kept === null) return refused(`There is no machine ${name}.`, 'See `wasmmatrix machines list`.');
+  const { architecture, port } = kept;
+  const pid = pidOf(folder, name);
+  const look = { name, architecture, pid, address: `127.0.0.1:${port}`, console: fileOf(folder, name, 'console.log') };
+  if (pid === null) return ok({ ...look, state: 'off' });
+  const asked = await tell(folder, name, [['query-status', {}]]);
+  if (!asked.ok) return ok({ ...look, state: 'unknown' });
+  const { status = 'unknown' } = (asked.value ?? {}) as { readonly status?: string };
+  return ok({ ...look, state: status });
+}
+
+/** WM_MACHINE: it is off, or refused. */
+export async function breakMachine(folder: string, name: string, fault: MachineFault): Promise<Outcome<void>> {
+  const told = await tell(folder, name, MACHINE_FAULTS[fault]);
+  return told.ok ? ok() : told;
+}
+
+/** Takes its power; its disk stays. Ends the process when it does not obey. */
+export async function stopMachine(folder: string, name: string): Promise<Outcome<void>> {
+  const pid = pidOf(folder, name);
+  if (pid === null)
+    return readKept(folder, name) === null ? refused(`There is no machine ${name}.`, 'See `wasmmatrix machines list`.') : ok();
+  await tell(folder, name, MACHINE_FAULTS['power-off']);
+  const endMs = performance.now() + END_MS_MAX;
+  while (pidOf(folder, name) !== null && performance.now() < endMs) await sleep(LOOK_MS);
+  if (pidOf(folder, name) === pid) process.kill(pid, 'SIGKILL');
+  return ok();
+}
+
+/** Forgets it, and its disk. It has to be off. */
+export function removeMachine(folder: string, name: string): Outcome<void> {
+  if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
+  if (readKept(folder, name) === null) return refused(`There is no machine ${name}.`, 'See `wasmmatrix machines list`.');
+  rmSync(join(folder, name), { recursive: true, force: true });
+  return ok();
+}
+
+async function tell(
+  folder: string,
+  name: string,
+  commands: readonly (readonly [string, Readonly<Record<string, unknown>>])[],
+): Promise<Outcome<unknown>> {
+  if (pidOf(folder, name) === null) return refused(`The machine ${name} is off.`, `Start it: wasmmatrix machines start.`);
+  const qmp = await Qmp.open(fileOf(folder, name, 'qmp'));
+  if (!qmp.ok) return qmp;
+  let last: Outcome<unknown> = ok(null);
+  for (const [command, args] of commands) {
+    last = await qmp.value.execute(command, args);
+    // A machine that quits may not come to its answer.
+    if (!last.ok && command !== 'quit') break;
+  }
+  qmp.value.close();
+  return last;
+}
+
+function readKept(folder: string, name: string): Kept | null {
+  try {
+    return NAME.test(name) ? (JSON.parse(readFileSync(fileOf(folder, name, 'machine.json'), 'utf8')) as Kept) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A path in an option of QEMU. */
+function escaped(path: string): string {
+  return path.replaceAll(',', ',,');
+}
+
+/** Null: it is off. A number that another process has by now is none. */
+function pidOf(folder: string, name: string): number | null {
+  try {
+    const pid = Number(readFileSync(fileOf(folder, name, 'pid'), 'utf8'));
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(escaped(fileOf(folder, name, 'qmp'))) ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function refused(message: string, next: string): Outcome<never> {
+  return rejected('WM_ARGUMENT', { message, next });
+}

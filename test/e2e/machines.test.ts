@@ -1,0 +1,145 @@
+// Emulated machines as nodes: booted, joined, with a guest on each, then paused, cut off and reset as a controller sees it (H5.1, H5.4).
+// Left out unless WASMMATRIX_TEST_MACHINES is set: images take minutes to make, so the gate makes them first (`.ci/run`, phase machines).
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildExamples } from '../../scenarios/examples/build.ts';
+import { temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
+import { Platform } from '../support/e2e/platform.ts';
+
+const WALL_MS = 900_000;
+const LOOK_MS = 500;
+const NAMES = ['arm64-1', 'riscv64-1'] as const;
+
+type NodeRow = {
+  readonly facts: { readonly node: string; readonly architecture: string; readonly isaFeatures: readonly string[] };
+  readonly status: string;
+  readonly incarnation: number;
+};
+type InstanceRow = { readonly node: string; readonly state: string };
+type MachineRow = { readonly name: string; readonly state: string; readonly pid: number | null };
+
+const folder = temporaryFolder();
+const platform = new Platform(folder.make('home'), { wallMsMax: WALL_MS });
+
+const nodes = (): Promise<readonly NodeRow[]> => platform.json('get', 'nodes');
+const machines = async (): Promise<readonly MachineRow[]> =>
+  JSON.parse(await platform.ok('machines', 'list', '--json')) as readonly MachineRow[];
+
+/** As `eventually`, with the patience that an emulated machine needs. */
+async function until<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, what: string): Promise<T> {
+  const endMs = performance.now() + WALL_MS / 2;
+  for (;;) {
+    const seen = await look();
+    if (isRight(seen)) return seen;
+    if (performance.now() > endMs) throw new Error(`${what} did not come true; last seen: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+const nodeIs = (name: string, status: string): Promise<readonly NodeRow[]> =>
+  until(nodes, (rows) => rows.some(({ facts, status: now }) => facts.node === name && now === status), `${name} is ${status}`);
+
+// Left out elsewhere: where nobody made images before, this would take a quarter of an hour.
+describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
+  'emulated machines (left out unless WASMMATRIX_TEST_MACHINES is set)',
+  () => {
+    beforeAll(() => platform.up(), WALL_MS);
+
+    afterAll(async () => {
+      await platform.run('machines', 'stop', '--remove');
+      await platform.close();
+      folder.remove();
+    }, WALL_MS);
+
+    it('boot side by side, join, and say what they are', { timeout: WALL_MS }, async () => {
+      await platform.ok('machines', 'start', '--join', platform.told.joinToken, '--quiet');
+      const rows = await nodes();
+      const facts = rows.map(({ facts: { node, architecture, isaFeatures }, status }) => ({ node, architecture, isaFeatures, status }));
+      expect(facts.toSorted((a, b) => (a.node < b.node ? -1 : 1))).toEqual([
+        { node: 'arm64-1', architecture: 'aarch64', isaFeatures: ['lse'], status: 'healthy' },
+        { node: 'riscv64-1', architecture: 'riscv64', isaFeatures: ['v', 'zba', 'zbb', 'zbs'], status: 'healthy' },
+      ]);
+      expect((await machines()).map(({ name, state }) => [name, state])).toEqual(NAMES.map((name) => [name, 'running']));
+      const again = await platform.run('machines', 'start', 'arm64', '--join', platform.told.joinToken, '--quiet');
+      expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('The machine arm64-1 is running.')]);
+    });
+
+    it('run guests that were compiled for each of them', { timeout: WALL_MS }, async () => {
+      const example = (await buildExamples()).get('echo');
+      const module = join(folder.path, 'echo.wasm');
+      copyFileSync(example?.wasmPath ?? '', module);
+      await platform.ok('keys', 'create', 'ops');
+      await platform.ok('trust', 'add', 'ops');
+      await platform.ok('push', module, '--sign', 'ops');
+      const manifest = join(folder.path, 'app.yaml');
+      writeFileSync(
+        manifest,
+        '- { deploy: echo, origin: qemu, replicas: 2, spread: node }\n- { trigger: echo, on: questions.plain, result: answers.echo }\n',
+      );
+      await platform.ok('apply', manifest, '--running', '120');
+      const instances = await platform.json<readonly InstanceRow[]>('get', 'instances');
+      expect(instances.map(({ node }) => node).toSorted()).toEqual([...NAMES]);
+      const answers = platform.follow('subscribe', 'answers.>');
+      await answers.said('Listening');
+      for (let i = 1; i <= 8; i++) await platform.ok('publish', 'questions.plain', `question ${i}.`);
+      await until(
+        () => Promise.resolve(answers.stdout()),
+        (text) => Array.from({ length: 8 }, (_, i) => `question ${i + 1}.`).every((question) => text.includes(question)),
+        'every question is answered',
+      );
+      answers.child.kill('SIGINT');
+      await answers.ended;
+      const ready = await platform.json<readonly { readonly target: string; readonly state: string }[]>('get', 'matrix');
+      expect(ready.filter(({ state }) => state === 'ready')).toHaveLength(2);
+    });
+
+    it('pause and go on, lose their network and have it back, and are seen to', { timeout: WALL_MS }, async () => {
+      await platform.ok('machines', 'fault', 'arm64-1', 'pause');
+      expect((await machines()).find(({ name }) => name === 'arm64-1')?.state).toBe('paused');
+      await nodeIs('arm64-1', 'unavailable');
+      await platform.ok('machines', 'fault', 'arm64-1', 'resume');
+      await platform.ok('machines', 'fault', 'riscv64-1', 'cut');
+      await nodeIs('riscv64-1', 'unavailable');
+      await nodeIs('arm64-1', 'healthy');
+      await platform.ok('machines', 'fault', 'riscv64-1', 'mend');
+      await nodeIs('riscv64-1', 'healthy');
+    });
+
+    it('come back from a reset as who they were, with what was on their disk', { timeout: WALL_MS }, async () => {
+      const before = (await nodes()).find(({ facts }) => facts.node === 'arm64-1')?.incarnation ?? 0;
+      await platform.ok('machines', 'fault', 'arm64-1', 'reset');
+      await nodeIs('arm64-1', 'unavailable');
+      const rows = await nodeIs('arm64-1', 'healthy');
+      expect(rows.find(({ facts }) => facts.node === 'arm64-1')?.incarnation).toBeGreaterThan(before);
+      expect(await platform.ok('machines', 'console', 'arm64-1')).toContain('"controllers"');
+    });
+
+    it('are off when they are stopped, and nothing of them runs', { timeout: WALL_MS }, async () => {
+      const pids = (await machines()).map(({ pid }) => pid);
+      expect(await platform.ok('machines', 'stop')).toBe('arm64-1: off\nriscv64-1: off\n');
+      expect((await machines()).map(({ state }) => state)).toEqual(['off', 'off']);
+      for (const pid of pids) expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH');
+      const fault = await platform.run('machines', 'fault', 'arm64-1', 'pause');
+      expect([fault.code, fault.stderr]).toEqual([2, expect.stringContaining('The machine arm64-1 is off.')]);
+    });
+  },
+);
+
+describe('wasmmatrix machines', () => {
+  it.each([
+    [['build', 'mips'], "There are no machines of architecture 'mips'."],
+    [['start', '--join', 'secret'], 'This is no join token'],
+    [['start', 'arm64'], 'no join token was given'],
+    [['start', '--memory', '64'], 'Give a number of MiB, at least 256.'],
+    [['console', 'nobody'], 'There is no machine nobody.'],
+    [['stop', 'nobody'], 'There is no machine nobody.'],
+    [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off.'],
+  ])('refuses %s', async (args, words) => {
+    const { code, stdout, stderr } = await wasmmatrix(['machines', ...args], {
+      env: { XDG_DATA_HOME: folder.make('nothing'), WASMMATRIX_JOIN: '' },
+    });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(words);
+  });
+});
