@@ -1,4 +1,4 @@
-// What Linux tells of processors, as agents read it. The lines are those of real machines, shortened to what is read.
+// What Linux tells of processors, as agents read it. The lines have the form of those of known machines, shortened to what is read.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { chooseLevel, parseCpuFeatures, readCpuFeatures } from '../../../hardware/wasm/cpu-features.ts';
