@@ -1,8 +1,8 @@
 // `wasmmatrix arch`: makes what other architectures need, plays the conformance set and the simulator's catalogue on each, and says whether
 // they agree. A composition root: here engines, emulators, scenarios and the comparison meet.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
@@ -73,6 +73,11 @@ export function addArch(program: Command): void {
 }
 
 async function arch(options: ArchOptions): Promise<number> {
+  // Before minutes of work, not after them.
+  if (options.junit !== undefined && !existsSync(dirname(resolve(options.junit)))) {
+    const missing = { message: `The folder of ${options.junit} does not exist.`, next: 'Make it, or name another file.' };
+    return refuse([describeError(rejected('WM_ARGUMENT', missing).error)]);
+  }
   const startMs = performance.now();
   const targets = options.targets ?? ARCHITECTURES;
   const cancel = new AbortController();
@@ -239,7 +244,12 @@ async function play(
   const cases = await run(runtime, 'play.main', job, { folder, signal });
   if (!cases.ok) return cases;
   tell(options, `${architecture}: the conformance set was played`);
-  if (!options.simulator) return ok({ name: architecture, architecture, tier, lines: cases.value });
+  const expected = {
+    levels: ISA_LEVELS[architecture].map(({ name }) => name),
+    programs: options.simulator ? 2 : 1,
+    mayLack: isReference,
+  };
+  if (!options.simulator) return ok({ name: architecture, architecture, tier, expected, lines: cases.value });
   const runs: SimulateJob = {
     settings: {
       engine: runtime.engine,
@@ -260,7 +270,7 @@ async function play(
   const simulated = await run(runtime, 'simulate.main', runs, { folder, signal });
   if (!simulated.ok) return simulated;
   tell(options, `${architecture}: the catalogue was played in the simulator`);
-  return ok({ name: architecture, architecture, tier, lines: [...cases.value, ...simulated.value] });
+  return ok({ name: architecture, architecture, tier, expected, lines: [...cases.value, ...simulated.value] });
 }
 
 async function run(

@@ -9,6 +9,15 @@ export type Played = {
   readonly lines: readonly PlayedLine[];
 };
 
+export type Expected = {
+  /** Of its architecture, lowest first. */
+  readonly levels: readonly string[];
+  /** Programs that it was given to play. */
+  readonly programs: number;
+  /** Whether it may lack all levels but the first. */
+  readonly mayLack: boolean;
+};
+
 export type Difference = {
   readonly group: string;
   readonly module: string;
@@ -84,21 +93,54 @@ export function compareCases(set: ConformanceSet, reference: Played, played: Pla
  * settings of a level differ, that is the difference, and nothing is said of what follows from it.
  */
 export function compareArtefacts(reference: Played, played: Played): readonly Cell[] {
-  const base = new Map(artefactsOf(reference).map((line) => [keyOf(line.level, line.module), line]));
-  const levels = [...new Set(artefactsOf(played).map(({ level }) => level))];
+  const mine = new Map(artefactsOf(played).map((line) => [keyOf(line.level, line.module), line]));
+  const levels = [...new Set(artefactsOf(reference).map(({ level }) => level))];
   return levels.map((level): Cell => {
-    const lines = artefactsOf(played).filter((line) => line.level === level);
+    const lines = artefactsOf(reference).filter((line) => line.level === level);
     const profile = profileDifference(profileOf(reference, level), profileOf(played, level), level);
     if (profile !== null)
       return { machine: played.name, level, group: 'artefacts', compared: lines.length, leftOut: 0, differences: [profile] };
     const differences = lines.flatMap((line): readonly Difference[] => {
-      const expected = base.get(keyOf(level, line.module));
+      const got = mine.get(keyOf(level, line.module));
       const said = (one: ArtefactLine | undefined): string => (one === undefined ? 'was not made' : (one.sha256 ?? one.said));
-      if (said(expected) === said(line)) return [];
-      return [{ group: 'artefacts', module: line.module, level, case: '', quantity: 'bytes', expected: said(expected), got: said(line) }];
+      if (said(line) === said(got)) return [];
+      return [{ group: 'artefacts', module: line.module, level, case: '', quantity: 'bytes', expected: said(line), got: said(got) }];
     });
     return { machine: played.name, level, group: 'artefacts', compared: lines.length, leftOut: 0, differences };
   });
+}
+
+/**
+ * Whether it played what it was given: code of every level of its architecture, and each of its programs to the end. Who says nothing
+ * does not agree. Only a machine that is what it is, and not emulated, may lack a higher level.
+ */
+export function checkPlayed(played: Played, { levels, programs, mayLack }: Expected): readonly Cell[] {
+  const cellOf = (level: string, leftOut: number, missing: Pick<Difference, 'quantity' | 'expected' | 'got'> | null): Cell => {
+    const place = { group: 'played', module: '', level, case: '' };
+    return {
+      machine: played.name,
+      level,
+      group: 'played',
+      compared: 0,
+      leftOut,
+      differences: missing === null ? [] : [{ ...place, ...missing }],
+    };
+  };
+  const run = levelsOf(played);
+  const ends = played.lines.filter(({ kind }) => kind === 'end').length;
+  return [
+    ...levels.map((level, i): Cell => {
+      if (run.includes(level)) return cellOf(level, 0, null);
+      const line = played.lines.find((one) => one.kind === 'left-out' && one.level === level);
+      if (line?.kind === 'left-out' && mayLack && i > 0) return cellOf(level, 1, null);
+      return cellOf(level, 0, { quantity: 'level', expected: 'is run', got: line?.kind === 'left-out' ? line.why : 'was not run' });
+    }),
+    cellOf(
+      '',
+      0,
+      ends === programs ? null : { quantity: 'programs that came to their end', expected: String(programs), got: String(ends) },
+    ),
+  ];
 }
 
 function profileOf({ lines }: Played, level: string): string {
@@ -107,7 +149,8 @@ function profileOf({ lines }: Played, level: string): string {
 }
 
 function profileDifference(expected: string, got: string, level: string): Difference | null {
-  if (expected === got) return null;
+  // Who said nothing of it is told by what is missing.
+  if (expected === got || got === '') return null;
   const [left, right] = [expected.split('\n'), got.split('\n')];
   const only = (mine: readonly string[], theirs: readonly string[]): string =>
     mine.filter((line) => !theirs.includes(line)).join(', ') || 'nothing of it';

@@ -1,6 +1,7 @@
 // Does this build behave identically on every architecture? The machines that played, what they were compared in, and the verdict.
 import {
   PROFILE,
+  checkPlayed,
   compareArtefacts,
   compareCases,
   compareRuns,
@@ -8,6 +9,7 @@ import {
   sideBySide,
   type Cell,
   type Difference,
+  type Expected,
   type Played,
 } from './compare.ts';
 import type { ConformanceSet } from './case.ts';
@@ -18,6 +20,7 @@ export type Machine = Played & {
   readonly architecture: string;
   /** `native`, or what emulated it. */
   readonly tier: string;
+  readonly expected: Expected;
 };
 
 export type Conformance = {
@@ -41,12 +44,12 @@ export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machi
   const [reference] = machines;
   const hasRuns = reference.lines.some(({ kind }) => kind === 'run');
   const cells = machines.flatMap((machine) => [
+    ...checkPlayed(machine, machine.expected),
     ...compareCases(set, reference, machine),
     ...(machine === reference ? [] : compareArtefacts(reference, machine)),
     ...(hasRuns && machine !== reference ? [compareRuns(reference, machine)] : []),
   ]);
-  const unfinished = machines.filter(({ lines }) => !lines.some(({ kind }) => kind === 'end'));
-  const differences = cells.reduce((total, cell) => total + cell.differences.length, 0) + unfinished.length;
+  const differences = cells.reduce((total, cell) => total + cell.differences.length, 0);
   return {
     schema: 1,
     verdict: differences === 0 ? 'held' : 'violated',

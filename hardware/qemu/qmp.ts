@@ -35,7 +35,10 @@ export class Qmp {
         const qmp = new Qmp(socket);
         const greeting = await qmp.#next();
         const agreed = greeting.ok ? await qmp.execute('qmp_capabilities') : greeting;
-        return agreed.ok ? ok(qmp) : agreed;
+        if (agreed.ok) return ok(qmp);
+        // An open socket would keep the command alive, and the machine from anybody else.
+        qmp.close();
+        return agreed;
       }
       if (performance.now() > endMs)
         return failed('WM_MACHINE', {

@@ -36,7 +36,8 @@ type Changes = {
 
 function machine(architecture: string, levels: readonly string[], changes: Changes = {}): Machine {
   const lines: PlayedLine[] = [{ kind: 'host', architecture, node: 'v24.1.0', wasmtime: '48', compiler: true }];
-  for (const level of levels) {
+  // Every host compiles for every level; it runs those of its own.
+  for (const level of ['v1', 'v2']) {
     lines.push({ kind: 'profile', level, text: changes.text ?? 'fuel on\nnan canonical' });
     for (const { name, cases } of SET.modules) {
       const left = changes.without?.includes(name) === true;
@@ -49,7 +50,7 @@ function machine(architecture: string, levels: readonly string[], changes: Chang
         sha256,
         said: left ? 'WM_ENGINE_INVALID: no: SIMD is not enabled' : '3 bytes',
       });
-      if (left) continue;
+      if (left || !levels.includes(level)) continue;
       for (const one of cases) {
         const result = { ...RESULT, ...changes.results?.[`${name} ${one.name}`] };
         lines.push({ kind: 'case', module: name, level, case: one.name, result });
@@ -58,7 +59,8 @@ function machine(architecture: string, levels: readonly string[], changes: Chang
   }
   lines.push({ kind: 'run', scenario: 'node-failure', seed: '0x1', verdict: 'held', digest: changes.digest ?? 'd1' });
   if (changes.ends !== false) lines.push({ kind: 'end' });
-  return { name: architecture, architecture, tier: architecture === 'x86_64' ? 'native' : 'qemu-user', lines };
+  const expected = { levels, programs: 1, mayLack: architecture === 'x86_64' };
+  return { name: architecture, architecture, tier: architecture === 'x86_64' ? 'native' : 'qemu-user', expected, lines };
 }
 
 const REFERENCE = machine('x86_64', ['v1', 'v2']);
@@ -105,9 +107,12 @@ describe('machines that played the same set', () => {
     expect(placesOf(machine('aarch64', ['v1'], { sha256: 'other' }))).toEqual([
       'aarch64 f32  v1 bytes: digest of f32 | other',
       'aarch64 deep  v1 bytes: digest of deep | other',
+      'aarch64 f32  v2 bytes: digest of f32 | other',
+      'aarch64 deep  v2 bytes: digest of deep | other',
     ]);
     expect(placesOf(machine('aarch64', ['v1'], { sha256: 'other', text: 'fuel on\nnan as computed' }))).toEqual([
       'aarch64   v1 compile profile: nan canonical | nan as computed',
+      'aarch64   v2 compile profile: nan canonical | nan as computed',
     ]);
   });
 
@@ -120,21 +125,17 @@ describe('machines that played the same set', () => {
 
   it('are told where a level has no code for a module, and do not differ there', () => {
     const poor = machine('riscv64', ['v1'], { without: ['f32'] });
-    const rich = {
-      ...poor,
-      lines: poor.lines.map((line) => (line.kind === 'artefact' && line.sha256 === null ? { ...line, level: 'v1' } : line)),
-    };
     const reference = machine('x86_64', ['v1'], {});
     const both = {
       ...reference,
       lines: [...reference.lines.filter((line) => line.kind !== 'artefact'), ...poor.lines.filter((line) => line.kind === 'artefact')],
     };
-    const conformance = judge(SET, [both, rich], 1_000);
+    const conformance = judge(SET, [both, poor], 1_000);
     expect(conformance.verdict).toBe('held');
     expect(conformance.cells.filter(({ machine: name, group }) => name === 'riscv64' && group === 'floats')).toMatchObject([
       { compared: 0, leftOut: 2 },
     ]);
-    expect(leftOutLines(both)).toEqual(['–  v1 have no code for 1 modules (f32, …): SIMD is not enabled']);
+    expect(leftOutLines(both)).toEqual(['–  v1 and v2 have no code for 1 modules (f32, …): SIMD is not enabled']);
     expect(tableLines(SET, conformance).find((line) => line.startsWith('  v1') && line.includes('–'))).toBeDefined();
   });
 
@@ -142,7 +143,27 @@ describe('machines that played the same set', () => {
     const silent = machine('aarch64', ['v1']);
     const lines = silent.lines.filter((line) => line.kind !== 'case' || line.case !== 'mul');
     expect(placesOf({ ...silent, lines })).toEqual(['aarch64 f32 mul v1 whole case: was run | was not run']);
-    expect(judge(SET, [REFERENCE, machine('aarch64', ['v1'], { ends: false })], 1_000).verdict).toBe('violated');
+    expect(placesOf(machine('aarch64', ['v1', 'v2'], { ends: false }))).toEqual(['aarch64    programs that came to their end: 1 | 0']);
+  });
+
+  it('do not agree when one says nothing: no level, no artefact, no program to its end', () => {
+    const silent = machine('aarch64', ['v1', 'v2']);
+    const said = placesOf({ ...silent, lines: [] });
+    expect(said).toContain('aarch64   v1 level: is run | was not run');
+    expect(said).toContain('aarch64   v2 level: is run | was not run');
+    expect(said).toContain('aarch64 f32  v1 bytes: digest of f32 | was not made');
+    expect(said).toContain('aarch64 node-failure seed 0x1  digest: held d1 | was not played');
+  });
+
+  it('may lack a higher level where they are what they are, and no level where they are emulated', () => {
+    const lacking = (one: Machine): Machine => ({
+      ...one,
+      lines: [...one.lines.filter((line) => line.kind !== 'case' || line.level !== 'v2'), { kind: 'left-out', level: 'v2', why: 'no AVX' }],
+    });
+    expect(judge(SET, [lacking(REFERENCE)], 1_000).verdict).toBe('held');
+    expect(placesOf(lacking(machine('aarch64', ['v1', 'v2'])))).toEqual(['aarch64   v2 level: is run | no AVX']);
+    const none = { ...REFERENCE, lines: REFERENCE.lines.filter((line) => line.kind !== 'case') };
+    expect(judge(SET, [none], 1_000).verdict).toBe('violated');
   });
 
   it('hold their own levels to the lowest of the reference', () => {
@@ -184,7 +205,7 @@ describe('what is shown of differences', () => {
     expect(text).toContain('&lt;&amp;&quot;&gt;');
     expect(text).toContain('<testcase classname="riscv64" name="floats at v1"><skipped message="no code for this level"/></testcase>');
     expect(text).toMatch(
-      /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="wasmmatrix arch" tests="\d+" failures="2" time="1\.500">/,
+      /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="wasmmatrix arch" tests="\d+" failures="3" time="1\.500">/,
     );
     expect(text.match(/<testcase /g)?.length).toBe(Number(/tests="(\d+)"/.exec(text)?.[1]));
   });
