@@ -199,7 +199,7 @@ async function prepareForeign(architecture: Architecture, { folder, signal, opti
     await writeTree(tree, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST'))
-      return failed('WM_PACKAGES', {
+      return failed('WM_CONFORMANCE', {
         message: `The programs could not be written for another Node.js: ${wordsOf(error)}.`,
         next: 'Make room, or repeat.',
       });

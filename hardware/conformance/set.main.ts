@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuiltExample } from '../../scenarios/examples/build.ts';
 import type { EngineAddon } from '../wasm/native/native.ts';
+import { ACCESS_MODULES } from './accesses.ts';
 import { BEHAVIOUR_MODULES } from './behaviour.ts';
 import { plain, type ConformanceModule, type ConformanceSet } from './case.ts';
 import { generate } from './generated.ts';
@@ -20,7 +21,7 @@ export function textModules(): readonly TextModule[] {
     generate('numbers', seed, GENERATED_EXPRESSIONS),
     generate('vectors', seed, GENERATED_EXPRESSIONS),
   ]);
-  return [...NUMBER_MODULES, ...VECTOR_MODULES, ...BEHAVIOUR_MODULES, ...generated];
+  return [...NUMBER_MODULES, ...VECTOR_MODULES, ...ACCESS_MODULES, ...BEHAVIOUR_MODULES, ...generated];
 }
 
 export function writeSet(addon: EngineAddon, examples: ReadonlyMap<string, BuiltExample>, folder: string): ConformanceSet {

@@ -73,10 +73,12 @@ export async function checkDevice(device: Device): Promise<Outcome<DeviceLook>> 
     freeBytes: Number(of('freeKiB')) * 1024,
     installed: of('installed'),
   };
-  return ok({ ...look, faults: faultsOf(device, look, of('writable') === 'yes') });
+  return ok({ ...look, faults: faultsOf(device, look, { isWritable: of('writable') === 'yes', stripsTypes: of('types') === 'strip' }) });
 }
 
-function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, isWritable: boolean): readonly string[] {
+type Found = { readonly isWritable: boolean; readonly stripsTypes: boolean };
+
+function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, { isWritable, stripsTypes }: Found): readonly string[] {
   const faults: string[] = [];
   if (look.machine !== device.architecture)
     faults.push(`It is ${look.machine || 'of an unknown architecture'}, and the inventory says ${device.architecture}.`);
@@ -87,6 +89,10 @@ function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, isWritable: 
   if (!isCopied(device) && !(major >= NODE_MAJOR_LEAST))
     faults.push(
       `It has ${look.node === '' ? 'no Node.js' : `Node.js ${look.node}`}; an agent needs ${NODE_MAJOR_LEAST}. Install it, and name it as \`node\`.`,
+    );
+  else if (!isCopied(device) && !stripsTypes)
+    faults.push(
+      `Its Node.js ${look.node} does not strip types, as Debian's does not, and the product is TypeScript. Install one of nodejs.org, and name it as \`node\`.`,
     );
   return faults;
 }

@@ -13,6 +13,7 @@ export const EXIT_NOT_UP = 5;
 /** What it is and what it has, as \`key=value\`, then its processors. $2: Node.js. */
 export const LOOK = `echo "machine=$(uname -m)"
 echo "node=$("$2" --version 2>/dev/null)"
+echo "types=$("$2" -p process.features.typescript 2>/dev/null)"
 mkdir -p "$1" 2>/dev/null && [ -w "$1" ] && echo "writable=yes"
 echo "freeKiB=$(df -Pk "$1" 2>/dev/null | awk 'NR==2 { print $4 }')"
 echo "installed=$(sed -n 's/^  "version": "\\(.*\\)",$/\\1/p' "$1/product/package.json" 2>/dev/null)"

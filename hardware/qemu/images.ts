@@ -23,6 +23,7 @@ import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.
 import { productFiles } from '../devices/devices.ts';
 import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
+import { missingSystem } from './system.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
 import { writeTree } from './tree.ts';
 
@@ -101,7 +102,7 @@ export function imageSets(architectures: readonly ForeignArchitecture[]): readon
   return architectures.map(kernelSet);
 }
 
-/** WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD. */
+/** WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD; WM_MACHINE: the packages are there, and no image came of them. */
 export async function prepareImage(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<MachineImage>> {
   for (const [program, name] of TOOLS) {
     if (await answers(program)) continue;
@@ -110,6 +111,8 @@ export async function prepareImage(architecture: ForeignArchitecture, options: F
       next: `Install it: apt-get install --no-install-recommends ${name}.`,
     });
   }
+  const lacking = await missingSystem(architecture);
+  if (lacking !== null) return lacking;
   const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
   const root = await prepareNodeRoot(architecture, packageOptions);
   if (!root.ok) return root;
@@ -125,7 +128,7 @@ export async function prepareImage(architecture: ForeignArchitecture, options: F
   if (!existsSync(boot)) {
     options.say(`Making the kernel and first file system for ${architecture}`);
     const made = await makeFolder(boot, (part) => makeBoot(kernel.value.files, part, signal));
-    if (!made.ok) return made;
+    if (!made.ok) return notMade(boot, made.error.message);
   }
   if (!existsSync(rootImage)) {
     options.say(`Making the root file system for ${architecture}`);
@@ -241,10 +244,14 @@ async function makeFile(file: string, fill: (part: string) => Promise<void>): Pr
     renameSync(part, file);
     return ok(file);
   } catch (error) {
-    return failed('WM_PACKAGES', { message: `${file} could not be made: ${wordsOf(error)}.`, next: 'Make room on the disk, or repeat.' });
+    return notMade(file, wordsOf(error));
   } finally {
     rmSync(part, { force: true });
   }
+}
+
+function notMade(what: string, why: string): Outcome<never> {
+  return failed('WM_MACHINE', { message: `An image could not be made, ${what}: ${why}.`, next: 'Make room on the disk, or repeat.' });
 }
 
 function keyOf(...parts: readonly (string | Uint8Array)[]): string {

@@ -10,6 +10,7 @@ import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
 import { wordsOf } from './packages.ts';
 import { Qmp } from './qmp.ts';
+import { missingSystem, SYSTEMS } from './system.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
 
 /** Where a machine finds the one that it runs on. */
@@ -19,21 +20,6 @@ const NODE_PORT = 7_000;
 const DISK_MIB = 256;
 const SETTINGS_BYTES = 65_536;
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const OPENSBI = '/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin';
-const SYSTEMS: Readonly<
-  Record<
-    ForeignArchitecture,
-    { readonly program: string; readonly packages: string; readonly args: readonly string[]; readonly console: string }
-  >
-> = {
-  aarch64: { program: 'qemu-system-aarch64', packages: 'qemu-system-arm', args: ['-M', 'virt', '-cpu', 'neoverse-n1'], console: 'ttyAMA0' },
-  riscv64: {
-    program: 'qemu-system-riscv64',
-    packages: 'qemu-system-misc opensbi',
-    args: ['-M', 'virt', '-cpu', 'rv64,v=true,vlen=128', '-bios', OPENSBI],
-    console: 'ttyS0',
-  },
-};
 /** Bound: how long a machine may take to end after it was told to. */
 const END_MS_MAX = 10_000;
 const LOOK_MS = 200;
@@ -80,6 +66,14 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   const { name, folder, image, memoryMib } = options;
   if (!NAME.test(name)) return refused(`'${name}' is no name of a machine.`, 'Use lower-case letters, digits and inner hyphens.');
   if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
+  const kept = readKept(folder, name);
+  if (kept !== null && kept.architecture !== image.architecture)
+    return refused(
+      `${name} is a machine of ${kept.architecture}, and its disk holds what was made for that.`,
+      `Name the new one otherwise, or forget the old one: wasmmatrix machines stop --remove ${name}.`,
+    );
+  const lacking = await missingSystem(image.architecture);
+  if (lacking !== null) return lacking;
   const token = decodeJoinToken(options.joinToken);
   if (!token.ok) return token;
   // Inside, loopback is the machine itself.
@@ -89,7 +83,7 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   const port = await freePort();
   const made = await makeDisks(options, home, port, encodeJoinToken({ ...token.value, addresses }));
   if (!made.ok) return made;
-  const { program, args, console, packages } = SYSTEMS[image.architecture];
+  const { program, args, console } = SYSTEMS[image.architecture];
   rmSync(fileOf(folder, name, 'qmp'), { force: true });
   const disk = (file: string, id: string, more: string): readonly string[] => [
     ...['-drive', `file=${escaped(file)},if=none,id=${id},format=raw,${more}`],
@@ -125,11 +119,6 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
       { stdin: 'ignore', stdout: 'ignore' },
     );
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return rejected('WM_TARGET_TOOLS', {
-        message: `Machines of ${image.architecture} are emulated by ${program}, which is not here.`,
-        next: `Install it: apt-get install --no-install-recommends ${packages}.`,
-      });
     return failed('WM_MACHINE', { message: `The machine ${name} could not be started: ${wordsOf(error)}`, next: 'Correct what it names.' });
   }
   return lookAt(folder, name);
@@ -153,6 +142,8 @@ async function makeDisks(options: MachineOptions, home: string, port: number, to
   const text = Object.entries(variables)
     .map(([key, value]) => `export ${key}='${value.replaceAll("'", `'\\''`)}'\n`)
     .join('');
+  if (Buffer.byteLength(text) > SETTINGS_BYTES)
+    return refused(`The settings of ${name} are larger than ${SETTINGS_BYTES} bytes.`, 'Give it fewer or shorter ones.');
   const settings = join(home, 'settings.img');
   rmSync(settings, { force: true });
   writeFileSync(settings, Buffer.concat([Buffer.from(text), Buffer.alloc(SETTINGS_BYTES)]).subarray(0, SETTINGS_BYTES), { mode: 0o600 });

@@ -51,7 +51,6 @@ const LOCKED: Lock = lock;
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const TOOLS = [
   ['apt-get', 'apt'],
-  ['apt-cache', 'apt'],
   ['dpkg-deb', 'dpkg'],
 ] as const;
 /** Bound: time of one call of apt. */

@@ -44,6 +44,11 @@ function refusal(error: unknown): Err {
         message,
         next: 'Build the module as a core WebAssembly module (WASI preview 1), and push it again.',
       });
+    case 'WM_ENGINE_UNSUPPORTED':
+      return rejected('WM_MODULE_FEATURE', {
+        message: `There is no code of the module for this level: ${message}.`,
+        next: 'Use nodes of another level, or build the module otherwise; docs/guides/architectures.md names what is known.',
+      });
     case 'WM_ENGINE_ENTRY':
       return rejected('WM_MODULE_INVALID', { message, next: 'Export `_start`: build the module as a WASI preview 1 command.' });
     case 'WM_ENGINE_IMPORT':

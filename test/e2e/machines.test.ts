@@ -17,7 +17,14 @@ type NodeRow = {
   readonly incarnation: number;
 };
 type InstanceRow = { readonly node: string; readonly state: string };
+type Cell = { readonly level: string; readonly state: string; readonly code: string | null };
 type MachineRow = { readonly name: string; readonly state: string; readonly pid: number | null };
+
+/** `(memory (export "memory") 1) (func (export "_start") (memory.copy (i32.const 0) (i32.const 64) (i32.const 32)))`. */
+const COPIES = Buffer.from(
+  '0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a0f010d00410041c0004120fc0a00000b',
+  'hex',
+);
 
 const folder = temporaryFolder();
 const platform = new Platform(folder.make('home'), { wallMsMax: WALL_MS });
@@ -120,6 +127,22 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       const rows = await nodeIs('arm64-1', 'healthy');
       expect(rows.find(({ facts }) => facts.node === 'arm64-1')?.incarnation).toBeGreaterThan(before);
       expect(await platform.ok('machines', 'console', 'arm64-1')).toContain('"controllers"');
+    });
+
+    it('leave a module to the others that has no code for one of them', { timeout: WALL_MS }, async () => {
+      await platform.ok('machines', 'stop', 'riscv64-1');
+      await platform.ok('machines', 'start', 'riscv64', '--isa', 'rv64gc', '--join', platform.told.joinToken, '--quiet');
+      await nodeIs('riscv64-1', 'healthy');
+      // A copy of a fixed 32 bytes, on which the compiler gives up without vectors.
+      const module = join(folder.path, 'copies.wasm');
+      writeFileSync(module, COPIES);
+      await platform.ok('push', module, '--sign', 'ops');
+      const cells = await platform.json<readonly Cell[]>('get', 'matrix', 'copies');
+      const told = cells.filter(({ state }) => state !== 'unused').map(({ level, state, code }) => [level, state, code]);
+      expect(told.toSorted(([a], [b]) => ((a ?? '') < (b ?? '') ? -1 : 1))).toEqual([
+        ['armv8.1-a', 'ready', null],
+        ['rv64gc', 'refused', 'WM_MODULE_FEATURE'],
+      ]);
     });
 
     it('are off when they are stopped, and nothing of them runs', { timeout: WALL_MS }, async () => {

@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'WM_ENGINE_PROFILE'
   /** Not a WebAssembly module that this profile accepts. */
   | 'WM_ENGINE_INVALID'
+  /** A valid module of which the compiler cannot make code for this target. */
+  | 'WM_ENGINE_UNSUPPORTED'
   /** This build of the addon has no compiler. */
   | 'WM_ENGINE_NO_COMPILER'
   /** Not an artefact, or a damaged one. */

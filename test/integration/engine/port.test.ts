@@ -107,6 +107,15 @@ for (const legs of ['inline', 'worker'] as const) {
       });
     });
 
+    it('refuses for a level alone what its compiler gives up on: the module is a good one elsewhere', async () => {
+      const wasm = port();
+      const copies = addon.parseText(
+        '(module (memory 1) (func (export "_start") (memory.copy (i32.const 0) (i32.const 64) (i32.const 32))))',
+      );
+      expect(code(await wasm.compile(copies, wasm.profile.profile))).toBe(null);
+      expect(code(await wasm.compile(copies, foreign.profileId as ProfileId))).toBe('WM_MODULE_FEATURE');
+    });
+
     it('refuses with outcomes', async () => {
       const wasm = port();
       const own = wasm.profile.profile;

@@ -137,7 +137,7 @@ pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>> {
     // RISC-V without vectors (Wasmtime 48.0). Whoever pushed it is told; nothing of the process is lost.
     let compiled = catch_unwind(AssertUnwindSafe(|| engine.precompile_module(wasm)));
     let compiled = compiled.map_err(|_| {
-        fault(Code::Invalid, "a WebAssembly module of which this compiler cannot make code for this target: it gave up")
+        fault(Code::Unsupported, "the compiler gave up on making code of this module for this target")
     })?;
     compiled.map_err(|error| {
         fault(Code::Invalid, format!("not a WebAssembly module that can run here: {}", explain(&error)))

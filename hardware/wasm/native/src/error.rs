@@ -7,6 +7,8 @@ pub enum Code {
     Profile,
     /// The bytes are not a WebAssembly module that this profile accepts.
     Invalid,
+    /// A valid module of which the compiler cannot make code for this target.
+    Unsupported,
     /// This build of the addon has no compiler.
     NoCompiler,
     /// The bytes are not an artefact, or a damaged one.
@@ -36,6 +38,7 @@ impl AsRef<str> for Code {
         match self {
             Code::Profile => "WM_ENGINE_PROFILE",
             Code::Invalid => "WM_ENGINE_INVALID",
+            Code::Unsupported => "WM_ENGINE_UNSUPPORTED",
             Code::NoCompiler => "WM_ENGINE_NO_COMPILER",
             Code::Artefact => "WM_ENGINE_ARTEFACT",
             Code::ProfileMismatch => "WM_ENGINE_PROFILE_MISMATCH",
