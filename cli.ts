@@ -13,6 +13,11 @@ type VerbEntry = {
 const VERBS: readonly VerbEntry[] = [
   { name: 'run', summary: 'play scenarios and say what held', load: async () => ({ add: (await import('./sim/verbs.ts')).addRun }) },
   {
+    name: 'scenario',
+    summary: 'check, explain, list and begin scenarios',
+    load: async () => ({ add: (await import('./scenarios/scenario.main.ts')).addScenario }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

@@ -4,7 +4,7 @@ import { ok, type Outcome } from '../system/domain/outcome.ts';
 import type { Subject, SubjectFilter, ZonePath } from '../system/domain/identifiers.ts';
 import { resolveFleet, type FleetLibrary } from './fleet.ts';
 import { CLAIMS } from './goals/goals.ts';
-import { Source } from './mistakes.ts';
+import { SCENARIO, Source, type SourceKind } from './mistakes.ts';
 import { checkReferences } from './references.ts';
 import type { GoalSpec, PlatformSpec, Scenario, StepSpec, WorkloadSpec } from './scenario.ts';
 import { checkScenarioShape, isRecord } from './shape.ts';
@@ -20,8 +20,18 @@ const BURST_EVENTS = 10;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export function loadScenario(written: { readonly file: string; readonly text: string }, library: FleetLibrary): Outcome<Scenario> {
-  const source = new Source(written.file, written.text);
+export type LoadOptions = Pick<SourceKind, 'toldMax' | 'onMistakes'> & {
+  /** Names of the example guests that there are; without it any name is taken, and refused when it is played. */
+  readonly examples?: readonly string[];
+};
+
+export function loadScenario(
+  written: { readonly file: string; readonly text: string },
+  library: FleetLibrary,
+  { examples, ...telling }: LoadOptions = {},
+): Outcome<Scenario> {
+  const kind: SourceKind = { ...SCENARIO, ...telling };
+  const source = new Source(written.file, written.text, kind);
   if (source.faulty) return source.error();
   const value = source.value();
   if (!isRecord(value)) {
@@ -31,7 +41,7 @@ export function loadScenario(written: { readonly file: string; readonly text: st
   if (!checkScenarioShape(source, value)) return source.error();
   const files: Source[] = [];
   const fleet = resolveFleet(source, value['fleet'], library, (file, text) => {
-    const used = new Source(file, text);
+    const used = new Source(file, text, kind);
     files.push(used);
     return used;
   });
@@ -56,7 +66,7 @@ export function loadScenario(written: { readonly file: string; readonly text: st
     durationMicros,
     quietMicros: typeof value['quiet'] === 'string' ? (parseDuration(value['quiet']) ?? 0) : QUIET_MICROS,
   };
-  checkReferences(source, scenario);
+  checkReferences(source, scenario, examples ?? null);
   return source.faulty ? source.error() : ok(scenario);
 }
 

@@ -9,10 +9,20 @@ const MISTAKES_TOLD_MAX = 20;
 
 export type Path = readonly (string | number)[];
 
-/** What a file with mistakes is refused as, and where its fields are described. */
-export type SourceKind = { readonly code: ErrorCode; readonly next: string };
+/** One mistake, with the place that it is told with. */
+export type Mistake = { readonly file: string; readonly line: number; readonly column: number; readonly text: string };
 
-const SCENARIO: SourceKind = {
+/** What a file with mistakes is refused as, and where its fields are described. */
+export type SourceKind = {
+  readonly code: ErrorCode;
+  readonly next: string;
+  /** `MISTAKES_TOLD_MAX` when absent. */
+  readonly toldMax?: number;
+  /** Hears all mistakes of a file that is refused, in the order of the file. */
+  readonly onMistakes?: (mistakes: readonly Mistake[]) => void;
+};
+
+export const SCENARIO: SourceKind = {
   code: 'WM_SCENARIO_INVALID',
   next: 'Correct the file; docs/reference/scenarios.md describes every field.',
 };
@@ -37,6 +47,11 @@ export class Source {
     return this.#document.toJS() as unknown;
   }
 
+  /** Whether the file itself says something there. */
+  has(path: Path): boolean {
+    return this.#document.hasIn(path);
+  }
+
   get faulty(): boolean {
     return this.#mistakes.length > 0;
   }
@@ -48,11 +63,16 @@ export class Source {
   }
 
   error(): Err {
-    const sorted = [...this.#mistakes].sort((a, b) => a.offset - b.offset);
-    const told = sorted.slice(0, MISTAKES_TOLD_MAX).map(({ offset, text }) => {
-      const { line, col } = this.#lines.linePos(offset);
-      return `${this.file}:${Math.max(line, 1)}:${Math.max(col, 1)}  ${text}`;
-    });
+    const sorted = [...this.#mistakes]
+      .sort((a, b) => a.offset - b.offset)
+      .map(({ offset, text }): Mistake => {
+        const { line, col } = this.#lines.linePos(offset);
+        return { file: this.file, line: Math.max(line, 1), column: Math.max(col, 1), text };
+      });
+    this.#kind.onMistakes?.(sorted);
+    const told = sorted
+      .slice(0, this.#kind.toldMax ?? MISTAKES_TOLD_MAX)
+      .map(({ file, line, column, text }) => `${file}:${line}:${column}  ${text}`);
     if (sorted.length > told.length) told.push(`and ${sorted.length - told.length} more`);
     return rejected(this.#kind.code, {
       message: `${sorted.length === 1 ? 'One mistake' : `${sorted.length} mistakes`} in ${this.file}:\n${told.map((line) => `  ${line}`).join('\n')}\n`,
@@ -94,11 +114,17 @@ export function describePath(path: Path): string {
   return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
 }
 
-/** `, did you mean 'x'?` when one of the names is close; the list of names when there are few. */
+/** `did you mean 'x'?` when one of the names is close; the list of names otherwise. */
 export function suggest(found: string, names: readonly string[]): string {
-  const close = names.map((name) => ({ name, distance: editDistance(found, name) })).sort((a, b) => a.distance - b.distance)[0];
-  if (close !== undefined && close.distance <= Math.max(2, Math.floor(found.length / 3))) return `did you mean '${close.name}'?`;
+  const close = nearest(found, names);
+  if (close !== null) return `did you mean '${close}'?`;
   return names.length === 0 ? 'there are none' : `expected one of: ${names.join(', ')}`;
+}
+
+/** The name that was probably meant; null when none is close. */
+export function nearest(found: string, names: readonly string[]): string | null {
+  const close = names.map((name) => ({ name, distance: editDistance(found, name) })).sort((a, b) => a.distance - b.distance)[0];
+  return close !== undefined && close.distance <= Math.max(2, Math.floor(found.length / 3)) ? close.name : null;
 }
 
 function editDistance(a: string, b: string): number {

@@ -18,7 +18,8 @@ type Placed<K extends StepSpec['do']> = {
   readonly order: number;
 };
 
-export function checkReferences(source: Source, scenario: Scenario): void {
+/** `examples`: the guests that there are; null when nobody knows. */
+export function checkReferences(source: Source, scenario: Scenario, examples: readonly string[] | null): void {
   const zones = scenario.fleet.zones.map((zone) => zone.zone as string);
   const steps = scenario.steps.map((step, i) => ({ step, path: ['steps', i] as Path, order: orderOf(step, i) }));
   const of = <K extends StepSpec['do']>(kind: K): readonly Placed<K>[] =>
@@ -30,6 +31,9 @@ export function checkReferences(source: Source, scenario: Scenario): void {
       source.mistake([...path, step.at.kind], `the step is later than the duration (${scenario.durationMicros / 1_000} ms)`);
   }
   for (const { step, path } of of('push')) {
+    // Without an `example` of its own, a push takes the guest that its module is named after.
+    if (examples !== null)
+      known(source, [...path, source.has([...path, 'example']) ? 'example' : 'push'], 'example', step.example, examples);
     for (const [i, text] of (step.capabilities ?? []).entries()) {
       if (parseCapability(text) === null)
         source.mistake(

@@ -1,4 +1,4 @@
-// Text with a unit to whole numbers in the unit that the product uses. The schema has already refused other notations.
+// Text with a unit to whole numbers in the unit that the product uses, and back. The schema has already refused other notations.
 import type { Ratio } from './scenario.ts';
 
 const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
@@ -29,4 +29,26 @@ export function parseRatio(text: string): Ratio | null {
   const denominator = Number(`100${'0'.repeat(decimals.length)}`);
   const numerator = Number(`${percent[1]}${decimals}`);
   return numerator <= denominator ? [numerator, denominator] : null;
+}
+
+/** Microseconds as a scenario writes them, in the unit that needs the fewest digits: `parseDuration` reads back the same. */
+export function writeDuration(micros: number): string {
+  if (micros === 0) return '0s';
+  if (micros % 60_000_000 === 0 && micros >= 120_000_000) return `${micros / 60_000_000}m`;
+  if (micros >= 1_000_000 && micros % 1_000 === 0) return `${micros / 1_000_000}s`;
+  return micros % 1_000 === 0 ? `${micros / 1_000}ms` : `${micros}us`;
+}
+
+/** Bytes as a scenario writes them. */
+export function writeSize(bytes: number): string {
+  for (const unit of ['GiB', 'MiB', 'KiB'] as const) {
+    const size = BYTES[unit] ?? 1;
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
+/** A chance as a scenario writes it. */
+export function writeRatio([numerator, denominator]: Ratio): string {
+  return `${numerator}/${denominator}`;
 }

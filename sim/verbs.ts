@@ -13,15 +13,16 @@ import { EngineBuildError, ensureEngine } from '../hardware/wasm/build/build.ts'
 import { openEngine } from '../hardware/wasm/native/native.ts';
 import { createProgressPrinter } from '../hardware/wasm/build/progress.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
+import { listScenarios, selectScenarios } from '../scenarios/listing.main.ts';
 import { suiteLines } from '../reports/reporters/terminal.ts';
 import { writeReports } from '../reports/write.main.ts';
 import { buildExamples, ExampleBuildError } from '../scenarios/examples/build.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
-import { describeError, ok, rejected, type WmError } from '../system/domain/outcome.ts';
+import { describeError, rejected, type WmError } from '../system/domain/outcome.ts';
 import { runCampaign, type PlayJob } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
-import { catalogueFiles, describePath, findScenario, isInCatalogue, readScenarios } from './campaign/library.main.ts';
+import { describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
 import { codeOf, diskFull, openOutput, REPORT_FILES, wordsOf, type Output } from './campaign/output.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import { createTeller, EXIT_REJECTED, paint, print, refuse, say, type Teller } from './campaign/teller.main.ts';
@@ -97,7 +98,7 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   const worlds = options.target ?? ['sim'];
   const lacking = lackingOf(worlds, options);
   if (lacking !== null) return refuse([describeError(lacking)]);
-  if (options.list === true) return list(scenarios, options.json === true);
+  if (options.list === true) return listScenarios(scenarios, options.json === true);
   const seeds =
     options.seed ??
     Array.from({ length: options.seeds ?? (worlds.includes('local') ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
@@ -113,44 +114,6 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   } finally {
     output.value.close();
   }
-}
-
-function selectScenarios(
-  names: readonly string[],
-  filter: string | undefined,
-): { readonly scenarios: readonly Scenario[] } | { readonly errors: readonly WmError[] } {
-  const found = names.length === 0 ? catalogueFiles().map((file) => ok(file)) : names.map(findScenario);
-  const missing = found.flatMap((outcome) => (outcome.ok ? [] : [outcome.error]));
-  const { scenarios, errors } = readScenarios([...new Set(found.flatMap((outcome) => (outcome.ok ? [outcome.value] : [])))]);
-  if (missing.length + errors.length > 0) return { errors: [...missing, ...errors] };
-  const wanted = scenarios.filter(
-    (scenario) => filter === undefined || [scenario.name, ...scenario.tags, ...scenario.requirements].some((text) => text.includes(filter)),
-  );
-  if (wanted.length > 0) return { scenarios: wanted };
-  const none = rejected('WM_SCENARIO_NOT_FOUND', {
-    message: `No scenario has '${filter ?? ''}' in its name, tags or requirements.`,
-    next: 'Run `wasmmatrix run --list` for what there is.',
-  });
-  return { errors: [none.error] };
-}
-
-function list(scenarios: readonly Scenario[], json: boolean): number {
-  if (json) {
-    print(
-      JSON.stringify(
-        scenarios.map(({ name, question, tags, requirements, file }) => ({ name, question, tags, requirements, file })),
-        null,
-        2,
-      ),
-    );
-    return 0;
-  }
-  const width = Math.max(...scenarios.map((scenario) => scenario.name.length));
-  for (const scenario of scenarios) {
-    say(`${scenario.name.padEnd(width)}  ${scenario.question}`);
-    say(`${' '.repeat(width)}  ${[...scenario.tags, ...scenario.requirements].join(' ')}`);
-  }
-  return 0;
 }
 
 /** Builds what is missing: the engine on the first run of a machine, the example guests. */
@@ -236,7 +199,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     seed,
     verify: options.verify === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quoted(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}`,
+    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}`,
   }));
   const teller = createTeller(
     scenarios.map((scenario) => scenario.name),
@@ -337,10 +300,6 @@ function tell(suite: SuiteSummary, folder: string, written: readonly string[]): 
   for (const line of lines) if (!line.endsWith('/report.html') || written.includes('report.html')) say(line);
   const cancelled = suite.runs.filter((run) => run.verdict === 'cancelled').length;
   if (cancelled > 0) say(`  interrupted: ${cancelled} of ${suite.runs.length} runs did not end.`);
-}
-
-function quoted(path: string): string {
-  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The commit that was run, with a plus when the tree differs from it; null outside a checkout. */

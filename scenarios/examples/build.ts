@@ -129,7 +129,8 @@ async function listSources(folder: string): Promise<string[]> {
   }
 }
 
-async function readManifests(sources: string): Promise<Map<string, ExampleManifest>> {
+/** Manifests of the examples, by name, without building anything. */
+export async function readManifests(sources: string = import.meta.dirname): Promise<Map<string, ExampleManifest>> {
   const entries = await readdir(sources, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory() && entry.name !== SDK).map((entry) => entry.name);
   const manifests = new Map<string, ExampleManifest>();

@@ -1,15 +1,17 @@
 // Scenario files on the disk: the catalogue, fleets, and files that a user names. Reading only; what they mean is loaded by
 // scenarios/load.ts.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rejected, type Outcome, type WmError, ok } from '../../system/domain/outcome.ts';
-import { loadScenario, nameOf, SCENARIO_SUFFIX, type FleetLibrary } from '../../scenarios/load.ts';
+import { loadScenario, nameOf, SCENARIO_SUFFIX, type FleetLibrary, type LoadOptions } from '../../scenarios/load.ts';
 import { suggest } from '../../scenarios/mistakes.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 const CATALOGUE = join(SCENARIOS, 'catalogue');
+/** Bound: bytes of a scenario file; what is larger is none. */
+const FILE_BYTES_MAX = 4 * 1_048_576;
 
 export const fleetLibrary: FleetLibrary = (name) => {
   const file = join(SCENARIOS, 'fleets', `${name}.yaml`);
@@ -52,9 +54,23 @@ export function readScenarios(files: readonly string[]): { readonly scenarios: r
   return { scenarios, errors };
 }
 
-function readScenario(file: string): Outcome<Scenario> {
+/** Names of the example guests that a scenario may push. */
+export function exampleNames(): readonly string[] {
+  const examples = join(SCENARIOS, 'examples');
+  return readdirSync(examples)
+    .filter((name) => existsSync(join(examples, name, 'module.yaml')))
+    .sort();
+}
+
+export function readScenario(file: string, options: LoadOptions = {}): Outcome<Scenario> {
   try {
-    return loadScenario({ file: describePath(file), text: readFileSync(file, 'utf8') }, fleetLibrary);
+    if (statSync(file).size > FILE_BYTES_MAX)
+      return rejected('WM_SCENARIO_INVALID', {
+        message: `${describePath(file)} is larger than ${FILE_BYTES_MAX / 1_048_576} MiB, which no scenario is.`,
+        next: 'Name a .scenario.yaml file.',
+      });
+    const written = { file: describePath(file), text: readFileSync(file, 'utf8') };
+    return loadScenario(written, fleetLibrary, { examples: exampleNames(), ...options });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     return rejected('WM_SCENARIO_NOT_FOUND', {
@@ -81,4 +97,9 @@ export function isInCatalogue(file: string): boolean {
 export function describePath(file: string): string {
   const path = relative('.', file);
   return path === '' ? '.' : path.startsWith('..') ? file : path;
+}
+
+/** A path for a shell. */
+export function quotePath(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

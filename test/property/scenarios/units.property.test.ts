@@ -1,7 +1,7 @@
 // Text with a unit means one number, and nothing else means any.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDuration, parseRatio, parseSize } from '../../../scenarios/units.ts';
+import { parseDuration, parseRatio, parseSize, writeDuration, writeRatio, writeSize } from '../../../scenarios/units.ts';
 
 const MICROS = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 } as const;
 const BYTES = { B: 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 } as const;
@@ -83,4 +83,35 @@ it('any other text means nothing', () => {
   fc.assert(fc.property(unlike, (text) => parseDuration(text) === null && parseSize(text) === null && parseRatio(text) === null));
   for (const text of ['', 's', '1', '1 s', ' 1s', '1s\n', '-1s', '1e3s', '0x1s', '1.s', '.5s', '1S', '١s'])
     expect(parseDuration(text), text).toBeNull();
+});
+
+describe('what is written', () => {
+  it('is read back as the same', () => {
+    fc.assert(
+      fc.property(fc.nat(10_000_000_000), fc.constantFrom(1, 1_000, 1_000_000, 60_000_000), (n, unit) => {
+        const micros = Math.floor(n / unit) * unit;
+        expect(parseDuration(writeDuration(micros)), writeDuration(micros)).toBe(micros);
+      }),
+    );
+    fc.assert(fc.property(fc.nat(), sizeUnit, (n, unit) => parseSize(writeSize((n % 1_000) * BYTES[unit])) === (n % 1_000) * BYTES[unit]));
+    fc.assert(
+      fc.property(fc.nat(1_000), fc.integer({ min: 1_000, max: 10_000 }), (numerator, denominator) => {
+        expect(parseRatio(writeRatio([numerator, denominator]))).toEqual([numerator, denominator]);
+      }),
+    );
+  });
+
+  it('is short', () => {
+    expect([0, 40, 1_500, 250_000, 1_500_000, 60_000_000, 180_000_000, 1_000_001].map(writeDuration)).toEqual([
+      '0s',
+      '40us',
+      '1500us',
+      '250ms',
+      '1.5s',
+      '60s',
+      '3m',
+      '1000001us',
+    ]);
+    expect([0, 100, 65_536, 1_536, 536_870_912].map(writeSize)).toEqual(['0B', '100B', '64KiB', '1536B', '512MiB']);
+  });
 });
