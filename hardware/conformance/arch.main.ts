@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { execa } from 'execa';
 import { buildExamples, type BuiltExample } from '../../scenarios/examples/build.ts';
-import { catalogueFiles, readScenarios } from '../../sim/campaign/library.main.ts';
+import { catalogueFiles, findScenario, readScenarios } from '../../sim/campaign/library.main.ts';
 import { print, refuse, say } from '../../sim/campaign/teller.main.ts';
 import { ISA_LEVELS } from '../../system/domain/isa.ts';
 import { ARCHITECTURES, type Architecture } from '../../system/domain/node.ts';
@@ -44,6 +44,8 @@ type ArchOptions = {
   readonly prepareOnly?: true;
   /** `--no-simulator` makes it false. */
   readonly simulator: boolean;
+  /** Files. */
+  readonly scenarios?: readonly string[];
   readonly json?: true;
   readonly quiet?: true;
 };
@@ -56,6 +58,11 @@ export function addArch(program: Command): void {
       'Plays a conformance set (arithmetic, floats with NaNs, vectors, memory, traps, fuel, WASI, generated expressions, every example module) and the scenarios of the catalogue on every architecture, at every ISA feature level, and compares results, traps, fuel and artefacts byte by byte. Architectures that this machine is not run under qemu-user; what they need is built from Debian packages when it is first needed, and kept.',
     )
     .option('--targets <list>', `architectures, separated by commas (default: ${ARCHITECTURES.join(',')})`, collectTargets)
+    .addOption(
+      new Option('--scenarios <list>', 'scenarios of the catalogue, separated by commas (default: all)')
+        .argParser(collectScenarios)
+        .conflicts('simulator'),
+    )
     .option('--no-simulator', 'leave out the scenarios of the catalogue')
     .option('--junit <file>', 'also write the verdict as JUnit XML')
     .option('--prepare-only', 'build what is needed, and compare nothing')
@@ -265,11 +272,11 @@ async function play(
       version: manifest.version,
       stopWhenBroken: true,
     },
-    runs: readScenarios(catalogueFiles()).scenarios.map((scenario) => ({ scenario, seed: SEED })),
+    runs: readScenarios(options.scenarios ?? catalogueFiles()).scenarios.map((scenario) => ({ scenario, seed: SEED })),
   };
   const simulated = await run(runtime, 'simulate.main', runs, { folder, signal });
   if (!simulated.ok) return simulated;
-  tell(options, `${architecture}: the catalogue was played in the simulator`);
+  tell(options, `${architecture}: ${runs.runs.length} scenarios were played in the simulator`);
   return ok({ name: architecture, architecture, tier, expected, lines: [...cases.value, ...simulated.value] });
 }
 
@@ -309,4 +316,12 @@ function collectTargets(text: string): readonly Architecture[] {
   const targets = text.split(',').map((name) => ALIASES[name] ?? ARCHITECTURES.find((architecture) => architecture === name));
   if (targets.every((target) => target !== undefined)) return [...new Set(targets)];
   throw new InvalidArgumentError(`Give some of ${ARCHITECTURES.join(', ')}, separated by commas.`);
+}
+
+function collectScenarios(text: string): readonly string[] {
+  return text.split(',').map((name) => {
+    const found = findScenario(name);
+    if (found.ok) return found.value;
+    throw new InvalidArgumentError(found.error.message);
+  });
 }

@@ -26,9 +26,17 @@ describe('wasmmatrix arch', () => {
     expect(readFileSync(junit, 'utf8')).toContain(`<testsuite name="${OWN} (native)"`);
   });
 
+  it('plays those scenarios that it is asked for, and no others', async () => {
+    const { code, stderr } = await wasmmatrix(['arch', '--targets', OWN, '--scenarios', 'deploy-and-answer,guest-misbehaves']);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain(`${OWN}: 2 scenarios were played in the simulator`);
+  });
+
   it.each([
     [['--targets', 'mips'], 'Give some of x86_64, aarch64, riscv64, separated by commas.'],
     [['--targets', OWN, '--plant', 'nan'], 'A fault is planted in another architecture than the reference.'],
+    [['--scenarios', 'deploy-and-answr'], "There is no scenario 'deploy-and-answr': did you mean 'deploy-and-answer'?"],
+    [['--scenarios', 'node-failure', '--no-simulator'], "'--scenarios <list>' cannot be used with option '--no-simulator'"],
     [['--plant', 'rust'], "argument 'rust' is invalid. Allowed choices are nan."],
   ])('refuses %s', async (args, words) => {
     const { code, stdout, stderr } = await wasmmatrix(['arch', ...args]);
