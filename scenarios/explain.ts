@@ -5,7 +5,7 @@ import type { ModuleLimits } from '../system/domain/module.ts';
 import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
 import { isRecord } from './shape.ts';
-import { writeDuration, writeRatio, writeSize } from './units.ts';
+import { writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
 
 /** Bound: rows of one table; the resolved scenario as JSON has all of them. */
 const ROWS_MAX = 60;
@@ -196,8 +196,15 @@ function endText({ forMicros }: FaultSpec, { endMicrosMin, endMicrosMax }: Appoi
 
 function faultText(fault: FaultSpec): string {
   switch (fault.kind) {
+    case 'throttle':
+      return `throttle ${fault.machine}, ${fault.factor} times slower`;
+    case 'clock-step':
+      return `clock-step ${fault.machine}, ${writeShift(fault.byMicros)}`;
+    case 'clock-drift':
+      return `clock-drift ${fault.machine}, ${fault.ppm} ppm`;
     case 'crash':
     case 'pause':
+    case 'clock-freeze':
     case 'disk-full':
       return `${fault.kind} ${fault.machine}`;
     case 'partition':

@@ -125,6 +125,10 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
   switch (fault.kind) {
     case 'crash':
     case 'pause':
+    case 'throttle':
+    case 'clock-step':
+    case 'clock-drift':
+    case 'clock-freeze':
     case 'disk-full':
       return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
     case 'partition':

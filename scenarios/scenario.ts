@@ -66,6 +66,14 @@ export type FaultSpec =
   | { readonly kind: 'crash'; readonly machine: string; readonly forMicros: number | null }
   /** Frozen as by SIGSTOP: nothing runs, timers that came due fire after it. */
   | { readonly kind: 'pause'; readonly machine: string; readonly forMicros: number }
+  /** Processor hot or battery low: all work of the machine takes `factor` times as long. */
+  | { readonly kind: 'throttle'; readonly machine: string; readonly factor: number; readonly forMicros: number }
+  /** The civil clock is wrong by so much until the end, when it is set right. Monotonic time and timers know nothing of it. */
+  | { readonly kind: 'clock-step'; readonly machine: string; readonly byMicros: number; readonly forMicros: number }
+  /** The oscillator runs too fast or (ppm < 0) too slow: monotonic and civil time, and every timer. */
+  | { readonly kind: 'clock-drift'; readonly machine: string; readonly ppm: number; readonly forMicros: number }
+  /** The civil clock stands still; monotonic time and timers go on (a whole machine that stands still is `pause`). */
+  | { readonly kind: 'clock-freeze'; readonly machine: string; readonly forMicros: number }
   /** No message between any machine of `a` and any of `b` (zones or machines), both ways. */
   | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[]; readonly forMicros: number }
   /** Multiplies the delay between two zones. */
@@ -77,7 +85,19 @@ export type FaultSpec =
   | { readonly kind: 'forge-artefact'; readonly forMicros: number };
 
 export type FaultKind = FaultSpec['kind'];
-export const FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full', 'forge-artefact'];
+export const FAULT_KINDS: readonly FaultKind[] = [
+  'crash',
+  'pause',
+  'throttle',
+  'clock-step',
+  'clock-drift',
+  'clock-freeze',
+  'partition',
+  'latency',
+  'loss',
+  'disk-full',
+  'forge-artefact',
+];
 
 export type StepSpec = { readonly at: TimeSpec } & (
   | { readonly do: 'fault'; readonly fault: FaultSpec }

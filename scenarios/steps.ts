@@ -5,7 +5,7 @@ import type { Architecture } from '../system/domain/node.ts';
 import type { Path, Source } from './mistakes.ts';
 import type { FaultSpec, SigningSpec, StepSpec, TimeSpec } from './scenario.ts';
 import { isRecord, STEP_KINDS } from './shape.ts';
-import { parseDuration, parseRatio, parseSize } from './units.ts';
+import { parseDuration, parseRatio, parseShift, parseSize } from './units.ts';
 
 const INSTANCE_MEMORY_BYTES = 16 * 1_048_576;
 const INSTANCE_CPU_MILLIS = 100;
@@ -57,6 +57,21 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
       return { kind: 'crash', machine: String(step['crash']), forMicros: step['for'] === 'ever' ? null : forMicros };
     case 'pause':
       return { kind: 'pause', machine: String(step['pause']), forMicros };
+    case 'throttle':
+      return { kind: 'throttle', machine: String(step['throttle']), factor: Number(step['factor']), forMicros };
+    case 'clock-step': {
+      const byMicros = parseShift(String(step['by'])) ?? 0;
+      if (byMicros % 1_000 !== 0 || byMicros === 0)
+        source.mistake(
+          [...path, 'by'],
+          `found ${JSON.stringify(step['by'])}, expected whole milliseconds, not 0: civil time has no finer parts`,
+        );
+      return { kind: 'clock-step', machine: String(step['clock-step']), byMicros, forMicros };
+    }
+    case 'clock-drift':
+      return { kind: 'clock-drift', machine: String(step['clock-drift']), ppm: Number(step['ppm']), forMicros };
+    case 'clock-freeze':
+      return { kind: 'clock-freeze', machine: String(step['clock-freeze']), forMicros };
     case 'partition':
       return { kind: 'partition', a: ends(step['partition']), b: ends(step['from']), forMicros };
     case 'latency': {

@@ -10,6 +10,12 @@ export function parseDuration(text: string): number | null {
   return match === null ? null : Math.round(Number(match[1]) * (MICROS[match[2] ?? ''] ?? 0));
 }
 
+/** `-1.5s` to -1,500,000 microseconds. Null when it is no shift. */
+export function parseShift(text: string): number | null {
+  const micros = parseDuration(text.replace(/^[-+]/, ''));
+  return micros === null || !text.startsWith('-') ? micros : -micros;
+}
+
 /** `64MiB` to bytes. Null when it is no size. */
 export function parseSize(text: string): number | null {
   const match = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text);
@@ -37,6 +43,11 @@ export function writeDuration(micros: number): string {
   if (micros % 60_000_000 === 0 && micros >= 120_000_000) return `${micros / 60_000_000}m`;
   if (micros >= 1_000_000 && micros % 1_000 === 0) return `${micros / 1_000_000}s`;
   return micros % 1_000 === 0 ? `${micros / 1_000}ms` : `${micros}us`;
+}
+
+/** Microseconds either way; `parseShift` reads back the same. */
+export function writeShift(micros: number): string {
+  return micros < 0 ? `-${writeDuration(-micros)}` : `+${writeDuration(micros)}`;
 }
 
 /** Bytes as a scenario writes them. */

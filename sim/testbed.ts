@@ -108,6 +108,8 @@ class SimTestbed implements Testbed {
         start: (machine) => this.#computers.get(machine)?.start(),
         pause: (machine) => this.#computers.get(machine)?.pause(),
         resume: (machine) => this.#computers.get(machine)?.resume(),
+        throttle: (machine, slowness) => this.#computers.get(machine)?.machine.throttle(slowness),
+        clocks: (machine) => this.#computerOf(machine).machine.time,
         fill: (machine) => this.#computers.get(machine)?.setFull(true),
         free: (machine) => this.#computers.get(machine)?.setFull(false),
       },
@@ -186,6 +188,12 @@ class SimTestbed implements Testbed {
   #driving(): Driver {
     assert(this.#driver !== null, 'a testbed is started before it is used');
     return this.#driver;
+  }
+
+  #computerOf(machine: string): Computer {
+    const computer = this.#computers.get(machine);
+    assert(computer !== undefined, `there is a machine ${machine}`);
+    return computer;
   }
 
   #personalKeys(): Testbed['keys'] {

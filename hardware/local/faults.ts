@@ -5,7 +5,10 @@ import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
 import type { Proxy } from './proxy.ts';
 
-/** `forge-artefact` is missing: the controller's key is in its own hands, and nothing real can make it sign with another. */
+/**
+ * What is missing cannot be done to processes: the controller's key is its own, and processes share the clock and the
+ * processor of the machine that they run on.
+ */
 export const LOCAL_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full'];
 
 /** Machines as faults move them; each does nothing when the machine is in that state already. */
@@ -78,7 +81,7 @@ export class Faults {
         return proxy.begin(id, spec);
       case 'disk-full':
         return machines.fill(spec.machine);
-      case 'forge-artefact':
+      default:
     }
   }
 
@@ -103,7 +106,7 @@ export class Faults {
       case 'disk-full':
         if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
         return;
-      case 'forge-artefact':
+      default:
     }
   }
 
@@ -113,18 +116,15 @@ export class Faults {
 }
 
 function targetOf(spec: FaultSpec): string {
+  if ('machine' in spec) return spec.machine;
   switch (spec.kind) {
-    case 'crash':
-    case 'pause':
-    case 'disk-full':
-      return spec.machine;
     case 'partition':
       return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
     case 'latency':
     case 'loss':
       return `${spec.a} | ${spec.b}`;
-    case 'forge-artefact':
-      return 'controller';
+    default:
+      return spec.kind;
   }
 }
 

@@ -1,8 +1,8 @@
-// Virtual time behind the `Clock` port. Monotonic time is the kernel's; civil time is a fixed date plus it, plus what the
-// machine's clock is off. A clock belongs to the incarnation for which it was made: when that dies, its timers vanish, its
+// Virtual time behind the `Clock` port: that of a machine, which may drift and be set wrong (`kernel/machine-time.ts`), from a
+// fixed date on. A clock belongs to the incarnation for which it was made: when that dies, its timers vanish, its
 // sleeps never end, and it sets no new ones. `null` is the clock of the world, which is never off and never dies.
 import type { Clock, Timer } from '../../system/ports/clock.ts';
-import type { Kernel, Machine } from '../kernel/kernel.ts';
+import type { Kernel, Machine, ScheduledEvent } from '../kernel/kernel.ts';
 
 /** 2030-01-01T00:00:00Z, in milliseconds: when every run begins. */
 export const CIVIL_START_MS = 1_893_456_000_000;
@@ -27,12 +27,12 @@ class VirtualClock implements Clock {
   }
 
   monotonicMicros(): number {
-    return this.#localMicros();
+    return this.#machine === null ? this.#kernel.now() : this.#machine.time.monotonicMicros();
   }
 
   civilMs(): number {
-    const offsetMs = this.#machine === null ? 0 : this.#machine.civilOffsetMs;
-    return CIVIL_START_MS + Math.floor(this.#localMicros() / MICROS_PER_MS) + offsetMs;
+    const micros = this.#machine === null ? this.#kernel.now() : this.#machine.time.civilMicros();
+    return CIVIL_START_MS + Math.floor(micros / MICROS_PER_MS);
   }
 
   after(delayMicros: number, callback: () => void): Timer {
@@ -46,16 +46,38 @@ class VirtualClock implements Clock {
   #set(delayMicros: number, label: string, callback: () => void): Timer {
     const machine = this.#machine;
     if (machine !== null && !machine.lives(this.#incarnation)) return VANISHED;
-    return this.#kernel.after(this.#virtualDelay(delayMicros), machine, label, callback);
+    if (machine === null) return this.#kernel.after(delayMicros > 0 ? Math.ceil(delayMicros) : 0, null, label, callback);
+    return new MachineTimer(this.#kernel, machine, delayMicros, label, callback);
+  }
+}
+
+/** Looks at its machine's clock when it comes due: one that got slower meanwhile has not reached the moment yet. */
+class MachineTimer implements Timer {
+  readonly #kernel: Kernel;
+  readonly #machine: Machine;
+  readonly #dueMicros: number;
+  readonly #label: string;
+  readonly #callback: () => void;
+  #event: ScheduledEvent;
+
+  constructor(kernel: Kernel, machine: Machine, delayMicros: number, label: string, callback: () => void) {
+    this.#kernel = kernel;
+    this.#machine = machine;
+    this.#dueMicros = machine.time.monotonicMicros() + (delayMicros > 0 ? Math.ceil(delayMicros) : 0);
+    this.#label = label;
+    this.#callback = callback;
+    this.#event = this.#set(delayMicros);
   }
 
-  /** The one place where this machine's monotonic time follows from the world's. A clock that drifts differs here. */
-  #localMicros(): number {
-    return this.#kernel.now();
+  cancel(): void {
+    this.#event.cancel();
   }
 
-  /** The one place where the world's delay follows from this machine's. */
-  #virtualDelay(localMicros: number): number {
-    return localMicros > 0 ? Math.ceil(localMicros) : 0;
+  #set(delayMicros: number): ScheduledEvent {
+    return this.#kernel.after(this.#machine.time.worldDelay(delayMicros), this.#machine, this.#label, () => {
+      const leftMicros = this.#dueMicros - this.#machine.time.monotonicMicros();
+      if (leftMicros > 0) this.#event = this.#set(leftMicros);
+      else this.#callback();
+    });
   }
 }

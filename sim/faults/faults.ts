@@ -4,11 +4,23 @@ import type { FaultKind, FaultSpec } from '../../scenarios/scenario.ts';
 import { assert, assertNever, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Telemetry } from '../../system/ports/telemetry.ts';
-import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
+import type { Kernel, MachineTime, ScheduledEvent } from '../kernel/kernel.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { SimNetwork } from '../network/network.ts';
 
-export const SIM_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full', 'forge-artefact'];
+export const SIM_FAULT_KINDS: readonly FaultKind[] = [
+  'crash',
+  'pause',
+  'throttle',
+  'clock-step',
+  'clock-drift',
+  'clock-freeze',
+  'partition',
+  'latency',
+  'loss',
+  'disk-full',
+  'forge-artefact',
+];
 
 /** Machines as faults move them; each does nothing when the machine is in that state already. */
 export type MachineControl = {
@@ -17,6 +29,8 @@ export type MachineControl = {
   readonly start: (machine: string) => void;
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
+  readonly throttle: (machine: string, slowness: number) => void;
+  readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze'>;
   /** From here on its disk has no room, until `free`. */
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
@@ -76,6 +90,14 @@ export class Faults {
         return machines.crash(spec.machine);
       case 'pause':
         return machines.pause(spec.machine);
+      case 'throttle':
+        return machines.throttle(spec.machine, this.#slownessOf(spec.machine));
+      case 'clock-step':
+        return machines.clocks(spec.machine).step(spec.byMicros);
+      case 'clock-drift':
+        return machines.clocks(spec.machine).drift(spec.ppm, true);
+      case 'clock-freeze':
+        return machines.clocks(spec.machine).freeze(true);
       case 'partition':
       case 'latency':
       case 'loss':
@@ -106,6 +128,14 @@ export class Faults {
       case 'pause':
         if (!this.#isUnder('pause', spec.machine)) machines.resume(spec.machine);
         return;
+      case 'throttle':
+        return machines.throttle(spec.machine, this.#slownessOf(spec.machine));
+      case 'clock-step':
+        return machines.clocks(spec.machine).step(-spec.byMicros);
+      case 'clock-drift':
+        return machines.clocks(spec.machine).drift(spec.ppm, false);
+      case 'clock-freeze':
+        return machines.clocks(spec.machine).freeze(false);
       case 'disk-full':
         if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
         return;
@@ -120,17 +150,21 @@ export class Faults {
     }
   }
 
+  /** Faults that overlap multiply. */
+  #slownessOf(machine: string): number {
+    let slowness = 1;
+    for (const { spec } of this.#active.values()) if (spec.kind === 'throttle' && spec.machine === machine) slowness *= spec.factor;
+    return slowness;
+  }
+
   #isUnder(kind: 'crash' | 'pause' | 'disk-full', machine: string): boolean {
     return [...this.#active.values()].some(({ spec }) => spec.kind === kind && spec.machine === machine);
   }
 }
 
 function targetOf(spec: FaultSpec): string {
+  if ('machine' in spec) return spec.machine;
   switch (spec.kind) {
-    case 'crash':
-    case 'pause':
-    case 'disk-full':
-      return spec.machine;
     case 'partition':
       return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
     case 'latency':
@@ -145,7 +179,18 @@ function targetOf(spec: FaultSpec): string {
 
 function detailOf(spec: FaultSpec): string {
   const time = spec.forMicros === null ? 'until healed' : `for ${spec.forMicros} µs`;
-  if (spec.kind === 'latency') return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
-  if (spec.kind === 'loss') return `${spec.loss[0]} of ${spec.loss[1]} packets lost, ${time}`;
-  return time;
+  switch (spec.kind) {
+    case 'latency':
+      return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
+    case 'loss':
+      return `${spec.loss[0]} of ${spec.loss[1]} packets lost, ${time}`;
+    case 'throttle':
+      return `work takes ${spec.factor} times as long, ${time}`;
+    case 'clock-step':
+      return `civil clock off by ${spec.byMicros} µs, ${time}`;
+    case 'clock-drift':
+      return `clocks too fast by ${spec.ppm} ppm, ${time}`;
+    default:
+      return time;
+  }
 }

@@ -8,6 +8,7 @@ import type { Observer } from './observer.ts';
 import { SimKernel } from './loop.ts';
 
 export type { Machine } from './machine.ts';
+export type { MachineTime } from './machine-time.ts';
 export type { Observer } from './observer.ts';
 export { Divergence, compareWith, createRecording } from './divergence.ts';
 export type { Recording } from './divergence.ts';

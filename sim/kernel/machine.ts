@@ -5,6 +5,7 @@ import { Bug, assert } from '../../system/domain/outcome.ts';
 import type { Event, Ledger, Owner } from './event.ts';
 import { Fifo } from './fifo.ts';
 import type { MachineOptions, ScheduledEvent } from './kernel.ts';
+import { MachineTime } from './machine-time.ts';
 
 export interface Machine {
   readonly name: string;
@@ -24,8 +25,10 @@ export interface Machine {
   resume(): void;
   /** Work that costs processor time: starts when a core is free, first come first served; `run` is called when it is done. */
   execute(costMicros: number, label: string, run: () => void): ScheduledEvent;
-  /** How far the civil clock of this machine is off, in milliseconds; survives a boot. */
-  civilOffsetMs: number;
+  /** Its clocks; they survive a boot. */
+  readonly time: MachineTime;
+  /** From here on all work takes `slowness` times as long as it costs (whole, 1: full speed), what is under way included. */
+  throttle(slowness: number): void;
 }
 
 /** Bound: events that come due while a machine is paused. */
@@ -50,7 +53,7 @@ export class SimMachine implements Machine, Owner {
   alive = false;
   paused = false;
   queued = 0;
-  civilOffsetMs = 0;
+  readonly time: MachineTime;
   /** True from a resume until everything held was delivered: what comes due meanwhile queues behind it. */
   releasing = false;
   /** The event in the queue that stands for the first one held. */
@@ -59,6 +62,7 @@ export class SimMachine implements Machine, Owner {
   readonly #kernel: MachineKernel;
   readonly #waiting = new Fifo<Work>();
   #running: Work[] = [];
+  #slowness = 1;
   #crashedAtStep = -1;
 
   constructor(kernel: MachineKernel, name: string, options: MachineOptions) {
@@ -67,6 +71,7 @@ export class SimMachine implements Machine, Owner {
     this.#kernel = kernel;
     this.name = name;
     this.cores = cores;
+    this.time = new MachineTime(() => kernel.now());
   }
 
   lives(incarnation: number): boolean {
@@ -100,7 +105,7 @@ export class SimMachine implements Machine, Owner {
   pause(): void {
     if (!this.alive || this.paused) return;
     this.paused = true;
-    for (const work of this.#running) work.suspend(this.#kernel.now());
+    for (const work of this.#running) work.suspend(this.#kernel.now(), this.#slowness);
   }
 
   resume(): void {
@@ -112,6 +117,14 @@ export class SimMachine implements Machine, Owner {
     }
     for (const work of this.#running) this.#begin(work);
     this.#dispatch();
+  }
+
+  throttle(slowness: number): void {
+    assert(Number.isInteger(slowness) && slowness >= 1, `machine ${this.name} gets slower by a whole factor, not ${slowness}`);
+    if (slowness === this.#slowness) return;
+    for (const work of this.#running) work.suspend(this.#kernel.now(), this.#slowness);
+    this.#slowness = slowness;
+    if (!this.paused) for (const work of this.#running) this.#begin(work);
   }
 
   hold(event: Event): void {
@@ -144,7 +157,7 @@ export class SimMachine implements Machine, Owner {
   }
 
   #begin(work: Work): void {
-    work.event = this.#kernel.after(work.costMicros, this, work.label, () => {
+    work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, () => {
       const run = work.run;
       work.run = null;
       this.#drop(work);
@@ -196,9 +209,9 @@ class Work implements ScheduledEvent {
     this.#drop(this);
   }
 
-  suspend(now: number): void {
+  suspend(now: number, slowness: number): void {
     if (this.event === null) return;
-    this.costMicros = this.event.micros > now ? this.event.micros - now : 0;
+    this.costMicros = this.event.micros > now ? Math.ceil((this.event.micros - now) / slowness) : 0;
     this.event.cancel();
     this.event = null;
   }

@@ -1,7 +1,16 @@
 // Text with a unit means one number, and nothing else means any.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDuration, parseRatio, parseSize, writeDuration, writeRatio, writeSize } from '../../../scenarios/units.ts';
+import {
+  parseDuration,
+  parseRatio,
+  parseShift,
+  parseSize,
+  writeDuration,
+  writeRatio,
+  writeShift,
+  writeSize,
+} from '../../../scenarios/units.ts';
 
 const MICROS = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 } as const;
 const BYTES = { B: 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 } as const;
@@ -91,6 +100,7 @@ describe('what is written', () => {
       fc.property(fc.nat(10_000_000_000), fc.constantFrom(1, 1_000, 1_000_000, 60_000_000), (n, unit) => {
         const micros = Math.floor(n / unit) * unit;
         expect(parseDuration(writeDuration(micros)), writeDuration(micros)).toBe(micros);
+        expect([parseShift(writeShift(micros)), parseShift(writeShift(-micros))]).toEqual([micros, -micros || 0]);
       }),
     );
     fc.assert(fc.property(fc.nat(), sizeUnit, (n, unit) => parseSize(writeSize((n % 1_000) * BYTES[unit])) === (n % 1_000) * BYTES[unit]));

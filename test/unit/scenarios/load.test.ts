@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nameOf, SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
-import type { StepSpec } from '../../../scenarios/scenario.ts';
+import { FAULT_KINDS, type StepSpec } from '../../../scenarios/scenario.ts';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import { CATALOGUE, fleetsOnDisk, loadText, mustLoad, SCENARIOS, SMALL } from '../../support/scenarios/files.ts';
 
@@ -155,6 +155,10 @@ describe('steps', () => {
     const faults = steps(
       '{ at: 4s, crash: controller, for: ever }',
       '{ at: 4s, pause: a-1, for: 1s }',
+      '{ at: 4s, throttle: a-1, factor: 20, for: 1s }',
+      '{ at: 4s, clock-step: a-1, by: -1.5m, for: 1s }',
+      '{ at: 4s, clock-drift: controller, ppm: -300, for: 1s }',
+      '{ at: 4s, clock-freeze: a-1, for: 1s }',
       '{ at: 4s, partition: [cloud/a], from: [b-1, controller], for: 1s }',
       '{ at: 4s, latency: [cloud/a, cloud/b], factor: 10, for: 1s }',
       '{ at: 4s, loss: [cloud/a, cloud/b], ratio: 2.5%, for: 1s }',
@@ -164,6 +168,10 @@ describe('steps', () => {
     expect(faults).toEqual([
       { kind: 'crash', machine: 'controller', forMicros: null },
       { kind: 'pause', machine: 'a-1', forMicros: 1_000_000 },
+      { kind: 'throttle', machine: 'a-1', factor: 20, forMicros: 1_000_000 },
+      { kind: 'clock-step', machine: 'a-1', byMicros: -90_000_000, forMicros: 1_000_000 },
+      { kind: 'clock-drift', machine: 'controller', ppm: -300, forMicros: 1_000_000 },
+      { kind: 'clock-freeze', machine: 'a-1', forMicros: 1_000_000 },
       { kind: 'partition', a: ['cloud/a'], b: ['b-1', 'controller'], forMicros: 1_000_000 },
       { kind: 'latency', a: 'cloud/a', b: 'cloud/b', factor: [10, 1], forMicros: 1_000_000 },
       { kind: 'loss', a: 'cloud/a', b: 'cloud/b', loss: [25, 1_000], forMicros: 1_000_000 },
@@ -273,7 +281,7 @@ describe('the catalogue', () => {
 
   it('breaks something of each kind but loss, which its links have', () => {
     const faults = files.flatMap((file) => load(file).steps.flatMap((step) => (step.do === 'fault' ? [step.fault.kind as string] : [])));
-    expect(new Set(faults)).toEqual(new Set(['crash', 'pause', 'partition', 'latency', 'disk-full', 'forge-artefact']));
+    expect(new Set(faults)).toEqual(new Set([...FAULT_KINDS].filter((kind) => kind !== 'loss')));
   });
 });
 

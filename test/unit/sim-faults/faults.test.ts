@@ -5,6 +5,7 @@ import type { RunRecord } from '../../../scenarios/record.ts';
 import { Faults } from '../../../sim/faults/faults.ts';
 import { KeyRing } from '../../../sim/keys/keys.ts';
 import { createRandom } from '../../../sim/random/random.ts';
+import { MachineTime } from '../../../sim/kernel/machine-time.ts';
 import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
 import type { Digest, ModuleName, ProfileId } from '../../../system/domain/identifiers.ts';
 import { artefactText, manifestText } from '../../../system/domain/module.ts';
@@ -39,6 +40,8 @@ function setUp() {
       start: done('start'),
       pause: done('pause'),
       resume: done('resume'),
+      throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
+      clocks: () => new MachineTime(() => kernel.now()),
       fill: done('fill'),
       free: done('free'),
     },
@@ -102,6 +105,21 @@ describe('faults', () => {
       await until(4);
     });
     expect(said.filter((line) => / (?:fill|free) /.test(line))).toEqual(['0 fill truck', '0 fill truck', '2 free truck']);
+  });
+
+  it('slow a machine down by the product of those that last', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('hot', { kind: 'throttle', machine: 'truck', factor: 3, forMicros: 2 * SECOND });
+      faults.inject('flat', { kind: 'throttle', machine: 'truck', factor: 5, forMicros: SECOND });
+      await until(4);
+    });
+    expect(said.filter((line) => line.includes(' throttle '))).toEqual([
+      '0 throttle truck 3',
+      '0 throttle truck 15',
+      '1 throttle truck 3',
+      '2 throttle truck 1',
+    ]);
   });
 
   it('are refused for machines that are not there', () => {

@@ -13,7 +13,7 @@ describe('the virtual clock', () => {
       const clock = createClock(kernel, machine);
       const world = createClock(kernel, null);
       clock.after(1_500, () => {
-        machine.civilOffsetMs = -250;
+        machine.time.step(-250_000);
         read.push(clock.monotonicMicros(), clock.civilMs() - CIVIL_START_MS, world.civilMs() - CIVIL_START_MS);
       });
     });

@@ -1,0 +1,157 @@
+// What faults of clocks and processors do to what a program on the machine sees: its clock port, and how long its work takes.
+import { expect, it } from 'vitest';
+import { nodeCrypto } from '../../../hardware/keys/keys.ts';
+import type { FaultSpec } from '../../../scenarios/scenario.ts';
+import { CIVIL_START_MS, createClock } from '../../../sim/clock/clock.ts';
+import { Faults } from '../../../sim/faults/faults.ts';
+import { KeyRing } from '../../../sim/keys/keys.ts';
+import { createRandom } from '../../../sim/random/random.ts';
+import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
+import { CLOUD, SimWorld } from '../../contract/sim-world.ts';
+
+const SECOND = 1_000_000;
+
+function setUp() {
+  const world = new SimWorld();
+  const { kernel, network } = world;
+  const machine = world.add('truck', CLOUD);
+  const nothing = () => {};
+  const faults = new Faults({
+    kernel,
+    network,
+    keys: new KeyRing({ crypto: nodeCrypto, random: createRandom(kernel, null), onForgery: nothing }),
+    telemetry: new RecordSink(kernel).portOf('testbed', 1, () => true),
+    machines: {
+      knows: (name) => name === 'truck',
+      crash: nothing,
+      start: nothing,
+      pause: () => machine.pause(),
+      resume: () => machine.resume(),
+      throttle: (_, slowness) => machine.throttle(slowness),
+      clocks: () => machine.time,
+      fill: nothing,
+      free: nothing,
+    },
+  });
+  const clock = createClock(kernel, machine);
+  const read = () => [kernel.now() / SECOND, clock.monotonicMicros() / SECOND, (clock.civilMs() - CIVIL_START_MS) / 1_000];
+  const until = (seconds: number) => new Promise<void>((resolve) => kernel.after(seconds * SECOND - kernel.now(), null, 'until', resolve));
+  let count = 0;
+  const inject = (spec: FaultSpec) => faults.inject(`fault-${++count}`, spec);
+  return { world, kernel, machine, clock, read, until, inject };
+}
+
+it('a step moves the civil clock alone, and it is set right at the end', async () => {
+  const { world, clock, read, until, inject } = setUp();
+  const readings: unknown[] = [];
+  await world.play(null, async () => {
+    await until(1);
+    inject({ kind: 'clock-step', machine: 'truck', byMicros: -3_600 * SECOND, forMicros: 2 * SECOND });
+    inject({ kind: 'clock-step', machine: 'truck', byMicros: 5 * SECOND, forMicros: 3 * SECOND });
+    readings.push(read());
+    await clock.sleep(2 * SECOND + 1);
+    readings.push(read());
+    await until(5);
+    readings.push(read());
+  });
+  expect(readings).toEqual([
+    [1, 1, 1 - 3_595],
+    [3.000001, 3.000001, 8],
+    [5, 5, 5],
+  ]);
+});
+
+it('a frozen civil clock stands still while monotonic time and timers go on', async () => {
+  const { world, clock, read, until, inject } = setUp();
+  const readings: unknown[] = [];
+  await world.play(null, async () => {
+    await until(1);
+    inject({ kind: 'clock-freeze', machine: 'truck', forMicros: 3 * SECOND });
+    inject({ kind: 'clock-freeze', machine: 'truck', forMicros: SECOND });
+    await clock.sleep(2 * SECOND);
+    readings.push(read());
+    await until(5);
+    readings.push(read());
+  });
+  expect(readings).toEqual([
+    [3, 3, 1],
+    [5, 5, 5],
+  ]);
+});
+
+it('a drift is in monotonic time, civil time and timers; afterwards civil time is right and monotonic time has not gone back', async () => {
+  const { world, clock, read, until, inject } = setUp();
+  const readings: unknown[] = [];
+  await world.play(null, async () => {
+    await until(10);
+    inject({ kind: 'clock-drift', machine: 'truck', ppm: 100_000, forMicros: 20 * SECOND });
+    await clock.sleep(11 * SECOND);
+    readings.push(read());
+    await until(40);
+    readings.push(read());
+    inject({ kind: 'clock-drift', machine: 'truck', ppm: -50_000, forMicros: 20 * SECOND });
+    await clock.sleep(9.5 * SECOND);
+    readings.push(read());
+  });
+  expect(readings).toEqual([
+    [20, 21, 21],
+    [40, 42, 40],
+    [50, 51.5, 49.5],
+  ]);
+});
+
+it('monotonic time never goes back and no timer is early, however rates change', async () => {
+  const { world, kernel, clock, inject } = setUp();
+  const stream = kernel.stream('rates');
+  let last = 0;
+  let early = 0;
+  await world.play(null, async () => {
+    for (let i = 0; i < 200; i++) {
+      inject({
+        kind: 'clock-drift',
+        machine: 'truck',
+        ppm: stream.below(20_001) - 10_000,
+        forMicros: stream.below(SECOND),
+      });
+      const delay = stream.below(200_000);
+      const before = clock.monotonicMicros();
+      if (before < last) early++;
+      await clock.sleep(delay);
+      last = clock.monotonicMicros();
+      if (last - before < delay) early++;
+    }
+  });
+  expect(early).toBe(0);
+  expect(last).not.toBe(kernel.now());
+});
+
+it('a timer that was cancelled after its clock got slower does not fire', async () => {
+  const { world, clock, until, inject } = setUp();
+  let fired = 0;
+  await world.play(null, async () => {
+    const timer = clock.after(10 * SECOND, () => fired++);
+    inject({ kind: 'clock-drift', machine: 'truck', ppm: -100_000, forMicros: 60 * SECOND });
+    await until(10.5);
+    timer.cancel();
+    await until(30);
+  });
+  expect(fired).toBe(0);
+});
+
+it('throttling stretches all work, what is under way included', async () => {
+  const { world, kernel, machine, until, inject } = setUp();
+  const done: string[] = [];
+  await world.play(null, async () => {
+    const work = (name: string, costMicros: number) =>
+      machine.execute(costMicros, name, () => done.push(`${name} ${kernel.now() / SECOND}`));
+    work('first', 2 * SECOND);
+    work('second', SECOND);
+    await until(1);
+    // One second of the first is left: it takes four, and the pause; the second finds a cool processor.
+    inject({ kind: 'throttle', machine: 'truck', factor: 4, forMicros: 5 * SECOND });
+    await until(2);
+    inject({ kind: 'pause', machine: 'truck', forMicros: SECOND });
+    await until(10);
+  });
+  expect(done).toEqual(['first 6', 'second 7']);
+});
