@@ -18,6 +18,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./scenarios/scenario.main.ts')).addScenario }),
   },
   {
+    name: 'diff',
+    summary: 'say where two recorded runs part',
+    load: async () => ({ add: (await import('./reports/diff.main.ts')).addDiff }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

@@ -30,6 +30,11 @@ export const WM_ERRORS = {
     meaning: 'No scenario has the name or path that was given.',
     next: 'Run `wasmmatrix run --list` for the names.',
   },
+  WM_RECORD_INVALID: {
+    kind: 'rejected',
+    meaning: 'A file that was named as the record of a run is none, cannot be read, or was cut off.',
+    next: 'Name a run.jsonl that `wasmmatrix run` wrote, or the report folder that it is in.',
+  },
   WM_FAULT_UNSUPPORTED: {
     kind: 'rejected',
     meaning: 'The world that was chosen cannot produce a fault kind that the scenario asks for.',
