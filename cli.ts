@@ -23,6 +23,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./reports/diff.main.ts')).addDiff }),
   },
   {
+    name: 'fuzz',
+    summary: 'draw fleets, work and faults from seeds, and play them',
+    load: async () => ({ add: (await import('./sim/campaign/fuzz.main.ts')).addFuzz }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

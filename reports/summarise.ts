@@ -1,5 +1,5 @@
 // What a suite of runs comes to: runs grouped by scenario, one verdict each, the exit code. Pure; knows records only.
-import type { GoalResult, RunSummary, SuiteSummary, Verdict } from '../scenarios/record.ts';
+import type { GoalResult, RunSummary, Verdict } from '../scenarios/record.ts';
 
 /** Worst first: a suite is as good as its worst run. */
 const SEVERITY: readonly Verdict[] = ['bug', 'nondeterministic', 'violated', 'unconverged', 'rejected', 'cancelled', 'held'];
@@ -19,7 +19,7 @@ export function worstVerdict(verdicts: readonly Verdict[]): Verdict {
   return SEVERITY.find((verdict) => verdicts.includes(verdict)) ?? 'held';
 }
 
-export function exitCodeOf(suite: SuiteSummary): number {
+export function exitCodeOf(suite: { readonly runs: readonly Pick<RunSummary, 'verdict'>[] }): number {
   return EXIT_CODES[worstVerdict(suite.runs.map((run) => run.verdict))];
 }
 

@@ -9,24 +9,31 @@ import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
 import { playLocally } from '../hardware/local/play.main.ts';
-import { EngineBuildError, ensureEngine } from '../hardware/wasm/build/build.ts';
-import { openEngine } from '../hardware/wasm/native/native.ts';
-import { createProgressPrinter } from '../hardware/wasm/build/progress.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
 import { listScenarios, selectScenarios } from '../scenarios/listing.main.ts';
 import { suiteLines } from '../reports/reporters/terminal.ts';
 import { writeReports } from '../reports/write.main.ts';
-import { buildExamples, ExampleBuildError } from '../scenarios/examples/build.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { describeError, rejected, type WmError } from '../system/domain/outcome.ts';
 import { runCampaign, type PlayJob } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
 import { describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
-import { codeOf, diskFull, openOutput, REPORT_FILES, wordsOf, type Output } from './campaign/output.main.ts';
+import { diskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
+import { prepare } from './campaign/prepare.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
-import { createTeller, EXIT_REJECTED, paint, print, refuse, say, type Teller } from './campaign/teller.main.ts';
-import manifest from '../package.json' with { type: 'json' };
+import {
+  createTeller,
+  EXIT_INTERRUPTED,
+  EXIT_REJECTED,
+  INTERRUPTS,
+  onInterrupt,
+  paint,
+  print,
+  refuse,
+  say,
+  type Teller,
+} from './campaign/teller.main.ts';
 import { canonicalSeed } from './kernel/kernel.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -36,11 +43,7 @@ const SEEDS = 3;
 const SEEDS_LOCAL = 1;
 /** Bound: seeds of one call. */
 const SEEDS_MAX = 100_000;
-const EXIT_INTERRUPTED = 130;
-const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
-/** npx passes Ctrl-C on to a command that the terminal has told already: what follows at once is the same wish. */
-const INTERRUPT_AGAIN_MS = 500;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 
@@ -108,56 +111,11 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   try {
     const leave = (): void => process.exit(EXIT_INTERRUPTED);
     for (const signal of INTERRUPTS) process.on(signal, leave);
-    const settings = await prepare(options);
+    const settings = await prepare(options.quiet === true);
     for (const signal of INTERRUPTS) process.off(signal, leave);
     return settings === null ? EXIT_REJECTED : await playAll({ scenarios, worlds, seeds, settings, output: output.value, options });
   } finally {
     output.value.close();
-  }
-}
-
-/** Builds what is missing: the engine on the first run of a machine, the example guests. */
-async function prepare(options: RunOptions): Promise<ScenarioSettings | null> {
-  try {
-    const engine = await ensureEngine(options.quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) });
-    const unusable = engineTrouble(engine);
-    if (unusable !== null) {
-      refuse([
-        `WM_ENGINE_BUILD (failed): The engine ${engine} cannot be loaded: ${unusable}. Remove it, or what WASMMATRIX_ENGINE names, and repeat.`,
-      ]);
-      return null;
-    }
-    const examples = await buildExamples();
-    return {
-      engine,
-      examples: [...examples].map(([name, example]) => ({
-        name,
-        file: example.wasmPath,
-        capabilities: example.manifest.capabilities,
-        limits: example.manifest.limits,
-      })),
-      version: manifest.version,
-      stopWhenBroken: true,
-    };
-  } catch (error) {
-    if (error instanceof EngineBuildError) refuse([`${error.code}: ${error.message}`]);
-    else if (error instanceof ExampleBuildError) refuse([`WM_GUEST_BUILD (failed): ${error.message}`]);
-    else if (codeOf(error) !== null)
-      refuse([
-        `WM_GUEST_BUILD (failed): The example guests could not be made: ${wordsOf(error)}. XDG_CACHE_HOME names the folder they are kept in.`,
-      ]);
-    else throw error;
-    return null;
-  }
-}
-
-/** Why a library is no engine; null when it is one. Each worker loads it again, and could only die of it. */
-function engineTrouble(engine: string): string | null {
-  try {
-    openEngine(engine);
-    return null;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -208,15 +166,11 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     options,
   );
   const cancel = new AbortController();
-  let interruptedMs: number | null = null;
-  const interrupt = (): void => {
-    if (interruptedMs !== null && performance.now() - interruptedMs > INTERRUPT_AGAIN_MS) process.exit(EXIT_INTERRUPTED);
-    if (interruptedMs !== null) return;
-    interruptedMs = performance.now();
+  const release = onInterrupt((again) => {
+    if (again) process.exit(EXIT_INTERRUPTED);
     teller.say('Stopping; what has ended is written. Interrupt again to stop at once.');
     cancel.abort();
-  };
-  for (const signal of INTERRUPTS) process.on(signal, interrupt);
+  });
   try {
     const runs: RunSummary[] = [];
     for (const world of worlds) {
@@ -245,7 +199,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     return exitCodeOf(suite) || (written.length < REPORT_FILES.length ? EXIT_REJECTED : 0);
   } finally {
     teller.clear();
-    for (const signal of INTERRUPTS) process.off(signal, interrupt);
+    release();
   }
 }
 

@@ -1,5 +1,5 @@
 // What `run` says while it plays: progress on one line of a terminal, a line for each scenario as soon as its last seed is done,
-// and text that is folded to the width of the terminal. A composition root.
+// text that is folded to the width of the terminal, and what an interrupt is. A composition root.
 import process from 'node:process';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { scenarioLines, type Paint } from '../../reports/reporters/terminal.ts';
@@ -8,6 +8,10 @@ import type { RunSummary } from '../../scenarios/record.ts';
 import type { CampaignProgress, PlayJob } from './campaign.ts';
 
 export const EXIT_REJECTED = 2;
+export const EXIT_INTERRUPTED = 130;
+export const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** npx passes Ctrl-C on to a command that the terminal has told already: what follows at once is the same wish. */
+const INTERRUPT_AGAIN_MS = 500;
 const PROGRESS_MS = 200;
 const COLUMNS_LEAST = 40;
 const COLUMNS = 80;
@@ -28,21 +32,11 @@ export type Teller = {
 
 /** Progress on stderr, a line for each scenario on stdout as soon as its last seed is done. */
 export function createTeller(names: readonly string[], seeds: number, worlds: number, options: TellerOptions): Teller {
-  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && options.quiet !== true;
   const width = Math.max(...names.map((name) => name.length));
   const total = names.length * seeds * worlds;
   const finished: RunSummary[] = [];
-  let shown = false;
-  let lastMs = 0;
-  const clear = (): void => {
-    if (shown) process.stderr.write('\r\u001B[2K');
-    shown = false;
-  };
-  const draw = (line: string): void => {
-    process.stderr.write(`\r\u001B[2K${line.slice(0, columnsOf(process.stderr) - CARET_C)}`);
-    shown = true;
-  };
-  if (live) draw(`0 of ${total} runs, starting`);
+  const { clear, draw } = createProgressLine(options.quiet === true);
+  draw(() => `0 of ${total} runs, starting`);
   return {
     clear,
     say(text) {
@@ -50,24 +44,23 @@ export function createTeller(names: readonly string[], seeds: number, worlds: nu
       process.stderr.write(`${text}\n`);
     },
     progress(progress, jobs) {
-      if (!live || performance.now() - lastMs < PROGRESS_MS) return;
-      lastMs = performance.now();
-      const rate = progress.wallMs > 0 ? progress.simulatedMicros / 1_000 / progress.wallMs : 0;
-      const leftMs = progress.runsDone > 0 ? (progress.wallMs / progress.runsDone) * (progress.runsTotal - progress.runsDone) : null;
-      const now = progress.active
-        .map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`)
-        .join(', ');
-      const line = `${progress.runsDone} of ${progress.runsTotal} runs, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
-      draw(line);
+      draw(() => {
+        const rate = progress.wallMs > 0 ? progress.simulatedMicros / 1_000 / progress.wallMs : 0;
+        const leftMs = progress.runsDone > 0 ? (progress.wallMs / progress.runsDone) * (progress.runsTotal - progress.runsDone) : null;
+        const now = progress.active
+          .map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`)
+          .join(', ');
+        return `${progress.runsDone} of ${progress.runsTotal} runs, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
+      });
     },
     play(what, micros, microsTotal) {
-      if (!live || performance.now() - lastMs < PROGRESS_MS) return;
-      lastMs = performance.now();
-      const far =
-        micros === 0
-          ? 'its machines are starting'
-          : `${Math.round(micros / MICROS_PER_S)} of about ${Math.round(microsTotal / MICROS_PER_S)} s`;
-      draw(`${finished.length} of ${total} runs  ${what}: ${far}`);
+      draw(() => {
+        const far =
+          micros === 0
+            ? 'its machines are starting'
+            : `${Math.round(micros / MICROS_PER_S)} of about ${Math.round(microsTotal / MICROS_PER_S)} s`;
+        return `${finished.length} of ${total} runs  ${what}: ${far}`;
+      });
     },
     result(summary) {
       finished.push(summary);
@@ -79,6 +72,46 @@ export function createTeller(names: readonly string[], seeds: number, worlds: nu
       if (mine.every((run) => run.verdict === 'cancelled')) return;
       for (const group of groupByScenario(mine)) for (const line of scenarioLines(group, width, paint())) say(line);
     },
+  };
+}
+
+export type ProgressLine = {
+  /** The line is made only when it is time for one. */
+  readonly draw: (line: () => string) => void;
+  readonly clear: () => void;
+};
+
+/** One line of stderr that is drawn over and over: on a terminal that is one, a few times a second. */
+export function createProgressLine(silent: boolean): ProgressLine {
+  const live = process.stderr.isTTY && process.env['TERM'] !== 'dumb' && !silent;
+  let shown = false;
+  let lastMs = -Infinity;
+  return {
+    draw(line) {
+      if (!live || performance.now() - lastMs < PROGRESS_MS) return;
+      lastMs = performance.now();
+      process.stderr.write(`\r\u001B[2K${line().slice(0, columnsOf(process.stderr) - CARET_C)}`);
+      shown = true;
+    },
+    clear() {
+      if (shown) process.stderr.write('\r\u001B[2K');
+      shown = false;
+    },
+  };
+}
+
+/** Calls `tell` at an interrupt, and with `again` at a later one. Returns how to stop listening. */
+export function onInterrupt(tell: (again: boolean) => void): () => void {
+  let firstMs: number | null = null;
+  const interrupt = (): void => {
+    if (firstMs !== null && performance.now() - firstMs <= INTERRUPT_AGAIN_MS) return;
+    const again = firstMs !== null;
+    firstMs ??= performance.now();
+    tell(again);
+  };
+  for (const signal of INTERRUPTS) process.on(signal, interrupt);
+  return () => {
+    for (const signal of INTERRUPTS) process.off(signal, interrupt);
   };
 }
 

@@ -1,0 +1,136 @@
+// Swarm testing (H3.1): one seed draws a whole run: its fleet, its work, which kinds of fault it knows and how often each
+// comes. What is drawn is a scenario file, which is loaded and played as any other, so that a failure is a file from the start.
+// Runs differ most in what they leave out: each takes a subset of the kinds.
+import { stringify } from 'yaml';
+import { SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
+import { Dice, written, type Fields } from './dice.ts';
+import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
+import { FAULT_DRAWS } from './faults.ts';
+import { drawFleet, drawPlatform, type Site } from './fleet.ts';
+import { baseOf } from './base.ts';
+import { CALM_UNTIL_MS, drawWork, type TimedStep } from './work.ts';
+
+export { FAULT_DRAWS } from './faults.ts';
+
+const DURATION_MS = { least: 15_000, most: 45_000 };
+/** Long enough for the largest backoff, a lease and a placement, one after the other, and then for what has gathered. */
+const QUIET = '45s';
+/** Bound: faults of one kind in one run. */
+const FAULTS_MAX = 10;
+/** Mean distances of two faults of one kind. */
+const DISTANCES_MS = [1_500, 4_000, 10_000, 25_000] as const;
+/** Before the end of the work, where modules have to be deployed once more, and before that, where nothing may spoil them. */
+const REDEPLOY_MS = 5_000;
+const UNSPOILT_MS = 1_000;
+
+/** A scenario to draw from, rather than from nothing: its text, and what it means. */
+export type Base = { readonly scenario: Scenario; readonly text: string };
+
+export type Drawn = {
+  readonly file: string;
+  readonly text: string;
+  /** How often each kind of fault is begun. */
+  readonly faults: Readonly<Record<string, number>>;
+  readonly nodes: number;
+};
+
+/** The same seed, kinds and base draw the same text anywhere. `seed` is canonical. */
+export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | null): Drawn {
+  const shape = new Dice(seed, 'shape');
+  // A stream for each kind here and below: a new kind, or one more draw in one, leaves the others where they were.
+  const subset = kinds.filter((kind) => new Dice(seed, `whether ${kind}`).chance(1, 3));
+  const drawn = base === null ? drawAll(seed, shape, subset) : baseOf(base);
+  const { site, durationMs, redeployMs, calmMs } = drawn;
+  const faults = drawFaults(seed, subset, site, { fromMs: calmMs, durationMs, redeployMs });
+  const counts: Record<string, number> = {};
+  for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1;
+  const steps = [...(drawn.document['steps'] as readonly Fields[]), ...faults.map(stepOf)];
+  const told = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`);
+  const document = {
+    question: `Does the platform recover from what ${seed} drew${base === null ? '' : ` for ${base.scenario.name}`}: ${told.join(', ') || 'no fault'}?`,
+    requirements: ['H3.1'],
+    tags: ['fuzz'],
+    ...drawn.document,
+    steps,
+  };
+  const name = base === null ? `fuzz-${seed}` : `fuzz-${base.scenario.name}-${seed}`;
+  const from = base === null ? '' : ` ${base.scenario.name}`;
+  return {
+    file: `${name}${SCENARIO_SUFFIX}`,
+    text: `# Drawn by \`wasmmatrix fuzz${from} --seed ${seed} --runs 1\`. Seed ${seed}.\n${stringify(document, { flowCollectionPadding: true })}`,
+    faults: counts,
+    nodes: site.nodes.length,
+  };
+}
+
+/** What faults are drawn over. */
+export type Ground = {
+  readonly document: Fields;
+  readonly site: Site;
+  readonly durationMs: number;
+  /** When everything is pushed and deployed once more; null when nothing has to be. */
+  readonly redeployMs: number | null;
+  /** No fault before. */
+  readonly calmMs: number;
+};
+
+function drawAll(seed: string, shape: Dice, subset: readonly FaultKind[]): Ground {
+  const durationMs = shape.between(DURATION_MS.least, DURATION_MS.most);
+  const spoils = subset.some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
+  const redeployMs = spoils ? durationMs - REDEPLOY_MS : null;
+  const { fleet, site } = drawFleet(new Dice(seed, 'fleet'));
+  const platform = drawPlatform(new Dice(seed, 'platform'));
+  const work = drawWork(new Dice(seed, 'work'), site, durationMs, redeployMs);
+  return {
+    document: {
+      duration: written(durationMs),
+      quiet: QUIET,
+      fleet,
+      ...(platform === null ? {} : { platform }),
+      steps: [...work.steps].sort((a, b) => a.ms - b.ms).map(stepOf),
+      workload: work.workload,
+      observe: ['answers.>'],
+      ...(work.observeState.length === 0 ? {} : { observeState: work.observeState }),
+      goals: work.goals,
+    },
+    site,
+    durationMs,
+    redeployMs,
+    calmMs: CALM_UNTIL_MS,
+  };
+}
+
+type DrawnFault = TimedStep & { readonly kind: FaultKind };
+
+function drawFaults(
+  seed: string,
+  subset: readonly FaultKind[],
+  site: Site,
+  { fromMs, durationMs, redeployMs }: { readonly fromMs: number; readonly durationMs: number; readonly redeployMs: number | null },
+): readonly DrawnFault[] {
+  const faults: DrawnFault[] = [];
+  for (const kind of subset) {
+    const { draw, spoilsModules } = FAULT_DRAWS[kind];
+    const dice = new Dice(seed, `fault ${kind}`);
+    const distanceMs = dice.pick(DISTANCES_MS);
+    const spoils = spoilsModules === true;
+    if (spoils && redeployMs === null) continue;
+    let ms = fromMs + dice.between(0, distanceMs);
+    for (let left = FAULTS_MAX; left > 0; left--, ms += dice.between(1, 2 * distanceMs)) {
+      const step = draw(dice, site);
+      const endMs = spoils ? ms + msOf(step['for']) + UNSPOILT_MS : ms;
+      if (endMs > (spoils ? (redeployMs ?? 0) : durationMs - 1)) break;
+      faults.push({ ms, step, kind });
+    }
+  }
+  return faults.sort((a, b) => a.ms - b.ms);
+}
+
+function stepOf({ ms, step }: TimedStep): Fields {
+  return { at: written(ms), ...step };
+}
+
+function msOf(duration: unknown): number {
+  const text = String(duration);
+  return text.endsWith('ms') ? Number(text.slice(0, -2)) : Number(text.slice(0, -1)) * 1_000;
+}

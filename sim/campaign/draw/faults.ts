@@ -1,0 +1,78 @@
+// What may break in a drawn run: one entry for each kind of fault, so that a kind without an entry does not compile. Every
+// drawn fault ends on its own or when the phase of work ends, and destroys nothing for good: the quiet phase must reach
+// liveness whatever was drawn.
+import type { FaultKind } from '../../../scenarios/scenario.ts';
+import { written, type Dice, type Fields } from './dice.ts';
+import type { Site } from './fleet.ts';
+
+export type FaultDraw = {
+  /** The step without its time. */
+  readonly draw: (dice: Dice, site: Site) => Fields;
+  /** True when modules have to be pushed and deployed once more after it, as their operator would: it spoils what is stored. */
+  readonly spoilsModules?: true;
+};
+
+const CONTROLLER = 'controller';
+/** Bound: an operator waits 30 s for an answer, and a command that nobody carried out fails the run. */
+const CONTROLLER_MS_MAX = 4_000;
+const NODE_MS_MAX = 12_000;
+const NETWORK_MS_MAX = 8_000;
+/** From a second that leaps to a day that is wrong. */
+const STEPS_MS = [-86_400_000, -3_000, -40, 40, 1_000, 60_000, 86_400_000] as const;
+
+export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
+  crash: {
+    draw(dice, site) {
+      const step = onMachine('crash', dice, site);
+      return step['crash'] !== CONTROLLER && dice.chance(1, 5) ? { ...step, for: 'ever' } : step;
+    },
+  },
+  pause: { draw: (dice, site) => onMachine('pause', dice, site) },
+  throttle: { draw: (dice, site) => ({ ...onMachine('throttle', dice, site), factor: dice.pick([2, 5, 20]) }) },
+  'clock-step': { draw: (dice, site) => ({ ...onMachine('clock-step', dice, site), by: written(dice.pick(STEPS_MS)) }) },
+  // What an oscillator may be off by. A lease is safe for no larger difference than what it leaves to the controller's time.
+  'clock-drift': { draw: (dice, site) => ({ ...onMachine('clock-drift', dice, site), ppm: dice.pick([-500, -50, 50, 500]) }) },
+  'clock-freeze': { draw: (dice, site) => onMachine('clock-freeze', dice, site) },
+  'disk-full': { draw: (dice, site) => onMachine('disk-full', dice, site) },
+  partition: {
+    draw(dice, site) {
+      const [a, b] = sides(dice, site);
+      return { partition: a, from: b, for: lasting(dice, NETWORK_MS_MAX) };
+    },
+  },
+  latency: {
+    draw: (dice, site) => ({ latency: link(dice, site), factor: dice.pick([2, 5, 20]), for: lasting(dice, NETWORK_MS_MAX) }),
+  },
+  loss: {
+    draw: (dice, site) => ({ loss: link(dice, site), ratio: dice.pick(['1/100', '1/10', '1/3']), for: lasting(dice, NETWORK_MS_MAX) }),
+  },
+  'forge-artefact': {
+    draw: (dice) => ({ 'forge-artefact': CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) }),
+    spoilsModules: true,
+  },
+};
+
+function onMachine(kind: FaultKind, dice: Dice, site: Site): Fields {
+  if (dice.chance(1, 4)) return { [kind]: CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) };
+  const { node } = dice.pick(site.nodes);
+  return { [kind]: node, for: lasting(dice, NODE_MS_MAX) };
+}
+
+/** Two sides with no machine in both: nodes against the controller, a zone against another or the controller, or two halves. */
+function sides(dice: Dice, site: Site): readonly [readonly string[], readonly string[]] {
+  const names = site.nodes.map(({ node }) => node);
+  const [first = '', second] = dice.sample(site.zones, 2);
+  if (second !== undefined && dice.chance(1, 3)) return [[first], [second]];
+  if (first !== site.controllerZone && dice.chance(1, 2)) return [[first], [CONTROLLER]];
+  const cut = dice.sample(names, dice.between(1, Math.max(1, names.length - 1)));
+  return [cut, dice.chance(1, 2) ? [CONTROLLER] : [CONTROLLER, ...names.filter((name) => !cut.includes(name))]];
+}
+
+function link(dice: Dice, site: Site): readonly [string, string] {
+  return [dice.pick(site.zones), dice.pick(site.zones)];
+}
+
+/** Short ones as often as long ones: what matters is often over within a heartbeat. */
+function lasting(dice: Dice, msMax: number): string {
+  return written(dice.between(20, dice.pick([300, 2_000, msMax])));
+}

@@ -1,0 +1,170 @@
+// Draws what is run and what operators do with it: modules, deployments, triggers, the events for them, and later pushes,
+// rollbacks, scalings and drains. It knows how all of it must stand in the end, which makes the goals of the run.
+import { written, type Dice, type Fields } from './dice.ts';
+import type { Site } from './fleet.ts';
+
+/** A step and when it happens, in milliseconds. */
+export type TimedStep = { readonly ms: number; readonly step: Fields };
+
+export type DrawnWork = {
+  readonly steps: readonly TimedStep[];
+  readonly workload: readonly Fields[];
+  readonly observeState: readonly string[];
+  readonly goals: readonly Fields[];
+};
+
+type Guest = {
+  readonly example: string;
+  readonly subject: string;
+  readonly push?: Fields;
+  readonly data: (dice: Dice) => string;
+};
+
+const GUESTS: readonly Guest[] = [
+  { example: 'echo', subject: 'questions.plain', data: () => '{id}' },
+  { example: 'counter', subject: 'counts.tick', data: () => '{n}' },
+  { example: 'brake-alert', subject: 'sensors.brake', data: () => '{"v": {random:5:30}, "a": -{random:0:9}, "id": {n}}' },
+  { example: 'burn', subject: 'jobs.burn', data: (dice) => `{random:100:${dice.pick([500, 4_000])}}` },
+  {
+    example: 'trap',
+    subject: 'work.odd',
+    push: { limits: { fuel: 1_000_000, memory: '1MiB', output: '4KiB' } },
+    data: (dice) => dice.pick(['trap', 'bounds', 'stack', 'spin', 'grow', 'fail', 'fine']),
+  },
+  { example: 'forbidden', subject: 'tries.none', data: () => 'open clock random sleep publish state' },
+];
+
+const GUESTS_MAX = 3;
+const SETUP_MS = 2_000;
+/** Events begin when the trigger is there for certain: what nobody listens to yet is accepted and gone. */
+export const CALM_UNTIL_MS = 5_000;
+/** Bound: events of one workload, so that one slow instance behind the longest link is done with all in the quiet phase. */
+const EVENTS_MAX = [10, 40, 120] as const;
+/** Each takes some round trips to the store of state, and only one at a time gets through. */
+const COUNTED_EVENTS_MAX = [5, 10, 25] as const;
+/** A counter must be given every event in the end: no delivery is its last. What always goes wrong must be over with soon. */
+const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 };
+
+export function drawWork(dice: Dice, site: Site, durationMs: number, redeployMs: number | null): DrawnWork {
+  const parts = dice
+    .sample(GUESTS, dice.between(1, GUESTS_MAX))
+    .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700 }));
+  return {
+    steps: [...parts.flatMap(({ steps }) => steps), ...drawDrains(dice, site, durationMs)],
+    workload: parts.flatMap(({ workload }) => workload),
+    observeState: parts.flatMap(({ observeState }) => observeState),
+    goals: parts.flatMap(({ goals }) => goals),
+  };
+}
+
+type Frame = { readonly site: Site; readonly durationMs: number; readonly redeployMs: number | null; readonly atMs: number };
+
+function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atMs }: Frame): DrawnWork {
+  const name = guest.example;
+  const push = { push: name, ...guest.push };
+  const apart = dice.chance(1, 2);
+  const replicasMax = apart ? site.nodes.length : site.nodes.length + 2;
+  let replicas = dice.between(1, replicasMax);
+  let versions = 1;
+  let version = 1;
+  const spec = {
+    origin: dice.pick(site.zones),
+    ...(apart ? { spread: 'node' } : {}),
+    ...(dice.chance(1, 6) ? { whenUnreachable: 'stay' } : {}),
+    ...(dice.chance(1, 2) ? { concurrency: dice.between(2, 8) } : {}),
+  };
+  const steps: TimedStep[] = [
+    { ms: atMs, step: push },
+    { ms: atMs + 200, step: { deploy: name, ...spec, replicas } },
+    { ms: atMs + 400, step: drawTrigger(dice, guest) },
+  ];
+  let ms = atMs + CALM_UNTIL_MS;
+  const lastMs = (redeployMs ?? durationMs) - 1_500;
+  for (let left = dice.between(0, 4); left > 0; left--) {
+    const nextMs = ms + dice.between(500, 8_000);
+    if (nextMs > lastMs) break;
+    ms = nextMs;
+    const what = dice.pick(['version', 'rollback', 'scale', 'scale'] as const);
+    if (what === 'version') {
+      versions += 1;
+      version = versions;
+      steps.push({ ms, step: push }, { ms: ms + 300, step: { deploy: name, ...spec, replicas } });
+      ms += 300;
+    } else if (what === 'rollback') {
+      version = dice.between(1, versions);
+      steps.push({ ms, step: { rollback: name, version } });
+    } else {
+      replicas = dice.between(0, replicasMax);
+      steps.push({ ms, step: { scale: name, replicas } });
+    }
+  }
+  if (redeployMs !== null || replicas === 0) {
+    replicas = Math.max(1, replicas);
+    const againMs = redeployMs ?? Math.max(ms + 500, lastMs);
+    if (redeployMs !== null) {
+      versions += 1;
+      version = versions;
+      steps.push({ ms: againMs, step: push });
+    }
+    const step = redeployMs === null ? { scale: name, replicas } : { deploy: name, ...spec, replicas };
+    steps.push({ ms: againMs + 300, step });
+  }
+  return {
+    steps,
+    workload: drawWorkload(dice, guest, site, durationMs),
+    observeState: name === 'counter' ? ['counter/count'] : [],
+    goals: [
+      { running: { deployment: name, atLeast: replicas } },
+      { 'version-everywhere': { deployment: name, version } },
+      ...(name === 'counter' ? [{ 'counted-once': { key: 'counter/count', subject: guest.subject } }] : []),
+    ],
+  };
+}
+
+function drawTrigger(dice: Dice, { example, subject }: Guest): Fields {
+  const backoffMs = dice.pick([20, 100, 500]);
+  return {
+    trigger: example,
+    on: subject,
+    ...(dice.chance(2, 3) ? { result: `answers.${example}` } : {}),
+    deliveries: DELIVERIES[example] ?? dice.pick([1, 3, 8, 50]),
+    ackWait: written(dice.pick([500, 2_000, 5_000])),
+    backoff: written(backoffMs),
+    backoffMax: written(backoffMs * dice.pick([1, 5, 10])),
+  };
+}
+
+function drawWorkload(dice: Dice, guest: Guest, site: Site, durationMs: number): readonly Fields[] {
+  return Array.from({ length: dice.between(1, 2) }, (_, i) => {
+    const shape = dice.pick(['steady', 'poisson', 'burst'] as const);
+    const burst = dice.pick([2, 5, 20]);
+    const startMs = dice.between(CALM_UNTIL_MS, Math.floor(durationMs / 2));
+    const endMs = dice.between(startMs + 1_000, durationMs);
+    const events = dice.pick(guest.example === 'counter' ? COUNTED_EVENTS_MAX : EVENTS_MAX);
+    const everyMs = Math.max(5, Math.ceil(((endMs - startMs) * (shape === 'burst' ? burst : 1)) / events));
+    return {
+      name: `${guest.example}-${i + 1}`,
+      subject: guest.subject,
+      from: dice.pick(site.zones),
+      start: written(startMs),
+      end: written(endMs),
+      every: written(everyMs),
+      ...(shape === 'steady' ? {} : { shape }),
+      ...(shape === 'burst' ? { burst } : {}),
+      data: guest.data(dice),
+    };
+  });
+}
+
+/** A node that is drained is taken back before the work ends: what is wanted must fit again. */
+function drawDrains(dice: Dice, site: Site, durationMs: number): readonly TimedStep[] {
+  if (!dice.chance(1, 3)) return [];
+  const known = site.nodes.filter(({ late }) => !late);
+  return dice.sample(known, dice.between(1, 2)).flatMap(({ node }) => {
+    const ms = dice.between(CALM_UNTIL_MS, durationMs - 4_000);
+    return [
+      { ms, step: { drain: node } },
+      { ms: dice.between(ms + 500, durationMs - 1_000), step: { undrain: node } },
+    ];
+  });
+}

@@ -1,0 +1,79 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { shell, start, temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
+import { documentedOptions, helpedOptions } from '../support/e2e/reference.ts';
+import { writeScenario } from '../support/e2e/scenarios.ts';
+
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
+
+type Plan = { readonly seed: string; readonly verdict: string; readonly digest: string; readonly faults: Readonly<Record<string, number>> };
+type Summary = {
+  readonly runs: number;
+  readonly held: number;
+  readonly interrupted: boolean;
+  readonly failures: readonly { readonly goal: string; readonly scenario: string; readonly reproduce: string; readonly because: string }[];
+};
+
+function plansIn(out: string): readonly Plan[] {
+  const lines = readFileSync(join(out, 'plans.jsonl'), 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Plan);
+}
+
+describe('fuzz', () => {
+  test('lists the options that the reference lists', async () => {
+    const { code, stdout } = await wasmmatrix(['fuzz', '--help']);
+    expect(code).toBe(0);
+    expect(documentedOptions('fuzz')).toEqual(helpedOptions(stdout));
+  });
+
+  test('plays the run of a seed alike in every campaign, and holds what it draws', async () => {
+    const [first, second] = [join(folder.path, 'first'), join(folder.path, 'second')];
+    const three = await wasmmatrix(['fuzz', '--seed', '0x11', '--runs', '3', '--jobs', '1', '--out', first]);
+    const one = await wasmmatrix(['fuzz', '--seed', '18', '--runs', '1', '--json', '--out', second]);
+    expect(three, three.stdout + three.stderr).toMatchObject({ code: 0 });
+    expect(three.stdout).toMatch(/^3 runs, 3 held, 0 failed; .* runs per core-hour\.$/m);
+    expect(JSON.parse(one.stdout)).toMatchObject({ runs: 1, held: 1, failures: [], interrupted: false });
+    const plans = plansIn(first);
+    expect(plans.map(({ seed }) => seed)).toEqual(['0x11', '0x12', '0x13']);
+    expect(plansIn(second)).toEqual(plans.slice(1, 2));
+  });
+
+  test('leaves a failure as a scenario whose command fails alike', async () => {
+    const out = join(folder.path, 'failing');
+    const late = writeScenario(folder.path, 'late', 'late');
+    const { code, stdout } = await wasmmatrix(['fuzz', late, '--seed', '0x5', '--runs', '1', '--json', '--out', out]);
+    const { failures } = JSON.parse(stdout) as Summary;
+    expect(code).toBe(3);
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toMatchObject({ goal: 'running', because: expect.stringContaining('50 were due') as string });
+    const { reproduce = '' } = failures[0] ?? {};
+    const again = await shell(`${reproduce.replace('npx wasmmatrix', '$WASMMATRIX')} --json --out '${join(folder.path, 'again')}'`);
+    expect(again.code).toBe(3);
+    const [run] = (JSON.parse(again.stdout) as { runs: { seed: string; digest: string }[] }).runs;
+    expect(run).toMatchObject({ seed: '0x5', digest: plansIn(out)[0]?.digest });
+  });
+
+  test('stops at an interrupt and says what it came to', async () => {
+    const out = join(folder.path, 'interrupted');
+    const fuzzing = start(['fuzz', '--seed', '0x11', '--out', out]);
+    await fuzzing.said('0x11  held');
+    fuzzing.child.kill('SIGINT');
+    const { code, stdout, stderr } = await fuzzing.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain('Stopping');
+    expect(stdout).toMatch(/^\d+ runs, \d+ held, 0 failed/m);
+    const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
+    expect(summary).toMatchObject({ interrupted: true, failures: [], runs: plansIn(out).length });
+  });
+
+  test('refuses what it does not know, in words', async () => {
+    const unknown = await wasmmatrix(['fuzz', 'node-failur', '--out', join(folder.path, 'unknown')]);
+    expect(unknown).toMatchObject({ code: 2, stdout: '' });
+    expect(unknown.stderr).toMatch(/^WM_SCENARIO_NOT_FOUND \(rejected\): .*did you mean 'node-failure'\?/);
+    expect(existsSync(join(folder.path, 'unknown'))).toBe(false);
+    const seed = await wasmmatrix(['fuzz', '--seed', 'six']);
+    expect(seed).toMatchObject({ code: 2, stdout: '' });
+  });
+});
