@@ -3,7 +3,7 @@
 // hashing and Ed25519 (a function of their input), `process.env` (lint keeps it out of the product).
 
 export type AmbientRule = {
-  /** A path from `globalThis`, or a built-in module. */
+  /** A path from `globalThis`, or from a built-in module: `node:timers/promises.scheduler`. */
   readonly holder: string;
   /** How the holder is called in messages. */
   readonly called: string;
@@ -22,35 +22,87 @@ const NETWORK = 'the network port';
 const STORAGE = 'the storage port';
 const NOTHING = 'nothing: simulated code may not depend on it';
 const THREADS = 'the wasm port for guests; nothing else runs beside the simulation';
+const ZLIB = 'the synchronous functions of zlib; this one answers from the thread pool';
+const COMPRESSORS = [
+  'Deflate',
+  'DeflateRaw',
+  'Gzip',
+  'Gunzip',
+  'Inflate',
+  'InflateRaw',
+  'Unzip',
+  'BrotliCompress',
+  'BrotliDecompress',
+  'ZstdCompress',
+  'ZstdDecompress',
+];
 
 export const AMBIENT_RULES: readonly AmbientRule[] = [
   { holder: 'Math', called: 'Math', names: ['random'], use: RANDOM },
   {
     holder: 'Performance.prototype',
     called: 'performance',
-    names: ['now', 'timeOrigin', 'mark', 'measure', 'toJSON', 'eventLoopUtilization'],
+    names: ['now', 'timeOrigin', 'mark', 'measure', 'toJSON', 'eventLoopUtilization', 'nodeTiming', 'timerify'],
     use: CLOCK,
+  },
+  { holder: 'performance', called: 'performance', names: ['nodeTiming', 'timerify'], use: CLOCK },
+  {
+    holder: 'node:perf_hooks',
+    called: 'perf_hooks',
+    names: ['monitorEventLoopDelay', 'eventLoopUtilization', 'timerify', 'PerformanceObserver'],
+    use: CLOCK,
+  },
+  {
+    holder: 'Intl.DateTimeFormat.prototype',
+    called: 'Intl.DateTimeFormat.prototype',
+    names: ['format', 'formatToParts'],
+    use: `${CLOCK}; without a date this reads the clock, and with one it follows the ICU of the build`,
   },
   {
     holder: 'process',
     called: 'process',
-    names: ['hrtime', 'uptime', 'cpuUsage', 'threadCpuUsage', 'resourceUsage', 'memoryUsage', 'availableMemory'],
+    names: [
+      'hrtime',
+      'uptime',
+      'cpuUsage',
+      'threadCpuUsage',
+      'resourceUsage',
+      'memoryUsage',
+      'availableMemory',
+      'constrainedMemory',
+      'getActiveResourcesInfo',
+      'report',
+    ],
     use: CLOCK,
   },
-  { holder: 'process', called: 'process', names: ['nextTick'], use: 'a promise, or clock.after() of the clock port' },
+  { holder: 'process', called: 'process', names: ['nextTick', 'emitWarning'], use: 'a promise, or clock.after() of the clock port' },
   {
     holder: 'process',
     called: 'process',
     names: ['exit', 'abort', 'kill', 'reallyExit', 'chdir'],
     use: 'an error: a simulated process ends by throwing',
   },
+  {
+    holder: 'process',
+    called: 'process',
+    names: ['binding', '_linkedBinding', 'dlopen', 'loadEnvFile'],
+    use: `${NOTHING}; these lead around every port`,
+  },
   { holder: 'globalThis', called: '', names: ['setTimeout', 'setInterval', 'setImmediate'], use: TIMERS },
   { holder: 'node:timers', called: 'timers', names: ['setTimeout', 'setInterval', 'setImmediate'], use: TIMERS },
   { holder: 'node:timers/promises', called: 'timers/promises', names: ['setTimeout', 'setInterval', 'setImmediate'], use: TIMERS },
+  {
+    holder: 'node:timers/promises.scheduler.__proto__',
+    called: 'timers/promises.scheduler',
+    names: ['wait', 'yield'],
+    use: TIMERS,
+  },
   { holder: 'AbortSignal', called: 'AbortSignal', names: ['timeout'], use: TIMERS },
   { holder: 'Atomics', called: 'Atomics', names: ['wait', 'waitAsync'], use: TIMERS },
   { holder: 'globalThis', called: '', names: ['fetch', 'WebSocket', 'EventSource'], use: NETWORK },
   { holder: 'globalThis', called: '', names: ['MessageChannel', 'BroadcastChannel'], use: NETWORK },
+  { holder: 'globalThis', called: '', names: ['CompressionStream', 'DecompressionStream'], use: ZLIB },
+  { holder: 'Navigator.prototype', called: 'navigator', names: ['hardwareConcurrency', 'language', 'languages', 'platform'], use: NOTHING },
   {
     holder: 'globalThis',
     called: '',
@@ -101,6 +153,10 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
       'createECDH',
       'createDiffieHellman',
       'createDiffieHellmanGroup',
+      'Sign',
+      'ECDH',
+      'DiffieHellman',
+      'DiffieHellmanGroup',
       'getDiffieHellman',
       'publicEncrypt',
       'encapsulate',
@@ -113,12 +169,14 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
   { holder: 'node:fs/promises', called: 'fs.promises', names: 'functions', use: STORAGE },
   { holder: 'node:net', called: 'net', names: ['connect', 'createConnection', 'createServer'], use: NETWORK },
   { holder: 'node:net', called: 'net', names: ['Socket', 'Server'], use: NETWORK },
-  { holder: 'node:tls', called: 'tls', names: ['connect', 'createServer'], use: NETWORK },
-  { holder: 'node:dgram', called: 'dgram', names: ['createSocket'], use: NETWORK },
-  { holder: 'node:http', called: 'http', names: ['request', 'get', 'createServer'], use: NETWORK },
-  { holder: 'node:https', called: 'https', names: ['request', 'get', 'createServer'], use: NETWORK },
+  { holder: 'node:tls', called: 'tls', names: ['connect', 'createServer', 'TLSSocket', 'Server'], use: NETWORK },
+  { holder: 'node:dgram', called: 'dgram', names: ['createSocket', 'Socket'], use: NETWORK },
+  { holder: 'node:http', called: 'http', names: ['request', 'get', 'createServer', 'ClientRequest', 'Server'], use: NETWORK },
+  { holder: 'node:https', called: 'https', names: ['request', 'get', 'createServer', 'Server'], use: NETWORK },
   { holder: 'node:http2', called: 'http2', names: ['connect', 'createServer', 'createSecureServer'], use: NETWORK },
   { holder: 'node:dns', called: 'dns', names: 'functions', use: NETWORK },
+  { holder: 'node:dns', called: 'dns', names: ['Resolver'], use: NETWORK },
+  { holder: 'node:dns/promises', called: 'dns.promises', names: ['Resolver'], use: NETWORK },
   { holder: 'node:dns/promises', called: 'dns.promises', names: 'functions', use: NETWORK },
   {
     holder: 'node:worker_threads',
@@ -127,6 +185,17 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
     use: THREADS,
   },
   { holder: 'node:child_process', called: 'child_process', names: 'functions', use: THREADS },
+  { holder: 'node:child_process', called: 'child_process', names: ['ChildProcess'], use: THREADS },
+  { holder: 'node:cluster', called: 'cluster', names: ['fork', 'setupPrimary'], use: THREADS },
+  { holder: 'node:sqlite', called: 'sqlite', names: ['DatabaseSync', 'backup'], use: STORAGE },
+  { holder: 'node:fs', called: 'fs', names: ['ReadStream', 'WriteStream', 'FileReadStream', 'FileWriteStream'], use: STORAGE },
+  { holder: 'node:v8', called: 'v8', names: 'functions', except: ['serialize', 'deserialize'], use: NOTHING },
+  {
+    holder: 'node:async_hooks',
+    called: 'async_hooks',
+    names: ['executionAsyncId', 'triggerAsyncId', 'createHook'],
+    use: `${NOTHING}; the process counts on from run to run`,
+  },
   {
     holder: 'node:zlib',
     called: 'zlib',
@@ -142,8 +211,10 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
       'brotliDecompress',
       'zstdCompress',
       'zstdDecompress',
+      ...COMPRESSORS,
+      ...COMPRESSORS.map((name) => `create${name}`),
     ],
-    use: 'the synchronous function of the same name; this one answers from the thread pool',
+    use: ZLIB,
   },
   {
     holder: 'node:vm',
@@ -154,7 +225,7 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
   {
     holder: 'node:os',
     called: 'os',
-    names: ['cpus', 'freemem', 'totalmem', 'loadavg', 'uptime', 'hostname', 'networkInterfaces', 'availableParallelism', 'userInfo'],
+    names: 'functions',
     use: NOTHING,
   },
 ];
@@ -163,4 +234,5 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
 export const DATE_USE = CLOCK;
 /** Signing with these keys draws a nonce or runs elsewhere; Ed25519 does neither. */
 export const SIGN_USE = `${KEYS}; only Ed25519, without a callback, always signs alike`;
+export const VERIFY_USE = `${KEYS}; without a callback: with one the answer comes from the thread pool`;
 export const IMPORT_USE = 'a static import at the top of the module: when a module is loaded is not decided by the seed';

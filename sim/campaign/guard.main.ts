@@ -5,7 +5,7 @@
 import { registerHooks, syncBuiltinESMExports } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Bug } from '../../system/domain/outcome.ts';
-import { AMBIENT_RULES, DATE_USE, IMPORT_USE, SIGN_USE } from './ambient.ts';
+import { AMBIENT_RULES, DATE_USE, IMPORT_USE, SIGN_USE, VERIFY_USE } from './ambient.ts';
 import './host.main.ts';
 
 type Callable = (...args: unknown[]) => unknown;
@@ -99,13 +99,20 @@ function install(holder: object, name: string, what: string, use: string): void 
     });
   } else if (typeof own.value === 'function') {
     Object.defineProperty(holder, name, { ...own, value: gate(own.value as Callable, what, use) });
+  } else {
+    // An object that answers for the process whenever one of its fields is read.
+    const { value, enumerable = true } = own as { readonly value: unknown; readonly enumerable?: boolean };
+    const get = (): unknown => (armed ? refuse(what, use) : value);
+    Object.defineProperty(holder, name, { configurable: true, enumerable, get });
   }
 }
 
 function holderOf(path: string): object | null {
-  if (path.startsWith('node:')) return process.getBuiltinModule(path) as object;
-  let value: unknown = globalThis;
-  for (const name of path.split('.')) value = name === 'globalThis' ? value : (value as Record<string, unknown> | undefined)?.[name];
+  const [root = '', ...names] = path.split('.');
+  const isModule = root.startsWith('node:');
+  let value: unknown = isModule ? process.getBuiltinModule(root) : globalThis;
+  for (const name of isModule ? names : [root, ...names])
+    value = name === 'globalThis' ? value : (value as Record<string, unknown> | undefined)?.[name];
   return typeof value === 'object' || typeof value === 'function' ? value : null;
 }
 
@@ -120,7 +127,8 @@ function functionsOf(holder: object): string[] {
 for (const rule of AMBIENT_RULES) {
   const holder = holderOf(rule.holder);
   if (holder === null) continue;
-  const names = rule.names === 'functions' ? functionsOf(holder) : rule.names;
+  const { except = [] } = rule;
+  const names = rule.names === 'functions' ? functionsOf(holder).filter((name) => !except.includes(name)) : rule.names;
   for (const name of names) install(holder, name, rule.called === '' ? name : `${rule.called}.${name}`, rule.use);
 }
 
@@ -156,6 +164,14 @@ crypto.sign = new Proxy(realSign, {
   },
 }) as typeof crypto.sign;
 gates.push('crypto.sign with a callback', 'crypto.sign with a key of type ec');
+for (const name of ['verify', 'diffieHellman'] as const) {
+  crypto[name] = new Proxy(crypto[name] as Callable, {
+    apply(target, self, args: unknown[]) {
+      if (armed && typeof args.at(-1) === 'function') refuse(`crypto.${name} with a callback`, VERIFY_USE);
+      return Reflect.apply(target, self, args);
+    },
+  }) as never;
+}
 
 // What people print while they look for something must not end the run: the console's own use of the process is let through.
 for (const name of functionsOf(console)) {

@@ -1,5 +1,23 @@
 // A plug-in that leaks: the scenario's name says which ambient function its one event uses. `gate:<name>` calls whatever the
 // guard put a gate in front of; the others are the ways that people find around a guard.
+import { ChildProcess } from 'node:child_process';
+import cluster from 'node:cluster';
+import * as crypto from 'node:crypto';
+import * as dgram from 'node:dgram';
+import * as dns from 'node:dns';
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import { homedir } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { executionAsyncId } from 'node:async_hooks';
+import { DatabaseSync } from 'node:sqlite';
+import { PassThrough } from 'node:stream';
+import * as timers from 'node:timers';
+import { scheduler } from 'node:timers/promises';
+import * as tls from 'node:tls';
+import { getHeapStatistics } from 'node:v8';
+import * as zlib from 'node:zlib';
+import { createGzip } from 'node:zlib';
 import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -23,6 +41,8 @@ const HOLDERS: Readonly<Record<string, () => object>> = {
   process: () => process,
   'WeakRef.prototype': () => ref,
   'crypto.subtle': () => globalThis.crypto.subtle,
+  'Intl.DateTimeFormat.prototype': () => new Intl.DateTimeFormat('en'),
+  'timers/promises.scheduler': () => scheduler,
   'fs.promises': () => process.getBuiltinModule('node:fs/promises'),
   'dns.promises': () => process.getBuiltinModule('node:dns/promises'),
 };
@@ -55,6 +75,43 @@ const WAYS: Readonly<Record<string, () => unknown>> = {
   'a promisified timer': () => promisify(setTimeout)(1),
   'a dynamic import': () => import('./leaky.ts'),
   'a require': () => require('node:url'),
+  'a scheduler of timers': () => scheduler.wait(1),
+  'a scheduler that yields': () => scheduler.yield(),
+  'the timing of the process': () => performance.nodeTiming.duration,
+  'a delay of the event loop': () => monitorEventLoopDelay(),
+  'a function that is timed': () => performance.timerify(() => {})(),
+  'the clock of Intl': () => new Intl.DateTimeFormat('en').format(),
+  'the parts of the clock of Intl': () => new Intl.DateTimeFormat('en').formatToParts(),
+  'a stream that reads a file': () => Reflect.construct(fs.ReadStream, ['/dev/null']),
+  'a stream that writes a file': () => Reflect.construct(fs.WriteStream, ['/dev/null']),
+  'a server made of its class': () => new http.Server(),
+  'a request made of its class': () => new http.ClientRequest('http://127.0.0.1:1/'),
+  'a socket of TLS made of its class': () => new tls.TLSSocket(new PassThrough()),
+  'a resolver made of its class': () => new dns.Resolver(),
+  'a resolver of promises made of its class': () => new dns.promises.Resolver(),
+  'a child process made of its class': () => Reflect.construct(ChildProcess, []),
+  'a datagram socket made of its class': () => Reflect.construct(dgram.Socket, ['udp4']),
+  'a signature made of its class': () => Reflect.construct(crypto.Sign, ['sha256']),
+  'a curve made of its class': () => Reflect.construct(crypto.ECDH, ['prime256v1']),
+  'a signature that is checked on another thread': () => verify(null, Buffer.from('x'), keyPair.publicKey, Buffer.alloc(64), () => {}),
+  'a stream that compresses': () => createGzip(),
+  'a stream that compresses, made of its class': () => Reflect.construct(zlib.Gzip, []),
+  'a web stream that compresses': () => new CompressionStream('gzip'),
+  'a database': () => new DatabaseSync(':memory:'),
+  'the figures of the heap': () => getHeapStatistics(),
+  'a processor count of the navigator': () => navigator.hardwareConcurrency,
+  'an internal binding': () => (process as unknown as { binding(name: string): unknown }).binding('fs'),
+  'a fork of the cluster': () => cluster.fork(),
+  'a counter of the process': () => executionAsyncId(),
+  'a warning': () => process.emitWarning('x'),
+  'a report': () => process.report.getReport(),
+  'the constrained memory': () => process.constrainedMemory(),
+  'the resources': () => process.getActiveResourcesInfo(),
+  'os.homedir': () => homedir(),
+  'random values through webcrypto': () => crypto.webcrypto.getRandomValues(new Uint8Array(1)),
+  'an identifier through the global': () => globalThis.crypto.randomUUID(),
+  'an identifier through the module': () => crypto.randomUUID(),
+  'a timer through the module': () => timers.setTimeout(() => {}, 1),
   'caught and hidden': () => {
     try {
       return Math.random();
