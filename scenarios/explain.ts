@@ -163,6 +163,10 @@ function lawText(law: LatencyLaw): string {
       return `${writeDuration(law.microsMin)} to ${writeDuration(law.microsMax)}, uniform`;
     case 'normal':
       return `${writeDuration(law.microsMean)} ± ${writeDuration(law.microsDeviation)}, normal, at least ${writeDuration(law.microsMin)}`;
+    case 'log-normal':
+      return `median ${writeDuration(law.microsMedian)}, log-normal with σ ${law.sigma.toFixed(2)}, at least ${writeDuration(law.microsMin)}`;
+    case 'exponential':
+      return `mean ${writeDuration(law.microsMean)}, exponential, at least ${writeDuration(law.microsMin)}`;
   }
 }
 
@@ -209,6 +213,8 @@ function faultText(fault: FaultSpec): string {
       return `${fault.kind} ${fault.machine}`;
     case 'partition':
       return `partition ${fault.a.join(', ')} from ${fault.b.join(', ')}`;
+    case 'partition-one-way':
+      return `partition-one-way ${fault.from.join(', ')} to ${fault.to.join(', ')}`;
     case 'latency':
       return `latency ${fault.a} to ${fault.b}, ${writeRatio(fault.factor).replace(/\/1$/, '')} times`;
     case 'loss':

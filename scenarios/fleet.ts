@@ -1,6 +1,7 @@
 // Resolves a fleet: nodes of a group written out, every pair of zones with exactly one link law, defaults filled in.
 import asin from '@stdlib/math-base-special-asin';
 import cos from '@stdlib/math-base-special-cos';
+import ln from '@stdlib/math-base-special-ln';
 import sin from '@stdlib/math-base-special-sin';
 import type { NodeId, ZonePath } from '../system/domain/identifiers.ts';
 import type { Architecture, GeoPoint } from '../system/domain/node.ts';
@@ -18,6 +19,8 @@ const BETWEEN_ZONES_MICROS = 5_000;
 /** Light in glass: 200 km in a millisecond. */
 const MICROS_PER_KM = 5;
 const EARTH_RADIUS_KM = 6_371;
+/** So many standard deviations above the median, a normal distribution has its 99th percentile. */
+const DEVIATIONS_OF_P99 = 2.326347874;
 const RADIANS_PER_DEGREE = Math.PI / 180;
 
 /** Fleet files by name; null when there is none of that name. */
@@ -156,7 +159,11 @@ function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
       if (loss === null)
         return source.mistake([...base, 'links', i, 'loss'], `found ${JSON.stringify(link['loss'])}, expected a chance of at most 1`);
       const law = link['latency'] === undefined ? defaultLaw(a, b) : lawOf(link['latency']);
-      if (law === null) return source.mistake([...base, 'links', i, 'latency'], 'the least delay is larger than the largest');
+      if (law === null)
+        return source.mistake(
+          [...base, 'links', i, 'latency'],
+          'the delays of the law contradict each other: expected min <= mean, max and median, and median < p99',
+        );
       written.set(linkKey(a.zone, b.zone), { a: a.zone, b: b.zone, latency: law, loss });
       return undefined;
     });
@@ -181,11 +188,25 @@ function defaultLaw(a: ZoneSpec, b: ZoneSpec): LatencyLaw {
 export function lawOf(value: unknown): LatencyLaw | null {
   if (typeof value === 'string') return { law: 'constant', micros: parseDuration(value) ?? 0 };
   if (!isRecord(value)) return null;
-  const { uniform, normal } = value;
+  const { uniform, normal, logNormal, exponential } = value;
   if (isRecord(uniform)) {
     const microsMin = parseDuration(String(uniform['min'])) ?? 0;
     const microsMax = parseDuration(String(uniform['max'])) ?? 0;
     return microsMin <= microsMax ? { law: 'uniform', microsMin, microsMax } : null;
+  }
+  if (isRecord(logNormal)) {
+    const [microsMedian, microsP99, microsMin] = [logNormal['median'], logNormal['p99'], logNormal['min'] ?? '0s'].map(micros);
+    if (!(microsMin! <= microsMedian! && 0 < microsMedian! && microsMedian! < microsP99!)) return null;
+    return {
+      law: 'log-normal',
+      microsMedian: microsMedian!,
+      sigma: ln(microsP99! / microsMedian!) / DEVIATIONS_OF_P99,
+      microsMin: microsMin!,
+    };
+  }
+  if (isRecord(exponential)) {
+    const [microsMean, microsMin] = [exponential['mean'], exponential['min'] ?? '0s'].map(micros);
+    return microsMin! <= microsMean! ? { law: 'exponential', microsMean: microsMean!, microsMin: microsMin! } : null;
   }
   if (!isRecord(normal)) return null;
   const microsMean = parseDuration(String(normal['mean'])) ?? 0;
@@ -193,6 +214,10 @@ export function lawOf(value: unknown): LatencyLaw | null {
   return microsMin <= microsMean
     ? { law: 'normal', microsMean, microsDeviation: parseDuration(String(normal['deviation'])) ?? 0, microsMin }
     : null;
+}
+
+function micros(value: unknown): number {
+  return parseDuration(String(value)) ?? 0;
 }
 
 /** Great-circle distance. Determinism: only portable mathematics. */

@@ -139,6 +139,14 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
         ends.forEach((end, i) => known(source, [...path, field, i], 'zone or machine', end, [...zones, ...machines]));
       }
       return undefined;
+    case 'partition-one-way':
+      for (const [field, ends] of [
+        ['partition-one-way', fault.from],
+        ['to', fault.to],
+      ] as const) {
+        ends.forEach((end, i) => known(source, [...path, field, i], 'zone or machine', end, [...zones, ...machines]));
+      }
+      return undefined;
     case 'latency':
     case 'loss':
       known(source, [...path, fault.kind, 0], 'zone', fault.a, zones);

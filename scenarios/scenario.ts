@@ -12,7 +12,10 @@ export type Ratio = readonly [numerator: number, denominator: number];
 export type LatencyLaw =
   | { readonly law: 'constant'; readonly micros: number }
   | { readonly law: 'uniform'; readonly microsMin: number; readonly microsMax: number }
-  | { readonly law: 'normal'; readonly microsMean: number; readonly microsDeviation: number; readonly microsMin: number };
+  | { readonly law: 'normal'; readonly microsMean: number; readonly microsDeviation: number; readonly microsMin: number }
+  /** `sigma`: standard deviation of the delay's natural logarithm. */
+  | { readonly law: 'log-normal'; readonly microsMedian: number; readonly sigma: number; readonly microsMin: number }
+  | { readonly law: 'exponential'; readonly microsMean: number; readonly microsMin: number };
 
 export type ZoneSpec = { readonly zone: ZonePath; readonly location: GeoPoint };
 
@@ -76,6 +79,13 @@ export type FaultSpec =
   | { readonly kind: 'clock-freeze'; readonly machine: string; readonly forMicros: number }
   /** No message between any machine of `a` and any of `b` (zones or machines), both ways. */
   | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[]; readonly forMicros: number }
+  /** No message from any machine of `from` to any of `to`; the other way they pass. */
+  | {
+      readonly kind: 'partition-one-way';
+      readonly from: readonly string[];
+      readonly to: readonly string[];
+      readonly forMicros: number;
+    }
   /** Multiplies the delay between two zones. */
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio; readonly forMicros: number }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio; readonly forMicros: number }
@@ -93,6 +103,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'clock-drift',
   'clock-freeze',
   'partition',
+  'partition-one-way',
   'latency',
   'loss',
   'disk-full',

@@ -74,6 +74,8 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
       return { kind: 'clock-freeze', machine: String(step['clock-freeze']), forMicros };
     case 'partition':
       return { kind: 'partition', a: ends(step['partition']), b: ends(step['from']), forMicros };
+    case 'partition-one-way':
+      return { kind: 'partition-one-way', from: ends(step['partition-one-way']), to: ends(step['to']), forMicros };
     case 'latency': {
       const [a = '', b = ''] = ends(step['latency']);
       return { kind: 'latency', a, b, factor: [Number(step['factor']), 1], forMicros };

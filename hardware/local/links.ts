@@ -92,10 +92,16 @@ function microsOf(law: LatencyLaw, random: () => number): number {
       return law.micros;
     case 'uniform':
       return law.microsMin + random() * (law.microsMax - law.microsMin);
-    case 'normal': {
-      // Box and Muller's; the first draw must not be 0.
-      const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-      return Math.max(law.microsMin, law.microsMean + law.microsDeviation * normal);
-    }
+    case 'normal':
+      return Math.max(law.microsMin, law.microsMean + law.microsDeviation * normalOf(random));
+    case 'log-normal':
+      return Math.max(law.microsMin, law.microsMedian * Math.exp(law.sigma * normalOf(random)));
+    case 'exponential':
+      return law.microsMin - (law.microsMean - law.microsMin) * Math.log(1 - random());
   }
+}
+
+/** Box and Muller's; the first draw must not be 0. */
+function normalOf(random: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

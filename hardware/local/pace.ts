@@ -101,6 +101,10 @@ function stretchLaw(law: LatencyLaw, longer: (micros: number) => number): Latenc
         microsMean: longer(law.microsMean),
         microsDeviation: longer(law.microsDeviation),
       };
+    case 'log-normal':
+      return { ...law, microsMin: longer(law.microsMin), microsMedian: longer(law.microsMedian) };
+    case 'exponential':
+      return { ...law, microsMin: longer(law.microsMin), microsMean: longer(law.microsMean) };
   }
 }
 

@@ -16,6 +16,7 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'clock-drift',
   'clock-freeze',
   'partition',
+  'partition-one-way',
   'latency',
   'loss',
   'disk-full',
@@ -99,6 +100,7 @@ export class Faults {
       case 'clock-freeze':
         return machines.clocks(spec.machine).freeze(true);
       case 'partition':
+      case 'partition-one-way':
       case 'latency':
       case 'loss':
         return network.begin(id, spec);
@@ -140,6 +142,7 @@ export class Faults {
         if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
         return;
       case 'partition':
+      case 'partition-one-way':
       case 'latency':
       case 'loss':
         return network.end(id);
@@ -167,6 +170,8 @@ function targetOf(spec: FaultSpec): string {
   switch (spec.kind) {
     case 'partition':
       return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
+    case 'partition-one-way':
+      return `${spec.from.join(' ')} -> ${spec.to.join(' ')}`;
     case 'latency':
     case 'loss':
       return `${spec.a} | ${spec.b}`;

@@ -1,4 +1,6 @@
-// One-way delay of a message, drawn from a link's law. Determinism: integers and exact divisions only.
+// One-way delay of a message, drawn from a link's law. Determinism: integers, exact divisions, and portable mathematics only.
+import exp from '@stdlib/math-base-special-exp';
+import ln from '@stdlib/math-base-special-ln';
 import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
 
@@ -20,13 +22,29 @@ function drawMicros(law: LatencyLaw, stream: RandomStream): number {
     case 'uniform':
       return law.microsMin + stream.below(law.microsMax - law.microsMin + 1);
     case 'normal': {
-      let sum = -UNIFORM_SUM_MEAN;
-      for (let i = 0; i < UNIFORM_PAIRS; i++) {
-        const word = stream.uint32();
-        sum += (word & 0xffff) + (word >>> 16);
-      }
-      const micros = law.microsMean + Math.round((law.microsDeviation * sum) / UNIFORM_UNIT);
+      const micros = law.microsMean + Math.round((law.microsDeviation * drawNormal(stream)) / UNIFORM_UNIT);
       return micros < law.microsMin ? law.microsMin : micros;
     }
+    case 'log-normal': {
+      const micros = Math.round(law.microsMedian * exp((law.sigma * drawNormal(stream)) / UNIFORM_UNIT));
+      return micros < law.microsMin ? law.microsMin : micros;
+    }
+    case 'exponential':
+      return law.microsMin + drawExponential(law.microsMean - law.microsMin, stream);
   }
+}
+
+/** In units of 2^-16 standard deviations. */
+function drawNormal(stream: RandomStream): number {
+  let sum = -UNIFORM_SUM_MEAN;
+  for (let i = 0; i < UNIFORM_PAIRS; i++) {
+    const word = stream.uint32();
+    sum += (word & 0xffff) + (word >>> 16);
+  }
+  return sum;
+}
+
+/** A whole number with this mean. */
+export function drawExponential(mean: number, stream: RandomStream): number {
+  return Math.round(-mean * ln((stream.uint32() + 1) / 2 ** 32));
 }

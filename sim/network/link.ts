@@ -31,6 +31,19 @@ export type Packet = {
   readonly giveUp: () => void;
 };
 
+export type LinkOptions = {
+  readonly kernel: Kernel;
+  readonly costs: LinkCosts;
+  readonly from: Host;
+  readonly to: Host;
+  readonly stateOf: () => LinkState;
+  /** The way that acknowledgements take. */
+  readonly back: () => Link;
+};
+
+/** A packet under way, with what both systems know of it: `arrived` is why a repetition is not handed over again. */
+type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived: boolean };
+
 export class Link {
   readonly from: Host;
   readonly to: Host;
@@ -38,40 +51,55 @@ export class Link {
   readonly #costs: LinkCosts;
   readonly #stream: RandomStream;
   readonly #stateOf: () => LinkState;
-  #state: LinkState | null = null;
+  readonly #back: () => Link;
+  #known: LinkState | null = null;
 
-  constructor(kernel: Kernel, costs: LinkCosts, from: Host, to: Host, stateOf: () => LinkState) {
+  constructor(options: LinkOptions) {
+    const { kernel, from, to } = options;
     this.#kernel = kernel;
-    this.#costs = costs;
+    this.#costs = options.costs;
     this.from = from;
     this.to = to;
-    this.#stateOf = stateOf;
+    this.#stateOf = options.stateOf;
+    this.#back = options.back;
     this.#stream = kernel.stream(`link ${from.name}->${to.name}`);
   }
 
   /** A fault began or ended: the state is asked for again. */
   refresh(): void {
-    this.#state = null;
+    this.#known = null;
+  }
+
+  get #state(): LinkState {
+    return (this.#known ??= this.#stateOf());
   }
 
   transmit(packet: Packet): void {
-    this.#attempt(packet, this.#kernel.now(), this.#costs.retransmitMicros);
+    this.#attempt({ packet, firstMicros: this.#kernel.now(), arrived: false }, this.#costs.retransmitMicros);
   }
 
-  #attempt(packet: Packet, firstMicros: number, waitMicros: number): void {
-    const { law, factor, loss, cut } = (this.#state ??= this.#stateOf());
+  #attempt(sending: Sending, waitMicros: number): void {
+    const { law, factor, loss, cut } = this.#state;
     if (cut || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
-      this.#repeat(packet, firstMicros, waitMicros);
+      this.#repeat(sending, waitMicros);
       return;
     }
-    this.#kernel.after(drawDelayMicros(law, factor, this.#stream), null, packet.label, () => {
-      // A cut takes the packets that are on their way too.
-      if (!this.to.machine.alive || (this.#state ??= this.#stateOf()).cut) this.#repeat(packet, firstMicros, waitMicros);
-      else packet.arrive();
-    });
+    this.#kernel.after(drawDelayMicros(law, factor, this.#stream), null, sending.packet.label, () => this.#arrive(sending, waitMicros));
   }
 
-  #repeat(packet: Packet, firstMicros: number, waitMicros: number): void {
+  #arrive(sending: Sending, waitMicros: number): void {
+    // A cut takes the packets that are on their way too.
+    if (!this.to.machine.alive || this.#state.cut) return this.#repeat(sending, waitMicros);
+    if (!sending.arrived) {
+      sending.arrived = true;
+      sending.packet.arrive();
+    }
+    // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
+    return this.#back().#state.cut ? this.#repeat(sending, waitMicros) : undefined;
+  }
+
+  #repeat(sending: Sending, waitMicros: number): void {
+    const { packet, firstMicros } = sending;
     const leftMicros = firstMicros + this.#costs.giveUpMicros - this.#kernel.now();
     if (leftMicros <= waitMicros) {
       this.#kernel.after(Math.max(0, leftMicros), null, 'packet given up', () => {
@@ -80,7 +108,7 @@ export class Link {
       return;
     }
     this.#kernel.after(waitMicros, null, 'packet again', () => {
-      if (packet.wanted()) this.#attempt(packet, firstMicros, Math.min(waitMicros * 2, this.#costs.retransmitMicrosMax));
+      if (packet.wanted()) this.#attempt(sending, Math.min(waitMicros * 2, this.#costs.retransmitMicrosMax));
     });
   }
 }

@@ -27,6 +27,7 @@ export type NetworkCosts = LinkCosts &
 /** What a fault does to links, for as long as it is among the network's faults. Places are zones or names of machines. */
 export type LinkFault =
   | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[] }
+  | { readonly kind: 'partition-one-way'; readonly from: readonly string[]; readonly to: readonly string[] }
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio };
 
@@ -145,7 +146,14 @@ export class SimNetwork {
     const name = `${from.name}->${to.name}`;
     let link = this.#links.get(name);
     if (link === undefined) {
-      link = new Link(this.#kernel, this.#costs, from, to, () => this.#stateOf(from, to));
+      link = new Link({
+        kernel: this.#kernel,
+        costs: this.#costs,
+        from,
+        to,
+        stateOf: () => this.#stateOf(from, to),
+        back: () => this.#linkOf(to, from),
+      });
       this.#links.set(name, link);
     }
     return link;
@@ -161,9 +169,11 @@ export class SimNetwork {
     const faults = this.#faults.values();
     for (const fault of faults) {
       if (fault.kind === 'partition') {
-        const inA = (host: Host): boolean => fault.a.some((place) => isIn(host, place));
-        const inB = (host: Host): boolean => fault.b.some((place) => isIn(host, place));
-        if ((inA(from) && inB(to)) || (inB(from) && inA(to))) cut = true;
+        if (joins(fault.a, fault.b, from, to) || joins(fault.b, fault.a, from, to)) cut = true;
+        continue;
+      }
+      if (fault.kind === 'partition-one-way') {
+        if (joins(fault.from, fault.to, from, to)) cut = true;
         continue;
       }
       if (!(isIn(from, fault.a) && isIn(to, fault.b)) && !(isIn(from, fault.b) && isIn(to, fault.a))) continue;
@@ -176,6 +186,10 @@ export class SimNetwork {
   #refresh(): void {
     for (const link of this.#links.values()) link.refresh();
   }
+}
+
+function joins(places: readonly string[], others: readonly string[], from: Host, to: Host): boolean {
+  return places.some((place) => isIn(from, place)) && others.some((place) => isIn(to, place));
 }
 
 function isIn(host: Host, place: string): boolean {

@@ -40,6 +40,13 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
       return { partition: a, from: b, for: lasting(dice, NETWORK_MS_MAX) };
     },
   },
+  'partition-one-way': {
+    draw(dice, site) {
+      const [a, b] = sides(dice, site);
+      const [from, to] = dice.chance(1, 2) ? [a, b] : [b, a];
+      return { 'partition-one-way': from, to, for: lasting(dice, NETWORK_MS_MAX) };
+    },
+  },
   latency: {
     draw: (dice, site) => ({ latency: link(dice, site), factor: dice.pick([2, 5, 20]), for: lasting(dice, NETWORK_MS_MAX) }),
   },

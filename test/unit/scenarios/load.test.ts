@@ -160,6 +160,7 @@ describe('steps', () => {
       '{ at: 4s, clock-drift: controller, ppm: -300, for: 1s }',
       '{ at: 4s, clock-freeze: a-1, for: 1s }',
       '{ at: 4s, partition: [cloud/a], from: [b-1, controller], for: 1s }',
+      '{ at: 4s, partition-one-way: [cloud/a], to: [controller], for: 1s }',
       '{ at: 4s, latency: [cloud/a, cloud/b], factor: 10, for: 1s }',
       '{ at: 4s, loss: [cloud/a, cloud/b], ratio: 2.5%, for: 1s }',
       '{ at: 4s, disk-full: a-1, for: 1s }',
@@ -173,6 +174,7 @@ describe('steps', () => {
       { kind: 'clock-drift', machine: 'controller', ppm: -300, forMicros: 1_000_000 },
       { kind: 'clock-freeze', machine: 'a-1', forMicros: 1_000_000 },
       { kind: 'partition', a: ['cloud/a'], b: ['b-1', 'controller'], forMicros: 1_000_000 },
+      { kind: 'partition-one-way', from: ['cloud/a'], to: ['controller'], forMicros: 1_000_000 },
       { kind: 'latency', a: 'cloud/a', b: 'cloud/b', factor: [10, 1], forMicros: 1_000_000 },
       { kind: 'loss', a: 'cloud/a', b: 'cloud/b', loss: [25, 1_000], forMicros: 1_000_000 },
       { kind: 'disk-full', machine: 'a-1', forMicros: 1_000_000 },
@@ -226,6 +228,15 @@ nodes:
       microsDeviation: 2_000,
       microsMin: 4_000,
     });
+    expect(law('{ logNormal: { median: 40ms, p99: 300ms } }')).toMatchObject({ law: 'log-normal', microsMedian: 40_000, microsMin: 0 });
+    expect(law('{ exponential: { mean: 8ms, min: 2ms } }')).toEqual({ law: 'exponential', microsMean: 8_000, microsMin: 2_000 });
+  });
+
+  it('refuses laws whose delays contradict each other', () => {
+    for (const law of ['{ logNormal: { median: 40ms, p99: 30ms } }', '{ exponential: { mean: 1ms, min: 2ms } }']) {
+      const loaded = loadText(SMALL.replace('latency: 2ms', `latency: ${law}`));
+      expect(loaded.ok ? '' : loaded.error.message).toContain('the delays of the law contradict each other');
+    }
   });
 });
 

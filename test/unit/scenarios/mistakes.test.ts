@@ -190,7 +190,12 @@ const FLEET: readonly Change[] = [
   ['a node called like the controller', 'node: b-1', 'node: §controller', "'controller' is the controller's own name"],
   ['a node in no zone', 'zone: cloud/b, architecture', 'zone: §cloud/x, architecture', "unknown zone 'cloud/x'"],
   ['a link to nowhere', 'between: [cloud/a, cloud/b]', 'between: [cloud/a, §cloud/x]', "link to an unknown zone 'cloud/x'"],
-  ['a delay that cannot be', 'latency: 2ms', 'latency: §{ uniform: { min: 3ms, max: 2ms } }', 'the least delay is larger than the largest'],
+  [
+    'a delay that cannot be',
+    'latency: 2ms',
+    'latency: §{ uniform: { min: 3ms, max: 2ms } }',
+    'the delays of the law contradict each other',
+  ],
   ['a chance above one', 'loss: 1/100', 'loss: §3/2', 'found "3/2", expected a chance of at most 1'],
   ['a controller in no zone', 'controller: { zone: cloud/a }', 'controller: { zone: §cloud/x }', "unknown zone 'cloud/x'"],
   [

@@ -1,49 +1,9 @@
 // What each fault does to a raw network port.
 import { describe, expect, it } from 'vitest';
 import { ok } from '../../../system/domain/outcome.ts';
-import type { Outcome } from '../../../system/domain/outcome.ts';
-import type { Endpoint } from '../../../system/domain/identifiers.ts';
-import type { ByteStream, Connection, ServiceHandler } from '../../../system/ports/network.ts';
-import { CLOUD, FLEET, SimWorld } from '../../contract/sim-world.ts';
-
-const SERVER = 'server' as Endpoint;
-const SECOND = 1_000_000;
-
-function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function echo(streams: ByteStream[] = []): ServiceHandler {
-  return {
-    call: async (_method, _peer, request) => ok(request),
-    stream: async (_method, stream) => {
-      streams.push(stream);
-      for (;;) {
-        const message = await stream.receive();
-        if (!message.ok || message.value === null) return;
-        await stream.send(message.value);
-      }
-    },
-  };
-}
-
-function codeOf(outcome: Outcome<unknown>): string {
-  return outcome.ok ? 'ok' : `${outcome.error.kind} ${outcome.error.code}`;
-}
-
-async function connected(world: SimWorld, from: string): Promise<Connection> {
-  const connection = await world.network.portOf(from).connect(SERVER, { deadlineMicros: 30 * SECOND });
-  if (!connection.ok) throw new Error(connection.error.message);
-  return connection.value;
-}
-
-function setUp(options: ConstructorParameters<typeof SimWorld>[0] = {}) {
-  const world = new SimWorld(options);
-  const server = world.add('server', CLOUD);
-  const client = world.add('client', FLEET);
-  const serve = (handler = echo()) => world.network.portOf('server').listen(SERVER, handler);
-  return { world, server, client, serve };
-}
+import type { ByteStream } from '../../../system/ports/network.ts';
+import { CLOUD } from '../../contract/sim-world.ts';
+import { bytes, codeOf, connected, echoed, SECOND, SERVER, setUp } from '../../support/network/raw-port.ts';
 
 describe('the simulated network', () => {
   it('takes a connection two round trips and a call one, plus the time of the processors', async () => {
@@ -69,15 +29,7 @@ describe('the simulated network', () => {
       const connection = await connected(world, 'client');
       const stream = await connection.open('/a/S');
       if (!stream.ok) throw new Error(stream.error.message);
-      const before = world.kernel.now();
-      for (const text of texts) await stream.value.send(bytes(text));
-      const back: string[] = [];
-      while (back.length < texts.length) {
-        const message = await stream.value.receive();
-        if (!message.ok || message.value === null) throw new Error('the stream ended');
-        back.push(new TextDecoder().decode(message.value));
-      }
-      return { received: back, micros: world.kernel.now() - before };
+      return echoed(world, stream.value, texts);
     });
     expect(received).toEqual(texts);
     expect(micros).toBeGreaterThan(200_000);
