@@ -3,6 +3,7 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Scenario } from '../scenario.ts';
 import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
+import { drained } from './draining.ts';
 import {
   countOf,
   describeBudget,
@@ -165,8 +166,10 @@ function versionEverywhere(parameters: GoalParameters): Goal {
 function running(parameters: GoalParameters, scenario: Scenario): Goal {
   const deployment = textOf(parameters, 'deployment');
   const least = countOf(parameters, 'atLeast');
+  const most = countOf(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
   const zone = parameters['zone'] === undefined ? null : textOf(parameters, 'zone');
-  const ledger = new Ledger('running', `At the end at least ${least} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`}.`);
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : least === most ? `${least}` : `${least} to ${most}`;
+  const ledger = new Ledger('running', `At the end ${bounds} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`}.`);
   const zones = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.zone as string]));
   let found = 0;
   return goalOf(
@@ -177,12 +180,11 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
       const at = zones.get(record.fields.node ?? '') ?? '';
       if (zone === null || at === zone || at.startsWith(`${zone}/`)) found += 1;
     },
-    (end) =>
-      ledger.expectByEnd(
-        found >= least,
-        end,
-        () => `${found} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`} at the end; ${least} were due.`,
-      ),
+    (end) => {
+      const where = zone === null ? '' : ` in ${zone}`;
+      ledger.expectByEnd(found >= least, end, () => `${found} instances of ${deployment} run${where} at the end; ${least} were due.`);
+      ledger.expectByEnd(found <= most, end, () => `${found} instances of ${deployment} run${where} at the end; at most ${most} may.`);
+    },
   );
 }
 
@@ -294,10 +296,16 @@ export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {
     optional: {},
     create: versionEverywhere,
   },
+  drained: {
+    meaning: 'A node that is drained is given nothing, and gives away what it has in time.',
+    required: { node: 'name', within: 'duration' },
+    optional: {},
+    create: drained,
+  },
   running: {
     meaning: 'So many instances of a deployment run at the end.',
     required: { deployment: 'name', atLeast: 'count' },
-    optional: { zone: 'text' },
+    optional: { zone: 'text', atMost: 'count' },
     create: running,
   },
   'counted-once': {

@@ -165,6 +165,22 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
   const back = new Map<string, number>();
+  /** Machines whose agent runs under a lease that it takes to hold. One that is off or frozen runs nothing. */
+  const holding = new Set<string>();
+  /** Nodes that were given up although their agents held a lease, and when. */
+  const early = new Map<string, number>();
+  const checkLeases = (record: RunRecord): void => {
+    for (const [node, micros] of early) {
+      if (record.micros <= micros + slackMicros) continue;
+      early.delete(node);
+      ledger.expect(
+        false,
+        record,
+        () => `Node ${node} was given up while its agent held its lease: a lease must lapse before, or the same work runs twice.`,
+        node,
+      );
+    }
+  };
   /**
    * Work is taken from a node that answers as soon as it is planned, so that nothing pauses: what it was handed before, it may
    * start until the word reaches it, or its lease lapses. A node that was given up has stopped before.
@@ -185,7 +201,22 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
     );
   };
   return goalOf(ledger, (record) => {
+    checkLeases(record);
     switch (record.kind) {
+      case 'agent.lease': {
+        const { node, state } = record.fields;
+        if (state === 'held') holding.add(node);
+        else {
+          holding.delete(node);
+          early.delete(node);
+        }
+        break;
+      }
+      case 'machine.stopped':
+      case 'machine.paused':
+        holding.delete(record.fields.machine);
+        early.delete(record.fields.machine);
+        break;
       case 'fence.raised':
         raise(record.fields.instance, record.fields.epoch, record.micros);
         break;
@@ -200,6 +231,8 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
         if (to === 'unavailable') {
           gone.add(node);
           back.delete(node);
+          ledger.checks += 1;
+          if (holding.has(node)) early.set(node, record.micros);
         } else if (from === 'unavailable') back.set(node, record.micros);
         break;
       }

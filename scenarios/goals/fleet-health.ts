@@ -258,6 +258,15 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
         const { node, from, to, incarnation } = record.fields;
         // Something that it sent before it fell silent has arrived.
         if (from === 'suspect' && to !== 'unavailable' && silentSince.has(node)) silentSince.set(node, record.micros);
+        const givenUp = unavailable.get(node);
+        if (givenUp !== undefined && from === 'unavailable') {
+          ledger.expect(
+            incarnation > givenUp,
+            record,
+            () => `Node ${node} returned after it was unavailable, but kept incarnation ${givenUp}.`,
+            node,
+          );
+        }
         if (to === 'unavailable') {
           ledger.checks += 1;
           silentSince.delete(node);

@@ -5,13 +5,14 @@ import { fencing, onDemandEvents } from './events.ts';
 import { failureAndRecovery, registration } from './fleet-health.ts';
 import type { Goal } from './goal.ts';
 import { lifecycle, proximity, resources } from './placement.ts';
+import { retries } from './retries.ts';
 import { capabilities, signatures, versions } from './supply-chain.ts';
 
 export { CLAIMS } from './claims.ts';
 export { Repetitions } from './repetitions.ts';
 export type { Goal, ParameterKind } from './goal.ts';
 
-/** P1 to P8, P11 and the fence: checked throughout every run. `slackMicros` is what the world adds to budgets of time. */
+/** P1 to P8, P11, the fence and the limits of retries: checked throughout every run. `slackMicros` is what the world adds to budgets of time. */
 export function createInvariants(scenario: Scenario, slackMicros = 0): readonly Goal[] {
   return [
     registration(scenario, slackMicros),
@@ -24,6 +25,7 @@ export function createInvariants(scenario: Scenario, slackMicros = 0): readonly 
     lifecycle(),
     onDemandEvents(scenario),
     fencing(scenario, slackMicros),
+    retries(scenario),
   ];
 }
 

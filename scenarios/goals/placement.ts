@@ -120,10 +120,23 @@ export function lifecycle(): Goal {
     epochs.set(instance, epoch);
     state.set(instance, to);
   };
+  /** Version that a node said it serves, by `node instance epoch`. */
+  const served = new Map<string, number>();
   return goalOf(ledger, (record) => {
     if (record.kind === 'instance.state') check(record);
+    if (record.kind === 'invocation.started') {
+      const { node, instance, epoch, version, event } = record.fields;
+      const said = served.get(`${node} ${instance} ${epoch}`);
+      ledger.expect(
+        said === version,
+        record,
+        () => `Node ${node} ran event ${event} with version ${version} of ${instance}, but said that it serves version ${said ?? 'none'}.`,
+        node,
+      );
+    }
     if (record.kind !== 'instance.serving') return;
-    const { instance, epoch, node } = record.fields;
+    const { instance, epoch, node, version } = record.fields;
+    served.set(`${node} ${instance} ${epoch}`, version);
     ledger.expect(
       epoch <= (epochs.get(instance) ?? 0),
       record,

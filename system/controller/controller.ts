@@ -101,6 +101,8 @@ class LeadingController implements Controller {
       tell: (facts, correlation, sequence) => this.#tell(facts, correlation, sequence),
       raiseFence: ({ instance, epoch }) => this.#fence({ instance, epoch }),
     });
+    // What was read counts, or a controller that is restarted often enough would never take a snapshot.
+    head.entriesSinceSnapshot = recovered.entries;
     this.#journal = journal;
     this.#snapshots = new Snapshots({
       ports: this.#ports,

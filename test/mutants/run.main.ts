@@ -1,47 +1,33 @@
 // Planted bugs: each patch in this folder makes one known-bad variant of the platform, which its scenarios must catch with a
 // sentence that points at it, while the same scenarios hold on the unchanged tree (the control). A harness that lets one of
 // them pass proves nothing about the rest.
-// Usage: node test/mutants/run.main.ts [mutant…]   Prints one line for each and `N passed, N failed` at the end.
+// Usage: node test/mutants/run.main.ts [mutant…] [--all] [--write] [--jobs N]
+// Without a name those of the gate; with --all every one, which --write makes docs/reference/mutants.md of. The canary comes
+// first in any case. Prints one line for each and `N passed, N failed` at the end.
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
+import { parseArgs } from 'node:util';
 import { causeOf } from '../../reports/summarise.ts';
-import type { SuiteSummary } from '../../scenarios/record.ts';
+import type { RunSummary, SuiteSummary } from '../../scenarios/record.ts';
+import {
+  CANARY,
+  firstLine,
+  judgeMutant,
+  MUTANTS,
+  MUTANTS_PAGE,
+  mutantsPage,
+  readMutants,
+  type Caught,
+  type Mutant,
+} from '../support/mutants/mutants.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const FOLDER = join(ROOT, 'test', 'mutants');
 
-/** `<name>.yaml` beside `<name>.patch`. */
-type Mutant = {
-  readonly name: string;
-  /** What was broken, in words. */
-  readonly bug: string;
-  readonly scenarios: readonly string[];
-  /** Seeds that the catching may need. */
-  readonly seeds: number;
-  /** Goal or invariant that must be the one that does not hold. */
-  readonly goal: string;
-  /** Regular expression that the sentence must match. */
-  readonly says: string;
-};
-
-type Verdicts = { readonly exitCode: number; readonly suite: SuiteSummary | null; readonly stderr: string };
-
-function readMutants(wanted: readonly string[]): readonly Mutant[] {
-  const names = readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.patch'))
-    .map((file) => file.slice(0, -'.patch'.length))
-    .sort();
-  const unknown = wanted.filter((name) => !names.includes(name));
-  if (unknown.length > 0) throw new Error(`No mutant is called ${unknown.join(' or ')}; there are ${names.join(', ')}.`);
-  return names
-    .filter((name) => wanted.length === 0 || wanted.includes(name))
-    .map((name) => ({ name, ...(parse(readFileSync(join(FOLDER, `${name}.yaml`), 'utf8')) as Omit<Mutant, 'name'>) }));
-}
+type Verdicts = { readonly exitCode: number; readonly runs: readonly RunSummary[] | null; readonly stderr: string };
 
 /** The tracked and new files of the working tree, so that a mutant is made of what is being tested. */
 function copyTree(to: string): void {
@@ -54,9 +40,17 @@ function copyTree(to: string): void {
   symlinkSync(join(ROOT, 'node_modules'), join(to, 'node_modules'));
 }
 
-async function play(tree: string, mutant: Mutant): Promise<Verdicts> {
+/** What the command line takes for a scenario of the catalogue, or of the regressions. */
+function argumentOf(scenario: string): string {
+  const regression = join('scenarios', 'regressions', `${scenario}.scenario.yaml`);
+  return existsSync(join(ROOT, regression)) ? regression : scenario;
+}
+
+async function play(tree: string, scenarios: readonly string[], seeds: number, jobs: string | undefined): Promise<Verdicts> {
   const out = join(tree, 'out');
-  const child = spawn(process.execPath, ['cli.ts', 'run', ...mutant.scenarios, '--seeds', String(mutant.seeds), '--json', '--out', out], {
+  rmSync(out, { recursive: true, force: true });
+  const args = ['cli.ts', 'run', ...scenarios.map(argumentOf), '--seeds', String(seeds), '--json', '--quiet', '--out', out];
+  const child = spawn(process.execPath, jobs === undefined ? args : [...args, '--jobs', jobs], {
     cwd: tree,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -68,66 +62,88 @@ async function play(tree: string, mutant: Mutant): Promise<Verdicts> {
     child.once('close', (code) => resolve(code ?? -1));
   });
   const summary = join(out, 'summary.json');
-  return { exitCode, suite: existsSync(summary) ? (JSON.parse(readFileSync(summary, 'utf8')) as SuiteSummary) : null, stderr };
+  return { exitCode, runs: existsSync(summary) ? (JSON.parse(readFileSync(summary, 'utf8')) as SuiteSummary).runs : null, stderr };
 }
 
-async function inTree<T>(use: (tree: string) => Promise<T>): Promise<T> {
+function patch(tree: string, { name }: Mutant, ...options: readonly string[]): void {
+  execFileSync('git', ['apply', '--whitespace=nowarn', ...options, join(MUTANTS, `${name}.patch`)], {
+    cwd: tree,
+    env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(tree) },
+  });
+}
+
+/** Each scenario once, with as many seeds as the mutant that needs most of them. Null: all of them hold. */
+async function controlTrouble(tree: string, mutants: readonly Mutant[], jobs: string | undefined): Promise<string | null> {
+  const seedsOf = new Map<string, number>();
+  for (const { scenarios, seeds } of mutants)
+    for (const scenario of scenarios) seedsOf.set(scenario, Math.max(seeds, seedsOf.get(scenario) ?? 0));
+  for (const seeds of new Set(seedsOf.values())) {
+    const scenarios = [...seedsOf.keys()].filter((scenario) => seedsOf.get(scenario) === seeds);
+    const { exitCode, runs, stderr } = await play(tree, scenarios, seeds, jobs);
+    if (exitCode !== 0)
+      return `exit code ${exitCode}: ${runs?.map(causeOf).filter(Boolean).map(firstLine).join(' | ') ?? stderr.slice(-800)}`;
+  }
+  return null;
+}
+
+async function plant(tree: string, mutant: Mutant, jobs: string | undefined): Promise<Caught | string> {
+  patch(tree, mutant);
+  try {
+    const { exitCode, runs, stderr } = await play(tree, mutant.scenarios, mutant.seeds, jobs);
+    return runs === null ? `no summary was written (exit code ${exitCode}): ${stderr.slice(-800)}` : judgeMutant(mutant, { runs });
+  } finally {
+    patch(tree, mutant, '--reverse');
+  }
+}
+
+function choose(names: readonly string[], all: boolean): readonly Mutant[] {
+  const mutants = readMutants();
+  const unknown = names.filter((name) => !mutants.some((mutant) => mutant.name === name));
+  if (unknown.length > 0)
+    throw new Error(`No mutant is called ${unknown.join(' or ')}; there are ${mutants.map(({ name }) => name).join(', ')}.`);
+  const chosen = mutants.filter(({ name, gate }) => all || (names.length === 0 ? gate === true : names.includes(name)));
+  return [...mutants.filter(({ name }) => name === CANARY), ...chosen.filter(({ name }) => name !== CANARY)];
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { all: { type: 'boolean', default: false }, write: { type: 'boolean', default: false }, jobs: { type: 'string' } },
+  });
+  if (values.write && !values.all) throw new Error('The page has a row for each mutant: --write goes with --all.');
+  const mutants = choose(positionals, values.all);
+  const rows: { mutant: Mutant; caught: Caught }[] = [];
+  let failures = 0;
+  const fail = (line: string): void => {
+    failures += 1;
+    process.stdout.write(`✖ ${line}\n`);
+  };
   const tree = mkdtempSync(join(tmpdir(), 'wasmmatrix-mutant-'));
   try {
     copyTree(tree);
-    return await use(tree);
+    const trouble = await controlTrouble(tree, mutants, values.jobs);
+    if (trouble !== null) fail(`the control does not hold: ${trouble}`);
+    for (const mutant of mutants) {
+      const caught = await plant(tree, mutant, values.jobs);
+      if (typeof caught === 'string') fail(`${mutant.name} (${mutant.bug}): ${caught}`);
+      else {
+        rows.push({ mutant, caught });
+        process.stdout.write(
+          `✔ ${mutant.name}: caught by ${caught.scenario}, ${mutant.goal}, with seed ${caught.seed}: ${caught.because}\n`,
+        );
+      }
+      if (mutant.name === CANARY && failures > 0) {
+        fail('the canary or the control failed: what comes after it would prove nothing.');
+        break;
+      }
+    }
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
+  if (values.write && failures === 0)
+    writeFileSync(MUTANTS_PAGE, mutantsPage(rows.sort((a, b) => (a.mutant.name < b.mutant.name ? -1 : 1))));
+  process.stdout.write(`\n${rows.length} passed, ${failures} failed\n`);
+  process.exitCode = failures === 0 && rows.length > 0 ? 0 : 1;
 }
 
-/** Null when the mutant was caught as it says; otherwise what went wrong. */
-function escaped(mutant: Mutant, verdicts: Verdicts): string | null {
-  if (verdicts.suite === null) return `no summary was written (exit code ${verdicts.exitCode}): ${verdicts.stderr.slice(-800)}`;
-  const bad = verdicts.suite.runs.filter((run) => run.verdict === 'violated' || run.verdict === 'unconverged');
-  if (bad.length === 0) return `not caught: ${verdicts.suite.runs.map((run) => `${run.scenario} ${run.seed} ${run.verdict}`).join(', ')}`;
-  const said = bad.flatMap((run) => run.goals.filter((goal) => !goal.held && goal.name === mutant.goal).map((goal) => goal.because));
-  if (said.some((sentence) => new RegExp(mutant.says).test(sentence))) return null;
-  return `caught, but by other words: ${bad.map((run) => causeOf(run)).join(' | ')}`;
-}
-
-async function main(wanted: readonly string[]): Promise<void> {
-  const mutants = readMutants(wanted);
-  let passed = 0;
-  let failures = 0;
-  const tell = (caught: boolean, line: string): void => {
-    if (caught) passed += 1;
-    else failures += 1;
-    process.stdout.write(`${caught ? '✔' : '✖'} ${line}\n`);
-  };
-  for (const mutant of mutants) {
-    const control = await inTree((tree) => play(tree, mutant));
-    const controlHeld = control.exitCode === 0;
-    if (!controlHeld)
-      tell(
-        false,
-        `${mutant.name}: the control does not hold (exit code ${control.exitCode}): ${control.suite?.runs.map(causeOf).filter(Boolean).join(' | ') ?? control.stderr.slice(-800)}`,
-      );
-    const verdicts = await inTree((tree) => {
-      execFileSync('git', ['apply', '--whitespace=nowarn', join(FOLDER, `${mutant.name}.patch`)], {
-        cwd: tree,
-        env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(tree) },
-      });
-      return play(tree, mutant);
-    });
-    const trouble = escaped(mutant, verdicts);
-    const caughtBy = verdicts.suite?.runs.find((run) => run.goals.some((goal) => goal.name === mutant.goal && !goal.held));
-    if (controlHeld || trouble !== null) {
-      tell(
-        trouble === null,
-        trouble === null
-          ? `${mutant.name}: caught by ${caughtBy?.scenario} with seed ${caughtBy?.seed}: ${caughtBy?.goals.find((goal) => goal.name === mutant.goal)?.because}`
-          : `${mutant.name} (${mutant.bug}): ${trouble}`,
-      );
-    }
-  }
-  process.stdout.write(`\n${passed} passed, ${failures} failed\n`);
-  process.exitCode = failures === 0 && passed > 0 ? 0 : 1;
-}
-
-await main(process.argv.slice(2));
+await main();

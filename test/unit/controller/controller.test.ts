@@ -151,6 +151,20 @@ describe('a controller that loses power', () => {
     });
   });
 
+  test('bounds what it reads at its start, even when it never lives as long as from one snapshot to the next', async () => {
+    const world = new ControllerWorld({ config: { snapshotEveryEntries: 20 } });
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(1 * S);
+      for (let i = 0; i < 60; i++) {
+        await world.restartController();
+        await world.pass(2 * S);
+      }
+      const read = world.of('controller.started').map((record) => record.fields.entries);
+      expect(Math.max(...read)).toBeLessThan(30);
+    });
+  });
+
   test('answers a repeated command with the first reply and applies it once', async () => {
     const world = new ControllerWorld();
     await world.play(async () => {

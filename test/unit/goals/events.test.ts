@@ -102,6 +102,17 @@ describe('P11', () => {
 
 describe('R1.3', () => {
   const judged = (...records: readonly RunRecord[]) => judge(fencing(deployed({})), records);
+  const leaseIs = (micros: number, state: 'held' | 'lapsed'): RunRecord => said(micros, 'agent.lease', { node: 'a-1', state });
+  const isGivenUp = said(5 * S, 'node.status', { node: 'a-1', incarnation: 1, from: 'suspect', to: 'unavailable', cause: '' });
+
+  it('is broken when a node is given up while its agent holds its lease, unless the machine is off or frozen', () => {
+    expect(judged(leaseIs(1 * S, 'held'), leaseIs(4 * S, 'lapsed'), isGivenUp, writes(6 * S, 1)).held).toBe(true);
+    expect(judged(leaseIs(1 * S, 'held'), isGivenUp, writes(6 * S, 1)).because).toBe(
+      'Node a-1 was given up while its agent held its lease: a lease must lapse before, or the same work runs twice.',
+    );
+    const freezes = said(2 * S, 'machine.paused', { machine: 'a-1' });
+    expect(judged(leaseIs(1 * S, 'held'), freezes, isGivenUp, writes(6 * S, 1)).held).toBe(true);
+  });
   const isRaised = said(10 * S, 'fence.raised', { instance: 'echo/0', epoch: 2 });
   const runsElsewhere = said(10 * S, 'instance.state', {
     instance: 'echo/0',

@@ -173,5 +173,7 @@ describe('P2', () => {
   it('is broken when a node returns under its old incarnation', () => {
     const result = judged(becomes(8 * S, 'suspect', 'unavailable'), isPlaced(8 * S), enrols(15 * S, { incarnation: 1 }));
     expect(result.because).toBe('Node a-1 returned after it was unavailable, but kept incarnation 1.');
+    const unnoticed = judged(becomes(8 * S, 'suspect', 'unavailable'), isPlaced(8 * S), becomes(15 * S, 'unavailable', 'healthy'));
+    expect(unnoticed.because).toBe('Node a-1 returned after it was unavailable, but kept incarnation 1.');
   });
 });

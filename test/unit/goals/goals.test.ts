@@ -24,7 +24,7 @@ const isSeen = (ordinal: number, other: { state?: string; node?: string | null; 
 it('gives every goal a name, a claim in words and at least one check', () => {
   const scenario = scenarioOf();
   const names = createInvariants(scenario).map((goal) => goal.name);
-  expect(names).toEqual(['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P11', 'R1.3']);
+  expect(names).toEqual(['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P11', 'R1.3', 'R9.3']);
   for (const [name, definition] of Object.entries(CLAIMS)) {
     const parameters = Object.fromEntries(Object.keys(definition.required).map((parameter) => [parameter, 'x']));
     const told = judge(definition.create(parameters, scenario, 0), []);
@@ -191,6 +191,9 @@ describe('running', () => {
       '0 instances of echo run in cloud/b at the end; 1 were due.',
     );
     expect(judged('running', { deployment: 'other', atLeast: 1 }, [isSeen(0)]).held).toBe(false);
+    expect(judged('running', { deployment: 'echo', atLeast: 0, atMost: 0 }, [isSeen(0)]).because).toBe(
+      '1 instances of echo run at the end; at most 0 may.',
+    );
   });
 });
 

@@ -119,6 +119,15 @@ describe('P8', () => {
     expect(result.because).toBe('Instance echo/0 was said to leave running, but it was pending.');
   });
 
+  it('is broken by an agent that runs another version than it says', () => {
+    const runs = (version: number): RunRecord =>
+      said(3 * S, 'invocation.started', { node: 'a-1', instance: 'echo/0', epoch: 1, version, trigger: 'echo', event: 'e1', attempt: 1 });
+    expect(judge(lifecycle(), [turns(1 * S, 0, {}), serves(1), runs(1)]).held).toBe(true);
+    expect(judge(lifecycle(), [turns(1 * S, 0, {}), serves(1), runs(2)]).because).toBe(
+      'Node a-1 ran event e1 with version 2 of echo/0, but said that it serves version 1.',
+    );
+  });
+
   it('is broken by an epoch that goes back', () => {
     const back = [turns(1 * S, 0, { epoch: 3 }), turns(2 * S, 0, { from: 'assigned', to: 'running', epoch: 2 })];
     expect(judge(lifecycle(), back).because).toBe('The epoch of instance echo/0 went back from 3 to 2.');

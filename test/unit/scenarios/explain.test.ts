@@ -70,7 +70,7 @@ describe('every file that ships', () => {
     for (const word of words) expect(word).not.toMatch(/undefined|NaN|\[object|Infinity|null/);
     const { goals, invariants } = explainClaims(scenario);
     expect(goals).toHaveLength(scenario.goals.length);
-    expect(invariants.map(({ name }) => name)).toEqual(['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P11', 'R1.3']);
+    expect(invariants.map(({ name }) => name)).toEqual(['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P11', 'R1.3', 'R9.3']);
     for (const { claim } of [...goals, ...invariants]) expect(claim).toMatch(/\.$/);
   });
 
