@@ -5,6 +5,7 @@
 // difference is still found but one side of it has no text.
 import type { History } from './history.ts';
 import type { Observer } from './observer.ts';
+import { placeOf } from './place.ts';
 
 /** Bound: events and notes of the first play that are remembered (512 MiB at 16 bytes each). */
 export const OBSERVATIONS_MAX = 32 * 1024 * 1024;
@@ -20,6 +21,7 @@ type Chunk = { readonly words: Uint32Array; readonly micros: Float64Array; reado
 
 /** What one play observed, in order. */
 export class Recording implements Observer {
+  readonly wantsOrigins = false;
   readonly #chunks: Chunk[] = [];
   /** By machine, then by text. */
   readonly #ids = new Map<string, Map<string, number>>();
@@ -89,17 +91,23 @@ export class Divergence extends Error {
   readonly step: number;
   readonly micros: number;
 
-  constructor(step: number, micros: number, first: string, second: string) {
+  readonly #isNote: boolean;
+
+  constructor(step: number, micros: number, first: string, second: string, isNote: boolean) {
     super(
       `WM_NOT_DETERMINISTIC: two plays of this seed differ at event ${step}, ${micros} µs.\n` +
         `  first play:  ${first}\n  second play: ${second}`,
     );
     this.step = step;
     this.micros = micros;
+    this.#isNote = isNote;
   }
 
-  /** Adds the events that led there. Called once, by the kernel. */
+  /** Adds where the note was made, and the events that led there. Called once, by the kernel. */
   explain(history: History): void {
+    // It was thrown together where the difference was said: for a note that is inside the call that made it.
+    const place = this.#isNote ? placeOf(this) : null;
+    if (place !== null) this.message += `\n  noted at ${place}, in the second play`;
     const chain = history.chain(this.step, CHAIN_EVENTS_MAX);
     if (chain.length === 0) return;
     this.message += `\n  what led there, in the second play:\n${chain.map((line) => `    ${line}`).join('\n')}`;
@@ -108,6 +116,8 @@ export class Divergence extends Error {
 
 /** Observes the second play and ends it where it leaves the first. */
 export class Comparer implements Observer {
+  /** One play of two is enough: the places are told of the second. */
+  readonly wantsOrigins = true;
   readonly #recording: Recording;
   #index = 0;
 
@@ -120,12 +130,12 @@ export class Comparer implements Observer {
     if (index < this.#recording.size && this.#recording.word(index) === word) return null;
     if (index >= OBSERVATIONS_MAX) return null;
     const second = kind === 'event' ? `${machine}: ${text}` : `${machine}: noted ${text}`;
-    return new Divergence(step, micros, this.#recording.describe(index), `at ${micros} µs, ${second}`);
+    return new Divergence(step, micros, this.#recording.describe(index), `at ${micros} µs, ${second}`, kind === 'note');
   }
 
   ended(step: number, micros: number): Error | null {
     if (this.#index >= this.#recording.size) return null;
-    return new Divergence(step, micros, `went on ${this.#recording.describe(this.#index)}`, 'nothing: it had ended');
+    return new Divergence(step, micros, `went on ${this.#recording.describe(this.#index)}`, 'nothing: it had ended', false);
   }
 }
 

@@ -24,6 +24,8 @@ export class Event implements ScheduledEvent {
   /** Null once delivered, cancelled or dropped. */
   run: (() => void) | null;
   inQueue = false;
+  /** Made where the event was set, for the places in its stack; null unless the observer wants origins. */
+  origin: Error | null = null;
   readonly #ledger: Ledger;
 
   constructor(micros: number, owner: Owner | null, label: string, cause: number, run: () => void, ledger: Ledger) {

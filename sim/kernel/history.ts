@@ -1,4 +1,5 @@
 // The last events that were delivered, in a ring, with the event that caused each: what led to where a run stopped.
+import { placeOf } from './place.ts';
 
 /** Bound: events that are remembered. */
 export const HISTORY_EVENTS_MAX = 256;
@@ -10,15 +11,17 @@ export class History {
   readonly #cause = new Float64Array(HISTORY_EVENTS_MAX);
   readonly #machine: string[] = Array.from({ length: HISTORY_EVENTS_MAX }, () => '');
   readonly #label: string[] = Array.from({ length: HISTORY_EVENTS_MAX }, () => '');
+  readonly #origin: (Error | null)[] = Array.from({ length: HISTORY_EVENTS_MAX }, () => null);
   #last = 0;
 
-  /** `step` counts from 1 without gaps. */
-  add(step: number, micros: number, machine: string, label: string, cause: number): void {
+  /** `step` counts from 1 without gaps; `origin` was made where the event was set, null where nobody asked for that. */
+  add(step: number, micros: number, machine: string, label: string, cause: number, origin: Error | null): void {
     const slot = step & MASK;
     this.#micros[slot] = micros;
     this.#cause[slot] = cause;
     this.#machine[slot] = machine;
     this.#label[slot] = label;
+    this.#origin[slot] = origin;
     this.#last = step;
   }
 
@@ -47,6 +50,8 @@ export class History {
     const slot = step & MASK;
     const cause = this.#cause[slot] as number;
     const because = cause === 0 ? 'set before the run' : `caused by event ${cause}`;
-    return `event ${step} at ${this.#micros[slot]} µs, ${this.#machine[slot]}: ${this.#label[slot]} (${because})`;
+    const place = placeOf(this.#origin[slot] ?? null);
+    const set = place === null ? '' : `, set at ${place}`;
+    return `event ${step} at ${this.#micros[slot]} µs, ${this.#machine[slot]}: ${this.#label[slot]} (${because})${set}`;
   }
 }

@@ -66,6 +66,7 @@ export class SimKernel implements Kernel, MachineKernel {
       throw new Bug(`Invariant broken: "${label}" comes due after whole microseconds, not ${delayMicros}`);
     }
     const event = new Event(this.#now + delayMicros, machine as SimMachine | null, label, this.steps, run, this.ledger);
+    if (this.#observer?.wantsOrigins === true) event.origin = new Error('set here');
     if (event.owner !== null && !event.owner.alive) event.run = null;
     else this.#push(event);
     return event;
@@ -229,7 +230,7 @@ export class SimKernel implements Kernel, MachineKernel {
     }
     this.steps++;
     this.#digest.event(micros, machine, event.label);
-    this.#history.add(this.steps, micros, machine, event.label, event.cause);
+    this.#history.add(this.steps, micros, machine, event.label, event.cause, event.origin);
     if (this.#observer !== null) this.#watch(machine, 'event', event.label);
     if (!this.#failed) run();
     return null;

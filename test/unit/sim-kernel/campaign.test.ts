@@ -102,6 +102,14 @@ describe('a campaign', () => {
   });
 });
 
+const TOY = 'test/unit/sim-kernel/players/toy.ts';
+const toy = readFileSync(new URL('players/toy.ts', import.meta.url), 'utf8').split('\n');
+/** Number of the line of the toy that has this text, or of a later one that has it too. */
+function lineOf(text: string, later = 0): number {
+  const lines = toy.flatMap((line, i) => (line.includes(text) ? [i + 1] : []));
+  return lines[later] ?? -1;
+}
+
 describe('verifying plays twice and names the first difference', () => {
   const verify = (name: string) => play([jobOf(name, '0x7', { verify: true })]).then(([summary]) => summary);
 
@@ -116,8 +124,14 @@ describe('verifying plays twice and names the first difference', () => {
     expect(summary?.trouble).toMatch(
       /^WM_NOT_DETERMINISTIC: two plays of this seed differ at event \d+, 5010000 µs\.\n {2}first play: {2}at 5010000 µs, m0: noted play 1\n {2}second play: at 5010000 µs, m0: noted play 2\n/,
     );
+    // In the source: the line that said it, and the lines that set the events of the chain.
+    const leak = lineOf("kernel.note('m0', `play");
+    expect(summary?.trouble).toMatch(new RegExp(`\\n {2}noted at ${TOY}:${leak}:\\d+, in the second play\\n`));
+    const sleeps = lineOf('await world.sleep(microsMax / 4)', 1);
     expect(summary?.trouble).toMatch(
-      /what led there, in the second play:\n(?: {4}event \d+ at \d+ µs, .*\n)* {4}event \d+ at 5010000 µs, world: sleep \(caused by event \d+\)$/,
+      new RegExp(
+        `what led there, in the second play:\\n(?: {4}event \\d+ at \\d+ µs, .*\\n)* {4}event \\d+ at 5010000 µs, world: sleep \\(caused by event \\d+\\), set at sim/clock/clock\\.ts:\\d+:\\d+, for ${TOY}:${sleeps}:\\d+$`,
+      ),
     );
   });
 
@@ -125,6 +139,10 @@ describe('verifying plays twice and names the first difference', () => {
     const summary = await verify('late event');
     expect(summary?.trouble).toMatch(
       /differ at event \d+, 50100\d\d µs\.\n {2}first play: {2}at \d+ µs, m\d: .*\n {2}second play: at 5010007 µs, m\d: planted\n/,
+    );
+    const leak = lineOf("'planted', () => {}");
+    expect(summary?.trouble).toMatch(
+      new RegExp(`event \\d+ at 5010007 µs, m\\d: planted \\(caused by event \\d+\\), set at ${TOY}:${leak}:\\d+$`),
     );
   });
 
