@@ -28,6 +28,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./sim/campaign/fuzz.main.ts')).addFuzz }),
   },
   {
+    name: 'replay',
+    summary: 'show a recorded run at one instant',
+    load: async () => ({ add: (await import('./reports/replay.main.ts')).addReplay }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

@@ -140,7 +140,12 @@ export function causeOf(records: readonly RunRecord[], at: number): number | nul
 /** Positions of the record and of what led to it, cause before effect: at most `CHAIN_RECORDS_MAX`, the nearest ones. */
 export function chainTo(records: readonly RunRecord[], at: number): readonly number[] {
   const chain: number[] = [];
-  for (let i: number | null = at; i !== null && chain.length < CHAIN_RECORDS_MAX; i = causeOf(records, i)) chain.unshift(i);
+  for (
+    let i: number | null = records[at] === undefined ? null : at;
+    i !== null && chain.length < CHAIN_RECORDS_MAX;
+    i = causeOf(records, i)
+  )
+    chain.unshift(i);
   return chain;
 }
 
