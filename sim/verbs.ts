@@ -157,7 +157,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     seed,
     verify: options.verify === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}`,
+    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}${options.verify === true ? ' --verify' : ''}`,
   }));
   const teller = createTeller(
     scenarios.map((scenario) => scenario.name),

@@ -322,6 +322,11 @@ describe('digests', () => {
     expect(await play('verified', '--seeds', '4', '--verify')).toEqual(one);
   });
 
+  test('of a run that was played twice come with the command that plays it twice: once shows no difference', async () => {
+    await play('again', '--seed', '1', '--verify');
+    expect(summaryIn(join(folder.path, 'digests-again', 'out')).runs[0]?.reproduce).toMatch(/small\.scenario\.yaml'? --seed 0x1 --verify$/);
+  });
+
   test('follow the order of the seeds, however these are written, once each', async () => {
     const [first, second, third] = await play('named', '--seeds', '3');
     expect(await play('chosen', '--seed', '3', '--seed', '0x1', '--seed', '0x03')).toEqual([third, first]);
