@@ -133,11 +133,13 @@ function versionEverywhere(parameters: GoalParameters): Goal {
   const version = countOf(parameters, 'version');
   const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
   const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
-  const serving = new Map<string, { readonly version: number; readonly node: string }>();
+  const serving = new Map<string, { readonly version: number; readonly node: string; readonly epoch: number }>();
   return goalOf(
     ledger,
     (record) => {
-      if (record.kind === 'instance.serving') serving.set(record.fields.instance, record.fields);
+      // A node that comes back begins with what it last knew, until it is told: that is no later word.
+      if (record.kind === 'instance.serving' && record.fields.epoch >= (serving.get(record.fields.instance)?.epoch ?? 0))
+        serving.set(record.fields.instance, record.fields);
       if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`))
         seen.set(record.fields.instance, record.fields);
     },

@@ -149,13 +149,16 @@ export class Placing {
     return { profiles: new Set(profiles.map(({ profile }) => profile).filter((profile) => !whyNotCompiled.has(profile))), whyNotCompiled };
   }
 
+  /** Where the others are, and where those go that are bound to a node: in their place they could never come back. */
   #occupied(instance: InstanceRecord): readonly NodeId[] {
     const { deployments } = this.#options.head.state;
     const nodes: NodeId[] = [];
     const count = deployments.ordinals.get(instance.deployment) ?? 0;
     for (let ordinal = 0; ordinal < count; ordinal++) {
       const other = deployments.instances.get(instanceIdOf(instance.deployment, ordinal));
-      if (other !== undefined && other.id !== instance.id && holdsNode(other)) nodes.push(other.node);
+      if (other === undefined || other.id === instance.id) continue;
+      const node = holdsNode(other) ? other.node : this.#boundTo.get(other.id);
+      if (node !== undefined) nodes.push(node);
     }
     return nodes;
   }

@@ -1,5 +1,6 @@
 // The controller with real agents in the simulated world: what an operator and a fleet may rely on.
 import { describe, expect, test } from 'vitest';
+import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
 
 async function serving(world: ControllerWorld): Promise<void> {
@@ -73,6 +74,27 @@ describe('a deployment', () => {
       await world.restartNode(node ?? '');
       await world.pass(2 * S);
       expect(await instanceOf(world)).toMatchObject({ state: 'running', node, epoch: 2 });
+    });
+  });
+
+  test('comes back to its node before an instance that never had one may take that place', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenUnreachable: 'stay', replicas: 3, spread: SPREAD_NODE }) });
+      await world.pass(1 * S);
+      const { node } = await instanceOf(world);
+      world.crash(node ?? '');
+      await world.pass(5 * S);
+      await world.restartNode(node ?? '');
+      await world.pass(2 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node, epoch: 2 });
+      const waiting = (await world.query('instances')).instances.filter(({ state }) => state === 'pending');
+      expect(waiting).toMatchObject([{ id: 'echo/2' }]);
     });
   });
 

@@ -16,7 +16,7 @@ const published = (micros: number, event: string, took = 2 * MS, outcome: 'accep
   said(micros, 'workload.published', { event, subject: 'questions.plain', outcome, code: null, micros: took });
 const result = (micros: number, source: string, trigger = 'echo'): RunRecord =>
   said(micros, 'workload.result', { event: `${source}/${trigger}`, subject: 'answers.echo', source, trigger, data: '' });
-const isServed = (micros: number, node: string, other: { instance?: string; version?: number } = {}): RunRecord =>
+const isServed = (micros: number, node: string, other: { instance?: string; version?: number; epoch?: number } = {}): RunRecord =>
   said(micros, 'instance.serving', { node, instance: 'echo/0', epoch: 1, version: 1, ...other });
 const isSeen = (ordinal: number, other: { state?: string; node?: string | null; version?: number } = {}): RunRecord =>
   said(50 * S, 'instance.observed', { instance: `echo/${ordinal}`, state: 'running', node: 'a-1', epoch: 1, version: 1, ...other });
@@ -159,6 +159,16 @@ describe('version-everywhere', () => {
       isSeen(1, { state: 'stopped', node: null }),
     ];
     expect(judged('version-everywhere', parameters, records)).toMatchObject({ held: true, checks: 3 });
+  });
+
+  it('does not take for the last word what a returning node begins with', () => {
+    const records = [
+      isServed(1 * S, 'a-1'),
+      isServed(2 * S, 'b-1', { version: 2, epoch: 2 }),
+      isServed(3 * S, 'a-1'),
+      isSeen(0, { version: 2, node: 'b-1' }),
+    ];
+    expect(judged('version-everywhere', parameters, records)).toMatchObject({ held: true });
   });
 
   it('has not converged when the registry, an agent or everybody says otherwise', () => {
