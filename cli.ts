@@ -33,6 +33,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./reports/replay.main.ts')).addReplay }),
   },
   {
+    name: 'shrink',
+    summary: 'make the scenario of a failed run as small as it gets',
+    load: async () => ({ add: (await import('./sim/campaign/shrink.main.ts')).addShrink }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

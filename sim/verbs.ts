@@ -16,6 +16,7 @@ import { writeReports } from '../reports/write.main.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { describeError, rejected, type WmError } from '../system/domain/outcome.ts';
+import { count } from './campaign/arguments.main.ts';
 import { runCampaign, type PlayJob } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
 import { describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
@@ -286,12 +287,4 @@ function pace(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text) || value < 1 || value > PACE_MAX)
     throw new InvalidArgumentError(`Give a number from 1 (real time) to ${PACE_MAX}.`);
   return value;
-}
-
-function count(most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > most) throw new InvalidArgumentError(`Give a whole number from 1 to ${most}.`);
-    return value;
-  };
 }

@@ -4,19 +4,20 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { exitCodeOf } from '../../reports/summarise.ts';
 import { loadScenario } from '../../scenarios/load.ts';
-import type { GoalResult, RunSummary, Verdict } from '../../scenarios/record.ts';
+import type { RunSummary, Verdict } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { assert, describeError } from '../../system/domain/outcome.ts';
 import { SIM_FAULT_KINDS } from '../faults/faults.ts';
-import { canonicalSeed } from '../kernel/kernel.ts';
+import { count, positive, seedOf } from './arguments.main.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from './campaign.ts';
 import { drawRun, type Base, type Drawn } from './draw/draw.ts';
 import { describePath, findScenario, fleetLibrary, quotePath, readScenarios } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
+import { brokenGoal } from './shrink/failure.ts';
 import { createProgressLine, EXIT_INTERRUPTED, EXIT_REJECTED, onInterrupt, print, refuse, say } from './teller.main.ts';
 
 const PLAYER = new URL('./scenario.main.ts', import.meta.url);
@@ -279,12 +280,6 @@ class FuzzCampaign {
   }
 }
 
-/** What is broken for good explains a run better than what did not come to its end. */
-function brokenGoal({ goals }: RunSummary): GoalResult | null {
-  const broken = goals.filter(({ held }) => !held);
-  return broken.find(({ unconverged }) => !unconverged) ?? broken[0] ?? null;
-}
-
 function describeFaults(faults: Readonly<Record<string, number>>): string {
   return (
     Object.entries(faults)
@@ -295,24 +290,4 @@ function describeFaults(faults: Readonly<Record<string, number>>): string {
 
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
-}
-
-function seedOf(text: string): string {
-  const seed = canonicalSeed(text);
-  if (seed === null) throw new InvalidArgumentError('Give 0x and up to 16 hexadecimal digits, or a whole number.');
-  return seed;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0) throw new InvalidArgumentError('Give a number above 0.');
-  return value;
-}
-
-function count(most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > most) throw new InvalidArgumentError(`Give a whole number from 1 to ${most}.`);
-    return value;
-  };
 }

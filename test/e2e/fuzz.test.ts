@@ -55,6 +55,36 @@ describe('fuzz', () => {
     expect(run).toMatchObject({ seed: '0x5', digest: plansIn(out)[0]?.digest });
   });
 
+  test('has a failure made small, which still fails alike', async () => {
+    const [out, small] = [join(folder.path, 'large'), join(folder.path, 'small.scenario.yaml')];
+    const late = writeScenario(folder.path, 'later', 'late');
+    await wasmmatrix(['fuzz', late, '--seed', '0x5', '--runs', '1', '--quiet', '--out', out]);
+    const { code, stdout, stderr } = await wasmmatrix(['shrink', out, '--runs', '60', '--json', '--out', small]);
+    expect(code, stderr).toBe(0);
+    const found = JSON.parse(stdout) as {
+      readonly seed: string;
+      readonly goal: string;
+      readonly proved: boolean;
+      readonly reproduce: string;
+    };
+    expect(found).toMatchObject({ seed: '0x5', goal: 'running', proved: true });
+    expect(readFileSync(small, 'utf8')).not.toMatch(/^(workload| +(- )?(crash|pause|partition)):/m);
+    const again = await shell(`${found.reproduce.replace('npx wasmmatrix', '$WASMMATRIX')} --out '${join(folder.path, 'small again')}'`);
+    expect(again.code).toBe(3);
+    expect(again.stdout).toContain('50 were due');
+  });
+
+  test('refuses to make small what does not fail', async () => {
+    const holding = writeScenario(folder.path, 'holding', 'holds');
+    const held = await wasmmatrix(['shrink', holding, '--seed', '1', '--out', join(folder.path, 'none.scenario.yaml')]);
+    expect(held).toMatchObject({ code: 2, stdout: '' });
+    expect(held.stderr).toMatch(/^WM_ARGUMENT \(rejected\): .*does not fail with seed 0x1: held/);
+    const seedless = await wasmmatrix(['shrink', holding]);
+    expect(seedless.stderr).toMatch(/names no seed that fails/);
+    const help = await wasmmatrix(['shrink', '--help']);
+    expect(documentedOptions('shrink')).toEqual(helpedOptions(help.stdout));
+  });
+
   test('stops at an interrupt and says what it came to', async () => {
     const out = join(folder.path, 'interrupted');
     const fuzzing = start(['fuzz', '--seed', '0x11', '--out', out]);

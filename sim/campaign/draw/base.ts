@@ -3,7 +3,7 @@
 import { parse } from 'yaml';
 import { stepKindOf } from '../../../scenarios/steps.ts';
 import { SIM_FAULT_KINDS } from '../../faults/faults.ts';
-import type { Fields } from './dice.ts';
+import { written, type Fields } from './dice.ts';
 import type { Base, Ground } from './draw.ts';
 
 /** Goals about how things stand in the end. */
@@ -24,7 +24,7 @@ export function baseOf({ scenario, text }: Base): Ground {
   return {
     document: {
       ...document,
-      quiet: `${Math.max(quietMicros, QUIET_MICROS_LEAST) / MICROS_PER_MS}ms`,
+      quiet: written(Math.max(quietMicros, QUIET_MICROS_LEAST) / MICROS_PER_MS),
       steps,
       goals: kept.length === 0 ? [least] : kept,
     },

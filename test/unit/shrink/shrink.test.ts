@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { loadScenario } from '../../../scenarios/load.ts';
+import type { RunSummary } from '../../../scenarios/record.ts';
+import type { Scenario } from '../../../scenarios/scenario.ts';
+import { drawRun } from '../../../sim/campaign/draw/draw.ts';
+import { fleetLibrary } from '../../../sim/campaign/library.main.ts';
+import { readDocument, writeDocument, type Document } from '../../../sim/campaign/shrink/document.ts';
+import { failsAlike, failureOf } from '../../../sim/campaign/shrink/failure.ts';
+import { isFault, passesFor } from '../../../sim/campaign/shrink/passes.ts';
+import { shrink } from '../../../sim/campaign/shrink/shrink.ts';
+import { SIM_FAULT_KINDS } from '../../../sim/faults/faults.ts';
+
+function load(text: string): Scenario | null {
+  const loaded = loadScenario({ file: 'one.scenario.yaml', text }, fleetLibrary);
+  return loaded.ok ? loaded.value : null;
+}
+
+/** A platform that has exactly one bug, which a scenario shows or does not. */
+async function shrunk(
+  text: string,
+  shows: (scenario: Scenario) => boolean,
+  runsMax = 2_000,
+): Promise<{ readonly document: Document; readonly scenario: Scenario; readonly runs: number }> {
+  let runs = 0;
+  const document = await shrink(readDocument(text, fleetLibrary), {
+    passes: passesFor({ unconverged: false }),
+    isOver: () => runs >= runsMax,
+    firstFailing: async (texts) => {
+      for (const [index, candidate] of texts.entries()) {
+        const scenario = load(candidate);
+        if (scenario === null) continue;
+        runs += 1;
+        if (shows(scenario)) return index;
+      }
+      return null;
+    },
+  });
+  const scenario = load(writeDocument(document));
+  if (scenario === null) throw new Error(`no scenario any more:\n${writeDocument(document)}`);
+  return { document, scenario, runs };
+}
+
+const crashes = (scenario: Scenario, machine: string): boolean =>
+  scenario.steps.some((step) => step.do === 'fault' && step.fault.kind === 'crash' && step.fault.machine === machine);
+
+const LARGE = `question: Does it hold?
+requirements: [R1.2]
+duration: 30s
+fleet: three-zones
+steps:
+  - { at: 2s, push: echo }
+  - { at: 3s, deploy: echo, origin: cloud/eu/b, replicas: 2, spread: node, concurrency: 2 }
+  - { at: 4s, trigger: echo, on: questions.plain, ackWait: 3s }
+  - { at: 2s, push: burn }
+  - { at: 3s, deploy: burn, origin: cloud/eu/a }
+  - { at: 4s, trigger: burn, on: jobs.burn }
+  - { at: 6s, scale: echo, replicas: 3 }
+  - { at: 7s, crash: a-1, for: 1s }
+  - { at: 8s, crash: b-2, for: 1s }
+  - { at: 9s, partition: [a-1, b-2], from: [controller], for: 1s }
+  - { at: 10s, latency: [cloud/eu/a, cloud/eu/c], factor: 2, for: 1s }
+  - { at: 12s, drain: c-1 }
+  - { at: 14s, undrain: c-1 }
+workload:
+  - { name: questions, subject: questions.plain, from: cloud/eu/a, start: 5s, every: 10ms, shape: poisson }
+  - { name: jobs, subject: jobs.burn, from: cloud/eu/c, start: 5s, every: 100ms }
+goals:
+  - running: { deployment: echo, atLeast: 3 }
+  - running: { deployment: burn, atLeast: 1 }
+`;
+
+describe('shrink', () => {
+  test('leaves the one fault and the one node that matter, and what a scenario cannot be without', async () => {
+    const { scenario, document } = await shrunk(LARGE, (candidate) => crashes(candidate, 'b-2'));
+    expect(scenario.steps).toHaveLength(1);
+    expect(crashes(scenario, 'b-2')).toBe(true);
+    expect(scenario.fleet.nodes.map(({ node }) => node)).toEqual(['b-2']);
+    expect(scenario.fleet.zones).toHaveLength(1);
+    expect(scenario).toMatchObject({ workload: [], quietMicros: 3_000_000 });
+    expect(scenario.durationMicros).toBeLessThan(10_000_000);
+    expect(document.goals).toHaveLength(1);
+  });
+
+  test('keeps two faults that fail only together, and the commands that matter with them', async () => {
+    const { scenario, document } = await shrunk(
+      LARGE,
+      (candidate) =>
+        crashes(candidate, 'a-1') &&
+        crashes(candidate, 'b-2') &&
+        candidate.steps.some((step) => step.do === 'scale' && step.replicas === 3),
+    );
+    expect(document.steps.filter(isFault)).toHaveLength(2);
+    expect(scenario.steps.map((step) => step.do).toSorted()).toEqual(['deploy', 'fault', 'fault', 'push', 'scale']);
+    expect(scenario.steps.find((step) => step.do === 'deploy')).toMatchObject({ spec: { name: 'echo', spread: 0, concurrency: 4 } });
+  });
+
+  test('makes a partition smaller without the machines that do not matter', async () => {
+    const { scenario } = await shrunk(LARGE, ({ steps }) =>
+      steps.some((step) => step.do === 'fault' && step.fault.kind === 'partition' && step.fault.a.includes('b-2')),
+    );
+    expect(scenario.steps).toMatchObject([{ do: 'fault', fault: { kind: 'partition', a: ['b-2'], b: ['controller'] } }]);
+  });
+
+  test('takes events away by halves', async () => {
+    const events = ({ workload }: Scenario): number =>
+      workload.reduce((n, { startMicros, endMicros, everyMicros }) => n + (endMicros - startMicros) / everyMicros, 0);
+    const { scenario } = await shrunk(LARGE, (candidate) => events(candidate) >= 20);
+    expect(events(scenario)).toBeGreaterThanOrEqual(20);
+    expect(events(scenario)).toBeLessThan(45);
+    expect(scenario.workload).toHaveLength(1);
+  });
+
+  test('turns drawn runs of any size into few things, in a bounded number of runs', async () => {
+    for (const seed of ['0x2', '0x5']) {
+      const { text } = drawRun(seed, SIM_FAULT_KINDS, null);
+      const first = load(text)?.steps.find((step) => step.do === 'fault')?.fault.kind;
+      if (first === undefined) continue;
+      const { scenario, runs } = await shrunk(text, ({ steps }) => steps.some((step) => step.do === 'fault' && step.fault.kind === first));
+      expect(scenario.steps).toHaveLength(1);
+      expect(scenario.fleet.nodes).toHaveLength(1);
+      expect(runs).toBeLessThan(200);
+    }
+  });
+
+  test('stops at its bound with the smallest that it has, which still fails', async () => {
+    const { scenario, runs } = await shrunk(LARGE, (candidate) => crashes(candidate, 'b-2'), 3);
+    expect(runs).toBeLessThanOrEqual(3 + 8);
+    expect(crashes(scenario, 'b-2')).toBe(true);
+  });
+
+  test('writes what it was given when nothing can go', async () => {
+    const { document } = await shrunk(LARGE, () => false);
+    expect(load(writeDocument(document))).toEqual({ ...load(LARGE), fleet: load(LARGE)?.fleet });
+  });
+});
+
+describe('failing alike', () => {
+  const run = (goal: string, because: string, verdict: RunSummary['verdict'] = 'unconverged', trouble: string | null = null): RunSummary =>
+    ({
+      verdict,
+      trouble,
+      goals: [{ name: goal, held: because === '', unconverged: verdict === 'unconverged', because }],
+    }) as unknown as RunSummary;
+
+  test('is the same goal for the same reason, whatever the numbers', () => {
+    const failure = failureOf(run('P11', 'Event echo-1-7 was accepted and lost.'));
+    if (failure === null) throw new Error('it fails');
+    expect(failsAlike(failure, run('P11', 'Event echo-2-33 was accepted and lost.'))).toBe(true);
+    expect(failsAlike(failure, run('P11', 'A guest of echo/1 on n-3 still exists.'))).toBe(false);
+    expect(failsAlike(failure, run('P8', 'Event echo-2-33 was accepted and lost.'))).toBe(false);
+    expect(failsAlike(failure, run('P11', 'Event echo-2-33 was accepted and lost.', 'violated'))).toBe(false);
+    expect(failsAlike(failure, run('P11', '', 'held'))).toBe(false);
+  });
+
+  test('is the same trouble, where no goal failed', () => {
+    const failure = failureOf(run('P11', '', 'bug', 'Bug: n-2 has 3 of them\n at x.ts:7\n'));
+    if (failure === null) throw new Error('it fails');
+    expect(failsAlike(failure, run('P11', '', 'bug', 'Bug: n-1 has 12 of them\n at y.ts:9\n'))).toBe(true);
+    expect(failsAlike(failure, run('P11', '', 'bug', 'Bug: something else'))).toBe(false);
+  });
+
+  test('is nothing for a run that held or was not played', () => {
+    expect(failureOf(run('P11', '', 'held'))).toBeNull();
+    expect(failureOf(run('P11', '', 'cancelled', 'Stopped by the user.'))).toBeNull();
+  });
+});
