@@ -87,7 +87,8 @@ export class Driver {
     const spec = {
       name,
       filter,
-      ackWaitMs: 30_000,
+      // Long enough for any queue of results, and short beside the quiet after faults: what was handed to a fetch that is gone comes again.
+      ackWaitMs: 5_000,
       deliveriesMax: 1_000,
       backoffMs: 100,
       backoffMsMax: 2_000,
