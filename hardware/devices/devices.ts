@@ -18,6 +18,7 @@ import { copyFiles, placeOn, runOn, sendFiles } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
 export { productFiles } from './product.ts';
+export { sshOptions } from './shell.ts';
 
 /** Bound: how long an agent may take until it is up, and until it has stopped in order. */
 const START_S_MAX = 90;

@@ -13,7 +13,8 @@ const SAID_BYTES_MAX = 1 << 20;
 /** What ssh itself ends with when there is no connection. */
 const EXIT_SSH = 255;
 
-function optionsOf(device: Device): readonly string[] {
+/** Never a question, and no key and no host but those that are named. */
+export function sshOptions(device: Pick<Device, 'key' | 'knownHosts'>): readonly string[] {
   return [
     ...['BatchMode=yes', 'StrictHostKeyChecking=yes', `ConnectTimeout=${CONNECT_S_MAX}`, 'ServerAliveInterval=5', 'ServerAliveCountMax=4'],
     ...(device.key === null ? [] : ['IdentitiesOnly=yes', `IdentityFile="${device.key}"`]),
@@ -28,7 +29,7 @@ function quote(text: string): string {
 /** `script` for the device's shell, whose `$1` and so on are `args`. */
 export function sshArguments(device: Device, script: string, args: readonly string[]): readonly string[] {
   const command = ['sh', '-c', quote(script), 'sh', ...args.map(quote)].join(' ');
-  return [...optionsOf(device), '-p', String(device.port), '-l', device.user, device.host, command];
+  return [...sshOptions(device), '-p', String(device.port), '-l', device.user, device.host, command];
 }
 
 type Said = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
@@ -80,7 +81,7 @@ export async function sendFiles(
 
 /** Copies one file there, or files here. */
 export async function copyFiles(device: Device, from: readonly string[], to: string): Promise<Outcome<void>> {
-  const ended = await execa('scp', ['-q', ...optionsOf(device), '-P', String(device.port), ...from, to], {
+  const ended = await execa('scp', ['-q', ...sshOptions(device), '-P', String(device.port), ...from, to], {
     reject: false,
     timeout: COMMAND_MS_MAX,
   });

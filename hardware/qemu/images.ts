@@ -1,6 +1,5 @@
 // What an emulated machine boots: Debian's kernel, a first file system that finds the disks, a root with Node.js and the engine, and the
 // product, which is the same for every architecture. Made once and kept; the same inputs give the same bytes.
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -10,19 +9,19 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { productFiles } from '../devices/devices.ts';
 import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
+import { keyOf, makeFile, notMade, squash } from './squash.ts';
+import { prepareSshLayer, SSH_LAYER_UP } from './ssh.ts';
 import { missingSystem } from './system.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
 import { writeTree } from './tree.ts';
@@ -34,6 +33,8 @@ export type MachineImage = {
   /** Read-only file systems. */
   readonly root: string;
   readonly product: string;
+  /** Read-only file system of an SSH server, when there is to be a way in. */
+  readonly ssh?: string;
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -59,25 +60,28 @@ const TOOLS = [
   ['gzip', 'gzip'],
 ] as const;
 const ENGINE = 'engine.node';
-/** Raised when what is made of the same inputs changes. */
-const VERSION = 1;
 
-/** Mounts what is there, and hands over to the agent. Everything it needs to know is on the last disk. */
+/** Mounts what is there, and hands over to the agent. Everything it needs to know is on the last disk but that of the SSH server. */
 const INIT = `#!/bin/busybox sh
 B=/bin/busybox
 $B mount -t proc proc /proc; $B mount -t sysfs sys /sys; $B mount -t devtmpfs dev /dev
 for m in ${MODULES.join(' ')}; do [ -f /modules/$m.ko ] && $B insmod /modules/$m.ko; done
-$B mount -t squashfs -o ro /dev/vda /lower
-$B mount -t tmpfs tmpfs /upper; $B mkdir /upper/u /upper/w
-$B mount -t overlay overlay -o lowerdir=/lower,upperdir=/upper/u,workdir=/upper/w /newroot
-$B mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/tmp /newroot/product /newroot/data
-$B mount -t proc proc /newroot/proc; $B mount -t sysfs sys /newroot/sys; $B mount -t devtmpfs dev /newroot/dev
-$B mount -t squashfs -o ro /dev/vdb /newroot/product
-$B mount -t ext4 /dev/vdc /newroot/data
-$B ip link set lo up; $B ip addr add 10.0.2.15/24 dev eth0; $B ip link set eth0 up; $B ip route add default via 10.0.2.2
 $B tr -d '\\000' </dev/vdd >/settings
 . /settings
+lower=/lower
+$B mount -t squashfs -o ro /dev/vda /lower
+[ -b /dev/vde ] && $B mount -t squashfs -o ro /dev/vde /ssh && lower=/ssh:/lower
+$B mount -t tmpfs tmpfs /upper; $B mkdir /upper/u /upper/w
+$B mount -t overlay overlay -o lowerdir=$lower,upperdir=/upper/u,workdir=/upper/w /newroot
+$B mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/tmp /newroot/product /newroot/data
+$B mount -t proc proc /newroot/proc; $B mount -t sysfs sys /newroot/sys; $B mount -t devtmpfs dev /newroot/dev
+$B mount -t ext4 /dev/vdc /newroot/data
+$B ip link set lo up; $B ip addr add 10.0.2.15/24 dev eth0; $B ip link set eth0 up; $B ip route add default via 10.0.2.2
 export HOME=/data TMPDIR=/tmp
+serve_ssh() { while :; do $B chroot /newroot ${SSH_LAYER_UP}; echo "the SSH server ended with $?"; $B sleep 1; done; }
+[ "$WASMMATRIX_JOIN" ] || serve_ssh
+[ -b /dev/vde ] && serve_ssh &
+$B mount -t squashfs -o ro /dev/vdb /newroot/product
 while :; do
   $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent
   echo "the agent ended with $?"
@@ -103,7 +107,10 @@ export function imageSets(architectures: readonly ForeignArchitecture[]): readon
 }
 
 /** WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD; WM_MACHINE: the packages are there, and no image came of them. */
-export async function prepareImage(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<MachineImage>> {
+export async function prepareImage(
+  architecture: ForeignArchitecture,
+  options: ForeignOptions & { readonly ssh?: boolean },
+): Promise<Outcome<MachineImage>> {
   for (const [program, name] of TOOLS) {
     if (await answers(program)) continue;
     return rejected('WM_TARGET_TOOLS', {
@@ -137,7 +144,10 @@ export async function prepareImage(architecture: ForeignArchitecture, options: F
   }
   const product = await prepareProduct(images, options);
   if (!product.ok) return product;
-  return ok({ architecture, kernel: join(boot, 'vmlinuz'), initrd: join(boot, 'initrd.gz'), root: rootImage, product: product.value });
+  const ssh = options.ssh === true ? await prepareSshLayer(architecture, packageOptions) : ok(undefined);
+  if (!ssh.ok) return ssh;
+  const files = { kernel: join(boot, 'vmlinuz'), initrd: join(boot, 'initrd.gz'), root: rootImage, product: product.value };
+  return ok({ architecture, ...files, ...(ssh.value === undefined ? {} : { ssh: ssh.value }) });
 }
 
 async function makeBoot(packages: readonly string[], part: string, signal: AbortSignal | undefined): Promise<void> {
@@ -145,7 +155,7 @@ async function makeBoot(packages: readonly string[], part: string, signal: Abort
   try {
     for (const file of packages) await execa('dpkg-deb', ['-x', file, work], { ...cancelling(signal), stdin: 'ignore' });
     const first = join(work, 'first');
-    for (const name of ['bin', 'dev', 'proc', 'sys', 'lower', 'upper', 'newroot', 'modules'])
+    for (const name of ['bin', 'dev', 'proc', 'sys', 'lower', 'ssh', 'upper', 'newroot', 'modules'])
       mkdirSync(join(first, name), { recursive: true });
     copyFileSync(join(work, 'usr/bin/busybox'), join(first, 'bin/busybox'));
     writeFileSync(join(first, 'init'), INIT);
@@ -215,49 +225,6 @@ function contentsOf(folder: string): readonly string[] {
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
     .flatMap((path) => [path.slice(folder.length), readFileSync(path, 'utf8')]);
-}
-
-async function squash(folder: string, file: string, more: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const args = [
-    folder,
-    file,
-    '-quiet',
-    '-no-progress',
-    '-noappend',
-    '-all-root',
-    '-no-xattrs',
-    '-comp',
-    'gzip',
-    '-mkfs-time',
-    '0',
-    '-all-time',
-    '0',
-    ...more,
-  ];
-  await execa('mksquashfs', args, { ...cancelling(signal), stdin: 'ignore', env: { SOURCE_DATE_EPOCH: undefined } });
-}
-
-async function makeFile(file: string, fill: (part: string) => Promise<void>): Promise<Outcome<string>> {
-  const part = `${file}.part-${process.pid}`;
-  try {
-    await fill(part);
-    renameSync(part, file);
-    return ok(file);
-  } catch (error) {
-    return notMade(file, wordsOf(error));
-  } finally {
-    rmSync(part, { force: true });
-  }
-}
-
-function notMade(what: string, why: string): Outcome<never> {
-  return failed('WM_MACHINE', { message: `An image could not be made, ${what}: ${why}.`, next: 'Make room on the disk, or repeat.' });
-}
-
-function keyOf(...parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256').update(`${VERSION}\0`);
-  for (const part of parts) hash.update(String(part.length)).update('\0').update(part);
-  return hash.digest('hex').slice(0, 32);
 }
 
 async function answers(program: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describeError } from '../../system/domain/outcome.ts';
 import { fetchPackages, lockOf, type LockedSet } from './packages.ts';
 import { imageSets } from './images.ts';
+import { sshSets } from './ssh.ts';
 import { packageSets, targetsCache } from './qemu.ts';
 import { FOREIGN_ARCHITECTURES } from './toolchain.ts';
 
@@ -13,7 +14,7 @@ const EXIT_REJECTED = 2;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const locked: Record<string, LockedSet> = {};
-for (const set of [...packageSets(), ...imageSets(FOREIGN_ARCHITECTURES)]) {
+for (const set of [...packageSets(), ...imageSets(FOREIGN_ARCHITECTURES), ...sshSets(FOREIGN_ARCHITECTURES)]) {
   const fetched = await fetchPackages(set, { cache: targetsCache(), say, lock: {} });
   if (!fetched.ok) {
     say(describeError(fetched.error));

@@ -10,6 +10,7 @@ import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
 import { wordsOf } from './packages.ts';
 import { Qmp } from './qmp.ts';
+import { SSH_PORT, sshSettings, sshWayOf, type SshUser, type SshWay } from './ssh.ts';
 import { missingSystem, SYSTEMS } from './system.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
 
@@ -18,6 +19,8 @@ const HOST = '10.0.2.2';
 /** Port of the node's own service inside. */
 const NODE_PORT = 7_000;
 const DISK_MIB = 256;
+/** Of one without an agent: room for what is installed on it. */
+const DEVICE_DISK_MIB = 1_024;
 const SETTINGS_BYTES = 65_536;
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Bound: how long a machine may take to end after it was told to. */
@@ -40,7 +43,8 @@ export type MachineOptions = {
   readonly folder: string;
   readonly image: MachineImage;
   readonly memoryMib: number;
-  readonly joinToken: string;
+  /** Null: there is no agent in it, only the SSH server of its image. */
+  readonly joinToken: string | null;
   readonly zone: string;
   /** Further settings of the agent, as variables of its environment. */
   readonly environment: Readonly<Record<string, string>>;
@@ -55,9 +59,16 @@ export type MachineLook = {
   /** Where its node answers on this machine. */
   readonly address: string;
   readonly console: string;
+  /** Where its SSH server is; null: it has none. */
+  readonly ssh: { readonly user: SshUser; readonly port: number } | null;
 };
 
-type Kept = { readonly architecture: ForeignArchitecture; readonly port: number };
+type Kept = {
+  readonly architecture: ForeignArchitecture;
+  readonly port: number;
+  readonly zone?: string;
+  readonly ssh?: { readonly user: SshUser; readonly port: number };
+};
 
 const fileOf = (folder: string, name: string, file: string): string => join(folder, name, file);
 
@@ -66,22 +77,27 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   const { name, folder, image, memoryMib } = options;
   if (!NAME.test(name)) return refused(`'${name}' is no name of a machine.`, 'Use lower-case letters, digits and inner hyphens.');
   if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
-  const kept = readKept(folder, name);
-  if (kept !== null && kept.architecture !== image.architecture)
+  const before = readKept(folder, name);
+  if (before !== null && before.architecture !== image.architecture)
     return refused(
-      `${name} is a machine of ${kept.architecture}, and its disk holds what was made for that.`,
+      `${name} is a machine of ${before.architecture}, and its disk holds what was made for that.`,
       `Name the new one otherwise, or forget the old one: wasmmatrix machines stop --remove ${name}.`,
     );
   const lacking = await missingSystem(image.architecture);
   if (lacking !== null) return lacking;
-  const token = decodeJoinToken(options.joinToken);
+  const token = insideOf(options.joinToken);
   if (!token.ok) return token;
-  // Inside, loopback is the machine itself.
-  const addresses = token.value.addresses.map((address) => address.replace(/^(?:127\.0\.0\.1|localhost|\[::1\]):/, `${HOST}:`));
   const home = join(folder, name);
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const port = await freePort();
-  const made = await makeDisks(options, home, port, encodeJoinToken({ ...token.value, addresses }));
+  const user = options.joinToken === null ? 'device' : 'root';
+  const ssh = image.ssh === undefined ? null : ({ user, port: await freePort(), image: image.ssh } as const);
+  const kept: Kept = {
+    architecture: image.architecture,
+    port: await freePort(),
+    zone: options.zone,
+    ...(ssh === null ? {} : { ssh: { user, port: ssh.port } }),
+  };
+  const made = await makeDisks(options, home, kept, token.value);
   if (!made.ok) return made;
   const { program, args, console } = SYSTEMS[image.architecture];
   rmSync(fileOf(folder, name, 'qmp'), { force: true });
@@ -89,6 +105,9 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
     ...['-drive', `file=${escaped(file)},if=none,id=${id},format=raw,${more}`],
     ...['-device', `virtio-blk-pci,drive=${id}`],
   ];
+  const forwarded = [[kept.port, NODE_PORT] as const, ...(ssh === null ? [] : [[ssh.port, SSH_PORT] as const])]
+    .map(([outside, inside]) => `,hostfwd=tcp:127.0.0.1:${outside}-:${inside}`)
+    .join('');
   try {
     await execa(
       program,
@@ -112,7 +131,8 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
         ...disk(image.product, 'd1', 'readonly=on'),
         ...disk(join(home, 'disk.img'), 'd2', 'cache=writeback'),
         ...disk(join(home, 'settings.img'), 'd3', 'readonly=on'),
-        ...['-netdev', `user,id=n0,hostfwd=tcp:127.0.0.1:${port}-:${NODE_PORT}`, '-device', 'virtio-net-pci,netdev=n0,id=nic0,romfile='],
+        ...(ssh === null ? [] : disk(ssh.image, 'd4', 'readonly=on')),
+        ...['-netdev', `user,id=n0${forwarded}`, '-device', 'virtio-net-pci,netdev=n0,id=nic0,romfile='],
         ...['-device', 'virtio-rng-pci', '-qmp', `unix:${escaped(fileOf(folder, name, 'qmp'))},server=on,wait=off`],
         ...['-pidfile', fileOf(folder, name, 'pid'), '-daemonize'],
       ],
@@ -124,21 +144,40 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   return lookAt(folder, name);
 }
 
-async function makeDisks(options: MachineOptions, home: string, port: number, token: string): Promise<Outcome<void>> {
-  const { name, image, zone, environment } = options;
-  writeFileSync(join(home, 'machine.json'), JSON.stringify({ architecture: image.architecture, port } satisfies Kept));
-  const variables = {
+/** Inside, loopback is the machine itself. */
+function insideOf(joinToken: string | null): Outcome<string | null> {
+  if (joinToken === null) return ok(null);
+  const token = decodeJoinToken(joinToken);
+  if (!token.ok) return token;
+  const addresses = token.value.addresses.map((address) => address.replace(/^(?:127\.0\.0\.1|localhost|\[::1\]):/, `${HOST}:`));
+  return ok(encodeJoinToken({ ...token.value, addresses }));
+}
+
+/** As variables of its environment. */
+function agentSettings({ name, zone, environment }: MachineOptions, port: number, token: string): Readonly<Record<string, string>> {
+  return {
     WASMMATRIX_ENGINE: '/opt/engine.node',
     WASMMATRIX_JOIN: token,
     WASMMATRIX_NAME: name,
     WASMMATRIX_ZONE: zone,
-    WASMMATRIX_LISTEN: `0.0.0.0:${NODE_PORT}`,
-    // One for machines beside it, one for this machine.
-    WASMMATRIX_ADVERTISE: `${HOST}:${port},127.0.0.1:${port}`,
+    ...nodeAddresses(port),
     WASMMATRIX_ADMIN: '127.0.0.1:0',
     NODE_COMPILE_CACHE: '/data/code',
     ...environment,
   };
+}
+
+/** Where its node listens, and how others reach that: machines beside it, and this machine. */
+export function nodeAddresses(port: number): { readonly WASMMATRIX_LISTEN: string; readonly WASMMATRIX_ADVERTISE: string } {
+  return { WASMMATRIX_LISTEN: `0.0.0.0:${NODE_PORT}`, WASMMATRIX_ADVERTISE: `${HOST}:${port},127.0.0.1:${port}` };
+}
+
+async function makeDisks(options: MachineOptions, home: string, kept: Kept, token: string | null): Promise<Outcome<void>> {
+  const { name } = options;
+  writeFileSync(join(home, 'machine.json'), JSON.stringify(kept));
+  const ssh = kept.ssh === undefined ? ok({}) : await sshSettings(home, kept.ssh.user);
+  if (!ssh.ok) return ssh;
+  const variables: Readonly<Record<string, string>> = { ...ssh.value, ...(token === null ? {} : agentSettings(options, kept.port, token)) };
   const text = Object.entries(variables)
     .map(([key, value]) => `export ${key}='${value.replaceAll("'", `'\\''`)}'\n`)
     .join('');
@@ -150,7 +189,7 @@ async function makeDisks(options: MachineOptions, home: string, port: number, to
   const disk = join(home, 'disk.img');
   if (existsSync(disk)) return ok();
   try {
-    await execa('truncate', ['-s', `${DISK_MIB}M`, disk], { stdin: 'ignore' });
+    await execa('truncate', ['-s', `${token === null ? DEVICE_DISK_MIB : DISK_MIB}M`, disk], { stdin: 'ignore' });
     await execa('mkfs.ext4', ['-q', '-F', disk], { stdin: 'ignore', env: { PATH: `${process.env['PATH'] ?? ''}:/sbin:/usr/sbin` } });
     chmodSync(disk, 0o600);
     return ok();
@@ -177,14 +216,51 @@ export async function lookAtAll(folder: string): Promise<readonly MachineLook[]>
 export async function lookAt(folder: string, name: string): Promise<Outcome<MachineLook>> {
   const kept = readKept(folder, name);
   if (kept === null) return refused(`There is no machine ${name}.`, 'See `wasmmatrix machines list`.');
-  const { architecture, port } = kept;
+  const { architecture, port, ssh = null } = kept;
   const pid = pidOf(folder, name);
-  const look = { name, architecture, pid, address: `127.0.0.1:${port}`, console: fileOf(folder, name, 'console.log') };
+  const look = { name, architecture, pid, address: `127.0.0.1:${port}`, console: fileOf(folder, name, 'console.log'), ssh };
   if (pid === null) return ok({ ...look, state: 'off' });
   const asked = await tell(folder, name, [['query-status', {}]]);
   if (!asked.ok) return ok({ ...look, state: 'unknown' });
   const { status = 'unknown' } = (asked.value ?? {}) as { readonly status?: string };
   return ok({ ...look, state: status });
+}
+
+/** How to come in by SSH. WM_MACHINE: its server is not up; rejected where it has none. */
+export function sshWay(folder: string, name: string): Outcome<SshWay> {
+  const kept = readKept(folder, name);
+  if (kept === null) return refused(`There is no machine ${name}.`, 'See `wasmmatrix machines list`.');
+  if (kept.ssh === undefined)
+    return refused(`The machine ${name} was started without a way in.`, 'Stop it, and start it with --ssh or --device.');
+  if (pidOf(folder, name) === null) return refused(`The machine ${name} is off.`, `Start it: wasmmatrix machines start.`);
+  const way = sshWayOf(join(folder, name), fileOf(folder, name, 'console.log'), kept.ssh.port, kept.ssh.user);
+  if (way !== null) return ok(way);
+  return failed('WM_MACHINE', {
+    message: `The SSH server of ${name} is not up yet.`,
+    next: `Try again in a moment, or look at its console: wasmmatrix machines console ${name}.`,
+  });
+}
+
+/** What an inventory of `devices` says of it. */
+export function inventoryEntry(folder: string, name: string): Outcome<Readonly<Record<string, unknown>>> {
+  const way = sshWay(folder, name);
+  if (!way.ok) return way;
+  const kept = readKept(folder, name);
+  const { WASMMATRIX_LISTEN: listen, WASMMATRIX_ADVERTISE: advertise } = nodeAddresses(kept?.port ?? 0);
+  const { user, port, key, knownHosts } = way.value;
+  const { architecture, zone = 'qemu' } = kept ?? {};
+  return ok({
+    name,
+    host: '127.0.0.1',
+    port,
+    user,
+    key,
+    knownHosts,
+    architecture,
+    zone,
+    node: '/usr/bin/node',
+    settings: { listen, advertise },
+  });
 }
 
 /** WM_MACHINE: it is off, or refused. */

@@ -5,21 +5,26 @@ import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
+import { execa } from 'execa';
+import { stringify } from 'yaml';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken } from '../network/network.ts';
 import { describeDuration, createProgressPrinter } from '../wasm/build/progress.ts';
 import { prepareImage, type MachineImage } from './images.ts';
 import {
   breakMachine,
+  inventoryEntry,
   lookAt,
   lookAtAll,
   MACHINE_FAULTS,
   removeMachine,
+  sshWay,
   startMachine,
   stopMachine,
   type MachineFault,
   type MachineLook,
 } from './machine.ts';
+import { greets, sshInto } from './ssh.ts';
 import { FOREIGN_ARCHITECTURES, type ForeignArchitecture } from './toolchain.ts';
 
 const EXIT_FAILED = 1;
@@ -34,7 +39,10 @@ const LOOK_MS = 250;
 /** What an agent prints when it is up: one line of JSON. */
 const UP_LINE = /^\{"agent":/m;
 
-type Quiet = { readonly quiet?: true; readonly json?: true };
+/** What ssh ends with when there is no connection. */
+const EXIT_SSH = 255;
+
+type Quiet = { readonly quiet?: true; readonly json?: true; readonly ssh?: true; readonly device?: true };
 type StartOptions = Quiet & {
   readonly join?: string;
   readonly name?: string;
@@ -57,6 +65,7 @@ export function addMachines(program: Command): void {
     .summary('make the images')
     .description('Makes kernel, root file system, engine and product of each architecture, without starting anything.')
     .argument('[architecture...]', `${FOREIGN_ARCHITECTURES.join(' or ')} (default: both)`)
+    .option('--ssh', 'also the SSH server, for machines with a way in')
     .option('--json', 'print the files as JSON')
     .option('-q, --quiet', 'no progress')
     .action(act((signal: AbortSignal, names: readonly string[], options: Quiet) => build(names, options, signal)));
@@ -70,7 +79,9 @@ export function addMachines(program: Command): void {
     .option('--zone <zone>', 'where its node is', 'qemu')
     .option('--isa <level>', 'the most that code for its node may use (default: what it has)')
     .option('--memory <MiB>', 'memory of each machine', memory, MEMORY_MIB)
-    .option('--no-wait', 'do not wait for the agent')
+    .option('--ssh', 'let `machines ssh` in, as root, through a port of loopback')
+    .option('--device', 'an SSH server alone, for somebody without rights: no agent, as a device that is new; joins nothing')
+    .option('--no-wait', 'do not wait until it is up')
     .option('--json', 'print the machines as JSON')
     .option('-q, --quiet', 'no progress')
     .action(act((signal: AbortSignal, names: readonly string[], options: StartOptions) => start(names, options, signal)));
@@ -104,6 +115,21 @@ export function addMachines(program: Command): void {
         tellOf(breakMachine(machinesFolder(), name, kind), `${name}: ${kind}`),
       ),
     );
+  machines
+    .command('ssh')
+    .summary('run a command in a machine, or a shell')
+    .description('Goes into a machine that was started with --ssh or --device, with its own key; ends as the command ended.')
+    .argument('<machine>', 'its name')
+    .argument('[command...]', 'for the shell of the machine, after -- (default: a shell)')
+    .action(act((_signal: AbortSignal, name: string, command: readonly string[]) => goInto(name, command)));
+  machines
+    .command('inventory')
+    .summary('print the machines as an inventory of `devices`')
+    .description(
+      'Prints, as YAML, what `wasmmatrix devices` needs to know of machines that were started with --device. Ports are others after each start.',
+    )
+    .argument('[machine...]', 'names (default: all with an SSH server and without an agent that run)')
+    .action(act((_signal: AbortSignal, names: readonly string[]) => inventory(names)));
   machines
     .command('console')
     .summary('show what a machine said')
@@ -145,6 +171,7 @@ async function imagesOf(names: readonly string[], options: Quiet, signal: AbortS
     const image = await prepareImage(architecture, {
       say: (line) => tell(options, line),
       signal,
+      ssh: options.ssh === true || options.device === true,
       ...(options.quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) }),
     });
     if (!image.ok) return image;
@@ -158,20 +185,20 @@ async function build(names: readonly string[], options: Quiet, signal: AbortSign
   if (!images.ok) return refuse(images);
   if (options.json === true) print(JSON.stringify(images.value, null, 2));
   else
-    for (const { architecture, kernel, root, product } of images.value)
-      for (const file of [kernel, root, product])
+    for (const { architecture, kernel, root, product, ssh } of images.value)
+      for (const file of [kernel, root, product, ...(ssh === undefined ? [] : [ssh])])
         print(`${architecture}  ${(statSync(file).size / 1024 / 1024).toFixed(0).padStart(4)} MiB  ${file}`);
   return 0;
 }
 
 async function start(names: readonly string[], options: StartOptions, signal: AbortSignal): Promise<number> {
-  const joinToken = options.join ?? process.env['WASMMATRIX_JOIN'] ?? '';
+  const joinToken = options.device === true ? null : (options.join ?? process.env['WASMMATRIX_JOIN'] ?? '');
   if (joinToken === '')
     return refuse(
       wrong('Machines join a control plane, and no join token was given.', 'Give --join with the token that `wasmmatrix up` printed.'),
     );
   // Before anything is made: who gives a wrong token should not wait for that.
-  const token = decodeJoinToken(joinToken);
+  const token = joinToken === null ? ok() : decodeJoinToken(joinToken);
   if (!token.ok) return refuse(token);
   const images = await imagesOf(names, options, signal);
   if (!images.ok) return refuse(images);
@@ -186,9 +213,10 @@ async function start(names: readonly string[], options: StartOptions, signal: Ab
       if (!look.ok || !options.wait) return look;
       tell(options, `${name}: booting; its console is ${look.value.console}`);
       const sinceMs = performance.now();
-      const up = await untilUp(look.value, signal);
+      const what = joinToken === null ? 'SSH server' : 'agent';
+      const up = await untilUp(look.value, what, signal);
       if (!up.ok) return up;
-      tell(options, `${name}: its agent is up after ${describeDuration(performance.now() - sinceMs)}`);
+      tell(options, `${name}: its ${what} is up after ${describeDuration(performance.now() - sinceMs)}`);
       return look;
     }),
   );
@@ -199,16 +227,16 @@ async function start(names: readonly string[], options: StartOptions, signal: Ab
   return first === undefined ? 0 : first.ok || first.error.kind !== 'rejected' ? EXIT_FAILED : EXIT_REJECTED;
 }
 
-/** Until the console says that the agent is up. */
-async function untilUp({ name, console }: MachineLook, signal: AbortSignal): Promise<Outcome<void>> {
+/** Until the console says that the agent is up, or the SSH server greets. */
+async function untilUp({ name, console, ssh }: MachineLook, what: 'SSH server' | 'agent', signal: AbortSignal): Promise<Outcome<void>> {
   const endMs = performance.now() + UP_MS_MAX;
   while (performance.now() < endMs && !signal.aborted) {
     const { text } = await readFrom(console, 0);
-    if (UP_LINE.test(text)) return ok();
+    if (what === 'agent' ? UP_LINE.test(text) : ssh !== null && sshWay(machinesFolder(), name).ok && (await greets(ssh.port))) return ok();
     const look = await lookAt(machinesFolder(), name);
     if (look.ok && look.value.pid === null)
       return failed('WM_MACHINE', {
-        message: `The machine ${name} ended before its agent was up. It said last: ${text.trim().slice(-400)}`,
+        message: `The machine ${name} ended before its ${what} was up. It said last: ${text.trim().slice(-400)}`,
         next: 'Correct what it names.',
       });
     await sleep(LOOK_MS);
@@ -219,7 +247,7 @@ async function untilUp({ name, console }: MachineLook, signal: AbortSignal): Pro
         next: `Stop it with: wasmmatrix machines stop ${name}.`,
       })
     : failed('WM_MACHINE', {
-        message: `The agent of ${name} was not up after ${UP_MS_MAX / 1_000} s.`,
+        message: `The ${what} of ${name} was not up after ${UP_MS_MAX / 1_000} s.`,
         next: `Look at its console: wasmmatrix machines console ${name}.`,
       });
 }
@@ -240,10 +268,45 @@ function list(looks: readonly MachineLook[], json: boolean): number {
   if (json) print(JSON.stringify(looks, null, 2));
   else if (looks.length > 0) {
     const width = Math.max(...looks.map(({ name }) => name.length), 'NAME'.length);
-    print(`${'NAME'.padEnd(width)}  ARCHITECTURE  STATE    PID      NODE`);
-    for (const { name, architecture, state, pid, address } of looks)
-      print(`${name.padEnd(width)}  ${architecture.padEnd(12)}  ${state.padEnd(7)}  ${String(pid ?? '-').padEnd(7)}  ${address}`);
+    print(`${'NAME'.padEnd(width)}  ARCHITECTURE  STATE    PID      NODE             SSH`);
+    for (const { name, architecture, state, pid, address, ssh } of looks) {
+      const way = ssh === null ? '-' : `${ssh.user}@127.0.0.1:${ssh.port}`;
+      print(`${name.padEnd(width)}  ${architecture.padEnd(12)}  ${state.padEnd(7)}  ${String(pid ?? '-').padEnd(7)}  ${address}  ${way}`);
+    }
   } else process.stderr.write('There are no machines. Start some with `wasmmatrix machines start --join <token>`.\n');
+  return 0;
+}
+
+async function goInto(name: string, command: readonly string[]): Promise<number> {
+  const way = sshWay(machinesFolder(), name);
+  if (!way.ok) return refuse(way);
+  const ended = await execa('ssh', [...sshInto(way.value), ...command], { stdio: 'inherit', reject: false });
+  if (ended.exitCode !== undefined && ended.exitCode !== EXIT_SSH) return ended.exitCode;
+  return refuse(
+    ended.code === 'ENOENT'
+      ? rejected('WM_TARGET_TOOLS', { message: 'Machines are reached with ssh, which is not here.', next: 'Install openssh-client.' })
+      : failed('WM_MACHINE', {
+          message: `${name} did not let ssh in, or ended while it was there.`,
+          next: `Look at its console: wasmmatrix machines console ${name}.`,
+        }),
+  );
+}
+
+async function inventory(names: readonly string[]): Promise<number> {
+  const folder = machinesFolder();
+  const wanted =
+    names.length > 0
+      ? names
+      : (await lookAtAll(folder)).filter(({ ssh, pid }) => ssh?.user === 'device' && pid !== null).map(({ name }) => name);
+  if (wanted.length === 0)
+    return refuse(wrong('No machine that a device could be is running.', 'Start one: wasmmatrix machines start --device.'));
+  const entries: unknown[] = [];
+  for (const name of wanted) {
+    const entry = inventoryEntry(folder, name);
+    if (!entry.ok) return refuse(entry);
+    entries.push(entry.value);
+  }
+  process.stdout.write(stringify({ devices: entries }));
   return 0;
 }
 

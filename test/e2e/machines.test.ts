@@ -1,6 +1,6 @@
-// Emulated machines as nodes: booted, joined, with a guest on each, then paused, cut off and reset as a controller sees it (H5.1, H5.4).
+// Emulated machines as nodes: booted, joined, let into by SSH, with a guest on each, then paused, cut off and reset as a controller sees it (H5.1, H5.4).
 // Left out unless WASMMATRIX_TEST_MACHINES is set: images take minutes to make, so the gate makes them first (`.ci/run`, phase machines).
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildExamples } from '../../scenarios/examples/build.ts';
@@ -32,6 +32,9 @@ const platform = new Platform(folder.make('home'), { wallMsMax: WALL_MS });
 const nodes = (): Promise<readonly NodeRow[]> => platform.json('get', 'nodes');
 const machines = async (): Promise<readonly MachineRow[]> =>
   JSON.parse(await platform.ok('machines', 'list', '--json')) as readonly MachineRow[];
+
+const fileOf = (machine: string, file: string): string =>
+  join(platform.env['XDG_DATA_HOME'] ?? '', 'wasmmatrix', 'machines', machine, file);
 
 /** As `eventually`, with the patience that an emulated machine needs. */
 async function until<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, what: string): Promise<T> {
@@ -67,7 +70,7 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
     }, WALL_MS);
 
     it('boot side by side, join, and say what they are', { timeout: WALL_MS }, async () => {
-      await platform.ok('machines', 'start', '--join', platform.told.joinToken, '--quiet');
+      await platform.ok('machines', 'start', '--ssh', '--join', platform.told.joinToken, '--quiet');
       const rows = await until(nodes, (seen) => seen.filter(({ status }) => status === 'healthy').length === 2, 'both nodes are healthy');
       const facts = rows.map(({ facts: { node, architecture, isaFeatures }, status }) => ({ node, architecture, isaFeatures, status }));
       expect(facts.toSorted((a, b) => (a.node < b.node ? -1 : 1))).toEqual([
@@ -77,6 +80,24 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       expect((await machines()).map(({ name, state }) => [name, state])).toEqual(NAMES.map((name) => [name, 'running']));
       const again = await platform.run('machines', 'start', 'arm64', '--join', platform.told.joinToken, '--quiet');
       expect([again.code, again.stderr]).toEqual([2, expect.stringContaining('The machine arm64-1 is running.')]);
+    });
+
+    it('let in who has the key of the machine, and nobody else', { timeout: WALL_MS }, async () => {
+      for (const name of NAMES) {
+        const inside = await platform.run('machines', 'ssh', name, '--', 'id -u; uname -m; cat /proc/*/cmdline | tr "\\0" " "; exit 7');
+        expect([inside.code, inside.stderr]).toEqual([7, '']);
+        expect(inside.stdout).toMatch(new RegExp(`^0\n${name === 'arm64-1' ? 'aarch64' : 'riscv64'}\n.*/product/cli.js agent`));
+        expect(inside.stdout).not.toContain(platform.told.joinToken);
+        expect(statSync(fileOf(name, '.')).mode & 0o777).toBe(0o700);
+        expect(statSync(fileOf(name, 'ssh-key')).mode & 0o777).toBe(0o600);
+      }
+      const right = readFileSync(fileOf('arm64-1', 'ssh-key'), 'utf8');
+      writeFileSync(fileOf('arm64-1', 'ssh-key'), readFileSync(fileOf('riscv64-1', 'ssh-key')));
+      const stranger = await platform.run('machines', 'ssh', 'arm64-1', '--', 'true');
+      writeFileSync(fileOf('arm64-1', 'ssh-key'), right);
+      expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringContaining('Permission denied')]);
+      const inventory = await platform.run('machines', 'inventory');
+      expect([inventory.code, inventory.stderr]).toEqual([2, expect.stringContaining('No machine that a device could be is running.')]);
     });
 
     it('run guests that were compiled for each of them', { timeout: WALL_MS }, async () => {
@@ -163,6 +184,9 @@ describe('wasmmatrix machines', () => {
     [['start', 'arm64'], 'no join token was given'],
     [['start', '--memory', '64'], 'Give a number of MiB, at least 256.'],
     [['console', 'nobody'], 'There is no machine nobody.'],
+    [['ssh', 'nobody', '--', 'true'], 'There is no machine nobody.'],
+    [['inventory', 'nobody'], 'There is no machine nobody.'],
+    [['inventory'], 'No machine that a device could be is running.'],
     [['stop', 'nobody'], 'There is no machine nobody.'],
     [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off.'],
   ])('refuses %s', async (args, words) => {
