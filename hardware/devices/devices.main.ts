@@ -13,9 +13,11 @@ import {
   readInventory,
   startOn,
   stopOn,
+  withProduct,
   type Device,
   type DeviceFault,
   type DeviceLook,
+  type Product,
 } from './devices.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -69,20 +71,22 @@ async function devices(action: Action, names: readonly string[], options: Option
       rejected('WM_ARGUMENT', { message: 'Which fault is not said.', next: `Give --kind ${Object.keys(DEVICE_FAULTS).join(', ')}.` }),
     );
   const chosen = inventory.value.filter(({ name }) => names.length === 0 || names.includes(name));
-  const done = await Promise.all(
-    chosen.map(async (device): Promise<Done> => ({ device: device.name, outcome: await act(action, device, options) })),
-  );
+  const dealWith = (product: Product): Promise<readonly Done[]> =>
+    Promise.all(
+      chosen.map(async (device): Promise<Done> => ({ device: device.name, outcome: await act(action, device, options, product) })),
+    );
+  const done = await (action === 'install' ? withProduct(ROOT, dealWith) : dealWith([]));
   if (options.json === true) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   else for (const each of done) tell(each);
   return done.every(({ outcome }) => outcome.ok && !isFaulty(outcome.value)) ? 0 : EXIT_FAILED;
 }
 
-function act(action: Action, device: Device, options: Options): Promise<Outcome<string | DeviceLook>> {
+function act(action: Action, device: Device, options: Options, product: Product): Promise<Outcome<string | DeviceLook>> {
   switch (action) {
     case 'check':
       return checkDevice(device);
     case 'install':
-      return installOn(device, ROOT, (line) => process.stderr.write(`${line}\n`));
+      return installOn(device, product, (line) => process.stderr.write(`${line}\n`));
     case 'start':
       return startOn(device, options.join ?? process.env['WASMMATRIX_JOIN'] ?? null);
     case 'stop':

@@ -1,27 +1,27 @@
 // Physical devices as nodes, over SSH (H5.2): looked at, installed on, started, broken, stopped, read out. Owns one folder of each
 // device; refuses to touch a process there that is not its own agent. What is asked of many devices is asked of all at once.
 // Surprising: nothing of ours needs to be on a device before, but a shell, tar, and Node.js where the device is of another
-// architecture than this machine.
+// architecture than this machine; Debian's will do, because the product is sent as JavaScript.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { levelOf } from '../../system/domain/isa.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
-import { prepareForeignRuntime } from '../qemu/qemu.ts';
+import { buildForeignEngine, targetsCache } from '../qemu/qemu.ts';
 import { EngineBuildError, ensureEngine } from '../wasm/build/build.ts';
 import { parseCpuFeatures } from '../wasm/wasm.ts';
 import { missingFiles, type Device } from './inventory.ts';
-import { productFiles } from './product.ts';
-import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, START, STOP, UNPACK } from './scripts.ts';
-import { copyFiles, placeOn, runOn, sendFiles } from './shell.ts';
+import type { Product } from './product.ts';
+import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, PLACE, START, STOP, UNPACK } from './scripts.ts';
+import { fetchFile, runOn, sendFile, sendProduct } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
-export { productFiles } from './product.ts';
+export { productPackages, withProduct, type Product } from './product.ts';
 export { sshOptions } from './shell.ts';
 
-/** Bound: how long an agent may take until it is up, and until it has stopped in order. */
-const START_S_MAX = 90;
+/** Bound: how long an agent may take until it is up, and until it has stopped in order; slow devices take minutes. */
+const START_S_MAX = 300;
 const STOP_S_MAX = 40;
 const NODE_MAJOR_LEAST = 24;
 /** What an installation takes, with Node.js and room for artefacts. */
@@ -74,12 +74,10 @@ export async function checkDevice(device: Device): Promise<Outcome<DeviceLook>> 
     freeBytes: Number(of('freeKiB')) * 1024,
     installed: of('installed'),
   };
-  return ok({ ...look, faults: faultsOf(device, look, { isWritable: of('writable') === 'yes', stripsTypes: of('types') === 'strip' }) });
+  return ok({ ...look, faults: faultsOf(device, look, of('writable') === 'yes') });
 }
 
-type Found = { readonly isWritable: boolean; readonly stripsTypes: boolean };
-
-function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, { isWritable, stripsTypes }: Found): readonly string[] {
+function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, isWritable: boolean): readonly string[] {
   const faults: string[] = [];
   if (look.machine !== device.architecture)
     faults.push(`It is ${look.machine || 'of an unknown architecture'}, and the inventory says ${device.architecture}.`);
@@ -91,15 +89,11 @@ function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, { isWritable
     faults.push(
       `It has ${look.node === '' ? 'no Node.js' : `Node.js ${look.node}`}; an agent needs ${NODE_MAJOR_LEAST}. Install it, and name it as \`node\`.`,
     );
-  else if (!isCopied(device) && !stripsTypes)
-    faults.push(
-      `Its Node.js ${look.node} does not strip types, as Debian's does not, and the product is TypeScript. Install one of nodejs.org, and name it as \`node\`.`,
-    );
   return faults;
 }
 
 /** The product, the engine, and Node.js where this machine's runs there. A running agent goes on with what it has loaded. */
-export async function installOn(device: Device, root: string, say: (line: string) => void): Promise<Outcome<string>> {
+export async function installOn(device: Device, product: Product, say: (line: string) => void): Promise<Outcome<string>> {
   const look = await checkDevice(device);
   if (!look.ok) return look;
   if (look.value.faults.length > 0)
@@ -110,21 +104,18 @@ export async function installOn(device: Device, root: string, say: (line: string
   const engine = await engineFor(device, say);
   if (!engine.ok) return engine;
   say(`${device.name}: copying the product`);
-  const unpacked = await sendFiles(device, root, productFiles(root), UNPACK, [device.folder]);
+  const unpacked = await sendProduct(device, product, UNPACK, [device.folder]);
   if (!unpacked.ok) return unpacked;
   if (unpacked.value.exitCode !== 0) return wentWrong(device, 'unpacking what was copied', unpacked.value.stderr);
-  // Under another name first: a library that is mapped is not written into.
   const copies: readonly (readonly [string, string])[] = [
     [engine.value, 'engine.node'],
     ...(isCopied(device) ? [[process.execPath, 'node'] as const] : []),
   ];
   for (const [from, to] of copies) {
     say(`${device.name}: copying ${to}`);
-    const copied = await copyFiles(device, [from], placeOn(device, `${device.folder}/${to}.next`));
+    const copied = await sendFile(device, from, PLACE, [device.folder, to]);
     if (!copied.ok) return copied;
-    const moved = await runOn(device, 'cd "$1" && chmod 700 "$2.next" && mv "$2.next" "$2"', [device.folder, to]);
-    if (!moved.ok) return moved;
-    if (moved.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, moved.value.stderr);
+    if (copied.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, copied.value.stderr);
   }
   return ok(`installed in ${device.folder}`);
 }
@@ -140,8 +131,7 @@ async function engineFor(device: Device, say: (line: string) => void): Promise<O
       return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });
     }
   }
-  const runtime = await prepareForeignRuntime(architecture, { say });
-  return runtime.ok ? ok(runtime.value.engine) : runtime;
+  return buildForeignEngine(architecture, { cache: targetsCache(), say }, undefined);
 }
 
 export async function startOn(device: Device, join: string | null): Promise<Outcome<string>> {
@@ -189,12 +179,12 @@ export async function collectFrom(device: Device, out: string): Promise<Outcome<
     return nothingThere(device, 'There is nothing to collect', 'Install and start it first.');
   const folder = join(out, device.name);
   mkdirSync(folder, { recursive: true });
-  const copied = await copyFiles(
-    device,
-    files.map((file) => placeOn(device, `${device.folder}/${file}`)),
-    folder,
-  );
-  return copied.ok ? ok(`${files.join(', ')} in ${folder}`) : copied;
+  for (const file of files) {
+    const fetched = await fetchFile(device, `${device.folder}/${file}`, join(folder, file));
+    if (!fetched.ok) return fetched;
+    if (fetched.value.exitCode !== 0) return wentWrong(device, `reading ${file}`, fetched.value.stderr);
+  }
+  return ok(`${files.join(', ')} in ${folder}`);
 }
 
 function nothingThere(device: Device, what: string, next: string): Outcome<never> {

@@ -3,7 +3,7 @@
 
 const OURS = `cd "$1" 2>/dev/null || exit 3
 pid=$(cat agent.pid 2>/dev/null) || pid=
-ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "product/cli.ts agent --json --name $2 "; }
+ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "product/cli.[jt]s agent --json --name $2 "; }
 `;
 /** There is nothing installed. */
 export const EXIT_NOTHING = 3;
@@ -13,7 +13,6 @@ export const EXIT_NOT_UP = 5;
 /** What it is and what it has, as \`key=value\`, then its processors. $2: Node.js. */
 export const LOOK = `echo "machine=$(uname -m)"
 echo "node=$("$2" --version 2>/dev/null)"
-echo "types=$("$2" -p process.features.typescript 2>/dev/null)"
 mkdir -p "$1" 2>/dev/null && [ -w "$1" ] && echo "writable=yes"
 echo "freeKiB=$(df -Pk "$1" 2>/dev/null | awk 'NR==2 { print $4 }')"
 echo "installed=$(sed -n 's/^  "version": "\\(.*\\)",$/\\1/p' "$1/product/package.json" 2>/dev/null)"
@@ -31,8 +30,16 @@ rm -rf product.before
 mv product.next product
 rm -rf product.before`;
 
+/** Takes a file from standard input. $2: its name; under another first, because a library that is mapped is not written into. */
+export const PLACE = `set -e
+umask 077
+cd "$1"
+cat >"$2.next"
+chmod 700 "$2.next"
+mv "$2.next" "$2"`;
+
 /** $2: name of the node, $3: Node.js, $4: seconds it may take, then the arguments of the agent. A join token comes from standard input. */
-export const START = `${OURS}[ -f product/cli.ts ] || exit ${EXIT_NOTHING}
+export const START = `${OURS}[ -f product/cli.js ] || exit ${EXIT_NOTHING}
 ours "$@" && { tr '\\0' ' ' <"/proc/$pid/cmdline"; exit ${EXIT_RUNNING}; }
 name=$2 node=$3 left=$4
 shift 4
@@ -40,9 +47,10 @@ umask 077
 WASMMATRIX_JOIN=$(cat)
 [ -z "$WASMMATRIX_JOIN" ] || export WASMMATRIX_JOIN
 WASMMATRIX_ENGINE=$PWD/engine.node
-export WASMMATRIX_ENGINE
+NODE_COMPILE_CACHE=$PWD/code
+export WASMMATRIX_ENGINE NODE_COMPILE_CACHE
 : >agent.json
-nohup setsid "$node" product/cli.ts agent --json --name "$name" --data data --log-format json --log-records records.jsonl "$@" \\
+setsid "$node" product/cli.js agent --json --name "$name" --data data --log-format json --log-records records.jsonl "$@" \\
   </dev/null >agent.json 2>>agent.log &
 echo $! >agent.pid
 pid=$!

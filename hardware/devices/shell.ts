@@ -1,8 +1,9 @@
-// A device over the system's own ssh and scp. Owns how they are called: never with a question to a terminal, with the key of the
+// A device over the system's own ssh. Owns how they are called: never with a question to a terminal, with the key of the
 // inventory alone, and with a bound on everything. Refuses a host whose key is not known.
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import type { Device } from './inventory.ts';
+import type { Product } from './product.ts';
 
 /** Bound: how long a device may take to answer a call. */
 const CONNECT_S_MAX = 10;
@@ -12,6 +13,7 @@ const COMMAND_MS_MAX = 600_000;
 const SAID_BYTES_MAX = 1 << 20;
 /** What ssh itself ends with when there is no connection. */
 const EXIT_SSH = 255;
+const BOUNDED = { reject: false, timeout: COMMAND_MS_MAX, maxBuffer: SAID_BYTES_MAX } as const;
 
 /** Never a question, and no key and no host but those that are named. */
 export function sshOptions(device: Pick<Device, 'key' | 'knownHosts'>): readonly string[] {
@@ -43,33 +45,17 @@ type Ended = {
 /** Runs a script; what it ends with is told, unless there was no connection. WM_DEVICE_UNREACHABLE, WM_TARGET_TOOLS. */
 export async function runOn(device: Device, script: string, args: readonly string[], input = ''): Promise<Outcome<Said>> {
   const ended = await execa('ssh', sshArguments(device, script, args), {
+    ...BOUNDED,
     input,
-    reject: false,
-    timeout: COMMAND_MS_MAX,
-    maxBuffer: SAID_BYTES_MAX,
     stripFinalNewline: true,
   });
   return saidOf(device, ended);
 }
 
-/** A folder's files, as an archive, into the folder that `script` unpacks it in. */
-export async function sendFiles(
-  device: Device,
-  root: string,
-  files: readonly string[],
-  script: string,
-  args: readonly string[],
-): Promise<Outcome<Said>> {
-  const packing = execa('tar', ['-C', root, '--null', '-T', '-', '-czf', '-'], {
-    input: files.join('\0'),
-    reject: false,
-    buffer: { stdout: false },
-  });
-  const ended = await packing.pipe('ssh', sshArguments(device, script, args), {
-    reject: false,
-    timeout: COMMAND_MS_MAX,
-    maxBuffer: SAID_BYTES_MAX,
-  });
+/** What tar's arguments name, as an archive, into the folder that `script` unpacks it in. */
+export async function sendProduct(device: Device, product: Product, script: string, args: readonly string[]): Promise<Outcome<Said>> {
+  const packing = execa('tar', ['-czf', '-', ...product], { stdin: 'ignore', reject: false, buffer: { stdout: false } });
+  const ended = await packing.pipe('ssh', sshArguments(device, script, args), BOUNDED);
   const packed = await packing;
   if (packed.exitCode !== 0 && ended.exitCode === 0)
     return failed('WM_DEVICE', {
@@ -79,32 +65,29 @@ export async function sendFiles(
   return saidOf(device, ended);
 }
 
-/** Copies one file there, or files here. */
-export async function copyFiles(device: Device, from: readonly string[], to: string): Promise<Outcome<void>> {
-  const ended = await execa('scp', ['-q', ...sshOptions(device), '-P', String(device.port), ...from, to], {
-    reject: false,
-    timeout: COMMAND_MS_MAX,
-  });
-  const said = saidOf(device, ended);
-  if (!said.ok) return said;
-  if (said.value.exitCode === 0) return ok();
-  return failed('WM_DEVICE', {
-    message: `Copying ${from.join(', ')} to ${to} ended with ${said.value.exitCode}: ${said.value.stderr}`,
-    next: 'Look for room and rights on the device; `devices check` shows both.',
-  });
+/** A file of this machine, as the standard input of `script`. */
+export async function sendFile(device: Device, file: string, script: string, args: readonly string[]): Promise<Outcome<Said>> {
+  return saidOf(device, await execa('ssh', sshArguments(device, script, args), { ...BOUNDED, inputFile: file }));
 }
 
-/** As scp names a file of the device. */
-export function placeOn(device: Device, path: string): string {
-  const host = device.host.includes(':') ? `[${device.host}]` : device.host;
-  return `${device.user}@${host}:${path}`;
+/** A file of the device, into one of this machine. */
+export async function fetchFile(device: Device, path: string, file: string): Promise<Outcome<Said>> {
+  return saidOf(
+    device,
+    await execa('ssh', sshArguments(device, 'cat "$1"', [path]), {
+      ...BOUNDED,
+      stdin: 'ignore',
+      stdout: { file },
+      buffer: { stdout: false },
+    }),
+  );
 }
 
 function saidOf(device: Device, ended: Ended): Outcome<Said> {
   const stderr = typeof ended.stderr === 'string' ? ended.stderr : '';
   if (ended.code === 'ENOENT')
     return rejected('WM_TARGET_TOOLS', {
-      message: 'Devices are reached with ssh and scp, which are not here.',
+      message: 'Devices are reached with ssh, which is not here.',
       next: 'Install openssh-client.',
     });
   if (ended.exitCode === undefined || ended.exitCode === EXIT_SSH)

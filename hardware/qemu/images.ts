@@ -17,7 +17,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
-import { productFiles } from '../devices/devices.ts';
+import { productPackages } from '../devices/devices.ts';
 import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
 import { keyOf, makeFile, notMade, squash } from './squash.ts';
@@ -206,8 +206,7 @@ async function prepareProduct(images: string, { say, signal }: ForeignOptions): 
     const file = join(images, `product-${keyOf(...contentsOf(work), readFileSync(join(ROOT, 'package-lock.json')))}.squashfs`);
     if (existsSync(file)) return ok(file);
     say('Making the file system of the product');
-    for (const path of productFiles(ROOT))
-      if (path.startsWith('node_modules/')) cpSync(join(ROOT, path), join(work, path), { recursive: true });
+    for (const path of productPackages(ROOT)) cpSync(join(ROOT, path), join(work, path), { recursive: true });
     return await makeFile(file, (part) => squash(work, part, [], signal));
   } catch (error) {
     return failed('WM_PACKAGES', {

@@ -10,6 +10,7 @@ import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, t
 import { FOREIGN_ARCHITECTURES, prepareToolchain, RUST_PACKAGES, type ForeignArchitecture } from './toolchain.ts';
 
 export type { ForeignArchitecture } from './toolchain.ts';
+export { writeTree } from './tree.ts';
 
 export type ForeignRuntime = {
   readonly architecture: ForeignArchitecture;

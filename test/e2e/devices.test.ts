@@ -63,7 +63,7 @@ describe.skipIf(SSHD === null)('devices that are reached over SSH (left out wher
     const installed = await devices('install');
     expect(installed.stderr).not.toContain('WM_');
     expect(installed.code).toBe(0);
-    expect(existsSync(join(whereIs('bench-1'), 'product', 'cli.ts'))).toBe(true);
+    expect(existsSync(join(whereIs('bench-1'), 'product', 'cli.js'))).toBe(true);
     expect(existsSync(join(whereIs('bench-1'), 'product', 'test'))).toBe(false);
     expect((await devices('check', 'bench-2')).stdout).toMatch(/version \d+\.\d+\.\d+ installed/);
     const started = await devices('start', '--join', platform.told.joinToken);

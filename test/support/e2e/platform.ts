@@ -97,13 +97,19 @@ export class Platform {
   }
 }
 
-/** Looks again until it is as it should be. Bound: a minute; what it looked like last stands in the error. */
-export async function eventually<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, what: string): Promise<T> {
-  const endMs = performance.now() + 60_000;
+/** Looks again until it is as it should be. Bound: a minute unless given; what it looked like last stands in the error. */
+export async function eventually<T>(
+  look: () => Promise<T>,
+  isRight: (seen: T) => boolean,
+  what: string,
+  { wallMsMax = 60_000 }: { readonly wallMsMax?: number } = {},
+): Promise<T> {
+  const endMs = performance.now() + wallMsMax;
   for (;;) {
     const seen = await look();
     if (isRight(seen)) return seen;
-    if (performance.now() > endMs) throw new Error(`${what} did not come true within a minute; last seen: ${JSON.stringify(seen)}`);
+    if (performance.now() > endMs)
+      throw new Error(`${what} did not come true within ${wallMsMax / 1_000} s; last seen: ${JSON.stringify(seen)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
