@@ -35,6 +35,7 @@ const nodeIs = (name: string, status: string): Promise<readonly NodeRow[]> =>
     PATIENCE,
   );
 
+// Left out elsewhere: where nobody made images before, this would take a quarter of an hour.
 describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
   'devices of other architectures (left out unless WASMMATRIX_TEST_MACHINES is set)',
   () => {

@@ -1,40 +1,21 @@
 // A nats-server in a container, by testcontainers. No registry is asked: the image is the binary and nothing else. It shares the
 // network of the host, so that its port stays the same over restarts and no bridge or packet filter is needed.
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadTestcontainers } from '../containers/engine.ts';
 import { NATS_SERVER_VERSION } from './build.ts';
 import { NatsStartError, READY, type Runner, type RunnerOptions } from './runner.ts';
 
 const IMAGE = `wasmmatrix/nats-server:${NATS_SERVER_VERSION}`;
 const CONFIGURATION = '/nats/nats.conf';
-/** Bound: wait for an engine's answer; one that takes longer is no help. */
-const ENGINE_MS_MAX = 3_000;
 /** Bound: wait for a server to be ready. */
 const READY_MS_MAX = 30_000;
 /** Bound: wait for a server that was told to end, before it is killed. */
 const END_S_MAX = 10;
 
-/** The engine's address when one answers there. */
-export async function findEngine(): Promise<string | null> {
-  const address = process.env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock';
-  if (!address.startsWith('unix://')) return null;
-  const answered = await new Promise<boolean>((resolve) => {
-    const asked = request({ socketPath: address.slice('unix://'.length), path: '/_ping', timeout: ENGINE_MS_MAX }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200);
-    });
-    asked.once('timeout', () => asked.destroy());
-    asked.once('error', () => resolve(false));
-    asked.once('close', () => resolve(false));
-    asked.end();
-  });
-  return answered ? address : null;
-}
-
 async function ensureImage(binary: string): Promise<void> {
-  const { GenericContainer, getContainerRuntimeClient, ImageName } = await import('testcontainers');
+  const { GenericContainer, getContainerRuntimeClient, ImageName } = await loadTestcontainers();
   const client = await getContainerRuntimeClient();
   if (await client.image.exists(ImageName.fromString(IMAGE))) return;
   const context = mkdtempSync(join(tmpdir(), 'wasmmatrix-image-'));
@@ -48,11 +29,7 @@ async function ensureImage(binary: string): Promise<void> {
 }
 
 export async function startContainer({ binary, configuration, files }: RunnerOptions): Promise<Runner> {
-  // The helper that removes what a dead test run left behind would be an image of a registry.
-  process.env['TESTCONTAINERS_RYUK_DISABLED'] ??= 'true';
-  // Nor is another image started to find out where this host is: the container is on its network.
-  process.env['TESTCONTAINERS_HOST_OVERRIDE'] ??= '127.0.0.1';
-  const { GenericContainer, getContainerRuntimeClient, Wait } = await import('testcontainers');
+  const { GenericContainer, getContainerRuntimeClient, Wait } = await loadTestcontainers();
   await ensureImage(binary);
   const client = await getContainerRuntimeClient();
   const words: string[] = [];

@@ -7,7 +7,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureNatsServer, NATS_SERVER_VERSION } from './build.ts';
-import { findEngine, startContainer } from './container.ts';
+import { findEngine } from '../containers/engine.ts';
+import { startContainer } from './container.ts';
 import { startProcess } from './process.ts';
 import { NatsStartError } from './runner.ts';
 
