@@ -38,6 +38,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./sim/campaign/shrink.main.ts')).addShrink }),
   },
   {
+    name: 'coverage',
+    summary: 'say what recorded runs exercised, and what they never did',
+    load: async () => ({ add: (await import('./reports/coverage.main.ts')).addCoverage }),
+  },
+  {
     name: 'arch',
     summary: 'say whether this build behaves identically on every architecture',
     load: async () => ({ add: (await import('./hardware/conformance/arch.main.ts')).addArch }),

@@ -1,13 +1,14 @@
 // `wasmmatrix fuzz`: draws runs, one from each seed, and plays them until time or number is reached. A run that fails leaves its
 // scenario as a file, with the one command that plays it again. A composition root.
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
+import { Coverage, COVERAGE_FILE, neverLine, type CoverageSummary } from '../../reports/coverage.ts';
 import { exitCodeOf } from '../../reports/summarise.ts';
 import { loadScenario } from '../../scenarios/load.ts';
-import type { RunSummary, Verdict } from '../../scenarios/record.ts';
+import type { RunRecord, RunSummary, Verdict } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { assert, describeError } from '../../system/domain/outcome.ts';
 import { SIM_FAULT_KINDS } from '../faults/faults.ts';
@@ -99,6 +100,7 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   if (settings === null) return EXIT_REJECTED;
   const campaign = new FuzzCampaign(bases.bases, folder, options);
   const summary = await campaign.play(settings);
+  writeFileSync(join(folder, COVERAGE_FILE), `${JSON.stringify(campaign.coverage(), null, 2)}\n`);
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   if (options.json === true) print(JSON.stringify(summary, null, 2));
   else campaign.tell(summary);
@@ -128,6 +130,7 @@ class FuzzCampaign {
   readonly #failures: FuzzFailure[] = [];
   readonly #startMs = performance.now();
   readonly #startCpu = process.cpuUsage();
+  readonly #coverage = new Coverage(SIM_FAULT_KINDS);
   #runs = 0;
   #held = 0;
   #simulatedMicros = 0;
@@ -166,6 +169,10 @@ class FuzzCampaign {
     return this.#summary();
   }
 
+  coverage(): CoverageSummary {
+    return this.#coverage.summary();
+  }
+
   tell(summary: FuzzSummary): void {
     const { runs, held, failures, runsPerCoreHour, simulatedMicros, wallMs } = summary;
     say('');
@@ -178,6 +185,7 @@ class FuzzCampaign {
     }
     if (failures.length >= FAILURES_MAX) say(`  stopped at ${FAILURES_MAX} failures.`);
     if (summary.interrupted) say('  interrupted.');
+    say(`  ${neverLine(this.coverage())}`);
     say(`  what was drawn: ${describePath(join(this.#folder, 'plans.jsonl'))}`);
   }
 
@@ -187,7 +195,7 @@ class FuzzCampaign {
       scenario,
       seed,
       verify: false,
-      recordFile: null,
+      recordFile: this.#recordFile(seed),
       reproduce: `npx wasmmatrix run ${quotePath(scenario.file)} --seed ${seed}`,
     }));
     const simulatedMicros = this.#simulatedMicros;
@@ -198,7 +206,10 @@ class FuzzCampaign {
       workersMax: this.#options.jobs ?? 1,
       signal,
       onProgress: (progress) => this.#line.draw(() => this.#progress(progress, simulatedMicros)),
-      onResult: (summary, i) => this.#settle(planned[i], summary),
+      onResult: (summary, i) => {
+        this.#settle(planned[i], summary);
+        rmSync(this.#recordFile(summary.seed), { force: true });
+      },
     });
   }
 
@@ -217,6 +228,7 @@ class FuzzCampaign {
     const { seed, drawn } = planned;
     this.#runs += 1;
     this.#simulatedMicros += summary.simulatedMicros;
+    this.#cover(summary);
     const goal = brokenGoal(summary);
     const plan = {
       seed,
@@ -242,6 +254,18 @@ class FuzzCampaign {
     say(told);
     say(`  ${goal?.name ?? 'trouble'}: ${firstLine(because)}`);
     say(`  reproduce: ${reproduce}`);
+  }
+
+  /** A record is read once and removed: thousands of runs would fill a disk, and any of them can be played again. */
+  #cover({ seed, goals }: RunSummary): void {
+    const run = this.#coverage.run();
+    for (const line of readFileSync(this.#recordFile(seed), 'utf8').split('\n'))
+      if (line !== '' && !line.startsWith('{"run":')) run.next(JSON.parse(line) as RunRecord);
+    run.end(goals);
+  }
+
+  #recordFile(seed: string): string {
+    return join(this.#folder, `.${seed}.part.jsonl`);
   }
 
   #progress(progress: CampaignProgress, before: number): string {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { shell, start, temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
@@ -38,6 +38,12 @@ describe('fuzz', () => {
     const plans = plansIn(first);
     expect(plans.map(({ seed }) => seed)).toEqual(['0x11', '0x12', '0x13']);
     expect(plansIn(second)).toEqual(plans.slice(1, 2));
+    expect(readdirSync(first).sort()).toEqual(['coverage.json', 'plans.jsonl', 'summary.json']);
+    const both = await wasmmatrix(['coverage', first, second, '--json']);
+    const { runs, invariants } = JSON.parse(both.stdout) as { runs: number; invariants: { name: string; runs: number }[] };
+    expect({ runs, checked: invariants.find(({ name }) => name === 'P1')?.runs }).toEqual({ runs: 4, checked: 4 });
+    const table = await wasmmatrix(['coverage', first]);
+    expect(table.stdout).toMatch(/^instance pending to assigned +3 /m);
   });
 
   test('leaves a failure as a scenario whose command fails alike', async () => {
@@ -96,6 +102,18 @@ describe('fuzz', () => {
     expect(stdout).toMatch(/^\d+ runs, \d+ held, 0 failed/m);
     const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
     expect(summary).toMatchObject({ interrupted: true, failures: [], runs: plansIn(out).length });
+  });
+
+  test('tells what the runs of a report exercised', async () => {
+    const out = join(folder.path, 'reported');
+    await wasmmatrix(['run', writeScenario(folder.path, 'plain', 'holds'), '--seed', '1', '--quiet', '--out', out]);
+    const { code, stdout } = await wasmmatrix(['coverage', out]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^1 runs$[^]*^instance assigned to running +1$[^]*^answered +1$[^]*^Never: fault crash, .*event dead-lettered/m);
+    const none = await wasmmatrix(['coverage', folder.path]);
+    expect(none).toMatchObject({ code: 2, stdout: '' });
+    const help = await wasmmatrix(['coverage', '--help']);
+    expect(documentedOptions('coverage')).toEqual(helpedOptions(help.stdout));
   });
 
   test('refuses what it does not know, in words', async () => {

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import { Coverage, coverageLines, TRANSITIONS } from '../../../reports/coverage.ts';
+import type { GoalResult, RunRecord } from '../../../scenarios/record.ts';
+
+const S = 1_000_000;
+const said = (micros: number, kind: string, fields: object): RunRecord =>
+  ({ source: 'controller', incarnation: 1, sequence: 1, micros, kind, correlation: null, fields }) as unknown as RunRecord;
+const begun = (micros: number, kind: string): RunRecord =>
+  said(micros, 'fault.begun', { fault: `the ${kind}`, kind, target: 'n', detail: '' });
+const ended = (micros: number, kind: string): RunRecord => said(micros, 'fault.ended', { fault: `the ${kind}`, kind, target: 'n' });
+const node = (micros: number, from: string, to: string): RunRecord =>
+  said(micros, 'node.status', { node: 'n', incarnation: 1, from, to, cause: '' });
+const goal = (name: string, checks: number): GoalResult => ({ name, checks }) as unknown as GoalResult;
+
+function covered(...runs: readonly (readonly [readonly RunRecord[], readonly GoalResult[]])[]) {
+  const coverage = new Coverage(['crash', 'loss', 'pause']);
+  for (const [records, goals] of runs) {
+    const run = coverage.run();
+    for (const record of records) run.next(record);
+    run.end(goals);
+  }
+  return coverage.summary();
+}
+
+describe('coverage', () => {
+  test('counts a transition under the faults that are active, or ended shortly before', () => {
+    const { transitions } = covered(
+      [[node(1 * S, 'healthy', 'suspect'), begun(2 * S, 'crash'), node(3 * S, 'suspect', 'unavailable'), ended(4 * S, 'crash')], []],
+      [[begun(1 * S, 'loss'), ended(2 * S, 'loss'), node(6 * S, 'suspect', 'unavailable'), node(8 * S, 'unavailable', 'healthy')], []],
+    );
+    const of = (name: string) => transitions.find((row) => row.name === name);
+    expect(of('node healthy to suspect')).toEqual({ name: 'node healthy to suspect', runs: 1, under: {} });
+    expect(of('node suspect to unavailable')).toMatchObject({ runs: 2, under: { crash: 1, loss: 1 } });
+    expect(of('node unavailable to healthy')).toMatchObject({ runs: 1, under: {} });
+  });
+
+  test('counts a run once, however often something happens in it', () => {
+    const again = [begun(1 * S, 'crash'), node(2 * S, 'healthy', 'suspect'), node(3 * S, 'healthy', 'suspect')];
+    expect(covered([again, []]).transitions.find(({ name }) => name === 'node healthy to suspect')).toMatchObject({
+      runs: 1,
+      under: { crash: 1 },
+    });
+  });
+
+  test('says which invariants had something to check with which faults, and what was never met', () => {
+    const { invariants, never, faults } = covered(
+      [[begun(1 * S, 'crash')], [goal('P1', 3), goal('P5', 0)]],
+      [[begun(1 * S, 'loss')], [goal('P1', 1), goal('P5', 0)]],
+    );
+    expect(invariants).toEqual([
+      { name: 'P1', runs: 2, under: { crash: 1, loss: 1 } },
+      { name: 'P5', runs: 0, under: {} },
+    ]);
+    expect(faults.map(({ name, runs }) => [name, runs])).toEqual([
+      ['crash', 1],
+      ['loss', 1],
+      ['pause', 0],
+    ]);
+    expect(never).toEqual({ faults: ['pause'], transitions: TRANSITIONS, invariants: ['P5'] });
+  });
+
+  test('of two campaigns is the sum of both', () => {
+    const [first, second] = [
+      covered([[begun(1 * S, 'crash'), node(2 * S, 'healthy', 'suspect')], [goal('P1', 1)]]),
+      covered([[node(2 * S, 'healthy', 'suspect')], [goal('P5', 1)]]),
+    ];
+    const both = new Coverage(['crash', 'loss', 'pause']);
+    both.include(first);
+    both.include(second);
+    expect(both.summary()).toMatchObject({
+      runs: 2,
+      invariants: [
+        { name: 'P1', runs: 1 },
+        { name: 'P5', runs: 1 },
+      ],
+    });
+    expect(both.summary().transitions.find(({ name }) => name === 'node healthy to suspect')).toMatchObject({
+      runs: 2,
+      under: { crash: 1 },
+    });
+  });
+
+  test('is a table with a column for each fault that was met, and a line of what never was', () => {
+    const lines = coverageLines(covered([[begun(1 * S, 'crash'), node(2 * S, 'healthy', 'suspect')], [goal('P5', 0)]]));
+    expect(lines[0]).toBe('1 runs');
+    expect(lines[1]?.trim().split(/ +/)).toEqual(['runs', 'crash']);
+    expect(lines.find((line) => line.startsWith('node healthy to suspect'))?.split(/ {2,}/)).toEqual(['node healthy to suspect', '1', '1']);
+    expect(lines.at(-1)).toMatch(/^Never: fault loss, fault pause, instance pending to assigned, .*, P5\.$/);
+  });
+});
