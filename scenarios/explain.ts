@@ -3,6 +3,7 @@
 import { SPREAD_NODE } from '../system/domain/deployment.ts';
 import type { ModuleLimits } from '../system/domain/module.ts';
 import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
+import { impairmentText } from './impairments.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
 import { isRecord } from './shape.ts';
 import { writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
@@ -219,6 +220,12 @@ function faultText(fault: FaultSpec): string {
       return `latency ${fault.a} to ${fault.b}, ${writeRatio(fault.factor).replace(/\/1$/, '')} times`;
     case 'loss':
       return `loss ${fault.a} to ${fault.b}, ${writeRatio(fault.loss)} of messages`;
+    case 'bandwidth':
+    case 'burst-loss':
+    case 'duplication':
+    case 'reordering':
+    case 'corruption':
+      return `${fault.kind} ${fault.a} to ${fault.b}, ${impairmentText(fault)}`;
     case 'forge-artefact':
       return 'forge-artefact controller';
   }

@@ -149,6 +149,11 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
       return undefined;
     case 'latency':
     case 'loss':
+    case 'bandwidth':
+    case 'burst-loss':
+    case 'duplication':
+    case 'reordering':
+    case 'corruption':
       known(source, [...path, fault.kind, 0], 'zone', fault.a, zones);
       return known(source, [...path, fault.kind, 1], 'zone', fault.b, zones);
     case 'forge-artefact':

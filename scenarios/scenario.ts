@@ -64,6 +64,17 @@ export type TimeSpec =
   /** Drawn from the seed, uniformly. */
   | { readonly kind: 'between'; readonly microsMin: number; readonly microsMax: number };
 
+/** What a way between two zones does to messages besides delaying and losing them. */
+export type Impairment =
+  /** So many bytes a second for all machines together, each way. What the queue has no room for is dropped, and sent again. */
+  | { readonly kind: 'bandwidth'; readonly bytesPerS: number; readonly queueBytes: number }
+  /** Gilbert-Elliott: bursts of `burstMicros` on average, `apartMicros` from each other, in which `ratio` of messages are lost. */
+  | { readonly kind: 'burst-loss'; readonly ratio: Ratio; readonly burstMicros: number; readonly apartMicros: number }
+  | { readonly kind: 'duplication'; readonly ratio: Ratio }
+  /** `ratio` of messages are held back by up to `microsMax`. */
+  | { readonly kind: 'reordering'; readonly ratio: Ratio; readonly microsMax: number }
+  | { readonly kind: 'corruption'; readonly ratio: Ratio };
+
 export type FaultSpec =
   /** Power loss: unsynced data is gone. Restarts after `forMicros` (null: stays off). Target a node or `controller`. */
   | { readonly kind: 'crash'; readonly machine: string; readonly forMicros: number | null }
@@ -89,6 +100,7 @@ export type FaultSpec =
   /** Multiplies the delay between two zones. */
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio; readonly forMicros: number }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio; readonly forMicros: number }
+  | (Impairment & { readonly a: string; readonly b: string; readonly forMicros: number })
   /** No room on the disk of the machine: what it writes fails, what was written stays. */
   | { readonly kind: 'disk-full'; readonly machine: string; readonly forMicros: number }
   /** What the controller signs while this lasts is signed with a key that agents must not believe. */
@@ -106,6 +118,11 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'partition-one-way',
   'latency',
   'loss',
+  'bandwidth',
+  'burst-loss',
+  'duplication',
+  'reordering',
+  'corruption',
   'disk-full',
   'forge-artefact',
 ];

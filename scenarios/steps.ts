@@ -2,6 +2,7 @@
 import { SPREAD_NODE } from '../system/domain/deployment.ts';
 import type { DeploymentName, ModuleName, NodeId, Subject, SubjectFilter, TriggerName, ZonePath } from '../system/domain/identifiers.ts';
 import type { Architecture } from '../system/domain/node.ts';
+import { impairmentOf } from './impairments.ts';
 import type { Path, Source } from './mistakes.ts';
 import type { FaultSpec, SigningSpec, StepSpec, TimeSpec } from './scenario.ts';
 import { isRecord, STEP_KINDS } from './shape.ts';
@@ -52,6 +53,11 @@ function timeOf(source: Source, step: Fields, path: Path): TimeSpec {
 function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
   const forMicros = duration(step['for']);
   const ends = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
+  const impairment = impairmentOf(source, stepKindOf(step), step, path);
+  if (impairment !== null) {
+    const [a = '', b = ''] = ends(step[impairment.kind]);
+    return { ...impairment, a, b, forMicros };
+  }
   switch (stepKindOf(step)) {
     case 'crash':
       return { kind: 'crash', machine: String(step['crash']), forMicros: step['for'] === 'ever' ? null : forMicros };

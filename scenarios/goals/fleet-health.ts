@@ -10,7 +10,17 @@ const REPLACEMENT_MICROS = 100_000;
 const ENROLMENT_MICROS = 10_000_000;
 
 /** Faults that hold messages back. */
-const NETWORK_FAULTS: readonly string[] = ['partition', 'partition-one-way', 'latency', 'loss'];
+const NETWORK_FAULTS: readonly string[] = [
+  'partition',
+  'partition-one-way',
+  'latency',
+  'loss',
+  'bandwidth',
+  'burst-loss',
+  'duplication',
+  'reordering',
+  'corruption',
+];
 
 const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {
   healthy: ['suspect', 'draining', 'unavailable'],

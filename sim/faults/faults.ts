@@ -19,6 +19,11 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'partition-one-way',
   'latency',
   'loss',
+  'bandwidth',
+  'burst-loss',
+  'duplication',
+  'reordering',
+  'corruption',
   'disk-full',
   'forge-artefact',
 ];
@@ -103,6 +108,11 @@ export class Faults {
       case 'partition-one-way':
       case 'latency':
       case 'loss':
+      case 'bandwidth':
+      case 'burst-loss':
+      case 'duplication':
+      case 'reordering':
+      case 'corruption':
         return network.begin(id, spec);
       case 'disk-full':
         return machines.fill(spec.machine);
@@ -145,6 +155,11 @@ export class Faults {
       case 'partition-one-way':
       case 'latency':
       case 'loss':
+      case 'bandwidth':
+      case 'burst-loss':
+      case 'duplication':
+      case 'reordering':
+      case 'corruption':
         return network.end(id);
       case 'forge-artefact':
         return keys.forge(false);
@@ -174,6 +189,11 @@ function targetOf(spec: FaultSpec): string {
       return `${spec.from.join(' ')} -> ${spec.to.join(' ')}`;
     case 'latency':
     case 'loss':
+    case 'bandwidth':
+    case 'burst-loss':
+    case 'duplication':
+    case 'reordering':
+    case 'corruption':
       return `${spec.a} | ${spec.b}`;
     case 'forge-artefact':
       return 'controller';
@@ -189,6 +209,15 @@ function detailOf(spec: FaultSpec): string {
       return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
     case 'loss':
       return `${spec.loss[0]} of ${spec.loss[1]} packets lost, ${time}`;
+    case 'bandwidth':
+      return `${spec.bytesPerS} bytes a second, a queue of ${spec.queueBytes} bytes, ${time}`;
+    case 'burst-loss':
+      return `${spec.ratio[0]} of ${spec.ratio[1]} packets lost in bursts of ${spec.burstMicros} µs, ${spec.apartMicros} µs apart, ${time}`;
+    case 'reordering':
+      return `${spec.ratio[0]} of ${spec.ratio[1]} packets held back by up to ${spec.microsMax} µs, ${time}`;
+    case 'duplication':
+    case 'corruption':
+      return `${spec.ratio[0]} of ${spec.ratio[1]} packets, ${time}`;
     case 'throttle':
       return `work takes ${spec.factor} times as long, ${time}`;
     case 'clock-step':

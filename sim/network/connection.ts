@@ -218,7 +218,9 @@ export class ConnectionEnd {
     assert(other !== null, 'a connection has two ends');
     this.#link.transmit({
       label,
+      bytes: bytes + FRAME_BYTES,
       wanted: () => this.lives,
+      spoil: () => other.#refuseRecord(),
       arrive: () => {
         if (other.lives) other.host.receive(bytes, () => other.lives && handle(other));
         else this.#resetBy(other);
@@ -231,6 +233,8 @@ export class ConnectionEnd {
   #resetBy(other: ConnectionEnd): void {
     this.#env.linkOf(other.host, this.host).transmit({
       label: 'reset',
+      bytes: FRAME_BYTES,
+      spoil: () => this.#refuseRecord(),
       wanted: () => this.lives,
       arrive: () => this.#breakOnMachine('the peer does not know it any more'),
       giveUp: () => {},
@@ -243,11 +247,23 @@ export class ConnectionEnd {
     if (other === null) return;
     this.#link.transmit({
       label,
+      bytes: FRAME_BYTES,
+      spoil: () => other.#refuseRecord(),
       wanted: () => other.lives && this.host.machine.alive,
       arrive: () => {
         if (other.lives) other.host.receive(FRAME_BYTES, () => handle(other));
       },
       giveUp: () => this.#leaveOther(),
+    });
+  }
+
+  /** As TLS does: a record that fails its check ends the connection, and the peer is told. */
+  #refuseRecord(): void {
+    if (!this.lives) return;
+    this.host.receive(FRAME_BYTES, () => {
+      if (!this.lives) return;
+      this.#transmitLast('alert', (other) => other.break('the peer received a corrupt record'));
+      this.break('a corrupt record arrived');
     });
   }
 

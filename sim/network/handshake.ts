@@ -12,6 +12,9 @@ import type { Host } from './host.ts';
 /** Bound: connections of one machine; beyond it, it accepts nobody. */
 export const CONNECTIONS_MAX = 65_536;
 
+/** A flight of the handshake, with certificates. */
+const HANDSHAKE_BYTES = 1_500;
+
 export type Service = {
   readonly host: Host;
   readonly incarnation: number;
@@ -98,9 +101,14 @@ export class Handshake {
   }
 
   #transmit(from: Host, to: Host, arrive: () => void): void {
-    this.#options.env
-      .linkOf(from, to)
-      .transmit({ label: 'handshake', wanted: () => this.#wanted(), arrive, giveUp: () => this.#refuse('nothing got through') });
+    this.#options.env.linkOf(from, to).transmit({
+      label: 'handshake',
+      bytes: HANDSHAKE_BYTES,
+      spoil: () => this.#refuse('a corrupt record arrived'),
+      wanted: () => this.#wanted(),
+      arrive,
+      giveUp: () => this.#refuse('nothing got through'),
+    });
   }
 
   #wanted(): boolean {

@@ -6,6 +6,7 @@ import type { RandomStream } from '../../system/ports/random.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Host } from './host.ts';
 import { drawDelayMicros } from './law.ts';
+import type { Impairments, Medium } from './medium.ts';
 
 export type LinkCosts = {
   /** First wait before a packet is sent again; doubles each time up to the largest. */
@@ -20,15 +21,21 @@ export type LinkState = {
   readonly factor: Ratio;
   readonly loss: Ratio;
   readonly cut: boolean;
+  /** Null: nothing but delay and loss. */
+  readonly impaired: { readonly impairments: Impairments; readonly medium: Medium } | null;
 };
 
 export type Packet = {
   readonly label: string;
+  /** With what wraps it. */
+  readonly bytes: number;
   /** Asked before each repetition: false when the sender does not want it any more. */
   readonly wanted: () => boolean;
   /** Called while the receiving machine is alive, in no machine's name. */
   readonly arrive: () => void;
   readonly giveUp: () => void;
+  /** It arrived in place of what was sent, no check of the transport found it, and the secure channel refuses it. */
+  readonly spoil: () => void;
 };
 
 export type LinkOptions = {
@@ -79,21 +86,68 @@ export class Link {
   }
 
   #attempt(sending: Sending, waitMicros: number): void {
-    const { law, factor, loss, cut } = this.#state;
+    const { law, factor, loss, cut, impaired } = this.#state;
     if (cut || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
       this.#repeat(sending, waitMicros);
+      return;
+    }
+    if (impaired !== null) {
+      this.#attemptImpaired(sending, waitMicros, impaired.impairments, impaired.medium);
       return;
     }
     this.#kernel.after(drawDelayMicros(law, factor, this.#stream), null, sending.packet.label, () => this.#arrive(sending, waitMicros));
   }
 
+  #attemptImpaired(sending: Sending, waitMicros: number, impairments: Impairments, medium: Medium): void {
+    const { duplication } = impairments;
+    const sent = this.#sendImpaired(
+      sending,
+      impairments,
+      medium,
+      () => this.#arrive(sending, waitMicros),
+      () => this.#repeat(sending, waitMicros),
+    );
+    if (!sent) this.#repeat(sending, waitMicros);
+    // The second copy is nobody's: no one waits for it, and it is not sent again.
+    if (duplication !== undefined && medium.duplicates(duplication))
+      this.#sendImpaired(
+        sending,
+        impairments,
+        medium,
+        () => this.#handOver(sending),
+        () => {},
+      );
+  }
+
+  /** One copy. False: it was lost before it left. */
+  #sendImpaired(sending: Sending, impairments: Impairments, medium: Medium, arrive: () => void, lose: () => void): boolean {
+    const { law, factor } = this.#state;
+    const { packet } = sending;
+    const { bandwidth, reordering, corruption } = impairments;
+    const bursts = impairments['burst-loss'];
+    const queuedMicros = bandwidth === undefined ? 0 : medium.admit(bandwidth, packet.bytes);
+    if (queuedMicros === null || (bursts !== undefined && medium.losesInBurst(bursts))) return false;
+    const heldMicros = reordering === undefined ? 0 : medium.heldBackMicros(reordering);
+    const corrupt = corruption === undefined ? 'no' : medium.corrupts(corruption);
+    this.#kernel.after(queuedMicros + heldMicros + drawDelayMicros(law, factor, this.#stream), null, packet.label, () => {
+      if (corrupt === 'no') arrive();
+      else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut) packet.spoil();
+      else lose();
+    });
+    return true;
+  }
+
+  /** Once, however many copies come: the transport numbers what it sends. */
+  #handOver(sending: Sending): void {
+    if (sending.arrived || !this.to.machine.alive || this.#state.cut) return;
+    sending.arrived = true;
+    sending.packet.arrive();
+  }
+
   #arrive(sending: Sending, waitMicros: number): void {
     // A cut takes the packets that are on their way too.
     if (!this.to.machine.alive || this.#state.cut) return this.#repeat(sending, waitMicros);
-    if (!sending.arrived) {
-      sending.arrived = true;
-      sending.packet.arrive();
-    }
+    this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
     return this.#back().#state.cut ? this.#repeat(sending, waitMicros) : undefined;
   }

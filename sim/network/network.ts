@@ -1,7 +1,7 @@
 // The network of a world that never existed: machines in zones, a link for each ordered pair, connections over links. Streams
 // are reliable and ordered as TCP's are: loss shows as delay, a partition as silence, then as a broken connection. An endpoint
 // belongs to the machine that last listened on it, as an address would. A machine whose process stands still answers late.
-import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
+import type { Impairment, LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
 import type { Endpoint, ZonePath } from '../../system/domain/identifiers.ts';
 import { isWithinZone } from '../../system/domain/identifiers.ts';
 import { assert, ok, rejected } from '../../system/domain/outcome.ts';
@@ -15,6 +15,8 @@ import { Host } from './host.ts';
 import type { HostOptions, MessageCosts } from './host.ts';
 import { Link } from './link.ts';
 import type { LinkCosts, LinkState } from './link.ts';
+import { Medium } from './medium.ts';
+import type { Impairments } from './medium.ts';
 
 export type NetworkCosts = LinkCosts &
   MessageCosts & {
@@ -29,7 +31,8 @@ export type LinkFault =
   | { readonly kind: 'partition'; readonly a: readonly string[]; readonly b: readonly string[] }
   | { readonly kind: 'partition-one-way'; readonly from: readonly string[]; readonly to: readonly string[] }
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio }
-  | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio };
+  | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio }
+  | (Impairment & { readonly a: string; readonly b: string });
 
 const NO_LOSS: Ratio = [0, 1];
 
@@ -40,6 +43,8 @@ export class SimNetwork {
   readonly #links = new Map<string, Link>();
   readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio }>();
   readonly #faults = new Map<string, LinkFault>();
+  /** By the two zones; made when something is wrong with the way for the first time. */
+  readonly #media = new Map<string, Medium>();
   /** The machine an endpoint is looked for on, also while nothing listens there. */
   readonly #homes = new Map<Endpoint, Host>();
   readonly #services = new Map<Endpoint, Service>();
@@ -160,12 +165,14 @@ export class SimNetwork {
   }
 
   #stateOf(from: Host, to: Host): LinkState {
-    if (from === to) return { law: { law: 'constant', micros: this.#costs.loopbackMicros }, factor: [1, 1], loss: NO_LOSS, cut: false };
+    if (from === to)
+      return { law: { law: 'constant', micros: this.#costs.loopbackMicros }, factor: [1, 1], loss: NO_LOSS, cut: false, impaired: null };
     const law = this.#laws.get(`${from.zone} ${to.zone}`);
     assert(law !== undefined, `the link between ${from.zone} and ${to.zone} has a law`);
     let cut = false;
     let factor: Ratio = [1, 1];
     let loss = law.loss;
+    let impairments = null as Impairments | null;
     const faults = this.#faults.values();
     for (const fault of faults) {
       if (fault.kind === 'partition') {
@@ -178,9 +185,26 @@ export class SimNetwork {
       }
       if (!(isIn(from, fault.a) && isIn(to, fault.b)) && !(isIn(from, fault.b) && isIn(to, fault.a))) continue;
       if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
+      else if (fault.kind !== 'loss') impairments = { ...impairments, [fault.kind]: fault };
       else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
     }
-    return { law: law.latency, factor, loss, cut };
+    return {
+      law: law.latency,
+      factor,
+      loss,
+      cut,
+      impaired: impairments === null ? null : { impairments, medium: this.#mediumOf(from, to) },
+    };
+  }
+
+  #mediumOf(from: Host, to: Host): Medium {
+    const name = `${from.zone}->${to.zone}`;
+    let medium = this.#media.get(name);
+    if (medium === undefined) {
+      medium = new Medium(this.#kernel, name);
+      this.#media.set(name, medium);
+    }
+    return medium;
   }
 
   #refresh(): void {

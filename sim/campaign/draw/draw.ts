@@ -17,6 +17,8 @@ const DURATION_MS = { least: 15_000, most: 45_000 };
 const QUIET = '45s';
 /** Bound: faults of one kind in one run. */
 const FAULTS_MAX = 10;
+/** Bound: kinds that the question of a run names. */
+const KINDS_TOLD_MAX = 6;
 /** Mean distances of two faults of one kind. */
 const DISTANCES_MS = [1_500, 4_000, 10_000, 25_000] as const;
 /** Before the end of the work, where modules have to be deployed once more, and before that, where nothing may spoil them. */
@@ -47,7 +49,8 @@ export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | 
   const steps = [...(drawn.document['steps'] as readonly Fields[]), ...faults.map(stepOf)];
   const told = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`);
   const document = {
-    question: `Does the platform recover from what ${seed} drew${base === null ? '' : ` for ${base.scenario.name}`}: ${told.join(', ') || 'no fault'}?`,
+    // The language allows 200 characters; the steps have the counts too.
+    question: `Does the platform recover from what ${seed} drew${base === null ? '' : ` for ${base.scenario.name}`}: ${shortened(told)}?`,
     requirements: ['H3.1'],
     tags: ['fuzz'],
     ...drawn.document,
@@ -133,4 +136,9 @@ function stepOf({ ms, step }: TimedStep): Fields {
 function msOf(duration: unknown): number {
   const text = String(duration);
   return text.endsWith('ms') ? Number(text.slice(0, -2)) : Number(text.slice(0, -1)) * 1_000;
+}
+
+function shortened(told: readonly string[]): string {
+  if (told.length <= KINDS_TOLD_MAX) return told.join(', ') || 'no fault';
+  return `${told.slice(0, KINDS_TOLD_MAX).join(', ')} and ${told.length - KINDS_TOLD_MAX} more kinds`;
 }

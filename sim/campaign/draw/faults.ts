@@ -53,6 +53,37 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
   loss: {
     draw: (dice, site) => ({ loss: link(dice, site), ratio: dice.pick(['1/100', '1/10', '1/3']), for: lasting(dice, NETWORK_MS_MAX) }),
   },
+  bandwidth: {
+    draw: (dice, site) => ({
+      bandwidth: link(dice, site),
+      rate: dice.pick(['8KiB', '64KiB', '1MiB']),
+      queue: dice.pick(['4KiB', '64KiB']),
+      for: lasting(dice, NETWORK_MS_MAX),
+    }),
+  },
+  'burst-loss': {
+    draw: (dice, site) => ({
+      'burst-loss': link(dice, site),
+      ratio: dice.pick(['1/2', '100%']),
+      burst: written(dice.between(50, 1_000)),
+      apart: written(dice.between(200, 3_000)),
+      for: lasting(dice, NETWORK_MS_MAX),
+    }),
+  },
+  duplication: {
+    draw: (dice, site) => ({ duplication: link(dice, site), ratio: dice.pick(['1/10', '100%']), for: lasting(dice, NETWORK_MS_MAX) }),
+  },
+  reordering: {
+    draw: (dice, site) => ({
+      reordering: link(dice, site),
+      ratio: dice.pick(['1/10', '1/2']),
+      delay: written(dice.between(1, 500)),
+      for: lasting(dice, NETWORK_MS_MAX),
+    }),
+  },
+  corruption: {
+    draw: (dice, site) => ({ corruption: link(dice, site), ratio: dice.pick(['1/100', '1/10']), for: lasting(dice, NETWORK_MS_MAX) }),
+  },
   'forge-artefact': {
     draw: (dice) => ({ 'forge-artefact': CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) }),
     spoilsModules: true,

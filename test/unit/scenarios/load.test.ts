@@ -152,6 +152,7 @@ describe('steps', () => {
   });
 
   it('may be each of the faults', () => {
+    const between = { a: 'cloud/a', b: 'cloud/b', forMicros: 1_000_000 };
     const faults = steps(
       '{ at: 4s, crash: controller, for: ever }',
       '{ at: 4s, pause: a-1, for: 1s }',
@@ -163,6 +164,11 @@ describe('steps', () => {
       '{ at: 4s, partition-one-way: [cloud/a], to: [controller], for: 1s }',
       '{ at: 4s, latency: [cloud/a, cloud/b], factor: 10, for: 1s }',
       '{ at: 4s, loss: [cloud/a, cloud/b], ratio: 2.5%, for: 1s }',
+      '{ at: 4s, bandwidth: [cloud/a, cloud/b], rate: 64KiB, queue: 4KiB, for: 1s }',
+      '{ at: 4s, burst-loss: [cloud/a, cloud/b], ratio: 1/2, burst: 300ms, apart: 2s, for: 1s }',
+      '{ at: 4s, duplication: [cloud/a, cloud/b], ratio: 1/5, for: 1s }',
+      '{ at: 4s, reordering: [cloud/a, cloud/b], ratio: 1/5, delay: 20ms, for: 1s }',
+      '{ at: 4s, corruption: [cloud/a, cloud/b], ratio: 1/5, for: 1s }',
       '{ at: 4s, disk-full: a-1, for: 1s }',
       '{ at: 4s, forge-artefact: controller, for: 1s }',
     ).map((step) => (step.do === 'fault' ? step.fault : null));
@@ -177,6 +183,11 @@ describe('steps', () => {
       { kind: 'partition-one-way', from: ['cloud/a'], to: ['controller'], forMicros: 1_000_000 },
       { kind: 'latency', a: 'cloud/a', b: 'cloud/b', factor: [10, 1], forMicros: 1_000_000 },
       { kind: 'loss', a: 'cloud/a', b: 'cloud/b', loss: [25, 1_000], forMicros: 1_000_000 },
+      { kind: 'bandwidth', ...between, bytesPerS: 65_536, queueBytes: 4_096 },
+      { kind: 'burst-loss', ...between, ratio: [1, 2], burstMicros: 300_000, apartMicros: 2_000_000 },
+      { kind: 'duplication', ...between, ratio: [1, 5] },
+      { kind: 'reordering', ...between, ratio: [1, 5], microsMax: 20_000 },
+      { kind: 'corruption', ...between, ratio: [1, 5] },
       { kind: 'disk-full', machine: 'a-1', forMicros: 1_000_000 },
       { kind: 'forge-artefact', forMicros: 1_000_000 },
     ]);
