@@ -214,6 +214,11 @@ function faultText(fault: FaultSpec): string {
       return `${fault.kind} ${fault.machine}`;
     case 'partition':
       return `partition ${fault.a.join(', ')} from ${fault.b.join(', ')}`;
+    case 'clog':
+    case 'swizzle':
+      return `${fault.kind} ${fault.places.join(', ')}`;
+    case 'half-open':
+      return `half-open ${fault.a.join(', ')} with ${fault.b.join(', ')}`;
     case 'partition-one-way':
       return `partition-one-way ${fault.from.join(', ')} to ${fault.to.join(', ')}`;
     case 'latency':

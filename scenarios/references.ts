@@ -139,6 +139,18 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
         ends.forEach((end, i) => known(source, [...path, field, i], 'zone or machine', end, [...zones, ...machines]));
       }
       return undefined;
+    case 'clog':
+    case 'swizzle':
+      fault.places.forEach((place, i) => known(source, [...path, fault.kind, i], 'zone or machine', place, [...zones, ...machines]));
+      return undefined;
+    case 'half-open':
+      for (const [field, ends] of [
+        ['half-open', fault.a],
+        ['with', fault.b],
+      ] as const) {
+        ends.forEach((end, i) => known(source, [...path, field, i], 'zone or machine', end, [...zones, ...machines]));
+      }
+      return undefined;
     case 'partition-one-way':
       for (const [field, ends] of [
         ['partition-one-way', fault.from],

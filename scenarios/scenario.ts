@@ -101,6 +101,12 @@ export type FaultSpec =
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio; readonly forMicros: number }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio; readonly forMicros: number }
   | (Impairment & { readonly a: string; readonly b: string; readonly forMicros: number })
+  /** Nothing leaves or reaches these machines (zones or machines); what is under way is held, and goes on afterwards. */
+  | { readonly kind: 'clog'; readonly places: readonly string[]; readonly forMicros: number }
+  /** Some of these machines are clogged one after the other, and unclogged in another order. */
+  | { readonly kind: 'swizzle'; readonly places: readonly string[]; readonly forMicros: number }
+  /** The connections that are open between `a` and `b` carry nothing any more, and nobody is told; new ones work. */
+  | { readonly kind: 'half-open'; readonly a: readonly string[]; readonly b: readonly string[]; readonly forMicros: number }
   /** No room on the disk of the machine: what it writes fails, what was written stays. */
   | { readonly kind: 'disk-full'; readonly machine: string; readonly forMicros: number }
   /** What the controller signs while this lasts is signed with a key that agents must not believe. */
@@ -123,6 +129,9 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'duplication',
   'reordering',
   'corruption',
+  'clog',
+  'swizzle',
+  'half-open',
   'disk-full',
   'forge-artefact',
 ];

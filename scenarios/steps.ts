@@ -96,6 +96,11 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
         );
       return { kind: 'loss', a, b, loss: loss ?? [0, 1], forMicros };
     }
+    case 'clog':
+    case 'swizzle':
+      return { kind: stepKindOf(step) as 'clog' | 'swizzle', places: ends(step[stepKindOf(step)]), forMicros };
+    case 'half-open':
+      return { kind: 'half-open', a: ends(step['half-open']), b: ends(step['with']), forMicros };
     case 'disk-full':
       return { kind: 'disk-full', machine: String(step['disk-full']), forMicros };
     case 'forge-artefact':

@@ -20,6 +20,9 @@ const NETWORK_FAULTS: readonly string[] = [
   'duplication',
   'reordering',
   'corruption',
+  'clog',
+  'swizzle',
+  'half-open',
 ];
 
 const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {

@@ -7,6 +7,7 @@ import type { Telemetry } from '../../system/ports/telemetry.ts';
 import type { Kernel, MachineTime, ScheduledEvent } from '../kernel/kernel.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { SimNetwork } from '../network/network.ts';
+import { Swizzles } from './swizzle.ts';
 
 export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'crash',
@@ -24,6 +25,9 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'duplication',
   'reordering',
   'corruption',
+  'clog',
+  'swizzle',
+  'half-open',
   'disk-full',
   'forge-artefact',
 ];
@@ -56,9 +60,11 @@ export class Faults {
   readonly #options: FaultOptions;
   /** Bound: the faults of one scenario. */
   readonly #active = new Map<string, Active>();
+  readonly #swizzles: Swizzles;
 
   constructor(options: FaultOptions) {
     this.#options = options;
+    this.#swizzles = new Swizzles(options.kernel, options.network);
   }
 
   inject(id: string, spec: FaultSpec): Outcome<void> {
@@ -106,6 +112,8 @@ export class Faults {
         return machines.clocks(spec.machine).freeze(true);
       case 'partition':
       case 'partition-one-way':
+      case 'clog':
+      case 'half-open':
       case 'latency':
       case 'loss':
       case 'bandwidth':
@@ -114,6 +122,8 @@ export class Faults {
       case 'reordering':
       case 'corruption':
         return network.begin(id, spec);
+      case 'swizzle':
+        return this.#swizzles.begin(id, spec);
       case 'disk-full':
         return machines.fill(spec.machine);
       case 'forge-artefact':
@@ -153,6 +163,8 @@ export class Faults {
         return;
       case 'partition':
       case 'partition-one-way':
+      case 'clog':
+      case 'half-open':
       case 'latency':
       case 'loss':
       case 'bandwidth':
@@ -161,6 +173,8 @@ export class Faults {
       case 'reordering':
       case 'corruption':
         return network.end(id);
+      case 'swizzle':
+        return this.#swizzles.end(id);
       case 'forge-artefact':
         return keys.forge(false);
       default:
@@ -184,6 +198,11 @@ function targetOf(spec: FaultSpec): string {
   if ('machine' in spec) return spec.machine;
   switch (spec.kind) {
     case 'partition':
+      return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
+    case 'clog':
+    case 'swizzle':
+      return spec.places.join(' ');
+    case 'half-open':
       return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
     case 'partition-one-way':
       return `${spec.from.join(' ')} -> ${spec.to.join(' ')}`;

@@ -47,6 +47,8 @@ export class ConnectionEnd {
   readonly #registry: Set<ConnectionEnd> | null;
   readonly #calls = new Map<number, PendingCall>();
   readonly #streams = new Map<number, SimStream>();
+  /** Faults that keep it from carrying anything. */
+  readonly #deadBy = new Set<string>();
   #nextId = 1;
   #other: ConnectionEnd | null = null;
   /** closing: takes nothing new; gone when the last stream has ended on both sides. */
@@ -90,6 +92,22 @@ export class ConnectionEnd {
     this.#transmitLast('close', (other) => other.#wind('the peer closed it'));
     this.#wind('it was closed');
     for (const stream of [...this.#streams.values()]) stream.close();
+  }
+
+  get peerHost(): Host {
+    return this.#link.to;
+  }
+
+  /** From here on the connection carries nothing from this end, until `revive`; the end finds out as with a dead peer. */
+  deaden(fault: string): void {
+    this.#deadBy.add(fault);
+    this.#env.kernel.after(this.#env.keepaliveMicros, this.host.machine, 'keepalive', () => {
+      if (this.#deadBy.has(fault)) this.break('its probes found nobody');
+    });
+  }
+
+  revive(fault: string): void {
+    this.#deadBy.delete(fault);
   }
 
   /** Settles everything outstanding at once. Call it in the name of the end's machine. */
@@ -219,6 +237,7 @@ export class ConnectionEnd {
     this.#link.transmit({
       label,
       bytes: bytes + FRAME_BYTES,
+      blocked: () => this.#deadBy.size > 0,
       wanted: () => this.lives,
       spoil: () => other.#refuseRecord(),
       arrive: () => {
@@ -234,6 +253,7 @@ export class ConnectionEnd {
     this.#env.linkOf(other.host, this.host).transmit({
       label: 'reset',
       bytes: FRAME_BYTES,
+      blocked: () => this.#deadBy.size > 0,
       spoil: () => this.#refuseRecord(),
       wanted: () => this.lives,
       arrive: () => this.#breakOnMachine('the peer does not know it any more'),
@@ -248,6 +268,7 @@ export class ConnectionEnd {
     this.#link.transmit({
       label,
       bytes: FRAME_BYTES,
+      blocked: () => this.#deadBy.size > 0,
       spoil: () => other.#refuseRecord(),
       wanted: () => other.lives && this.host.machine.alive,
       arrive: () => {

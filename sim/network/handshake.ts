@@ -104,6 +104,7 @@ export class Handshake {
     this.#options.env.linkOf(from, to).transmit({
       label: 'handshake',
       bytes: HANDSHAKE_BYTES,
+      blocked: () => false,
       spoil: () => this.#refuse('a corrupt record arrived'),
       wanted: () => this.#wanted(),
       arrive,

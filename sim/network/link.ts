@@ -3,7 +3,7 @@
 // sender gives the connection up. Nothing here runs on a machine; packets outlive the machine that sent them.
 import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
 import type { Host } from './host.ts';
 import { drawDelayMicros } from './law.ts';
 import type { Impairments, Medium } from './medium.ts';
@@ -21,6 +21,8 @@ export type LinkState = {
   readonly factor: Ratio;
   readonly loss: Ratio;
   readonly cut: boolean;
+  /** What is sent and what arrives is held until it is not. */
+  readonly clogged: boolean;
   /** Null: nothing but delay and loss. */
   readonly impaired: { readonly impairments: Impairments; readonly medium: Medium } | null;
 };
@@ -34,6 +36,8 @@ export type Packet = {
   /** Called while the receiving machine is alive, in no machine's name. */
   readonly arrive: () => void;
   readonly giveUp: () => void;
+  /** True while its connection carries nothing, whatever the link is like. */
+  readonly blocked: () => boolean;
   /** It arrived in place of what was sent, no check of the transport found it, and the secure channel refuses it. */
   readonly spoil: () => void;
 };
@@ -51,6 +55,9 @@ export type LinkOptions = {
 /** A packet under way, with what both systems know of it: `arrived` is why a repetition is not handed over again. */
 type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived: boolean };
 
+/** What a clogged link keeps: how it goes on, and when its sender gives up. */
+type Held = { readonly resume: () => void; readonly expiry: ScheduledEvent };
+
 export class Link {
   readonly from: Host;
   readonly to: Host;
@@ -59,6 +66,8 @@ export class Link {
   readonly #stream: RandomStream;
   readonly #stateOf: () => LinkState;
   readonly #back: () => Link;
+  /** Bound: what windows and open calls of its connections let in. */
+  readonly #held = new Set<Held>();
   #known: LinkState | null = null;
 
   constructor(options: LinkOptions) {
@@ -75,6 +84,25 @@ export class Link {
   /** A fault began or ended: the state is asked for again. */
   refresh(): void {
     this.#known = null;
+    if (this.#held.size === 0 || this.#state.clogged) return;
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const { resume, expiry } of held) {
+      expiry.cancel();
+      this.#kernel.after(1, null, 'unclogged', resume);
+    }
+  }
+
+  #hold({ packet, firstMicros }: Sending, resume: () => void): void {
+    const leftMicros = Math.max(0, firstMicros + this.#costs.giveUpMicros - this.#kernel.now());
+    const held: Held = {
+      resume,
+      expiry: this.#kernel.after(leftMicros, null, 'packet given up', () => {
+        this.#held.delete(held);
+        if (packet.wanted()) packet.giveUp();
+      }),
+    };
+    this.#held.add(held);
   }
 
   get #state(): LinkState {
@@ -86,8 +114,9 @@ export class Link {
   }
 
   #attempt(sending: Sending, waitMicros: number): void {
-    const { law, factor, loss, cut, impaired } = this.#state;
-    if (cut || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
+    const { law, factor, loss, cut, clogged, impaired } = this.#state;
+    if (clogged) return this.#hold(sending, () => this.#attempt(sending, waitMicros));
+    if (cut || sending.packet.blocked() || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
       this.#repeat(sending, waitMicros);
       return;
     }
@@ -131,7 +160,8 @@ export class Link {
     const corrupt = corruption === undefined ? 'no' : medium.corrupts(corruption);
     this.#kernel.after(queuedMicros + heldMicros + drawDelayMicros(law, factor, this.#stream), null, packet.label, () => {
       if (corrupt === 'no') arrive();
-      else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut) packet.spoil();
+      else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut && !this.#state.clogged)
+        packet.spoil();
       else lose();
     });
     return true;
@@ -139,14 +169,15 @@ export class Link {
 
   /** Once, however many copies come: the transport numbers what it sends. */
   #handOver(sending: Sending): void {
-    if (sending.arrived || !this.to.machine.alive || this.#state.cut) return;
+    if (sending.arrived || !this.to.machine.alive || this.#state.cut || this.#state.clogged || sending.packet.blocked()) return;
     sending.arrived = true;
     sending.packet.arrive();
   }
 
   #arrive(sending: Sending, waitMicros: number): void {
     // A cut takes the packets that are on their way too.
-    if (!this.to.machine.alive || this.#state.cut) return this.#repeat(sending, waitMicros);
+    if (!this.to.machine.alive || this.#state.cut || sending.packet.blocked()) return this.#repeat(sending, waitMicros);
+    if (this.#state.clogged) return this.#hold(sending, () => this.#arrive(sending, waitMicros));
     this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
     return this.#back().#state.cut ? this.#repeat(sending, waitMicros) : undefined;

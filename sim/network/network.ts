@@ -32,7 +32,9 @@ export type LinkFault =
   | { readonly kind: 'partition-one-way'; readonly from: readonly string[]; readonly to: readonly string[] }
   | { readonly kind: 'latency'; readonly a: string; readonly b: string; readonly factor: Ratio }
   | { readonly kind: 'loss'; readonly a: string; readonly b: string; readonly loss: Ratio }
-  | (Impairment & { readonly a: string; readonly b: string });
+  | (Impairment & { readonly a: string; readonly b: string })
+  | { readonly kind: 'clog'; readonly places: readonly string[] }
+  | { readonly kind: 'half-open'; readonly a: readonly string[]; readonly b: readonly string[] };
 
 const NO_LOSS: Ratio = [0, 1];
 
@@ -91,11 +93,24 @@ export class SimNetwork {
   begin(id: string, fault: LinkFault): void {
     assert(!this.#faults.has(id), `fault ${id} begins once`);
     this.#faults.set(id, fault);
+    if (fault.kind === 'half-open') this.#deaden(id, fault.a, fault.b);
     this.#refresh();
   }
 
   end(id: string): void {
+    for (const host of this.#hosts.values()) for (const end of host.ends) end.revive(id);
     if (this.#faults.delete(id)) this.#refresh();
+  }
+
+  /** Names of the machines of these zones and machines, in the order in which they were added. */
+  machinesIn(places: readonly string[]): readonly string[] {
+    return [...this.#hosts.values()].filter((host) => places.some((place) => isIn(host, place))).map((host) => host.name);
+  }
+
+  #deaden(id: string, a: readonly string[], b: readonly string[]): void {
+    for (const host of this.#hosts.values()) {
+      for (const end of [...host.ends]) if (joins(a, b, host, end.peerHost) || joins(b, a, host, end.peerHost)) end.deaden(id);
+    }
   }
 
   async #listen(host: Host, endpoint: Endpoint, handler: ServiceHandler): Promise<Outcome<Listener>> {
@@ -166,10 +181,18 @@ export class SimNetwork {
 
   #stateOf(from: Host, to: Host): LinkState {
     if (from === to)
-      return { law: { law: 'constant', micros: this.#costs.loopbackMicros }, factor: [1, 1], loss: NO_LOSS, cut: false, impaired: null };
+      return {
+        law: { law: 'constant', micros: this.#costs.loopbackMicros },
+        factor: [1, 1],
+        loss: NO_LOSS,
+        cut: false,
+        clogged: false,
+        impaired: null,
+      };
     const law = this.#laws.get(`${from.zone} ${to.zone}`);
     assert(law !== undefined, `the link between ${from.zone} and ${to.zone} has a law`);
     let cut = false;
+    let clogged = false;
     let factor: Ratio = [1, 1];
     let loss = law.loss;
     let impairments = null as Impairments | null;
@@ -177,6 +200,11 @@ export class SimNetwork {
     for (const fault of faults) {
       if (fault.kind === 'partition') {
         if (joins(fault.a, fault.b, from, to) || joins(fault.b, fault.a, from, to)) cut = true;
+        continue;
+      }
+      if (fault.kind === 'half-open') continue;
+      if (fault.kind === 'clog') {
+        if (fault.places.some((place) => isIn(from, place) || isIn(to, place))) clogged = true;
         continue;
       }
       if (fault.kind === 'partition-one-way') {
@@ -193,6 +221,7 @@ export class SimNetwork {
       factor,
       loss,
       cut,
+      clogged,
       impaired: impairments === null ? null : { impairments, medium: this.#mediumOf(from, to) },
     };
   }

@@ -84,6 +84,16 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
   corruption: {
     draw: (dice, site) => ({ corruption: link(dice, site), ratio: dice.pick(['1/100', '1/10']), for: lasting(dice, NETWORK_MS_MAX) }),
   },
+  clog: { draw: (dice, site) => ({ clog: someOf(dice, site), for: lasting(dice, NETWORK_MS_MAX) }) },
+  swizzle: {
+    draw: (dice, site) => ({ swizzle: [CONTROLLER, ...site.nodes.map(({ node }) => node)], for: lasting(dice, NETWORK_MS_MAX) }),
+  },
+  'half-open': {
+    draw(dice, site) {
+      const [a, b] = sides(dice, site);
+      return { 'half-open': a, with: b, for: lasting(dice, NETWORK_MS_MAX) };
+    },
+  },
   'forge-artefact': {
     draw: (dice) => ({ 'forge-artefact': CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) }),
     spoilsModules: true,
@@ -104,6 +114,11 @@ function sides(dice: Dice, site: Site): readonly [readonly string[], readonly st
   if (first !== site.controllerZone && dice.chance(1, 2)) return [[first], [CONTROLLER]];
   const cut = dice.sample(names, dice.between(1, Math.max(1, names.length - 1)));
   return [cut, dice.chance(1, 2) ? [CONTROLLER] : [CONTROLLER, ...names.filter((name) => !cut.includes(name))]];
+}
+
+function someOf(dice: Dice, site: Site): readonly string[] {
+  const names = [CONTROLLER, ...site.nodes.map(({ node }) => node)];
+  return dice.sample(names, dice.between(1, names.length));
 }
 
 function link(dice: Dice, site: Site): readonly [string, string] {

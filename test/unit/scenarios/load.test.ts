@@ -169,6 +169,9 @@ describe('steps', () => {
       '{ at: 4s, duplication: [cloud/a, cloud/b], ratio: 1/5, for: 1s }',
       '{ at: 4s, reordering: [cloud/a, cloud/b], ratio: 1/5, delay: 20ms, for: 1s }',
       '{ at: 4s, corruption: [cloud/a, cloud/b], ratio: 1/5, for: 1s }',
+      '{ at: 4s, clog: [controller], for: 1s }',
+      '{ at: 4s, swizzle: [cloud/a, controller], for: 1s }',
+      '{ at: 4s, half-open: [b-1], with: [controller], for: 1s }',
       '{ at: 4s, disk-full: a-1, for: 1s }',
       '{ at: 4s, forge-artefact: controller, for: 1s }',
     ).map((step) => (step.do === 'fault' ? step.fault : null));
@@ -188,6 +191,9 @@ describe('steps', () => {
       { kind: 'duplication', ...between, ratio: [1, 5] },
       { kind: 'reordering', ...between, ratio: [1, 5], microsMax: 20_000 },
       { kind: 'corruption', ...between, ratio: [1, 5] },
+      { kind: 'clog', places: ['controller'], forMicros: 1_000_000 },
+      { kind: 'swizzle', places: ['cloud/a', 'controller'], forMicros: 1_000_000 },
+      { kind: 'half-open', a: ['b-1'], b: ['controller'], forMicros: 1_000_000 },
       { kind: 'disk-full', machine: 'a-1', forMicros: 1_000_000 },
       { kind: 'forge-artefact', forMicros: 1_000_000 },
     ]);
