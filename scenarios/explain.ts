@@ -168,6 +168,11 @@ function lawText(law: LatencyLaw): string {
       return `median ${writeDuration(law.microsMedian)}, log-normal with σ ${law.sigma.toFixed(2)}, at least ${writeDuration(law.microsMin)}`;
     case 'exponential':
       return `mean ${writeDuration(law.microsMean)}, exponential, at least ${writeDuration(law.microsMin)}`;
+    case 'empirical': {
+      const sorted = [...law.micros].sort((a, b) => a - b);
+      const at = (share: number): string => writeDuration(sorted[Math.floor(share * (sorted.length - 1))] ?? 0);
+      return `median ${at(0.5)}, from ${at(0)} to ${at(1)}, ${sorted.length} measured`;
+    }
   }
 }
 

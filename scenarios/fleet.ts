@@ -188,7 +188,8 @@ function defaultLaw(a: ZoneSpec, b: ZoneSpec): LatencyLaw {
 export function lawOf(value: unknown): LatencyLaw | null {
   if (typeof value === 'string') return { law: 'constant', micros: parseDuration(value) ?? 0 };
   if (!isRecord(value)) return null;
-  const { uniform, normal, logNormal, exponential } = value;
+  const { uniform, normal, logNormal, exponential, empirical } = value;
+  if (Array.isArray(empirical)) return { law: 'empirical', micros: empirical.map(micros) };
   if (isRecord(uniform)) {
     const microsMin = parseDuration(String(uniform['min'])) ?? 0;
     const microsMax = parseDuration(String(uniform['max'])) ?? 0;

@@ -15,7 +15,9 @@ export type LatencyLaw =
   | { readonly law: 'normal'; readonly microsMean: number; readonly microsDeviation: number; readonly microsMin: number }
   /** `sigma`: standard deviation of the delay's natural logarithm. */
   | { readonly law: 'log-normal'; readonly microsMedian: number; readonly sigma: number; readonly microsMin: number }
-  | { readonly law: 'exponential'; readonly microsMean: number; readonly microsMin: number };
+  | { readonly law: 'exponential'; readonly microsMean: number; readonly microsMin: number }
+  /** Measured delays, each as likely as any other. */
+  | { readonly law: 'empirical'; readonly micros: readonly number[] };
 
 export type ZoneSpec = { readonly zone: ZonePath; readonly location: GeoPoint };
 

@@ -98,6 +98,8 @@ function microsOf(law: LatencyLaw, random: () => number): number {
       return Math.max(law.microsMin, law.microsMedian * Math.exp(law.sigma * normalOf(random)));
     case 'exponential':
       return law.microsMin - (law.microsMean - law.microsMin) * Math.log(1 - random());
+    case 'empirical':
+      return law.micros[Math.floor(random() * law.micros.length)] ?? 0;
   }
 }
 

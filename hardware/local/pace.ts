@@ -105,6 +105,8 @@ function stretchLaw(law: LatencyLaw, longer: (micros: number) => number): Latenc
       return { ...law, microsMin: longer(law.microsMin), microsMedian: longer(law.microsMedian) };
     case 'exponential':
       return { ...law, microsMin: longer(law.microsMin), microsMean: longer(law.microsMean) };
+    case 'empirical':
+      return { ...law, micros: law.micros.map(longer) };
   }
 }
 

@@ -31,6 +31,8 @@ function drawMicros(law: LatencyLaw, stream: RandomStream): number {
     }
     case 'exponential':
       return law.microsMin + drawExponential(law.microsMean - law.microsMin, stream);
+    case 'empirical':
+      return law.micros[stream.below(law.micros.length)] ?? 0;
   }
 }
 

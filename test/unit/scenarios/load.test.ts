@@ -246,6 +246,7 @@ nodes:
       microsMin: 4_000,
     });
     expect(law('{ logNormal: { median: 40ms, p99: 300ms } }')).toMatchObject({ law: 'log-normal', microsMedian: 40_000, microsMin: 0 });
+    expect(law('{ empirical: [3ms, 1.5ms] }')).toEqual({ law: 'empirical', micros: [3_000, 1_500] });
     expect(law('{ exponential: { mean: 8ms, min: 2ms } }')).toEqual({ law: 'exponential', microsMean: 8_000, microsMin: 2_000 });
   });
 

@@ -41,6 +41,13 @@ describe('an exponential law', () => {
   });
 });
 
+it('an empirical law gives what was measured, and each about as often', () => {
+  const delays = draw({ law: 'empirical', micros: [3_000, 90_000, 4_000, 3_000] }, 4_000);
+  expect(new Set(delays)).toEqual(new Set([3_000, 4_000, 90_000]));
+  expect(delays.filter((delay) => delay === 90_000).length / 1_000).toBeCloseTo(1, 0);
+  expect(delays.filter((delay) => delay === 3_000).length / 2_000).toBeCloseTo(1, 0);
+});
+
 it('the delays of a seed are the same to the last microsecond, on every architecture', () => {
   const some = (law: LatencyLaw): readonly number[] => {
     const stream = new SimWorld().kernel.stream('law');
