@@ -206,6 +206,23 @@ function endText({ forMicros }: FaultSpec, { endMicrosMin, endMicrosMax }: Appoi
 
 function faultText(fault: FaultSpec): string {
   switch (fault.kind) {
+    case 'broker-outage':
+      return fault.kind;
+    case 'broker-slow':
+      return `broker-slow, ${writeDuration(fault.byMicros)} for each call`;
+    case 'broker-loses-answers':
+    case 'broker-repeats':
+      return `${fault.kind}, ${writeRatio(fault.ratio)} of calls`;
+    case 'spoil-artefact':
+      return `spoil-artefact, ${fault.how}`;
+    case 'upgrade':
+      return `upgrade ${fault.machine} to version ${fault.version}`;
+    case 'wipe':
+    case 'disk-lies':
+    case 'disk-rot':
+      return `${fault.kind} ${fault.machine}${fault.lastCopy ? ', the last good copy included' : ''}`;
+    case 'disk-slow':
+      return `disk-slow ${fault.machine}, ${fault.factor} times slower`;
     case 'throttle':
       return `throttle ${fault.machine}, ${fault.factor} times slower`;
     case 'clock-step':
@@ -214,6 +231,9 @@ function faultText(fault: FaultSpec): string {
       return `clock-drift ${fault.machine}, ${fault.ppm} ppm`;
     case 'crash':
     case 'pause':
+    case 'reboot':
+    case 'reset-connections':
+    case 'garbage':
     case 'clock-freeze':
     case 'disk-full':
       return `${fault.kind} ${fault.machine}`;

@@ -125,11 +125,24 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
   switch (fault.kind) {
     case 'crash':
     case 'pause':
+    case 'reboot':
+    case 'reset-connections':
+    case 'disk-slow':
     case 'throttle':
     case 'clock-step':
     case 'clock-drift':
     case 'clock-freeze':
     case 'disk-full':
+      return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
+    case 'upgrade':
+    case 'garbage':
+      return known(source, [...path, fault.kind], 'node', fault.machine, machines.slice(1));
+    case 'wipe':
+    case 'disk-lies':
+    case 'disk-rot':
+      // Faults can be repaired unless a scenario says otherwise: what the controller stores is nowhere else.
+      if (fault.machine === 'controller' && !fault.lastCopy)
+        source.mistake([...path, fault.kind], `the controller has the only copy of what it stores; to risk it, add 'lastCopy: true'`);
       return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
     case 'partition':
       for (const [field, ends] of [
@@ -169,6 +182,11 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
       known(source, [...path, fault.kind, 0], 'zone', fault.a, zones);
       return known(source, [...path, fault.kind, 1], 'zone', fault.b, zones);
     case 'forge-artefact':
+    case 'broker-outage':
+    case 'broker-slow':
+    case 'broker-loses-answers':
+    case 'broker-repeats':
+    case 'spoil-artefact':
       return undefined;
   }
 }

@@ -82,6 +82,12 @@ export type FaultSpec =
   | { readonly kind: 'crash'; readonly machine: string; readonly forMicros: number | null }
   /** Frozen as by SIGSTOP: nothing runs, timers that came due fire after it. */
   | { readonly kind: 'pause'; readonly machine: string; readonly forMicros: number }
+  /** Shut down in order (what was written is synced) and started again after `forMicros`. */
+  | { readonly kind: 'reboot'; readonly machine: string; readonly forMicros: number }
+  /** A reboot into another version of the agent, which it keeps. */
+  | { readonly kind: 'upgrade'; readonly machine: string; readonly version: string; readonly forMicros: number }
+  /** Power loss, and an empty disk afterwards. */
+  | { readonly kind: 'wipe'; readonly machine: string; readonly lastCopy: boolean; readonly forMicros: number }
   /** Processor hot or battery low: all work of the machine takes `factor` times as long. */
   | { readonly kind: 'throttle'; readonly machine: string; readonly factor: number; readonly forMicros: number }
   /** The civil clock is wrong by so much until the end, when it is set right. Monotonic time and timers know nothing of it. */
@@ -111,13 +117,35 @@ export type FaultSpec =
   | { readonly kind: 'half-open'; readonly a: readonly string[]; readonly b: readonly string[]; readonly forMicros: number }
   /** No room on the disk of the machine: what it writes fails, what was written stays. */
   | { readonly kind: 'disk-full'; readonly machine: string; readonly forMicros: number }
+  /** Every request to the disk takes `factor` times as long. */
+  | { readonly kind: 'disk-slow'; readonly machine: string; readonly factor: number; readonly forMicros: number }
+  /** A sync says that it is done and is not: a power loss takes what was acknowledged. At the end everything is written. */
+  | { readonly kind: 'disk-lies'; readonly machine: string; readonly lastCopy: boolean; readonly forMicros: number }
+  /** One bit of every blob flips, for good; with `lastCopy` also one of each key and of the newest record of each journal. */
+  | { readonly kind: 'disk-rot'; readonly machine: string; readonly lastCopy: boolean; readonly forMicros: 0 }
   /** What the controller signs while this lasts is signed with a key that agents must not believe. */
-  | { readonly kind: 'forge-artefact'; readonly forMicros: number };
+  | { readonly kind: 'forge-artefact'; readonly forMicros: number }
+  /** Every call of the broker is refused. Control plane and state store of the same controller are well, here and below. */
+  | { readonly kind: 'broker-outage'; readonly forMicros: number }
+  | { readonly kind: 'broker-slow'; readonly byMicros: number; readonly forMicros: number }
+  /** It did what was asked, and nobody hears of it. */
+  | { readonly kind: 'broker-loses-answers'; readonly ratio: Ratio; readonly forMicros: number }
+  /** It is asked twice; the second answer is nobody's. */
+  | { readonly kind: 'broker-repeats'; readonly ratio: Ratio; readonly forMicros: number }
+  /** Every connection of the machine is reset at once, on both sides. */
+  | { readonly kind: 'reset-connections'; readonly machine: string; readonly forMicros: 0 }
+  /** What nodes fetch arrives cut short, with another bit, or in the place of what was fetched before. */
+  | { readonly kind: 'spoil-artefact'; readonly how: 'truncated' | 'changed' | 'swapped'; readonly forMicros: number }
+  /** A rogue agent beside the real one sends the controller bytes that mean nothing. */
+  | { readonly kind: 'garbage'; readonly machine: string; readonly forMicros: number };
 
 export type FaultKind = FaultSpec['kind'];
 export const FAULT_KINDS: readonly FaultKind[] = [
   'crash',
   'pause',
+  'reboot',
+  'upgrade',
+  'wipe',
   'throttle',
   'clock-step',
   'clock-drift',
@@ -135,7 +163,17 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'swizzle',
   'half-open',
   'disk-full',
+  'disk-slow',
+  'disk-lies',
+  'disk-rot',
   'forge-artefact',
+  'broker-outage',
+  'broker-slow',
+  'broker-loses-answers',
+  'broker-repeats',
+  'reset-connections',
+  'spoil-artefact',
+  'garbage',
 ];
 
 export type StepSpec = { readonly at: TimeSpec } & (

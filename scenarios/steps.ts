@@ -63,6 +63,32 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
       return { kind: 'crash', machine: String(step['crash']), forMicros: step['for'] === 'ever' ? null : forMicros };
     case 'pause':
       return { kind: 'pause', machine: String(step['pause']), forMicros };
+    case 'broker-outage':
+      return { kind: 'broker-outage', forMicros };
+    case 'broker-slow':
+      return { kind: 'broker-slow', byMicros: duration(step['by']), forMicros };
+    case 'broker-loses-answers':
+      return { kind: 'broker-loses-answers', ratio: parseRatio(String(step['ratio'])) ?? [0, 1], forMicros };
+    case 'broker-repeats':
+      return { kind: 'broker-repeats', ratio: parseRatio(String(step['ratio'])) ?? [0, 1], forMicros };
+    case 'reset-connections':
+      return { kind: 'reset-connections', machine: String(step['reset-connections']), forMicros: 0 };
+    case 'spoil-artefact':
+      return { kind: 'spoil-artefact', how: step['how'] as 'truncated' | 'changed' | 'swapped', forMicros };
+    case 'garbage':
+      return { kind: 'garbage', machine: String(step['garbage']), forMicros };
+    case 'reboot':
+      return { kind: 'reboot', machine: String(step['reboot']), forMicros };
+    case 'upgrade':
+      return { kind: 'upgrade', machine: String(step['upgrade']), version: String(step['version']), forMicros };
+    case 'wipe':
+      return { kind: 'wipe', machine: String(step['wipe']), lastCopy: step['lastCopy'] === true, forMicros };
+    case 'disk-slow':
+      return { kind: 'disk-slow', machine: String(step['disk-slow']), factor: Number(step['factor']), forMicros };
+    case 'disk-lies':
+      return { kind: 'disk-lies', machine: String(step['disk-lies']), lastCopy: step['lastCopy'] === true, forMicros };
+    case 'disk-rot':
+      return { kind: 'disk-rot', machine: String(step['disk-rot']), lastCopy: step['lastCopy'] === true, forMicros: 0 };
     case 'throttle':
       return { kind: 'throttle', machine: String(step['throttle']), factor: Number(step['factor']), forMicros };
     case 'clock-step': {

@@ -19,7 +19,7 @@ import type { CompileProfile } from '../system/ports/wasm.ts';
 import { createStateClient } from '../system/state/state.ts';
 import { createClock } from './clock/clock.ts';
 import { CONTROLLER_CORES, CONTROLLER_FUEL_PER_MICRO, NETWORK_COSTS, ZONE_LATENCY } from './costs/costs.ts';
-import { Faults, SIM_FAULT_KINDS } from './faults/faults.ts';
+import { Faults, Rogue, ServiceFaults, SIM_FAULT_KINDS } from './faults/faults.ts';
 import type { Kernel } from './kernel/kernel.ts';
 import { KeyRing } from './keys/keys.ts';
 import type { CryptoPrimitives } from './keys/keys.ts';
@@ -28,7 +28,7 @@ import { createRandom } from './random/random.ts';
 import { RecordSink } from './telemetry/telemetry.ts';
 import { Computer } from './testbed/computer.ts';
 import type { ComputerPorts, World } from './testbed/computer.ts';
-import { Driver } from './testbed/driver.ts';
+import { Driver, OPERATOR_IDENTITY } from './testbed/driver.ts';
 import { withVariant } from './testbed/variant.ts';
 import { simulatedProfile } from './wasm/wasm.ts';
 import type { GuestEngine } from './wasm/wasm.ts';
@@ -77,8 +77,13 @@ class SimTestbed implements Testbed {
   readonly #sink: RecordSink;
   readonly #network: SimNetwork;
   readonly #keyRing: KeyRing;
+  readonly #services: ServiceFaults;
   readonly #faults: Faults;
+  /** Bound: nodes. */
+  readonly #rogues = new Map<string, Rogue>();
   readonly #computers = new Map<string, Computer>();
+  /** Nodes that run another version of the agent than the one they began with. */
+  readonly #versions = new Map<string, string>();
   #driver: Driver | null = null;
 
   constructor(kernel: Kernel, injected: SimInjected) {
@@ -97,7 +102,9 @@ class SimTestbed implements Testbed {
         this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
     });
     this.keys = this.#personalKeys();
+    this.#services = new ServiceFaults(kernel, OPERATOR_IDENTITY);
     this.#faults = new Faults({
+      services: this.#services,
       kernel,
       network: this.#network,
       keys: this.#keyRing,
@@ -108,6 +115,10 @@ class SimTestbed implements Testbed {
         start: (machine) => this.#computers.get(machine)?.start(),
         pause: (machine) => this.#computers.get(machine)?.pause(),
         resume: (machine) => this.#computers.get(machine)?.resume(),
+        shutDown: (machine) => this.#computers.get(machine)?.shutDown(),
+        install: (machine, version) => void this.#versions.set(machine, version),
+        babble: (machine, lasting) => this.#babble(machine, lasting),
+        disk: (machine) => this.#computerOf(machine).disk,
         throttle: (machine, slowness) => this.#computers.get(machine)?.machine.throttle(slowness),
         clocks: (machine) => this.#computerOf(machine).machine.time,
         fill: (machine) => this.#computers.get(machine)?.setFull(true),
@@ -190,6 +201,16 @@ class SimTestbed implements Testbed {
     return this.#driver;
   }
 
+  #babble(name: string, lasting: boolean): void {
+    this.#rogues.get(name)?.stop();
+    this.#rogues.delete(name);
+    if (!lasting) return;
+    const { machine } = this.#computerOf(name);
+    const rogue = new Rogue({ kernel: this.#kernel, network: this.#network, machine, controller: CONTROLLER_ENDPOINT });
+    this.#rogues.set(name, rogue);
+    rogue.start();
+  }
+
   #computerOf(machine: string): Computer {
     const computer = this.#computers.get(machine);
     assert(computer !== undefined, `there is a machine ${machine}`);
@@ -209,6 +230,7 @@ class SimTestbed implements Testbed {
     return {
       kernel: this.#kernel,
       network: this.#network,
+      services: this.#services,
       keys: this.#keyRing,
       engine: this.#injected.engine,
       sink: this.#sink,
@@ -273,11 +295,12 @@ class SimTestbed implements Testbed {
       endpoint: `agent/${node.node}` as Endpoint,
     };
     const createProgram = (ports: ComputerPorts) => {
+      const agentVersion = this.#versions.get(node.node) ?? this.#injected.agentVersion;
       const bus = createBusClient(ports, { broker: CONTROLLER_ENDPOINT });
       const state = createStateClient(ports, { store: CONTROLLER_ENDPOINT });
       return createAgent(
         { ...ports, bus, state },
-        { facts, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: this.#injected.agentVersion },
+        { facts: { ...facts, agentVersion }, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: agentVersion },
       );
     };
     return new Computer(world, {

@@ -6,12 +6,20 @@ import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Telemetry } from '../../system/ports/telemetry.ts';
 import type { Kernel, MachineTime, ScheduledEvent } from '../kernel/kernel.ts';
 import type { KeyRing } from '../keys/keys.ts';
+import type { Disk } from '../storage/storage.ts';
+import type { ServiceFaults } from './services.ts';
 import type { SimNetwork } from '../network/network.ts';
 import { Swizzles } from './swizzle.ts';
+
+export { Rogue } from './rogue.ts';
+export { ServiceFaults } from './services.ts';
 
 export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'crash',
   'pause',
+  'reboot',
+  'upgrade',
+  'wipe',
   'throttle',
   'clock-step',
   'clock-drift',
@@ -29,8 +37,21 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'swizzle',
   'half-open',
   'disk-full',
+  'disk-slow',
+  'disk-lies',
+  'disk-rot',
   'forge-artefact',
+  'broker-outage',
+  'broker-slow',
+  'broker-loses-answers',
+  'broker-repeats',
+  'reset-connections',
+  'spoil-artefact',
+  'garbage',
 ];
+
+/** While one of these lasts, its machine is off. */
+const OFF: readonly FaultKind[] = ['crash', 'reboot', 'upgrade', 'wipe'];
 
 /** Machines as faults move them; each does nothing when the machine is in that state already. */
 export type MachineControl = {
@@ -41,6 +62,13 @@ export type MachineControl = {
   readonly resume: (machine: string) => void;
   readonly throttle: (machine: string, slowness: number) => void;
   readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze'>;
+  /** In order; `start` starts it again. */
+  readonly shutDown: (machine: string) => void;
+  /** The version of its agent from the next start on. */
+  readonly install: (machine: string, version: string) => void;
+  /** Begins or ends garbage from this machine. */
+  readonly babble: (machine: string, lasting: boolean) => void;
+  readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'slowness'>;
   /** From here on its disk has no room, until `free`. */
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
@@ -50,6 +78,7 @@ export type FaultOptions = {
   readonly kernel: Kernel;
   readonly network: SimNetwork;
   readonly keys: KeyRing;
+  readonly services: ServiceFaults;
   readonly machines: MachineControl;
   readonly telemetry: Telemetry;
 };
@@ -85,7 +114,7 @@ export class Faults {
 
   /** True while a fault keeps this machine off. */
   keepsOff(machine: string): boolean {
-    return this.#isUnder('crash', machine);
+    return this.#isUnder(OFF, machine);
   }
 
   healAll(): void {
@@ -96,14 +125,29 @@ export class Faults {
   }
 
   #begin(id: string, spec: FaultSpec): void {
-    const { network, keys, machines } = this.#options;
+    const { network, keys, services, machines } = this.#options;
     switch (spec.kind) {
       case 'crash':
         return machines.crash(spec.machine);
       case 'pause':
         return machines.pause(spec.machine);
+      case 'reboot':
+        return machines.shutDown(spec.machine);
+      case 'upgrade':
+        machines.install(spec.machine, spec.version);
+        return machines.shutDown(spec.machine);
+      case 'wipe':
+        machines.crash(spec.machine);
+        return machines.disk(spec.machine).wipe();
+      case 'disk-slow':
+        machines.disk(spec.machine).slowness = this.#slownessOf('disk-slow', spec.machine);
+        return;
+      case 'disk-lies':
+        return machines.disk(spec.machine).lie(true);
+      case 'disk-rot':
+        return machines.disk(spec.machine).rot(spec.lastCopy);
       case 'throttle':
-        return machines.throttle(spec.machine, this.#slownessOf(spec.machine));
+        return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
       case 'clock-step':
         return machines.clocks(spec.machine).step(spec.byMicros);
       case 'clock-drift':
@@ -128,6 +172,16 @@ export class Faults {
         return machines.fill(spec.machine);
       case 'forge-artefact':
         return keys.forge(true);
+      case 'broker-outage':
+      case 'broker-slow':
+      case 'broker-loses-answers':
+      case 'broker-repeats':
+      case 'spoil-artefact':
+        return services.begin(id, spec);
+      case 'reset-connections':
+        return network.reset(spec.machine, services.witness);
+      case 'garbage':
+        return machines.babble(spec.machine, true);
       default:
         return assertNever(spec, 'the begin of a fault');
     }
@@ -137,21 +191,33 @@ export class Faults {
     const active = this.#active.get(id);
     if (active === undefined) return;
     const { spec } = active;
-    const { kernel, network, keys, machines, telemetry } = this.#options;
+    const { kernel, network, keys, services, machines, telemetry } = this.#options;
     this.#active.delete(id);
     telemetry.record('fault.ended', { fault: id, kind: spec.kind, target: targetOf(spec) });
     switch (spec.kind) {
       case 'crash':
+      case 'reboot':
+      case 'upgrade':
+      case 'wipe':
         // An event of its own: a machine does not boot in the event that crashed it.
         kernel.after(0, null, 'power returns', () => {
           if (!this.keepsOff(spec.machine)) machines.start(spec.machine);
         });
         return;
       case 'pause':
-        if (!this.#isUnder('pause', spec.machine)) machines.resume(spec.machine);
+        if (!this.#isUnder(['pause'], spec.machine)) machines.resume(spec.machine);
+        return;
+      case 'disk-slow':
+        machines.disk(spec.machine).slowness = this.#slownessOf('disk-slow', spec.machine);
+        return;
+      case 'disk-lies':
+        if (!this.#isUnder(['disk-lies'], spec.machine)) machines.disk(spec.machine).lie(false);
+        return;
+      case 'disk-rot':
+      case 'reset-connections':
         return;
       case 'throttle':
-        return machines.throttle(spec.machine, this.#slownessOf(spec.machine));
+        return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
       case 'clock-step':
         return machines.clocks(spec.machine).step(-spec.byMicros);
       case 'clock-drift':
@@ -159,7 +225,7 @@ export class Faults {
       case 'clock-freeze':
         return machines.clocks(spec.machine).freeze(false);
       case 'disk-full':
-        if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
+        if (!this.#isUnder(['disk-full'], spec.machine)) machines.free(spec.machine);
         return;
       case 'partition':
       case 'partition-one-way':
@@ -177,20 +243,29 @@ export class Faults {
         return this.#swizzles.end(id);
       case 'forge-artefact':
         return keys.forge(false);
+      case 'broker-outage':
+      case 'broker-slow':
+      case 'broker-loses-answers':
+      case 'broker-repeats':
+      case 'spoil-artefact':
+        return services.end(id);
+      case 'garbage':
+        if (!this.#isUnder(['garbage'], spec.machine)) machines.babble(spec.machine, false);
+        return;
       default:
         return assertNever(spec, 'the end of a fault');
     }
   }
 
   /** Faults that overlap multiply. */
-  #slownessOf(machine: string): number {
+  #slownessOf(kind: 'throttle' | 'disk-slow', machine: string): number {
     let slowness = 1;
-    for (const { spec } of this.#active.values()) if (spec.kind === 'throttle' && spec.machine === machine) slowness *= spec.factor;
+    for (const { spec } of this.#active.values()) if (spec.kind === kind && spec.machine === machine) slowness *= spec.factor;
     return slowness;
   }
 
-  #isUnder(kind: 'crash' | 'pause' | 'disk-full', machine: string): boolean {
-    return [...this.#active.values()].some(({ spec }) => spec.kind === kind && spec.machine === machine);
+  #isUnder(kinds: readonly FaultKind[], machine: string): boolean {
+    return [...this.#active.values()].some(({ spec }) => 'machine' in spec && spec.machine === machine && kinds.includes(spec.kind));
   }
 }
 
@@ -215,6 +290,11 @@ function targetOf(spec: FaultSpec): string {
     case 'corruption':
       return `${spec.a} | ${spec.b}`;
     case 'forge-artefact':
+    case 'broker-outage':
+    case 'broker-slow':
+    case 'broker-loses-answers':
+    case 'broker-repeats':
+    case 'spoil-artefact':
       return 'controller';
     default:
       return assertNever(spec, 'the target of a fault');
@@ -237,6 +317,17 @@ function detailOf(spec: FaultSpec): string {
     case 'duplication':
     case 'corruption':
       return `${spec.ratio[0]} of ${spec.ratio[1]} packets, ${time}`;
+    case 'broker-slow':
+      return `each call ${spec.byMicros} µs late, ${time}`;
+    case 'broker-loses-answers':
+    case 'broker-repeats':
+      return `${spec.ratio[0]} of ${spec.ratio[1]} calls, ${time}`;
+    case 'spoil-artefact':
+      return `${spec.how}, ${time}`;
+    case 'upgrade':
+      return `to agent version ${spec.version}, ${time}`;
+    case 'disk-slow':
+      return `requests take ${spec.factor} times as long, ${time}`;
     case 'throttle':
       return `work takes ${spec.factor} times as long, ${time}`;
     case 'clock-step':

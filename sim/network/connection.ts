@@ -128,6 +128,12 @@ export class ConnectionEnd {
     this.#leaveOther();
   }
 
+  /** Neither end wanted it. */
+  reset(): void {
+    this.#transmitLast('reset', (other) => other.break('it was reset'));
+    this.#breakOnMachine('it was reset');
+  }
+
   /** The peer never finished the handshake. */
   dieUnlessJoined(): void {
     if (this.#other === null) this.die(false);

@@ -90,6 +90,11 @@ export class SimNetwork {
     for (const end of [...host.ends]) end.die(how === 'process');
   }
 
+  /** Something on the way resets every connection of the machine but those with `spared`: both ends hear of it. */
+  reset(machineName: string, spared: string): void {
+    for (const end of [...this.#hostOf(machineName).ends]) if (end.peer.name !== spared) end.reset();
+  }
+
   begin(id: string, fault: LinkFault): void {
     assert(!this.#faults.has(id), `fault ${id} begins once`);
     this.#faults.set(id, fault);

@@ -1,5 +1,6 @@
 // What a disk holds, and what of it survives. Pure bookkeeping: no time, no promises. A write is submitted at once and done
 // when the adapter says so; a power loss keeps a prefix of what was submitted and not done, drawn from the machine's stream.
+// While it lies, what is done is only in its cache: everybody reads it, and a power loss may take it all the same.
 import type { StateEntry } from '../../system/domain/broker.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
 import { assert } from '../../system/domain/outcome.ts';
@@ -13,6 +14,8 @@ export class JournalFile {
   /** Sequence up to which records are dropped for readers; they leave the disk with the next sync. */
   dropped = 0;
   bytes = 0;
+  /** What a lying disk said of itself; it becomes true when the disk empties its cache. */
+  #claimed: { readonly last: number; readonly dropped: number } | null = null;
 
   get last(): number {
     return this.first + this.records.length - 1;
@@ -36,9 +39,21 @@ export class JournalFile {
     }
   }
 
+  /** Says that it is on the platter. */
+  claim(last: number, dropped: number): void {
+    this.#claimed = { last, dropped };
+  }
+
+  /** The cache is emptied onto the platter. */
+  fulfil(): void {
+    if (this.#claimed !== null) this.settle(this.#claimed.last, this.#claimed.dropped);
+    this.#claimed = null;
+  }
+
   /** Number of records lost. */
   lose(stream: RandomStream): number {
     this.dropped = this.first - 1;
+    this.#claimed = null;
     const unsynced = this.last - this.durable;
     assert(unsynced >= 0, 'a journal is not durable beyond its end');
     const lost = unsynced === 0 ? 0 : stream.below(unsynced + 1);
@@ -48,8 +63,17 @@ export class JournalFile {
   }
 }
 
-/** A write of blobs or keys that was submitted. `bytes` is what it may add; `commit` changes the disk and says what it added. */
-export type PendingWrite = { readonly bytes: number; readonly commit: () => number };
+/**
+ * A write of blobs or keys that was submitted. `bytes` is what it may add; `commit` changes the disk, says what it added, and how
+ * it is undone. `tear` leaves half of it on the disk; absent where the system writes all or nothing.
+ */
+export type PendingWrite = {
+  readonly bytes: number;
+  readonly commit: () => { readonly added: number; readonly undo: () => void };
+  readonly tear?: () => number;
+};
+
+type Cached = { readonly write: PendingWrite; readonly added: number; readonly undo: () => void };
 
 export class Disk {
   readonly #stream: RandomStream;
@@ -65,6 +89,11 @@ export class Disk {
   busyUntilMicros = 0;
   /** A fault: no byte more fits, whatever the capacity. */
   full = false;
+  /** A fault: every request takes so many times as long. */
+  slowness = 1;
+  #lying = false;
+  /** Done, as everybody believes, while the disk lies. Bound: the writes of one fault. */
+  #cached: Cached[] = [];
 
   constructor(stream: RandomStream, capacityBytes: number) {
     this.#stream = stream;
@@ -111,6 +140,51 @@ export class Disk {
     this.#commit(write);
   }
 
+  get lying(): boolean {
+    return this.#lying;
+  }
+
+  /** From here on a sync only says that it is done; from `false` on it is, and so is everything that was said to be. */
+  lie(lying: boolean): void {
+    this.#lying = lying;
+    if (lying) return;
+    this.#cached = [];
+    for (const journal of this.journals.values()) journal.fulfil();
+  }
+
+  /** One bit of each blob is another from now on; with `everywhere` also one of the newest record and of each value. */
+  rot(everywhere: boolean): void {
+    for (const digest of [...this.blobs.keys()].sort()) this.blobs.set(digest, this.#flip(this.blobs.get(digest)!));
+    if (!everywhere) return;
+    for (const name of [...this.journals.keys()].sort()) {
+      const { records } = this.journal(name);
+      if (records.length > 0) records.push(this.#flip(records.pop()!));
+    }
+    for (const name of [...this.buckets.keys()].sort()) {
+      const bucket = this.bucket(name);
+      for (const [key, { version, value }] of [...bucket]) bucket.set(key, { version, value: this.#flip(value) });
+    }
+  }
+
+  /** A new disk in the place of this one. */
+  wipe(): void {
+    this.journals.clear();
+    this.blobs.clear();
+    this.buckets.clear();
+    this.pending.length = 0;
+    this.#cached = [];
+    this.#storedBytes = 0;
+    this.busyUntilMicros = 0;
+  }
+
+  #flip(bytes: Uint8Array): Uint8Array {
+    const copy = bytes.slice();
+    if (copy.length === 0) return copy;
+    const bit = this.#stream.below(copy.length * 8);
+    copy[bit >> 3]! ^= 1 << (bit & 7);
+    return copy;
+  }
+
   /** The process ended and the machine did not: the system writes what it was given. */
   flush(): void {
     for (const write of this.pending.splice(0)) this.#commit(write);
@@ -120,6 +194,7 @@ export class Disk {
   /** Records and writes lost. */
   losePower(): number {
     let lost = 0;
+    lost += this.#loseCached();
     for (const name of [...this.journals.keys()].sort()) lost += this.journal(name).lose(this.#stream);
     const writes = this.pending.splice(0);
     const kept = writes.length === 0 ? 0 : this.#stream.below(writes.length + 1);
@@ -128,7 +203,24 @@ export class Disk {
     return lost + writes.length - kept;
   }
 
+  /** Of what was only cached a prefix survives; the first that does not may be left torn. */
+  #loseCached(): number {
+    const cached = this.#cached.splice(0);
+    if (cached.length === 0) return 0;
+    const kept = this.#stream.below(cached.length + 1);
+    const lost = cached.slice(kept);
+    for (const { added, undo } of [...lost].reverse()) {
+      undo();
+      this.#storedBytes -= added;
+    }
+    const torn = lost[0]?.write.tear;
+    if (torn !== undefined && this.#stream.chance(1, 2)) this.#storedBytes += torn();
+    return lost.length;
+  }
+
   #commit(write: PendingWrite): void {
-    this.#storedBytes += write.commit();
+    const { added, undo } = write.commit();
+    this.#storedBytes += added;
+    if (this.#lying) this.#cached.push({ write, added, undo });
   }
 }

@@ -93,10 +93,11 @@ export class SimStorage implements Storage {
           });
         }
         const entry: StateEntry = { version: current + 1, value: value.slice() };
-        const commit = (): number => {
-          const replaced = bucket.get(key)?.value.length ?? 0;
+        const commit = () => {
+          const before = bucket.get(key);
           bucket.set(key, entry);
-          return entry.value.length - replaced;
+          const undo = () => void (before === undefined ? bucket.delete(key) : bucket.set(key, before));
+          return { added: entry.value.length - (before?.value.length ?? 0), undo };
         };
         const written = this.#write('put', { bytes: value.length, commit });
         if (!written.ok) return written;
@@ -134,7 +135,8 @@ export class SimStorage implements Storage {
     let bytes = 0;
     for (let sequence = Math.max(file.durable + 1, file.first); sequence <= last; sequence++) bytes += file.recordOf(sequence)?.length ?? 0;
     await this.#serve('sync', this.#syncMicros() + this.#transferMicros(bytes));
-    file.settle(last, dropped);
+    if (this.#disk.lying) file.claim(last, dropped);
+    else file.settle(last, dropped);
     return ok();
   }
 
@@ -168,12 +170,17 @@ export class SimStorage implements Storage {
       return ok();
     }
     const copy = bytes.slice();
-    const commit = (): number => {
-      if (this.#disk.blobs.has(digest)) return 0;
+    const commit = () => {
+      if (this.#disk.blobs.has(digest)) return { added: 0, undo: () => {} };
       this.#disk.blobs.set(digest, copy);
-      return copy.length;
+      return { added: copy.length, undo: () => void this.#disk.blobs.delete(digest) };
     };
-    const written = this.#write('blob', { bytes: copy.length, commit });
+    // A file that was renamed before its bytes were there: the system is as wrong about the order as about the sync.
+    const tear = (): number => {
+      this.#disk.blobs.set(digest, copy.slice(0, copy.length >>> 1));
+      return copy.length >>> 1;
+    };
+    const written = this.#write('blob', { bytes: copy.length, commit, tear });
     if (!written.ok) return written;
     await written.value;
     return ok();
@@ -191,10 +198,10 @@ export class SimStorage implements Storage {
   }
 
   async #deleteBlob(digest: Digest): Promise<Outcome<void>> {
-    const commit = (): number => {
-      const bytes = this.#disk.blobs.get(digest)?.length ?? 0;
+    const commit = () => {
+      const bytes = this.#disk.blobs.get(digest);
       this.#disk.blobs.delete(digest);
-      return -bytes;
+      return { added: -(bytes?.length ?? 0), undo: () => void (bytes !== undefined && this.#disk.blobs.set(digest, bytes)) };
     };
     const written = this.#write('delete', { bytes: 0, commit });
     if (!written.ok) return written;
@@ -235,7 +242,7 @@ export class SimStorage implements Storage {
   /** Waits for the requests before this one, then for this one. */
   #serve(label: string, micros: number, done: () => void = () => {}): Promise<void> {
     const now = this.#host.nowMicros();
-    const end = Math.max(now, this.#disk.busyUntilMicros) + micros;
+    const end = Math.max(now, this.#disk.busyUntilMicros) + micros * this.#disk.slowness;
     this.#disk.busyUntilMicros = end;
     return new Promise((resolve) => {
       this.#host.after(end - now, `disk ${label}`, () => {

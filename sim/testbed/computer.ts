@@ -11,6 +11,7 @@ import type { CompileProfile } from '../../system/ports/wasm.ts';
 import { createClock } from '../clock/clock.ts';
 import { DISK_COSTS, NODE_SLOTS, PROCESS_RESTART_MICROS, SIGN_MICROS, WASM_COSTS } from '../costs/costs.ts';
 import type { Kernel, Machine } from '../kernel/kernel.ts';
+import type { ServiceFaults } from '../faults/faults.ts';
 import type { KeyRing } from '../keys/keys.ts';
 import type { SimNetwork } from '../network/network.ts';
 import { createRandom } from '../random/random.ts';
@@ -24,6 +25,7 @@ import type { GuestEngine } from '../wasm/wasm.ts';
 export type World = {
   readonly kernel: Kernel;
   readonly network: SimNetwork;
+  readonly services: ServiceFaults;
   readonly keys: KeyRing;
   readonly engine: GuestEngine;
   readonly sink: RecordSink;
@@ -67,7 +69,7 @@ export class Computer {
   readonly options: ComputerOptions;
   readonly machine: Machine;
   readonly #world: World;
-  readonly #disk: Disk;
+  readonly disk: Disk;
   #program: Program | null = null;
   #wasm: SimWasm | null = null;
   /** False before its first start and after the last stop: nothing restarts it then. */
@@ -77,7 +79,7 @@ export class Computer {
     this.#world = world;
     this.options = options;
     this.machine = world.kernel.machine(options.name, { cores: options.cores });
-    this.#disk = createDisk(world.kernel.stream(`disk ${options.name}`), DISK_COSTS);
+    this.disk = createDisk(world.kernel.stream(`disk ${options.name}`), DISK_COSTS);
     world.network.addMachine({ machine: this.machine, identity: options.identity, zone: options.zone });
   }
 
@@ -129,31 +131,46 @@ export class Computer {
 
   /** No room on its disk, or room again. */
   setFull(full: boolean): void {
-    this.#disk.full = full;
+    this.disk.full = full;
+  }
+
+  /** In order, within `STOP_MICROS_MAX`; then it stays off until whatever keeps it off has ended. */
+  shutDown(): void {
+    if (!this.machine.alive) return;
+    const { kernel } = this.#world;
+    const { incarnation } = this.machine;
+    const off = (): void => {
+      if (this.machine.lives(incarnation)) this.#down('process', 'shut down');
+      kernel.after(0, null, 'power returns', () => this.start());
+    };
+    kernel.own(`${this.options.name} shutting down`, this.#stopProgram().then(off));
   }
 
   /** In order, within `STOP_MICROS_MAX`; then it stays off. Called by the driver. */
   async stop(): Promise<void> {
     this.#wanted = false;
-    const program = this.#program;
     if (!this.machine.alive) return;
-    const { kernel } = this.#world;
-    if (program !== null) {
-      await new Promise<void>((resolve) => {
-        const overdue = kernel.after(STOP_MICROS_MAX, null, 'stop overdue', resolve);
-        kernel.after(0, this.machine, 'process stops', () => {
-          kernel.own(
-            `${this.options.name} stopping`,
-            program.stop().then(() => {
-              overdue.cancel();
-              // The driver goes on in an event of its own.
-              kernel.after(0, null, 'process stopped', resolve);
-            }),
-          );
-        });
-      });
-    }
+    await this.#stopProgram();
     if (this.machine.alive) this.#down('process', 'stopped');
+  }
+
+  /** Resolves in an event of its own. */
+  #stopProgram(): Promise<void> {
+    const program = this.#program;
+    if (program === null) return Promise.resolve();
+    const { kernel } = this.#world;
+    return new Promise<void>((resolve) => {
+      const overdue = kernel.after(STOP_MICROS_MAX, null, 'stop overdue', resolve);
+      kernel.after(0, this.machine, 'process stops', () => {
+        kernel.own(
+          `${this.options.name} stopping`,
+          program.stop().then(() => {
+            overdue.cancel();
+            kernel.after(0, null, 'process stopped', resolve);
+          }),
+        );
+      });
+    });
   }
 
   #exit(incarnation: number, cause: string): void {
@@ -169,19 +186,19 @@ export class Computer {
     this.machine.crash();
     network.leave(this.options.name, how);
     this.#wasm?.abandon();
-    if (how === 'power') this.#disk.losePower();
-    else this.#disk.flush();
+    if (how === 'power') this.disk.losePower();
+    else this.disk.flush();
     this.#program = null;
     this.#wasm = null;
   }
 
   #createPorts(): ComputerPorts {
-    const { kernel, network, sink, engine } = this.#world;
+    const { kernel, network, services, sink, engine } = this.#world;
     const { machine, options } = this;
     const { name } = options;
     const { incarnation } = machine;
     const clock: Clock = createClock(kernel, machine);
-    const portNetwork: Network = network.portOf(name);
+    const portNetwork: Network = options.role === 'controller' ? services.wrap(network.portOf(name), clock) : network.portOf(name);
     const keys: Keys = this.#world.keys.portOf(name, () => new Promise((resolve) => machine.execute(SIGN_MICROS, 'sign', resolve)));
     this.#wasm = new SimWasm({
       engine,
@@ -202,7 +219,7 @@ export class Computer {
       clock,
       random: createRandom(kernel, machine),
       network: portNetwork,
-      storage: new SimStorage(this.#disk, host, DISK_COSTS),
+      storage: new SimStorage(this.disk, host, DISK_COSTS),
       wasm: this.#wasm,
       keys,
       telemetry: sink.portOf(name, incarnation, () => machine.lives(incarnation)),

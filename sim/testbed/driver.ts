@@ -19,6 +19,8 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { SimNetwork } from '../network/network.ts';
 
 const OPERATOR = 'operator';
+/** By which the driver commands and watches. */
+export const OPERATOR_IDENTITY = 'operator/ops';
 const SUBSCRIBE_MICROS_MAX = 30_000 * MICROS_PER_MS;
 const READ_MICROS_MAX = 30_000 * MICROS_PER_MS;
 const FETCH_EVENTS_MAX = 64;
@@ -49,7 +51,7 @@ export class Driver {
     const { zones, controllerZone, controller } = options;
     this.#options = options;
     this.#stream = options.random.stream('pauses');
-    this.#addMachine(OPERATOR, 'operator/ops', controllerZone);
+    this.#addMachine(OPERATOR, OPERATOR_IDENTITY, controllerZone);
     for (const zone of zones) {
       const machine = `publisher in ${zone}`;
       this.#addMachine(machine, `publisher/${zone}`, zone);

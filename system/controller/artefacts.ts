@@ -2,20 +2,23 @@
 import type { Digest } from '../domain/identifiers.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { FetchReply, FetchRequest } from '../domain/session.ts';
-import type { BlobStore } from '../ports/storage.ts';
+import { readBlob, type BlobPorts } from './blobs.ts';
 
 /** Bound: artefacts kept in memory. */
 const KEPT_MAX = 8;
 
 export class ArtefactReader {
-  readonly #blobs: BlobStore;
+  readonly #ports: BlobPorts;
   readonly #isArtefact: (digest: Digest) => boolean;
   /** Least recently used first. */
   readonly #kept = new Map<Digest, Uint8Array>();
+  readonly #onLost: (artefact: Digest) => void;
 
-  constructor(blobs: BlobStore, isArtefact: (digest: Digest) => boolean) {
-    this.#blobs = blobs;
+  /** `onLost`: an artefact that should be stored is not, or has rotted. */
+  constructor(ports: BlobPorts, isArtefact: (digest: Digest) => boolean, onLost: (artefact: Digest) => void) {
+    this.#ports = ports;
     this.#isArtefact = isArtefact;
+    this.#onLost = onLost;
   }
 
   async read({ artefact, offset, bytesMax }: FetchRequest): Promise<Outcome<FetchReply>> {
@@ -39,8 +42,12 @@ export class ArtefactReader {
       this.#kept.set(artefact, kept);
       return ok(kept);
     }
-    const read = await this.#blobs.get(artefact);
-    if (!read.ok || read.value === null) return read;
+    const read = await readBlob(this.#ports, artefact);
+    if (!read.ok) return read;
+    if (read.value === null) {
+      this.#onLost(artefact);
+      return read;
+    }
     this.#kept.set(artefact, read.value);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= KEPT_MAX) break;

@@ -3,8 +3,9 @@
 import type { Digest, ProfileId } from '../domain/identifiers.ts';
 import { artefactText, type ModuleVersion, type SignedArtefact } from '../domain/module.ts';
 import { failed, ok, type Outcome } from '../domain/outcome.ts';
-import { findCompileJob } from '../modules/modules.ts';
+import { findCompileJob, viewModules } from '../modules/modules.ts';
 import type { Ports } from '../ports/ports.ts';
+import { readBlob } from './blobs.ts';
 import type { Head } from './head.ts';
 import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
@@ -74,8 +75,20 @@ export class Compiler {
   doubt(version: ModuleVersion, artefact: SignedArtefact, publicKey: Uint8Array): void {
     const { statement, signature } = artefact;
     const holds = this.#options.ports.keys.verify(publicKey, new TextEncoder().encode(artefactText(statement)), signature.bytes);
-    if (holds || this.#again.some((job) => job.version === version && job.profile === statement.profile)) return;
-    this.#again.push({ version, profile: statement.profile, target: statement.target });
+    if (!holds) this.#makeAgain(version, artefact);
+  }
+
+  /** The stored artefact is gone: it is made anew of its module. */
+  remake(artefact: Digest): void {
+    const { modules } = this.#options.head.state;
+    const lost = [...modules.artefacts.values()].find(({ statement }) => statement.artefact === artefact);
+    const version = viewModules(modules).find(({ manifest }) => manifest.digest === lost?.statement.module);
+    if (lost !== undefined && version !== undefined) this.#makeAgain(version, lost);
+  }
+
+  #makeAgain(version: ModuleVersion, { statement: { profile, target } }: SignedArtefact): void {
+    if (this.#again.some((job) => job.version === version && job.profile === profile)) return;
+    this.#again.push({ version, profile, target });
     this.poke();
   }
 
@@ -105,7 +118,8 @@ export class Compiler {
 
   async #compile(version: ModuleVersion, profile: ProfileId, target: string): Promise<Outcome<Made>> {
     const { ports } = this.#options;
-    const bytes = await ports.storage.blobs.get(version.manifest.digest);
+    // Safety: what is signed as this module's code is made of its author's bytes and no others (P3).
+    const bytes = await readBlob(ports, version.manifest.digest);
     if (!bytes.ok) return bytes;
     if (bytes.value === null) {
       return failed('WM_NOT_FOUND', {

@@ -76,7 +76,10 @@ class LeadingController implements Controller {
     if (!key.ok) return key;
     const store = await storage.journal(JOURNAL_NAME);
     if (!store.ok) return store;
-    const recovered = await recover(store.value, storage.blobs, this.#config);
+    const recovered = await recover(store.value, storage.blobs, {
+      assertRecovery: this.#config.assertRecovery,
+      digest: (bytes) => keys.digest(bytes),
+    });
     if (!recovered.ok) return recovered;
     const broker = await this.#broker.start();
     if (!broker.ok) return broker;

@@ -112,7 +112,11 @@ export class Leader {
       },
       onBroken: options.onBroken,
     });
-    this.#artefacts = new ArtefactReader(ports.storage.blobs, (digest) => head.artefacts.has(digest));
+    this.#artefacts = new ArtefactReader(
+      ports,
+      (digest) => head.artefacts.has(digest),
+      (digest) => this.#compiler.remake(digest),
+    );
     this.#inventory = {
       state: head.state,
       loadOf: (node) => this.#liveness.loadOf(node),

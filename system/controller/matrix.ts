@@ -38,6 +38,11 @@ export class Matrix {
     this.#onRefused();
   }
 
+  /** The bytes of this module are stored (again): that they were missing is no reason any more. */
+  stored(module: Digest): void {
+    for (const [key, { code }] of this.#refusals) if (code === 'WM_NOT_FOUND' && key.startsWith(`${module} `)) this.#refusals.delete(key);
+  }
+
   /** Every cell, by module and version, then by architecture and level. Bound: modules times profiles. */
   cells(head: Head): readonly MatrixCell[] {
     const columns = this.#columns(head.profiles());

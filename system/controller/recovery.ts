@@ -4,6 +4,7 @@ import { assert, ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { createDeploymentsState } from '../deployments/deployments.ts';
 import { decodeValue, encodeValue, readJournal, type JournalRecord } from '../journal/journal.ts';
+import type { Keys } from '../ports/keys.ts';
 import type { BlobStore, JournalStore } from '../ports/storage.ts';
 import { EVENTS_KEPT_MAX, Recent } from './recent.ts';
 import { applyEntry, createState, factsOfEntry, type ControllerState, type Entry } from './state.ts';
@@ -53,12 +54,20 @@ function findSnapshot(records: readonly JournalRecord<Entry>[]): Extract<Entry, 
 async function readSnapshot(
   blobs: BlobStore,
   entry: Extract<Entry, { readonly kind: 'snapshot-taken' }>,
+  digest: Keys['digest'],
 ): Promise<Outcome<ControllerState>> {
   const bytes = await blobs.get(entry.snapshot);
   if (!bytes.ok) return bytes;
   if (bytes.value === null) {
     return rejected('WM_JOURNAL_CORRUPT', {
       message: `The snapshot ${entry.snapshot} through record ${entry.through} is missing.`,
+      next: 'Restore the blob store from the same copy as the journal.',
+      detail: { sequence: entry.through },
+    });
+  }
+  if (digest(bytes.value) !== entry.snapshot) {
+    return rejected('WM_JOURNAL_CORRUPT', {
+      message: `The snapshot ${entry.snapshot} through record ${entry.through} has other bytes than its name says.`,
       next: 'Restore the blob store from the same copy as the journal.',
       detail: { sequence: entry.through },
     });
@@ -71,7 +80,7 @@ async function readSnapshot(
 export async function recover(
   store: JournalStore,
   blobs: BlobStore,
-  options: { readonly assertRecovery: boolean },
+  options: { readonly assertRecovery: boolean; readonly digest: Keys['digest'] },
 ): Promise<Outcome<Recovered>> {
   const records = await readJournal<Entry>(store);
   if (!records.ok) return records;
@@ -79,7 +88,7 @@ export async function recover(
   let state = createState();
   let tail = records.value;
   if (snapshot !== null) {
-    const read = await readSnapshot(blobs, snapshot);
+    const read = await readSnapshot(blobs, snapshot, options.digest);
     if (!read.ok) return read;
     state = read.value;
     tail = records.value.filter((record) => record.sequence > snapshot.through);

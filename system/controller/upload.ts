@@ -26,6 +26,7 @@ export async function prepareUpload(
   const { manifest } = checked.value;
   const stored = await ports.storage.blobs.put(manifest.digest, push.bytes);
   if (!stored.ok) return stored;
+  matrix.stored(manifest.digest);
   const artefacts: SignedArtefact[] = [];
   for (const { profile, target } of head.profiles()) {
     if (findArtefact(head.state.modules, manifest.digest, profile) !== null || matrix.isRefused(manifest.digest, profile)) continue;

@@ -28,12 +28,18 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
     },
   },
   pause: { draw: (dice, site) => onMachine('pause', dice, site) },
+  reboot: { draw: (dice, site) => onMachine('reboot', dice, site) },
+  upgrade: { draw: (dice, site) => ({ ...onNode('upgrade', dice, site), version: `9.${dice.between(0, 9)}.0` }) },
+  wipe: { draw: (dice, site) => onNode('wipe', dice, site) },
   throttle: { draw: (dice, site) => ({ ...onMachine('throttle', dice, site), factor: dice.pick([2, 5, 20]) }) },
   'clock-step': { draw: (dice, site) => ({ ...onMachine('clock-step', dice, site), by: written(dice.pick(STEPS_MS)) }) },
   // What an oscillator may be off by. A lease is safe for no larger difference than what it leaves to the controller's time.
   'clock-drift': { draw: (dice, site) => ({ ...onMachine('clock-drift', dice, site), ppm: dice.pick([-500, -50, 50, 500]) }) },
   'clock-freeze': { draw: (dice, site) => onMachine('clock-freeze', dice, site) },
   'disk-full': { draw: (dice, site) => onMachine('disk-full', dice, site) },
+  'disk-slow': { draw: (dice, site) => ({ ...onMachine('disk-slow', dice, site), factor: dice.pick([5, 50, 500]) }) },
+  'disk-lies': { draw: (dice, site) => onNode('disk-lies', dice, site) },
+  'disk-rot': { draw: (dice, site) => ({ 'disk-rot': dice.pick(site.nodes).node }) },
   partition: {
     draw(dice, site) {
       const [a, b] = sides(dice, site);
@@ -94,6 +100,17 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
       return { 'half-open': a, with: b, for: lasting(dice, NETWORK_MS_MAX) };
     },
   },
+  'broker-outage': { draw: (dice) => onBroker('broker-outage', dice) },
+  'broker-slow': { draw: (dice) => ({ ...onBroker('broker-slow', dice), by: written(dice.pick([5, 100, 800])) }) },
+  'broker-loses-answers': { draw: (dice) => ({ ...onBroker('broker-loses-answers', dice), ratio: dice.pick(['1/20', '1/4']) }) },
+  'broker-repeats': { draw: (dice) => ({ ...onBroker('broker-repeats', dice), ratio: dice.pick(['1/20', '1/4']) }) },
+  'reset-connections': {
+    draw: (dice, site) => ({ 'reset-connections': dice.chance(1, 2) ? CONTROLLER : dice.pick(site.nodes).node }),
+  },
+  'spoil-artefact': {
+    draw: (dice) => ({ ...onBroker('spoil-artefact', dice), how: dice.pick(['truncated', 'changed', 'swapped']) }),
+  },
+  garbage: { draw: (dice, site) => onNode('garbage', dice, site) },
   'forge-artefact': {
     draw: (dice) => ({ 'forge-artefact': CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) }),
     spoilsModules: true,
@@ -102,8 +119,17 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
 
 function onMachine(kind: FaultKind, dice: Dice, site: Site): Fields {
   if (dice.chance(1, 4)) return { [kind]: CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) };
-  const { node } = dice.pick(site.nodes);
-  return { [kind]: node, for: lasting(dice, NODE_MS_MAX) };
+  return onNode(kind, dice, site);
+}
+
+/** The broker and whatever else the controller serves. */
+function onBroker(kind: FaultKind, dice: Dice): Fields {
+  return { [kind]: CONTROLLER, for: lasting(dice, CONTROLLER_MS_MAX) };
+}
+
+/** What befalls the controller may take the last good copy, or makes no sense there. */
+function onNode(kind: FaultKind, dice: Dice, site: Site): Fields {
+  return { [kind]: dice.pick(site.nodes).node, for: lasting(dice, NODE_MS_MAX) };
 }
 
 /** Two sides with no machine in both: nodes against the controller, a zone against another or the controller, or two halves. */

@@ -181,6 +181,10 @@ export class ControllerWorld {
     if (!started.ok) throw new Error(`${started.error.code}: ${started.error.message}`);
   }
 
+  diskOf(name: string): Disk {
+    return this.#get(name).disk;
+  }
+
   /** Power loss. */
   crash(name: string): void {
     const { machine, disk } = this.#get(name);

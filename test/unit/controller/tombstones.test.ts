@@ -20,7 +20,7 @@ import { encodeRecord } from '../../../system/journal/record.ts';
 import type { BlobStore } from '../../../system/ports/storage.ts';
 import { MemoryTime } from '../../support/ports/memory-clock.ts';
 import { MemoryDisk } from '../../support/ports/memory-storage.ts';
-import type { DeploymentName, Epoch, Incarnation, InstanceId, NodeId, Term } from '../../../system/domain/identifiers.ts';
+import type { DeploymentName, Digest, Epoch, Incarnation, InstanceId, NodeId, Term } from '../../../system/domain/identifiers.ts';
 import { deploymentOf } from '../../support/controller/world.ts';
 
 function apply(state: DeploymentsState, entries: readonly (DeploymentEntry | InstanceEntry)[]): void {
@@ -93,7 +93,7 @@ describe('instances of deleted deployments', () => {
       store.value.append(record, { expectedSequence: sequence - 1 });
     }
     const blobs = { get: () => Promise.resolve(ok(snapshot)) } as unknown as BlobStore;
-    const recovered = await recover(store.value, blobs, { assertRecovery: false });
+    const recovered = await recover(store.value, blobs, { assertRecovery: false, digest: () => 'sha256:1' as Digest });
     expect(recovered.ok && recovered.value.state.deployments).toEqual(createDeploymentsState());
   });
 });

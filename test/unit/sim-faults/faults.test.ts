@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { nodeCrypto } from '../../../hardware/keys/keys.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
 import { Faults } from '../../../sim/faults/faults.ts';
+import { ServiceFaults } from '../../../sim/faults/services.ts';
 import { KeyRing } from '../../../sim/keys/keys.ts';
 import { createRandom } from '../../../sim/random/random.ts';
 import { MachineTime } from '../../../sim/kernel/machine-time.ts';
+import { DISK_COSTS } from '../../../sim/costs/costs.ts';
+import { createDisk } from '../../../sim/storage/storage.ts';
 import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
 import type { Digest, ModuleName, ProfileId } from '../../../system/domain/identifiers.ts';
 import { artefactText, manifestText } from '../../../system/domain/module.ts';
@@ -33,6 +36,7 @@ function setUp() {
     kernel,
     network,
     keys,
+    services: new ServiceFaults(kernel, 'witness'),
     telemetry,
     machines: {
       knows: (machine) => machine === 'truck',
@@ -40,6 +44,10 @@ function setUp() {
       start: done('start'),
       pause: done('pause'),
       resume: done('resume'),
+      shutDown: done('shut down'),
+      install: (machine, version) => void said.push(`${kernel.now() / SECOND} install ${version} on ${machine}`),
+      babble: () => {},
+      disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
       clocks: () => new MachineTime(() => kernel.now()),
       fill: done('fill'),
@@ -105,6 +113,23 @@ describe('faults', () => {
       await until(4);
     });
     expect(said.filter((line) => / (?:fill|free) /.test(line))).toEqual(['0 fill truck', '0 fill truck', '2 free truck']);
+  });
+
+  it('keep a machine off until the last reboot, upgrade, wipe or crash of it has ended', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('new', { kind: 'upgrade', machine: 'truck', version: '2.0.0', forMicros: 3 * SECOND });
+      faults.inject('again', { kind: 'reboot', machine: 'truck', forMicros: SECOND });
+      faults.inject('empty', { kind: 'wipe', machine: 'truck', lastCopy: false, forMicros: 2 * SECOND });
+      await until(9);
+    });
+    expect(said.filter((line) => !line.includes('fault.'))).toEqual([
+      '0 install 2.0.0 on truck',
+      '0 shut down truck',
+      '0 shut down truck',
+      '0 crash truck',
+      '3 start truck',
+    ]);
   });
 
   it('slow a machine down by the product of those that last', async () => {

@@ -2,31 +2,65 @@
 import { expect, it } from 'vitest';
 import { nodeCrypto } from '../../../hardware/keys/keys.ts';
 import type { FaultSpec } from '../../../scenarios/scenario.ts';
+import { DISK_COSTS } from '../../../sim/costs/costs.ts';
 import { CIVIL_START_MS, createClock } from '../../../sim/clock/clock.ts';
 import { Faults } from '../../../sim/faults/faults.ts';
+import { ServiceFaults } from '../../../sim/faults/services.ts';
 import { KeyRing } from '../../../sim/keys/keys.ts';
 import { createRandom } from '../../../sim/random/random.ts';
+import { createDisk, SimStorage } from '../../../sim/storage/storage.ts';
 import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
+import type { Digest } from '../../../system/domain/identifiers.ts';
+import type { Outcome } from '../../../system/domain/outcome.ts';
 import { CLOUD, SimWorld } from '../../contract/sim-world.ts';
 
 const SECOND = 1_000_000;
+const BLOB = 'sha256:1' as Digest;
 
-function setUp() {
-  const world = new SimWorld();
+function get<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Error(outcome.error.message);
+  return outcome.value;
+}
+
+/** A record, a key and a blob, all acknowledged as durable. */
+async function store(storage: SimStorage, value: number): Promise<void> {
+  const journal = get(await storage.journal('j'));
+  get(journal.append(new Uint8Array([value]), { expectedSequence: journal.lastSequence }));
+  get(await journal.sync());
+  get(await storage.keyValue('b').put('k', new Uint8Array([value]), { expectedVersion: null }));
+  get(await storage.blobs.put(`sha256:${value}` as Digest, new Uint8Array(8).fill(value)));
+}
+
+async function stored(storage: SimStorage): Promise<string> {
+  const records: number[] = [];
+  for await (const { record } of get(await storage.journal('j')).read(1)) records.push(...record);
+  const blobs: string[] = [];
+  for (const digest of get(await storage.blobs.list())) blobs.push([...(get(await storage.blobs.get(digest)) ?? [])].join(''));
+  return `${records.join(',')} ${[...(get(await storage.keyValue('b').get('k'))?.value ?? [])].join()} ${blobs.join(',')}`;
+}
+
+function setUp(seed = '1') {
+  const world = new SimWorld({ seed });
   const { kernel, network } = world;
   const machine = world.add('truck', CLOUD);
+  const disk = createDisk(kernel.stream('disk truck'), DISK_COSTS);
   const nothing = () => {};
   const faults = new Faults({
     kernel,
     network,
     keys: new KeyRing({ crypto: nodeCrypto, random: createRandom(kernel, null), onForgery: nothing }),
+    services: new ServiceFaults(kernel, 'witness'),
     telemetry: new RecordSink(kernel).portOf('testbed', 1, () => true),
     machines: {
       knows: (name) => name === 'truck',
-      crash: nothing,
+      crash: () => disk.losePower(),
       start: nothing,
       pause: () => machine.pause(),
       resume: () => machine.resume(),
+      shutDown: nothing,
+      install: nothing,
+      babble: () => {},
+      disk: () => disk,
       throttle: (_, slowness) => machine.throttle(slowness),
       clocks: () => machine.time,
       fill: nothing,
@@ -38,7 +72,11 @@ function setUp() {
   const until = (seconds: number) => new Promise<void>((resolve) => kernel.after(seconds * SECOND - kernel.now(), null, 'until', resolve));
   let count = 0;
   const inject = (spec: FaultSpec) => faults.inject(`fault-${++count}`, spec);
-  return { world, kernel, machine, clock, read, until, inject };
+  const host = {
+    nowMicros: () => kernel.now(),
+    after: (delay: number, label: string, run: () => void) => void kernel.after(delay, machine, label, run),
+  };
+  return { world, kernel, machine, clock, read, until, inject, storage: () => new SimStorage(disk, host, DISK_COSTS) };
 }
 
 it('a step moves the civil clock alone, and it is set right at the end', async () => {
@@ -154,4 +192,71 @@ it('throttling stretches all work, what is under way included', async () => {
     await until(10);
   });
   expect(done).toEqual(['first 6', 'second 7']);
+});
+
+it('a slow disk takes longer for everything, by the same draws', async () => {
+  const times = await Promise.all(
+    [1, 7].map(async (factor) => {
+      const { world, kernel, inject, storage } = setUp();
+      return world.play(null, async () => {
+        if (factor > 1) inject({ kind: 'disk-slow', machine: 'truck', factor, forMicros: 60 * SECOND });
+        await store(storage(), 1);
+        return kernel.now();
+      });
+    }),
+  );
+  expect(times[1]).toBe((times[0] ?? 0) * 7);
+});
+
+it('a lying disk loses what it acknowledged at a crash, a suffix of it, and may tear a blob', async () => {
+  const found = new Set<string>();
+  for (let seed = 1; seed <= 60; seed++) {
+    const { world, inject, storage } = setUp(String(seed));
+    await world.play(null, async () => {
+      await store(storage(), 1);
+      inject({ kind: 'disk-lies', machine: 'truck', lastCopy: false, forMicros: 60 * SECOND });
+      await store(storage(), 2);
+      expect(await stored(storage())).toBe('1,2 2 11111111,22222222');
+      inject({ kind: 'crash', machine: 'truck', forMicros: SECOND });
+      found.add(await stored(storage()));
+    });
+  }
+  // The record apart from key and blob, which are kept in the order of their writing.
+  const kept = ['1 11111111', '2 11111111', '2 11111111,2222', '2 11111111,22222222'];
+  expect([...found].sort()).toEqual(['1', '1,2'].flatMap((records) => kept.map((rest) => `${records} ${rest}`)).sort());
+});
+
+it('a disk that lied has written everything when the fault is over', async () => {
+  const { world, until, inject, storage } = setUp();
+  await world.play(null, async () => {
+    inject({ kind: 'disk-lies', machine: 'truck', lastCopy: false, forMicros: SECOND });
+    await store(storage(), 1);
+    await until(2);
+    inject({ kind: 'crash', machine: 'truck', forMicros: SECOND });
+    expect(await stored(storage())).toBe('1 1 11111111');
+  });
+});
+
+it('bit rot changes one bit of each blob, and of records and keys only when the last copy may go', async () => {
+  const { world, inject, storage } = setUp();
+  await world.play(null, async () => {
+    await store(storage(), 1);
+    inject({ kind: 'disk-rot', machine: 'truck', lastCopy: false, forMicros: 0 });
+    const bytes = get(await storage().blobs.get(BLOB));
+    expect([...(bytes ?? [])].filter((byte) => byte !== 1)).toHaveLength(1);
+    expect(await stored(storage())).toMatch(/^1 1 /);
+    inject({ kind: 'disk-rot', machine: 'truck', lastCopy: true, forMicros: 0 });
+    expect(await stored(storage())).not.toMatch(/^1 | 1 /);
+  });
+});
+
+it('a wiped disk is empty and takes new data', async () => {
+  const { world, inject, storage } = setUp();
+  await world.play(null, async () => {
+    await store(storage(), 1);
+    inject({ kind: 'wipe', machine: 'truck', lastCopy: false, forMicros: SECOND });
+    expect(await stored(storage())).toBe('  ');
+    await store(storage(), 2);
+    expect(await stored(storage())).toBe('2 2 22222222');
+  });
 });

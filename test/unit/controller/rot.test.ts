@@ -1,0 +1,70 @@
+// A disk that gives the controller other bytes than it was given: nothing of them is believed, signed or handed out.
+import { expect, test } from 'vitest';
+import { ControllerWorld, deploymentOf, S } from '../../support/controller/world.ts';
+
+async function deployed(world: ControllerWorld): Promise<void> {
+  await world.startNode('n1');
+  await world.pass(1 * S);
+  await world.trust();
+  expect((await world.push('echo', 'echo 1')).ok).toBe(true);
+}
+
+/** Flips a bit in the stored blobs of which `isMeant`. */
+function rot(world: ControllerWorld, isMeant: (text: string) => boolean): void {
+  const { blobs } = world.diskOf('controller');
+  for (const [digest, bytes] of [...blobs]) {
+    if (!isMeant(new TextDecoder().decode(bytes))) continue;
+    const rotten = bytes.slice();
+    rotten[0]! ^= 1;
+    blobs.set(digest, rotten);
+  }
+}
+
+const isModule = (text: string): boolean => text === 'echo 1';
+const isArtefact = (text: string): boolean => text.startsWith('echo 1 ');
+
+async function stateOf(world: ControllerWorld): Promise<string> {
+  return (await world.query('instances')).instances.map(({ state }) => state).join();
+}
+
+test('an artefact that rotted is made anew, and never handed out', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await deployed(world);
+    rot(world, isArtefact);
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(3 * S);
+    expect(await stateOf(world)).toBe('running');
+    expect(world.of('artefact.refused')).toEqual([]);
+  });
+});
+
+test('a module that rotted is not compiled and signed, until it is pushed again', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.trust();
+    expect((await world.push('echo', 'echo 1')).ok).toBe(true);
+    rot(world, isModule);
+    await world.startNode('n1');
+    await world.pass(1 * S);
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(3 * S);
+    expect(world.of('artefact.signed')).toEqual([]);
+    expect(await stateOf(world)).not.toBe('running');
+    expect((await world.push('echo', 'echo 1')).ok).toBe(true);
+    await world.pass(3 * S);
+    expect(await stateOf(world)).toBe('running');
+  });
+});
+
+test('a snapshot that rotted is no state: the controller says so and does not start', async () => {
+  const world = new ControllerWorld({ config: { snapshotEveryEntries: 5 } });
+  await expect(
+    world.play(async () => {
+      await deployed(world);
+      await world.pass(1 * S);
+      rot(world, (text) => !isModule(text) && !isArtefact(text));
+      await world.restartController();
+    }),
+  ).rejects.toThrow('WM_JOURNAL_CORRUPT');
+});
