@@ -60,6 +60,7 @@ type RunOptions = {
   readonly pace?: number;
   readonly out?: string;
   readonly verify?: true;
+  readonly permute?: true;
   readonly list?: true;
   readonly json?: true;
   readonly digests?: true;
@@ -86,6 +87,7 @@ export function addRun(program: Command): void {
     .option('--pace <factor>', 'seconds of the wall for one second of a local run (default: what this machine needs, measured)', pace)
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
     .option('--verify', 'play every seed twice and name the first difference')
+    .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
     .option('--list', 'list the scenarios and play none')
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('--digests', 'print the digest of each run')
@@ -135,6 +137,7 @@ function lackingOf(worlds: readonly World[], options: RunOptions): WmError | nul
       next: `Leave ${flag} out, or play with --target sim.`,
     }).error;
   if (options.verify === true) return lacking('--verify', 'real processes never play the same run twice');
+  if (options.permute === true) return lacking('--permute', 'what real processes do at one instant has no order that can be drawn');
   if (options.digests === true) return lacking('--digests', 'a run of real processes has no digest');
   if ((options.jobs ?? 1) > 1) return lacking('--jobs', 'one fleet of processes at a time keeps this machine busy');
   return null;
@@ -157,6 +160,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     scenario,
     seed,
     verify: options.verify === true,
+    permute: options.permute === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
     reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}${options.verify === true ? ' --verify' : ''}`,
   }));

@@ -12,6 +12,8 @@ export type PlayJob = {
   readonly seed: string;
   /** Play it twice and compare. */
   readonly verify: boolean;
+  /** Events of one instant in an order drawn from the seed (`KernelOptions.permute`). */
+  readonly permute?: boolean;
   /** File that the record lines are written to; null: nowhere. */
   readonly recordFile: string | null;
   /** The one command that reproduces this run. */

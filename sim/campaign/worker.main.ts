@@ -47,7 +47,7 @@ async function play(player: Player, index: number, job: PlayJob, observer: Obser
     },
     cancelled: () => Atomics.load(cancel, 0) !== 0,
   });
-  const kernel = createKernel({ seed: job.seed, host, observer });
+  const kernel = createKernel({ seed: job.seed, host, observer, permute: job.permute === true });
   let result: PlayResult | null = null;
   kernel.after(0, null, 'driver', () => {
     const driven = player.drive(kernel, job, sink).then((value) => {

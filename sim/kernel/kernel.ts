@@ -45,7 +45,7 @@ export interface Kernel {
   now(): number;
   /**
    * Delivers `run` once, `delayMicros` (whole, not negative) from now, never from within this call. Same instant: in the
-   * order of the calls. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
+   * order of the calls, unless the run permutes. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
    * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies.
    */
   after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
@@ -91,6 +91,8 @@ export type KernelOptions = {
   readonly host: KernelHost;
   /** Watches every delivery and note, to record one play and compare another with it; null when absent. */
   readonly observer?: Observer | null;
+  /** Lets machines take turns at each instant in an order drawn from the seed; each keeps the order of its own events. */
+  readonly permute?: boolean;
 };
 
 export function createKernel(options: KernelOptions): Kernel {

@@ -7,6 +7,7 @@ import { RollingDigest } from './digest.ts';
 import { Divergence } from './divergence.ts';
 import { Event } from './event.ts';
 import type { Ledger } from './event.ts';
+import { InstantOrder } from './instant-order.ts';
 import { History } from './history.ts';
 import type { EndReason, Kernel, KernelEnd, KernelHost, KernelOptions, MachineOptions, ScheduledEvent } from './kernel.ts';
 import { SimMachine } from './machine.ts';
@@ -44,6 +45,8 @@ export class SimKernel implements Kernel, MachineKernel {
   readonly #history = new History();
   readonly #streams = new Map<string, RandomStream>();
   readonly #machines = new Map<string, SimMachine>();
+  /** Null: in the order of the calls. */
+  readonly #order: InstantOrder | null;
   #now = 0;
   #sequence = 0;
   #instantSteps = 0;
@@ -55,6 +58,7 @@ export class SimKernel implements Kernel, MachineKernel {
     this.#seed = options.seed;
     this.#host = options.host;
     this.#observer = options.observer ?? null;
+    this.#order = options.permute === true ? new InstantOrder(options.seed) : null;
   }
 
   now(): number {
@@ -243,7 +247,8 @@ export class SimKernel implements Kernel, MachineKernel {
     }
     event.inQueue = true;
     if (event.owner !== null) event.owner.queued++;
-    this.#queue.push(event.micros, this.#sequence++, event);
+    const sequence = this.#sequence++;
+    this.#queue.push(event.micros, this.#order === null ? sequence : this.#order.placeOf(event.micros, event.owner, sequence), event);
   }
 
   #watch(machine: string, kind: 'event' | 'note', text: string): void {

@@ -20,6 +20,34 @@ describe('the kernel delivers events in a total order', () => {
     expect(seen).toEqual(['now@0', 'a@10', 'b@10', 'c@20', 'd@20']);
   });
 
+  test('and, when asked, with machines taking turns in an order that the seed draws for each instant', async () => {
+    const orders = async (seed: string, permute: boolean): Promise<{ readonly seen: readonly string[]; readonly digest: string }> => {
+      const seen: string[] = [];
+      const { end } = await playKernel(
+        (kernel) => {
+          const machines = ['a', 'b', 'c'].map((name) => kernel.machine(name));
+          for (const machine of machines) machine.boot();
+          for (let instant = 1; instant <= 20; instant++)
+            for (const n of [1, 2])
+              for (const machine of machines) kernel.after(instant, machine, 'turn', () => seen.push(`${machine.name}${n}`));
+        },
+        { seed, permute },
+      );
+      return { seen, digest: end.digest };
+    };
+    const instants = (seen: readonly string[]): readonly string[] =>
+      Array.from({ length: 20 }, (_, i) => seen.slice(i * 6, i * 6 + 6).join(' '));
+    const plain = await orders('0x1', false);
+    expect(new Set(instants(plain.seen))).toEqual(new Set(['a1 b1 c1 a2 b2 c2']));
+    expect(await orders('0x2', false)).toEqual(plain);
+    const permuted = await orders('0x1', true);
+    expect(await orders('0x1', true)).toEqual(permuted);
+    expect((await orders('0x2', true)).digest).not.toBe(permuted.digest);
+    // All six orders of three machines come up, and each machine's two events stay in theirs.
+    expect(new Set(instants(permuted.seen)).size).toBe(6);
+    for (const instant of instants(permuted.seen)) expect(instant).toMatch(/^(?<x>.)1 \k<x>2 (?<y>.)1 \k<y>2 (?<z>.)1 \k<z>2$/);
+  });
+
   test('never from within the call that sets them, a delay of 0 included', async () => {
     const seen: string[] = [];
     await playKernel((kernel) => {

@@ -6,6 +6,7 @@ import type { Kernel, KernelEnd, Observer } from '../../../sim/kernel/kernel.ts'
 export type PlayOptions = {
   readonly seed?: string;
   readonly observer?: Observer;
+  readonly permute?: boolean;
   readonly done?: () => boolean;
   readonly microsMax?: number;
   readonly cancelled?: () => boolean;
@@ -16,7 +17,7 @@ export async function playKernel(
   options: PlayOptions = {},
 ): Promise<{ kernel: Kernel; end: KernelEnd }> {
   const host = createNodeHost(options.cancelled === undefined ? {} : { cancelled: options.cancelled });
-  const kernel = createKernel({ seed: options.seed ?? '0x1', host, observer: options.observer ?? null });
+  const kernel = createKernel({ seed: options.seed ?? '0x1', host, observer: options.observer ?? null, permute: options.permute === true });
   prepare(kernel);
   const end = await kernel.play({ done: options.done ?? (() => false), microsMax: options.microsMax ?? 1_000_000_000 });
   // A claim of a test that failed inside an event ended the run there.
