@@ -66,7 +66,9 @@ export class Placing {
     head.placingWanted = false;
     let decisions = 0;
     const hopeless = new Map<DeploymentName, PlacementDecision>();
-    for (const id of [...head.pending]) {
+    // Those that may go to one node only come first: whoever may go anywhere would take their room for good.
+    const bound = [...head.pending].filter((id) => this.#boundTo.has(id));
+    for (const id of new Set([...bound, ...head.pending])) {
       if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
       decisions += this.#placeOne(head.getInstance(id), hopeless);
     }

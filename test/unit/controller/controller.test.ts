@@ -1,5 +1,6 @@
 // The controller with real agents in the simulated world: what an operator and a fleet may rely on.
 import { describe, expect, test } from 'vitest';
+import type { DeploymentName } from '../../../system/domain/identifiers.ts';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
 
@@ -74,6 +75,28 @@ describe('a deployment', () => {
       await world.restartNode(node ?? '');
       await world.pass(2 * S);
       expect(await instanceOf(world)).toMatchObject({ state: 'running', node, epoch: 2 });
+    });
+  });
+
+  test('comes back to its node before one of another deployment, which waited longer and may go anywhere, takes its room', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1', { facts: { cores: 1 } });
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      const requirements = { ...deploymentOf().requirements, cpuMillis: 800 };
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenUnreachable: 'stay', requirements }) });
+      await world.pass(1 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node: 'n1' });
+      const other = deploymentOf({ name: 'other' as DeploymentName, whenUnreachable: 'move', requirements });
+      await world.must({ kind: 'deployment-apply', spec: other });
+      world.crash('n1');
+      await world.pass(5 * S);
+      await world.restartNode('n1', { facts: { cores: 1 } });
+      await world.pass(2 * S);
+      const { instances } = await world.query('instances');
+      expect(instances.map(({ id, state }) => `${id} ${state}`)).toEqual(['echo/0 running', 'other/0 pending']);
     });
   });
 
