@@ -8,6 +8,8 @@ import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goa
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
 const ROLLBACK_MICROS = 10_000;
+/** Kinds of fault after which no time of their machine says anything about the product. */
+const SLOWING: readonly string[] = ['throttle', 'disk-slow', 'disk-rot', 'disk-lies', 'wipe'];
 
 /** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
 export function signatures(scenario: Scenario): Goal {
@@ -103,6 +105,7 @@ export function versions(slackMicros = 0): Goal {
   const rollbackTo = new Map<string, { version: number; micros: number }>();
   const commanded = new Map<string, number>();
   /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
+  const slowed = new Set<string>();
   const served = new Map<string, number>();
   const observed = new Map<string, Map<number, string>>();
   let worstIssue = 0;
@@ -149,7 +152,12 @@ export function versions(slackMicros = 0): Goal {
           rollbackTo.set(deployment, { version: to, micros: record.micros });
           break;
         }
+        // The budget is one of machines at their own speed that have the code; one that is slowed down or lost its copy has neither.
+        case 'fault.begun':
+          if (SLOWING.includes(record.fields.kind)) slowed.add(record.fields.target);
+          break;
         case 'rollback.issued':
+          if (slowed.has('controller')) break;
           worstIssue = Math.max(worstIssue, record.fields.micros);
           ledger.expect(
             record.fields.micros <= ROLLBACK_MICROS + slackMicros,
@@ -174,6 +182,7 @@ export function versions(slackMicros = 0): Goal {
           const key = `${node} ${deployment} ${version}`;
           const held = served.get(key) ?? record.micros;
           served.set(key, held);
+          if (slowed.has(node)) break;
           if (since !== undefined && held >= since) break;
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
           worstServe = Math.max(worstServe, record.micros - since);

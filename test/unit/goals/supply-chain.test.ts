@@ -104,6 +104,15 @@ describe('P4', () => {
     );
   });
 
+  it('says nothing of the time of a machine that was slowed down, or lost its copy of the code', () => {
+    const begins = (kind: string, target: string) => said(5 * S, 'fault.begun', { fault: 'f', kind, target, detail: '' });
+    const late = [rollsBack, serves(1 * S), isCommanded(10_020 * MS), serves(10_031 * MS)];
+    expect(judged(begins('wipe', 'a-1'), ...late).held).toBe(true);
+    expect(judged(begins('disk-slow', 'controller'), rollsBack, isIssued(11 * MS)).held).toBe(true);
+    expect(judged(begins('wipe', 'a-2'), ...late).held).toBe(false);
+    expect(judged(begins('loss', 'a-1'), ...late).held).toBe(false);
+  });
+
   it('is broken by a rollback that is issued or served late (R2.2)', () => {
     const served = serves(1 * S);
     const inTime = judged(rollsBack, served, isIssued(9 * MS), isCommanded(10_020 * MS), serves(10_029 * MS));
