@@ -11,7 +11,7 @@ import { failed, ok, rejected, type Outcome } from '../system/domain/outcome.ts'
 import { decodeTokensReply, encodeTokensRequest } from '../system/wire/codec/enrolment.ts';
 import { TOKENS_METHOD } from '../system/domain/enrolment.ts';
 import { FileKeys } from './keys/keys.ts';
-import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf, type Pace } from './local/local.ts';
+import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf, type ForeignNodes, type Pace } from './local/local.ts';
 import { join as joinPlatform, type KeptIdentity } from './network/network.ts';
 import { openOperator } from './operator/operator.ts';
 import { Driver } from './testbed/driver.ts';
@@ -20,6 +20,8 @@ import { Driver } from './testbed/driver.ts';
 export const SLACK_MICROS = 3_000_000;
 /** Bound: how long the fleet may take until every node has joined. */
 const START_MS_MAX = 120_000;
+/** The same with machines that boot. */
+const START_FOREIGN_MS_MAX = 300_000;
 const LOOK_EVERY_MS = 100;
 const MICROS_PER_MS = 1_000;
 const TOKEN_MICROS_MAX = 30_000_000;
@@ -31,6 +33,8 @@ export type LocalInjected = {
   readonly engine: string;
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
+  /** Null: every node is a process. */
+  readonly foreign: { readonly world: string; readonly nodes: ForeignNodes; readonly slackMicros: number } | null;
   /** Streams of the driver, from the seed. */
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];
@@ -48,9 +52,9 @@ export function createLocalTestbed(injected: LocalInjected): LocalWorld {
 }
 
 class LocalTestbed implements LocalWorld {
-  readonly world = 'local';
+  readonly world: string;
   readonly faultKinds = LOCAL_FAULT_KINDS;
-  readonly slackMicros = SLACK_MICROS;
+  readonly slackMicros: number;
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];
   readonly #injected: LocalInjected;
@@ -65,6 +69,8 @@ class LocalTestbed implements LocalWorld {
 
   constructor(injected: LocalInjected) {
     this.#injected = injected;
+    this.world = injected.foreign?.world ?? 'local';
+    this.slackMicros = SLACK_MICROS + (injected.foreign?.slackMicros ?? 0);
     this.random = injected.random;
     this.exampleModule = injected.exampleModule;
   }
@@ -92,6 +98,7 @@ class LocalTestbed implements LocalWorld {
       program: this.#injected.program,
       engine: this.#injected.engine,
       pace: this.#injected.pace,
+      foreign: this.#injected.foreign?.nodes ?? null,
       onRecord: (record) => this.#listener({ ...record, micros: this.#timeOf(record.micros) }),
     });
     this.#fleet = fleet;
@@ -163,7 +170,7 @@ class LocalTestbed implements LocalWorld {
   /** Every node that is there from the beginning has joined and is healthy. */
   async #untilJoined(fleet: LocalFleet, { fleet: spec }: Scenario): Promise<Outcome<void>> {
     const wanted = spec.nodes.filter(({ startMicros }) => startMicros === 0).map(({ node }) => node as string);
-    const startMsMax = START_MS_MAX * this.#factor;
+    const startMsMax = (this.#injected.foreign === null ? START_MS_MAX : START_FOREIGN_MS_MAX) * this.#factor;
     const endMs = performance.now() + startMsMax;
     let missing: readonly string[] = wanted;
     while (performance.now() < endMs && this.#driver !== null && !this.#injected.cancelled()) {

@@ -8,7 +8,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
-import { playLocally } from '../hardware/local/play.main.ts';
+import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
 import { listScenarios, selectScenarios } from '../scenarios/listing.main.ts';
 import { suiteLines } from '../reports/reporters/terminal.ts';
@@ -21,7 +21,7 @@ import { runCampaign, type PlayJob } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
 import { describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
 import { diskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
-import { prepare } from './campaign/prepare.main.ts';
+import { prepare, prepareMachines } from './campaign/prepare.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import {
   createTeller,
@@ -48,8 +48,13 @@ const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 
-const WORLDS = ['sim', 'local'] as const;
+const WORLDS = ['sim', 'local', 'qemu'] as const;
 type World = (typeof WORLDS)[number];
+/** What `both` stands for. */
+const BOTH: readonly World[] = ['sim', 'local'];
+const MACHINES = 2;
+/** Bound: emulated machines of one run, each with half a gigabyte. */
+const MACHINES_MAX = 8;
 
 type RunOptions = {
   readonly target?: readonly World[];
@@ -58,6 +63,7 @@ type RunOptions = {
   readonly filter?: string;
   readonly jobs?: number;
   readonly pace?: number;
+  readonly machines?: number;
   readonly out?: string;
   readonly verify?: true;
   readonly permute?: true;
@@ -72,19 +78,24 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('play scenarios and say what held')
     .description(
-      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, on real processes with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
+      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local or qemu, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
-    .option('--target <worlds>', 'where to play: sim, local, or both side by side (default: sim)', collectWorlds)
+    .option(
+      '--target <worlds>',
+      'where to play: sim, local, qemu (arm64 and riscv64 machines beside processes), several with commas; both is sim,local (default: sim)',
+      collectWorlds,
+    )
     .addOption(
       new Option('--seed <seed>', 'play this seed: 0x… or a number, or `random`; may be repeated')
         .argParser(collectSeed)
         .conflicts('seeds'),
     )
-    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} with local)`, count(SEEDS_MAX))
+    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} with local or qemu)`, count(SEEDS_MAX))
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
     .option('--jobs <n>', 'worker threads (default: as many as processors)', count(256))
     .option('--pace <factor>', 'seconds of the wall for one second of a local run (default: what this machine needs, measured)', pace)
+    .option('--machines <n>', `nodes of a qemu run that are emulated machines (default: ${MACHINES})`, count(MACHINES_MAX))
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
     .option('--verify', 'play every seed twice and name the first difference')
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
@@ -106,8 +117,7 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   if (lacking !== null) return refuse([describeError(lacking)]);
   if (options.list === true) return listScenarios(scenarios, options.json === true);
   const seeds =
-    options.seed ??
-    Array.from({ length: options.seeds ?? (worlds.includes('local') ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
+    options.seed ?? Array.from({ length: options.seeds ?? (isReal(worlds) ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
   // Before anything is built: who names a folder that cannot be written should not wait for that.
   const output = openOutput(options.out ?? join('reports', 'out', new Date().toISOString().replaceAll(/[:.]/g, '-')));
   if (!output.ok) return refuse([describeError(output.error)]);
@@ -115,16 +125,28 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     const leave = (): void => process.exit(EXIT_INTERRUPTED);
     for (const signal of INTERRUPTS) process.on(signal, leave);
     const settings = await prepare(options.quiet === true);
+    const machinesMax = worlds.includes('qemu') ? (options.machines ?? MACHINES) : 0;
+    const emulation = settings === null ? null : await prepareMachines(scenarios, machinesMax, options.quiet === true);
     for (const signal of INTERRUPTS) process.off(signal, leave);
-    return settings === null ? EXIT_REJECTED : await playAll({ scenarios, worlds, seeds, settings, output: output.value, options });
+    if (settings === null || emulation === null) return EXIT_REJECTED;
+    return await playAll({ scenarios, worlds, seeds, settings, emulation, output: output.value, options });
   } finally {
     output.value.close();
   }
 }
 
+function isReal(worlds: readonly World[]): boolean {
+  return worlds.some((world) => world !== 'sim');
+}
+
 /** What a world cannot do; null when nothing of it was asked for. */
 function lackingOf(worlds: readonly World[], options: RunOptions): WmError | null {
-  if (!worlds.includes('local')) {
+  if (options.machines !== undefined && !worlds.includes('qemu'))
+    return rejected('WM_ARGUMENT', {
+      message: '--machines is for emulated machines alone.',
+      next: 'Leave --machines out, or play with --target qemu.',
+    }).error;
+  if (!isReal(worlds)) {
     if (options.pace === undefined) return null;
     return rejected('WM_ARGUMENT', {
       message: '--pace is for real processes alone: the simulator has a time of its own.',
@@ -148,11 +170,12 @@ type Campaign = {
   readonly worlds: readonly World[];
   readonly seeds: readonly string[];
   readonly settings: ScenarioSettings;
+  readonly emulation: Emulation;
   readonly output: Output;
   readonly options: RunOptions;
 };
 
-async function playAll({ scenarios, worlds, seeds, settings, output, options }: Campaign): Promise<number> {
+async function playAll({ scenarios, worlds, seeds, settings, emulation, output, options }: Campaign): Promise<number> {
   const startedAt = new Date();
   const startMs = performance.now();
   const planned = worlds.flatMap((world) => scenarios.flatMap((scenario) => seeds.map((seed) => ({ world, scenario, seed }))));
@@ -162,7 +185,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     verify: options.verify === true,
     permute: options.permute === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`} --seed ${seed}${options.verify === true ? ' --verify' : ''}`,
+    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`}${world === 'qemu' && options.machines !== undefined ? ` --machines ${options.machines}` : ''} --seed ${seed}${options.verify === true ? ' --verify' : ''}`,
   }));
   const teller = createTeller(
     scenarios.map((scenario) => scenario.name),
@@ -180,7 +203,7 @@ async function playAll({ scenarios, worlds, seeds, settings, output, options }: 
     const runs: RunSummary[] = [];
     for (const world of worlds) {
       const mine = jobs.filter((_, i) => planned[i]?.world === world);
-      const play = world === 'sim' ? playSimulated : playOnProcesses;
+      const play = world === 'sim' ? playSimulated : playReally(world, emulation);
       runs.push(...(await play(mine, settings, teller, cancel.signal, options)));
     }
     const suite: SuiteSummary = {
@@ -228,28 +251,34 @@ const playSimulated: PlayJobs = (jobs, settings, teller, signal, options) =>
   });
 
 /** One after the other: each has processes enough. */
-const playOnProcesses: PlayJobs = async (jobs, settings, teller, signal, options) => {
-  const runs: RunSummary[] = [];
-  for (const job of jobs) {
-    const { name, durationMicros, quietMicros } = job.scenario;
-    const summary = signal.aborted
-      ? notPlayed(job)
-      : await playLocally(job, {
-          settings,
-          pace:
-            options.pace === undefined ? null : { factor: options.pace, because: `A second of this run took ${options.pace} s, as asked.` },
-          cancelled: () => signal.aborted,
-          onProgress: (micros) => teller.play(`${name} on local processes`, micros, durationMicros + quietMicros),
-        });
-    runs.push(summary);
-    teller.result(summary);
-  }
-  return runs;
-};
+function playReally(world: World, emulation: Emulation): PlayJobs {
+  const where = world === 'qemu' ? 'with emulated machines' : 'on local processes';
+  return async (jobs, settings, teller, signal, options) => {
+    const runs: RunSummary[] = [];
+    for (const job of jobs) {
+      const { name, durationMicros, quietMicros } = job.scenario;
+      const summary = signal.aborted
+        ? notPlayed(job, world)
+        : await playLocally(job, {
+            settings,
+            emulation: world === 'qemu' ? emulation : null,
+            pace:
+              options.pace === undefined
+                ? null
+                : { factor: options.pace, because: `A second of this run took ${options.pace} s, as asked.` },
+            cancelled: () => signal.aborted,
+            onProgress: (micros) => teller.play(`${name} ${where}`, micros, durationMicros + quietMicros),
+          });
+      runs.push(summary);
+      teller.result(summary);
+    }
+    return runs;
+  };
+}
 
-function notPlayed(job: PlayJob): RunSummary {
+function notPlayed(job: PlayJob, world: World): RunSummary {
   const nothing = { trouble: 'Stopped by the user before it began.', simulatedMicros: 0, wallMs: 0, steps: 0 };
-  return { ...summaryOf(job, { verdict: 'cancelled', ...nothing }), world: 'local' };
+  return { ...summaryOf(job, { verdict: 'cancelled', ...nothing }), world };
 }
 
 /** Failures, and what the suite came to. */
@@ -274,10 +303,10 @@ function commit(): string | null {
 }
 
 function collectWorlds(text: string): readonly World[] {
-  const named = text === 'both' ? WORLDS : text.split(',');
+  const named: readonly string[] = text === 'both' ? BOTH : text.split(',');
   const worlds = WORLDS.filter((world) => named.includes(world));
   if (worlds.length === named.length) return worlds;
-  throw new InvalidArgumentError(`Give ${WORLDS.join(' or ')}, or both.`);
+  throw new InvalidArgumentError(`Give ${WORLDS.join(', ')}, several of them with commas, or both.`);
 }
 
 function collectSeed(text: string, seeds: readonly string[] = []): readonly string[] {

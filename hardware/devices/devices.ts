@@ -17,7 +17,7 @@ import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, PLACE, STAR
 import { fetchFile, runOn, sendFile, sendProduct } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
-export { productPackages, withProduct, type Product } from './product.ts';
+export { withProduct, type Product } from './product.ts';
 export { sshOptions } from './shell.ts';
 
 /** Bound: how long an agent may take until it is up, and until it has stopped in order; slow devices take minutes. */

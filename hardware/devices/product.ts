@@ -14,7 +14,7 @@ type Locked = { readonly dev?: true; readonly devOptional?: true; readonly optio
 const NEVER_LOADED = ['*.ts', '*.mts', '*.cts', '*.map', '*.md'].map((pattern) => `--exclude=${pattern}`);
 
 /** Relative to the clone's root. */
-export function productPackages(root: string): readonly string[] {
+function productPackages(root: string): readonly string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { readonly packages: Readonly<Record<string, Locked>> };
   const packages = Object.entries(lock.packages)
     .filter(([path, { dev, devOptional }]) => path.startsWith('node_modules/') && dev !== true && devOptional !== true)

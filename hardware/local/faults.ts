@@ -20,6 +20,8 @@ export type MachineControl = {
   readonly resume: (machine: string) => void;
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
+  /** A partition began or ended. */
+  readonly linksChanged: () => void;
 };
 
 export type FaultOptions = {
@@ -78,7 +80,8 @@ export class Faults {
       case 'partition':
       case 'latency':
       case 'loss':
-        return proxy.begin(id, spec);
+        proxy.begin(id, spec);
+        return machines.linksChanged();
       case 'disk-full':
         return machines.fill(spec.machine);
       default:
@@ -102,7 +105,8 @@ export class Faults {
       case 'partition':
       case 'latency':
       case 'loss':
-        return proxy.end(id);
+        proxy.end(id);
+        return machines.linksChanged();
       case 'disk-full':
         if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
         return;

@@ -1,6 +1,6 @@
-// What of a scenario this machine can be, and what it cannot. Every node is a process here, so it has this machine's architecture,
-// and its guests are no faster than this machine. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
-import type { Scenario } from '../../scenarios/scenario.ts';
+// What of a scenario this machine can be, and what it cannot. A node is a process here, so it has this machine's architecture, or an
+// emulated machine with its own; its guests are no faster than that. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
+import type { NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { mayMount } from './volume.ts';
@@ -12,15 +12,25 @@ export type Fitted = {
   readonly notes: readonly string[];
 };
 
-export type ThisMachine = {
+type MachineKind = {
   readonly architecture: Architecture;
-  /** ISA features that agents report here. */
+  /** ISA features that its agent reports. */
   readonly isaFeatures: readonly string[];
 };
 
-export function fitScenario(scenario: Scenario, { architecture, isaFeatures: here }: ThisMachine): Outcome<Fitted> {
+export type ThisMachine = MachineKind & {
+  /** Nodes that are emulated machines, by name. */
+  readonly emulated: ReadonlyMap<string, MachineKind>;
+};
+
+export function fitScenario(scenario: Scenario, { emulated, ...here }: ThisMachine): Outcome<Fitted> {
+  const where = emulated.size === 0 ? 'on local processes' : `with ${emulated.size} emulated machines`;
   const refused = (why: string, next: string): Outcome<Fitted> =>
-    rejected('WM_ARGUMENT', { message: `${scenario.name} cannot be played on local processes: ${why}.`, next });
+    rejected('WM_ARGUMENT', { message: `${scenario.name} cannot be played ${where}: ${why}.`, next });
+  const nodes = scenario.fleet.nodes.map((node) => {
+    const { architecture, isaFeatures } = emulated.get(node.node) ?? here;
+    return { ...node, architecture, isaFeatures };
+  });
   for (const step of scenario.steps) {
     if (step.do === 'fault' && step.fault.kind === 'disk-full' && !mayMount())
       return refused(
@@ -29,26 +39,33 @@ export function fitScenario(scenario: Scenario, { architecture, isaFeatures: her
       );
     if (step.do !== 'deploy') continue;
     const { architectures, isaFeatures } = step.spec.requirements;
-    if (architectures.length > 0 && !architectures.includes(architecture))
+    const fitting = nodes.filter((node) => architectures.length === 0 || architectures.includes(node.architecture));
+    if (fitting.length === 0)
       return refused(
-        `deployment ${step.spec.name} needs ${architectures.join(' or ')}, and this machine is ${architecture}`,
-        'Play it with --target sim, or on a machine of that architecture.',
+        `deployment ${step.spec.name} needs ${architectures.join(' or ')}, and its nodes are ${[...new Set(nodes.map((node) => node.architecture))].join(' and ')}`,
+        'Play it with --target sim or qemu, or on a machine of that architecture.',
       );
-    const missing = isaFeatures.filter((feature) => !here.includes(feature));
+    const missing = isaFeatures.filter((feature) => !fitting.some((node) => node.isaFeatures.includes(feature)));
     if (missing.length > 0)
       return refused(
-        `deployment ${step.spec.name} needs ${missing.join(' and ')}, which this machine does not have`,
+        `deployment ${step.spec.name} needs ${missing.join(' and ')}, which no node of it has here`,
         'Play it with --target sim, or on a machine that has it.',
       );
   }
-  const nodes = scenario.fleet.nodes.map((node) => ({ ...node, architecture, isaFeatures: here }));
-  return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, architecture) });
+  return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, nodes, emulated) });
 }
 
-function notesOf({ fleet }: Scenario, architecture: Architecture): readonly string[] {
-  const foreign = fleet.nodes.filter((node) => node.architecture !== architecture).map(({ node }) => node);
-  if (foreign.length === 0) return [];
-  return [
-    `${foreign.join(', ')} ${foreign.length === 1 ? 'is' : 'are'} ${architecture} here: no guest needs the architecture of the file.`,
-  ];
+function notesOf({ fleet }: Scenario, nodes: readonly NodeSpec[], emulated: ThisMachine['emulated']): readonly string[] {
+  const machines = nodes.filter(({ node }) => emulated.has(node)).map(({ node, architecture }) => `${node} (${architecture})`);
+  const notes = machines.length === 0 ? [] : [`Emulated machines: ${machines.join(', ')}; the other nodes are processes of this machine.`];
+  const others = nodes.filter(({ architecture }, i) => architecture !== fleet.nodes[i]?.architecture);
+  if (others.length === 0) return notes;
+  const said = [...new Set(others.map(({ architecture }) => architecture))].map(
+    (architecture) =>
+      `${others
+        .filter((node) => node.architecture === architecture)
+        .map(({ node }) => node)
+        .join(', ')} as ${architecture}`,
+  );
+  return [...notes, `Played otherwise than the file says: ${said.join('; ')}. No guest needs the architecture of the file.`];
 }

@@ -9,21 +9,22 @@ import process from 'node:process';
 import type { FleetSpec, NodeSpec, PlatformSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { ZonePath } from '../../system/domain/identifiers.ts';
 import { ok, type Outcome } from '../../system/domain/outcome.ts';
-import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
+import { decodeJoinToken, encodeJoinToken, type JoinToken } from '../network/network.ts';
 import { Faults } from './faults.ts';
 import { Keeper } from './keeper.ts';
 import { Links, type Place } from './links.ts';
-import { Machine } from './machine.ts';
+import { Machine, type FleetMachine, type FleetMachineHooks } from './machine.ts';
 import { ownerOfPort } from './owner.ts';
-import { measurePace, REAL_TIME, stretch, type Pace } from './pace.ts';
+import { measurePace, REAL_TIME, slower, stretch, type Pace } from './pace.ts';
 import { findPorts } from './ports.ts';
 import { Proxy } from './proxy.ts';
-import { Collector } from './records.ts';
+import { Collector, type ForeignClock } from './records.ts';
 import type { RunRecord } from '../../scenarios/record.ts';
 import { Volume } from './volume.ts';
 
 export { LOCAL_FAULT_KINDS } from './faults.ts';
 export { fitScenario } from './fit.ts';
+export type { FleetMachine, FleetMachineHooks } from './machine.ts';
 export { PACE_MAX, type Pace } from './pace.ts';
 export { machineMicros } from './records.ts';
 
@@ -34,6 +35,27 @@ const MICROS_PER_MS = 1_000;
 /** What the controller says when it is up. */
 type ControllerUp = { readonly controller: { readonly address: string; readonly joinToken: string; readonly context: string } };
 
+/** A node that is no process of this machine, with a clock and a file of records of its own. */
+export type ForeignNode = FleetMachine & { readonly records: string; readonly clock: ForeignClock };
+
+/** Makes the nodes that are no processes. */
+export type ForeignNodes = {
+  has(node: string): boolean;
+  create(request: {
+    readonly node: NodeSpec;
+    /** Folder of the run. */
+    readonly folder: string;
+    readonly joinToken: string;
+    /** Port of loopback under which others reach the node. */
+    readonly ingressPort: number;
+    readonly hooks: FleetMachineHooks;
+  }): ForeignNode;
+  /** `host:port` of loopback, as one of them names it. */
+  outside(address: string): string;
+  /** How many times slower a run passes for them. */
+  readonly paceFactor: number;
+};
+
 export type LocalFleetOptions = {
   readonly scenario: Scenario;
   /** The command line, whose verbs `up` and `agent` are the machines. */
@@ -42,6 +64,8 @@ export type LocalFleetOptions = {
   readonly engine: string;
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
+  /** Null: every node is a process. */
+  readonly foreign: ForeignNodes | null;
   /** In the order of time; `micros` is the machine's. */
   readonly onRecord: (record: RunRecord) => void;
 };
@@ -55,7 +79,9 @@ export class LocalFleet {
   readonly #keeper: Keeper;
   readonly #links: Links;
   readonly #proxy: Proxy;
-  readonly #machines = new Map<string, Machine>();
+  readonly #machines = new Map<string, FleetMachine>();
+  /** Emulated machines without any link, whose network card is told so. */
+  readonly #unlinked = new Set<string>();
   readonly #places = new Map<string, Place>();
   readonly #ports = new Map<string, number>();
   readonly #volumes = new Map<string, Volume>();
@@ -85,13 +111,14 @@ export class LocalFleet {
         crash: (name) => {
           // The power goes first: what the kernel says of the sockets of a dead process was never said.
           this.#proxy.powerOff(name);
-          void this.#machines.get(name)?.crash();
+          this.#machines.get(name)?.crash();
         },
         start: (name) => this.#machines.get(name)?.start(),
         pause: (name) => this.#machines.get(name)?.pause(),
         resume: (name) => this.#machines.get(name)?.resume(),
         fill: (name) => this.#volumes.get(name)?.fill(),
         free: (name) => this.#volumes.get(name)?.free(),
+        linksChanged: () => this.#tellLinks(),
       },
     });
   }
@@ -137,15 +164,10 @@ export class LocalFleet {
       const ingress = await this.#proxy.open({
         from: (remotePort) => this.#ownerOf(remotePort),
         to: place,
-        port: () => this.#portOf(node.node),
+        port: () => this.#machines.get(node.node)?.port ?? 0,
       });
-      const machine = this.#addMachine(
-        node.node,
-        'node',
-        node.zone,
-        { WASMMATRIX_JOIN: encodeJoinToken({ ...token.value, addresses: [controller] }) },
-        ['agent', '--listen', `${LOOPBACK}:${this.#portOf(node.node)}`, '--advertise', ingress, ...factsOf(node)],
-      );
+      const machine =
+        this.#foreignNode(node, token.value, controller, ingress) ?? this.#processNode(node, token.value, controller, ingress);
       if (node.startMicros === 0) machine.commission();
     }
     return ok();
@@ -191,44 +213,82 @@ export class LocalFleet {
     await this.#keeper.close();
   }
 
+  #processNode(node: NodeSpec, token: JoinToken, controller: string, ingress: string): FleetMachine {
+    const { foreign } = this.#options;
+    const reached = foreign === null ? [ingress] : [ingress, foreign.outside(ingress)];
+    const args = ['agent', '--listen', `${LOOPBACK}:${this.#portOf(node.node)}`, '--advertise', reached.join(','), ...factsOf(node)];
+    const joinToken = encodeJoinToken({ ...token, addresses: [controller] });
+    return this.#addMachine(node.node, 'node', node.zone, { WASMMATRIX_JOIN: joinToken }, args);
+  }
+
+  /** Null: it is a process. */
+  #foreignNode(node: NodeSpec, token: JoinToken, controller: string, ingress: string): FleetMachine | null {
+    const { foreign } = this.#options;
+    if (foreign === null || !foreign.has(node.node)) return null;
+    const machine = foreign.create({
+      node,
+      folder: this.folder,
+      joinToken: encodeJoinToken({ ...token, addresses: [controller] }),
+      ingressPort: Number(ingress.split(':').at(-1)),
+      hooks: this.#hooksOf(node.node, 'node', node.zone),
+    });
+    this.#collector.follow(machine.records, machine.clock);
+    this.#machines.set(node.node, machine);
+    return machine;
+  }
+
   #addMachine(
     name: string,
     role: 'controller' | 'node',
     zone: ZonePath,
     environment: Readonly<Record<string, string>>,
     args: readonly string[],
-  ): Machine {
+  ): FleetMachine {
     const records = join(this.folder, `${name}.jsonl`);
     this.#collector.follow(records);
+    const data = ['--json', '--data', this.#dataOf(name), '--admin', `${LOOPBACK}:0`];
     const machine = new Machine({
       name,
-      command: () => [
-        this.#options.program,
-        ...args,
-        '--json',
-        '--data',
-        this.#dataOf(name),
-        '--admin',
-        `${LOOPBACK}:0`,
-        '--log-format',
-        'text',
-        '--log-records',
-        records,
-      ],
+      port: this.#portOf(name),
+      command: () => [this.#options.program, ...args, ...data, '--log-format', 'text', '--log-records', records],
       environment: { ...this.#environment(), ...environment },
       log: join(this.folder, `${name}.log`),
-      keeper: this.#keeper,
+      hooks: this.#hooksOf(name, role, zone),
+    });
+    this.#machines.set(name, machine);
+    return machine;
+  }
+
+  #hooksOf(name: string, role: 'controller' | 'node', zone: ZonePath): FleetMachineHooks {
+    return {
       isKeptOff: () => this.faults.keepsOff(name),
       onStarted: (incarnation) => {
         this.#proxy.powerOn(name);
         this.record('machine.started', { machine: name, role, zone, incarnation });
       },
-      onStopped: (cause) => this.record('machine.stopped', { machine: name, role, cause }),
+      onStopped: (cause) => {
+        this.#unlinked.delete(name);
+        this.record('machine.stopped', { machine: name, role, cause });
+      },
       onPaused: () => this.record('machine.paused', { machine: name }),
       onResumed: () => this.record('machine.resumed', { machine: name }),
-    });
-    this.#machines.set(name, machine);
-    return machine;
+      began: (pid) => this.#keeper.began(pid),
+      ended: (pid) => this.#keeper.ended(pid),
+      onTrouble: (message) => this.record('log', { level: 'warn', message }),
+    };
+  }
+
+  /** A machine that is cut off from every other has no link at its network card either. */
+  #tellLinks(): void {
+    const places = [...this.#places.values()];
+    for (const [name, machine] of this.#machines) {
+      const place = this.#placeOf(name);
+      const isCut = places.every((other) => other === place || this.#links.stateOf(place, other).cut);
+      if (isCut === this.#unlinked.has(name)) continue;
+      if (isCut) this.#unlinked.add(name);
+      else this.#unlinked.delete(name);
+      machine.setLink(!isCut);
+    }
   }
 
   /** Compiles the program once for all its processes: each then starts in half the time, which on a busy machine is seconds. */
@@ -242,8 +302,10 @@ export class LocalFleet {
   }
 
   async #findPace(processes: number): Promise<void> {
-    const { pace, program, scenario } = this.#options;
-    this.#pace = pace ?? (await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }));
+    const { pace, program, scenario, foreign } = this.#options;
+    this.#pace =
+      pace ??
+      slower(await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }), foreign?.paceFactor ?? 1);
     this.#stretched = stretch(scenario, this.#pace);
     this.#links.replaceLaws(this.#stretched.fleet.links);
     this.#collector.stretch(this.#pace.factor);
@@ -303,22 +365,21 @@ function timesOf(platform: PlatformSpec): readonly string[] {
   ];
 }
 
+/** What an agent is told of its node, by the names of its settings. */
+export function nodeSettings(node: NodeSpec): Readonly<Record<string, string>> {
+  return {
+    name: node.node,
+    zone: node.zone,
+    'fault-domain': node.faultDomain,
+    location: `${node.location.latitude},${node.location.longitude}`,
+    cores: String(node.cores),
+    memory: `${node.memoryBytes}B`,
+    speed: String(node.fuelPerMicro),
+    ...(node.hardware.length === 0 ? {} : { hardware: node.hardware.join(',') }),
+  };
+}
+
+/** In one piece each: negative degrees would look like a flag. */
 function factsOf(node: NodeSpec): readonly string[] {
-  return [
-    '--name',
-    node.node,
-    '--zone',
-    node.zone,
-    '--fault-domain',
-    node.faultDomain,
-    // Negative degrees would look like a flag.
-    `--location=${node.location.latitude},${node.location.longitude}`,
-    '--cores',
-    String(node.cores),
-    '--memory',
-    `${node.memoryBytes}B`,
-    '--speed',
-    String(node.fuelPerMicro),
-    ...(node.hardware.length === 0 ? [] : ['--hardware', node.hardware.join(',')]),
-  ];
+  return Object.entries(nodeSettings(node)).map(([name, value]) => `--${name}=${value}`);
 }

@@ -6,7 +6,6 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import process from 'node:process';
 import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
-import type { Keeper } from './keeper.ts';
 
 /** How long a service manager waits before it starts a process again (systemd's RestartSec, 100 ms); longer each time it fails at once. */
 const RESTART_MS = 100;
@@ -22,23 +21,59 @@ const LAST_WORDS_MAX = 600;
 
 export type MachineOptions = {
   readonly name: string;
+  readonly port: number;
   /** The command line of the process, after the executable. */
   readonly command: () => readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Its stderr goes here. */
   readonly log: string;
-  readonly keeper: Keeper;
+  readonly hooks: FleetMachineHooks;
+};
+
+/** A machine of a run, whatever it is made of. */
+export type FleetMachine = {
+  readonly name: string;
+  /** The process of this machine that it is; null while it has no power. */
+  readonly pid: number | null;
+  /** What it said when its part of the product was up for the first time, or why it never came up. */
+  readonly up: Promise<Outcome<unknown>>;
+  /** Port of loopback under which its node listens; 0 while it has none. */
+  readonly port: number;
+  /** Switched on for the first time. */
+  commission(): void;
+  /** Power is back. */
+  start(): void;
+  /** Power loss. */
+  crash(): void;
+  pause(): void;
+  resume(): void;
+  /** Whether its network card has a link, where it has one of its own. */
+  setLink(isUp: boolean): void;
+  /** In order; then it stays off. */
+  stop(): Promise<void>;
+  /** What it wrote last, for whoever asks why it is not there. */
+  lastWords(): string;
+};
+
+/** What a machine tells the fleet. */
+export type FleetMachineHooks = {
   /** A fault keeps it off; when the fault has ended, `start` is called. */
   readonly isKeptOff: () => boolean;
+  /** `incarnation` counts its starts, from 1. */
   readonly onStarted: (incarnation: number) => void;
   readonly onStopped: (cause: string) => void;
   readonly onPaused: () => void;
   readonly onResumed: () => void;
+  /** A process that must not outlive the run, and its end. */
+  readonly began: (pid: number) => void;
+  readonly ended: (pid: number) => void;
+  /** A sentence about what the machine did not do. */
+  readonly onTrouble: (sentence: string) => void;
 };
 
 type Running = { readonly child: ChildProcess; readonly pid: number; readonly ended: Promise<void>; cause: string | null };
 
-export class Machine {
+export class Machine implements FleetMachine {
   readonly options: MachineOptions;
   #running: Running | null = null;
   #incarnation = 0;
@@ -58,12 +93,18 @@ export class Machine {
     this.up = new Promise((resolve) => (this.#up = resolve));
   }
 
-  /** Null while it has no process. */
+  get name(): string {
+    return this.options.name;
+  }
+
+  get port(): number {
+    return this.options.port;
+  }
+
   get pid(): number | null {
     return this.#running?.pid ?? null;
   }
 
-  /** Switched on for the first time. */
   commission(): void {
     this.#wanted = true;
     this.start();
@@ -72,9 +113,9 @@ export class Machine {
   start(): void {
     if (this.#restart !== null) clearTimeout(this.#restart);
     this.#restart = null;
-    if (!this.#wanted || this.#running !== null || this.options.isKeptOff()) return;
+    if (!this.#wanted || this.#running !== null || this.options.hooks.isKeptOff()) return;
     this.#incarnation += 1;
-    this.options.onStarted(this.#incarnation);
+    this.options.hooks.onStarted(this.#incarnation);
     const log = openSync(this.options.log, 'a', 0o600);
     const child = spawn(process.execPath, [...this.options.command()], {
       // A session of its own: the interrupt of a terminal is the runner's business.
@@ -86,7 +127,7 @@ export class Machine {
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     const running: Running = { child, pid: child.pid ?? 0, ended, cause: null };
     this.#running = running;
-    if (running.pid > 0) this.options.keeper.began(running.pid);
+    if (running.pid > 0) this.options.hooks.began(running.pid);
     let isUp = false;
     const overdue = setTimeout(() => this.#kill(running, `not up after ${START_MS_MAX} ms`), START_MS_MAX);
     createInterface({ input: child.stdout! }).on('line', (line) => {
@@ -104,27 +145,28 @@ export class Machine {
     });
   }
 
-  /** Power loss. */
-  async crash(): Promise<void> {
+  crash(): void {
     if (this.#running !== null) this.#kill(this.#running, 'power loss');
-    await this.#running?.ended;
   }
 
   pause(): void {
     if (this.#running === null || this.#paused) return;
     this.#signal(this.#running, 'SIGSTOP');
     this.#paused = true;
-    this.options.onPaused();
+    this.options.hooks.onPaused();
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.options.onResumed();
+    this.options.hooks.onResumed();
     if (this.#running !== null) this.#signal(this.#running, 'SIGCONT');
   }
 
-  /** In order, within `STOP_MS_MAX`; then it stays off. */
+  /** A process has no network card of its own: its links are the proxy's alone. */
+  setLink(): void {}
+
+  /** Within `STOP_MS_MAX`. */
   async stop(): Promise<void> {
     this.#wanted = false;
     if (this.#restart !== null) clearTimeout(this.#restart);
@@ -138,7 +180,6 @@ export class Machine {
     clearTimeout(overdue);
   }
 
-  /** What it wrote last, for whoever asks why it is not there. */
   lastWords(): string {
     try {
       return readFileSync(this.options.log, 'utf8').slice(-LAST_WORDS_MAX).trim();
@@ -164,8 +205,8 @@ export class Machine {
     if (this.#running !== running) return;
     this.#running = null;
     this.#paused = false;
-    this.options.keeper.ended(running.pid);
-    this.options.onStopped(running.cause ?? cause);
+    this.options.hooks.ended(running.pid);
+    this.options.hooks.onStopped(running.cause ?? cause);
     if (!wasUp && running.cause === null) this.#stillborn += 1;
     if (this.#stillborn >= STILLBORN_MAX && !this.#wasEverUp) {
       this.#wanted = false;
@@ -176,7 +217,7 @@ export class Machine {
         }),
       );
     }
-    if (this.#wanted && !this.options.isKeptOff()) {
+    if (this.#wanted && !this.options.hooks.isKeptOff()) {
       this.#restart = setTimeout(() => this.start(), Math.min(RESTART_MS * 2 ** this.#stillborn, RESTART_MS_MAX));
     }
   }

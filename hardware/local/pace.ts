@@ -63,6 +63,13 @@ export function paceOf({
   return { factor, because: `A second of this run took ${factor} s: ${why}.` };
 }
 
+/** What a fleet with slower machines in it needs. */
+export function slower({ factor, because }: Pace, times: number): Pace {
+  if (times === 1) return { factor, because };
+  const why = `A second of this run took ${factor * times} s: emulated machines need ${times} times what processes do.`;
+  return { factor: Math.min(PACE_MAX, factor * times), because: because === null ? why : `${why} ${because}` };
+}
+
 /** The scenario as its machines have to play it: its times of the wall. */
 export function stretch(scenario: Scenario, { factor }: Pace): Scenario {
   const longer = (time: number): number => Math.ceil(time * factor);

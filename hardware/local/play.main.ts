@@ -13,6 +13,11 @@ import { createStream } from '../../sim/kernel/stream.ts';
 import { withVariant } from '../../sim/testbed/variant.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
+import { knownFeatures } from '../../system/domain/isa.ts';
+import { chooseMachines } from '../qemu/choose.ts';
+import type { MachineImage } from '../qemu/images.ts';
+import { createEmulatedNodes, EMULATED_SLACK_MICROS } from '../qemu/nodes.ts';
+import type { ForeignArchitecture } from '../qemu/qemu.ts';
 import { createLocalTestbed } from '../testbed.ts';
 import { readCpuFeatures } from '../wasm/cpu-features.ts';
 import { fitScenario, type Pace } from './local.ts';
@@ -25,12 +30,23 @@ export type LocalPlay = {
   readonly settings: ScenarioSettings;
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
+  /** Null: every node is a process. */
+  readonly emulation: Emulation | null;
   readonly cancelled: () => boolean;
   /** How far the run's own clock is; 0 while the fleet starts. Called a few times a second. */
   readonly onProgress: (micros: number) => void;
 };
 
-export async function playLocally(job: PlayJob, { settings, pace, cancelled, onProgress }: LocalPlay): Promise<RunSummary> {
+/** Machines under QEMU, for a part of the nodes. */
+export type Emulation = {
+  readonly machinesMax: number;
+  /** One for each architecture that `chooseMachines` gives. */
+  readonly images: ReadonlyMap<ForeignArchitecture, MachineImage>;
+};
+
+export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSummary> {
+  const { settings, pace, emulation, cancelled, onProgress } = play;
+  const world = emulation === null ? 'local' : 'qemu';
   const startMs = performance.now();
   const conclude = (result: PlayResult, notes: readonly string[]): RunSummary => ({
     ...summaryOf(job, {
@@ -40,7 +56,7 @@ export async function playLocally(job: PlayJob, { settings, pace, cancelled, onP
       wallMs: Math.round(performance.now() - startMs),
       steps: 0,
     }),
-    world: 'local',
+    world,
     goals: result.goals,
     records: result.records,
     lastRecords: result.lastRecords,
@@ -50,15 +66,24 @@ export async function playLocally(job: PlayJob, { settings, pace, cancelled, onP
     conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
-  const fitted = fitScenario(job.scenario, { architecture, isaFeatures: readCpuFeatures(architecture) });
+  const chosen = emulation === null ? new Map<string, ForeignArchitecture>() : chooseMachines(job.scenario, emulation.machinesMax);
+  const fitted = fitScenario(job.scenario, {
+    architecture,
+    isaFeatures: readCpuFeatures(architecture),
+    emulated: new Map([...chosen].map(([node, its]) => [node, { architecture: its, isaFeatures: knownFeatures(its) }])),
+  });
   if (!fitted.ok) return stillborn(describeError(fitted.error));
   const { scenario, notes } = fitted.value;
   const sink = new FileSink(job.recordFile);
-  sink.header({ run: { scenario: scenario.name, seed: job.seed, world: 'local', fleet: machinesOf(scenario.fleet, architecture) } });
+  sink.header({ run: { scenario: scenario.name, seed: job.seed, world, fleet: machinesOf(scenario.fleet, architecture) } });
   const testbed = createLocalTestbed({
     program: CLI,
     engine: settings.engine,
     pace,
+    foreign:
+      emulation === null
+        ? null
+        : { world, nodes: createEmulatedNodes({ chosen, images: emulation.images }), slackMicros: EMULATED_SLACK_MICROS },
     random: randomOf(job.seed),
     exampleModule: examplesOf(settings),
     cancelled,

@@ -2,7 +2,7 @@
 // machine share; here they become one row in the order of time. A record is handed over `DELAY_MS` after it was stamped, which
 // is the time that a process may take from the stamp to the file. One that comes later still is handed over at once, at the
 // time of the last one before it, and counted. Bounds: what is stamped within the delay; one piece of a file read at a time.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
 import type { RunRecord } from '../../scenarios/record.ts';
 import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
 
@@ -17,6 +17,12 @@ export function machineMicros(): number {
   return Number(process.hrtime.bigint() / 1_000n);
 }
 
+/** Turns the stamps of a machine with a clock of its own into this machine's. */
+export type ForeignClock = {
+  /** `micros` by its clock, in a line that was found at `nowMicros` of ours. */
+  hostMicros(micros: number, nowMicros: number): number;
+};
+
 /** The records of one source, in its order, not yet handed over. */
 type Row = { readonly records: RunRecord[]; next: number };
 
@@ -30,6 +36,7 @@ export class Collector {
   readonly #options: CollectorOptions;
   #delayMicros: number;
   readonly #files: RecordTail[] = [];
+  readonly #watchers: FSWatcher[] = [];
   readonly #rows: Row[] = [];
   readonly #own: Row = { records: [], next: 0 };
   readonly #timer: NodeJS.Timeout;
@@ -50,11 +57,21 @@ export class Collector {
     this.#delayMicros *= factor;
   }
 
-  /** A file that a process will write; it need not exist yet. */
-  follow(path: string): void {
+  /** A file that a process will write; it need not exist yet. A machine with a clock of its own needs a file that is there. */
+  follow(path: string, clock: ForeignClock | null = null): void {
     const row: Row = { records: [], next: 0 };
     this.#rows.push(row);
-    this.#files.push(new RecordTail(path, (record) => row.records.push(record)));
+    if (clock === null) {
+      this.#files.push(new RecordTail(path, (record) => row.records.push(record)));
+      return;
+    }
+    const take = (record: RunRecord): void => {
+      row.records.push({ ...record, micros: clock.hostMicros(record.micros, machineMicros()) });
+    };
+    const tail = new RecordTail(path, take);
+    this.#files.push(tail);
+    // Read as soon as it is written: the time of finding a line is what its machine's clock is told from.
+    this.#watchers.push(watch(path, () => tail.read()));
   }
 
   /** A record of the testbed itself, stamped now. */
@@ -84,6 +101,7 @@ export class Collector {
     clearInterval(this.#timer);
     this.#read();
     this.#release(Number.POSITIVE_INFINITY);
+    for (const watcher of this.#watchers) watcher.close();
     for (const file of this.#files) file.close();
   }
 

@@ -25,7 +25,7 @@ export { loadIdentity, saveIdentity } from './identity-file.ts';
 export type { KeptIdentity } from './identity-file.ts';
 export { IdentityKeeper } from './identity-keeper.ts';
 export type { Identity } from './identity.ts';
-export { decodeJoinToken, encodeJoinToken } from './join-token.ts';
+export { decodeJoinToken, encodeJoinToken, type JoinToken } from './join-token.ts';
 export { isController, join, renewThrough } from './join.ts';
 export { PROTOCOL_METHODS } from './methods.ts';
 export { NodeService } from './node-service.ts';

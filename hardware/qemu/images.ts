@@ -14,17 +14,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
-import { productPackages } from '../devices/devices.ts';
+import { writeBundle } from './bundle.ts';
 import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
 import { keyOf, makeFile, notMade, squash } from './squash.ts';
 import { prepareSshLayer, SSH_LAYER_UP } from './ssh.ts';
 import { missingSystem } from './system.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
-import { writeTree } from './tree.ts';
 
 export type MachineImage = {
   readonly architecture: ForeignArchitecture;
@@ -37,7 +35,6 @@ export type MachineImage = {
   readonly ssh?: string;
 };
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const KERNELS: Readonly<Record<ForeignArchitecture, string>> = { aarch64: 'linux-image-cloud-arm64', riscv64: 'linux-image-riscv64' };
 /** In the order in which they need each other; what a kernel has built in is not there as a file. */
 const MODULES =
@@ -81,6 +78,9 @@ export HOME=/data TMPDIR=/tmp
 serve_ssh() { while :; do $B chroot /newroot ${SSH_LAYER_UP}; echo "the SSH server ended with $?"; $B sleep 1; done; }
 [ "$WASMMATRIX_JOIN" ] || serve_ssh
 [ -b /dev/vde ] && serve_ssh &
+for p in /sys/class/virtio-ports/*; do
+  [ -f $p/name ] && $B ln -sf /dev/\${p##*/} /newroot/dev/$($B cat $p/name)
+done
 $B mount -t squashfs -o ro /dev/vdb /newroot/product
 while :; do
   $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent
@@ -197,21 +197,19 @@ async function makeRoot(folder: string, engine: string, file: string, signal: Ab
   }
 }
 
-/** The sources without types, and the packages that an agent loads. */
+/** What an agent loads, as a few files. */
 async function prepareProduct(images: string, { say, signal }: ForeignOptions): Promise<Outcome<string>> {
   const work = mkdtempSync(join(images, 'product.part-'));
   try {
-    await writeTree(work, signal);
-    rmSync(join(work, 'node_modules'));
-    const file = join(images, `product-${keyOf(...contentsOf(work), readFileSync(join(ROOT, 'package-lock.json')))}.squashfs`);
+    await writeBundle(work, signal);
+    const file = join(images, `product-${keyOf(...contentsOf(work))}.squashfs`);
     if (existsSync(file)) return ok(file);
     say('Making the file system of the product');
-    for (const path of productPackages(ROOT)) cpSync(join(ROOT, path), join(work, path), { recursive: true });
     return await makeFile(file, (part) => squash(work, part, [], signal));
   } catch (error) {
-    return failed('WM_PACKAGES', {
+    return failed('WM_MACHINE', {
       message: `The product could not be packed: ${wordsOf(error)}.`,
-      next: 'Make room on the disk, or repeat.',
+      next: 'Correct what it names, and repeat.',
     });
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -48,7 +48,12 @@ export type MachineOptions = {
   readonly zone: string;
   /** Further settings of the agent, as variables of its environment. */
   readonly environment: Readonly<Record<string, string>>;
+  /** File that the records of its agent are added to; absent: nowhere. */
+  readonly records?: string;
 };
+
+/** The agent's end of the port that carries its records: the first program of the machine links ports by their names. */
+const RECORDS_PORT = '/dev/records';
 
 export type MachineLook = {
   readonly name: string;
@@ -133,6 +138,12 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
         ...disk(join(home, 'settings.img'), 'd3', 'readonly=on'),
         ...(ssh === null ? [] : disk(ssh.image, 'd4', 'readonly=on')),
         ...['-netdev', `user,id=n0${forwarded}`, '-device', 'virtio-net-pci,netdev=n0,id=nic0,romfile='],
+        ...(options.records === undefined
+          ? []
+          : [
+              ...['-device', 'virtio-serial-pci', '-chardev', `file,id=records,path=${escaped(options.records)},append=on`],
+              ...['-device', 'virtserialport,chardev=records,name=records'],
+            ]),
         ...['-device', 'virtio-rng-pci', '-qmp', `unix:${escaped(fileOf(folder, name, 'qmp'))},server=on,wait=off`],
         ...['-pidfile', fileOf(folder, name, 'pid'), '-daemonize'],
       ],
@@ -144,17 +155,25 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   return lookAt(folder, name);
 }
 
-/** Inside, loopback is the machine itself. */
+/** How a machine names an address of loopback: inside, that is the machine itself. */
+export function fromInside(address: string): string {
+  return address.replace(/^(?:127\.0\.0\.1|localhost|\[::1\]):/, `${HOST}:`);
+}
+
 function insideOf(joinToken: string | null): Outcome<string | null> {
   if (joinToken === null) return ok(null);
   const token = decodeJoinToken(joinToken);
   if (!token.ok) return token;
-  const addresses = token.value.addresses.map((address) => address.replace(/^(?:127\.0\.0\.1|localhost|\[::1\]):/, `${HOST}:`));
+  const addresses = token.value.addresses.map(fromInside);
   return ok(encodeJoinToken({ ...token.value, addresses }));
 }
 
 /** As variables of its environment. */
-function agentSettings({ name, zone, environment }: MachineOptions, port: number, token: string): Readonly<Record<string, string>> {
+function agentSettings(
+  { name, zone, environment, records }: MachineOptions,
+  port: number,
+  token: string,
+): Readonly<Record<string, string>> {
   return {
     WASMMATRIX_ENGINE: '/opt/engine.node',
     WASMMATRIX_JOIN: token,
@@ -163,6 +182,7 @@ function agentSettings({ name, zone, environment }: MachineOptions, port: number
     ...nodeAddresses(port),
     WASMMATRIX_ADMIN: '127.0.0.1:0',
     NODE_COMPILE_CACHE: '/data/code',
+    ...(records === undefined ? {} : { WASMMATRIX_LOG_RECORDS: RECORDS_PORT }),
     ...environment,
   };
 }

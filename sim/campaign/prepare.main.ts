@@ -1,11 +1,17 @@
 // What has to be there before the first run of a campaign: the engine, built where it is missing, and the example guests.
 import process from 'node:process';
+import type { Emulation } from '../../hardware/local/play.main.ts';
+import { chooseMachines } from '../../hardware/qemu/choose.ts';
+import { prepareImage, type MachineImage } from '../../hardware/qemu/images.ts';
+import type { ForeignArchitecture } from '../../hardware/qemu/qemu.ts';
 import { EngineBuildError, ensureEngine } from '../../hardware/wasm/build/build.ts';
 import { createProgressPrinter } from '../../hardware/wasm/build/progress.ts';
 import { openEngine } from '../../hardware/wasm/native/native.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { buildExamples, ExampleBuildError } from '../../scenarios/examples/build.ts';
 import { codeOf, wordsOf } from './output.main.ts';
+import type { Scenario } from '../../scenarios/scenario.ts';
+import { describeError } from '../../system/domain/outcome.ts';
 import type { ScenarioSettings } from './scenario.main.ts';
 import { refuse } from './teller.main.ts';
 
@@ -52,4 +58,21 @@ function engineTrouble(engine: string): string | null {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Images of the machines that these scenarios take; minutes where nothing of them is there yet. Null: refused, and said why. */
+export async function prepareMachines(scenarios: readonly Scenario[], machinesMax: number, quiet: boolean): Promise<Emulation | null> {
+  const images = new Map<ForeignArchitecture, MachineImage>();
+  for (const architecture of new Set(scenarios.flatMap((scenario) => [...chooseMachines(scenario, machinesMax).values()]))) {
+    const image = await prepareImage(architecture, {
+      say: (line) => void (quiet || process.stderr.write(`${line}\n`)),
+      ...(quiet ? {} : { onProgress: createProgressPrinter(process.stderr) }),
+    });
+    if (!image.ok) {
+      refuse([describeError(image.error)]);
+      return null;
+    }
+    images.set(architecture, image.value);
+  }
+  return { machinesMax, images };
 }

@@ -177,6 +177,59 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
   },
 );
 
+/** What of `summary.json` is looked at. */
+type Suite = {
+  readonly runs: readonly {
+    readonly scenario: string;
+    readonly world: string;
+    readonly verdict: string;
+    readonly trouble: string | null;
+    readonly notes: readonly string[];
+    readonly goals: readonly { readonly claim: string; readonly verdict: string; readonly detail?: string }[];
+  }[];
+};
+
+// Left out elsewhere, as above.
+describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
+  'scenarios on emulated machines (left out unless WASMMATRIX_TEST_MACHINES is set)',
+  () => {
+    const own = temporaryFolder();
+    afterAll(() => own.remove());
+
+    // A crash and a boot, a cut link: what processes cannot show as a machine does.
+    it.each(['node-return', 'partition-heals'])(
+      '%s holds with one node of each architecture, whose records have their places in time',
+      { timeout: WALL_MS },
+      async (scenario) => {
+        const out = join(own.path, scenario);
+        const ran = await wasmmatrix(['run', scenario, '--target', 'qemu', '--json', '--quiet', '--out', out], { wallMsMax: WALL_MS });
+        const { runs } = JSON.parse(ran.stdout) as Suite;
+        expect(
+          runs.map(({ world, verdict, trouble, goals }) => ({
+            world,
+            verdict,
+            trouble,
+            broken: goals.filter((goal) => goal.verdict !== 'held'),
+          })),
+        ).toEqual([{ world: 'qemu', verdict: 'held', trouble: null, broken: [] }]);
+        const [note = ''] = runs[0]?.notes ?? [];
+        const emulated = [...note.matchAll(/(\S+) \((aarch64|riscv64)\)/g)].map(([, node = '', architecture = '']) => ({
+          node,
+          architecture,
+        }));
+        expect(emulated.map(({ architecture }) => architecture).sort()).toEqual(['aarch64', 'riscv64']);
+        const records = readFileSync(join(out, 'run.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .slice(1)
+          .map((line) => JSON.parse(line) as { readonly source: string; readonly micros: number });
+        for (const { node } of emulated) expect(records.filter(({ source }) => source === node).length).toBeGreaterThan(3);
+        expect(records.every(({ micros }, i) => micros >= (records[i - 1]?.micros ?? 0))).toBe(true);
+      },
+    );
+  },
+);
+
 describe('wasmmatrix machines', () => {
   it.each([
     [['build', 'mips'], "There are no machines of architecture 'mips'."],

@@ -12,7 +12,7 @@ function scenarioOf(name: string): Scenario {
   return scenario;
 }
 
-const X86 = { architecture: 'x86_64', isaFeatures: ['avx2'] } as const;
+const X86 = { architecture: 'x86_64', isaFeatures: ['avx2'], emulated: new Map() } as const;
 
 function needing(needs: { readonly architectures?: readonly Architecture[]; readonly isaFeatures?: readonly string[] }): Scenario {
   const scenario = scenarioOf('node-failure');
@@ -26,17 +26,17 @@ describe('a fleet on this machine', () => {
   it('has the architecture of this machine, and says of whom the file says another', () => {
     const fitted = fitScenario(scenarioOf('node-failure'), X86);
     expect(fitted.ok ? fitted.value.notes : fitted).toEqual([
-      'a-2, b-2, c-1, c-2 are x86_64 here: no guest needs the architecture of the file.',
+      'Played otherwise than the file says: a-2, b-2, c-1, c-2 as x86_64. No guest needs the architecture of the file.',
     ]);
     expect(fitted.ok && new Set(fitted.value.scenario.fleet.nodes.map((node) => node.architecture))).toEqual(new Set(['x86_64']));
   });
 
   it('is refused to a deployment that needs another architecture, or features that it does not have', () => {
     const foreign = fitScenario(needing({ architectures: ['riscv64'] }), X86);
-    expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and this machine is x86_64');
+    expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and its nodes are x86_64');
     expect(fitScenario(needing({ architectures: ['riscv64', 'x86_64'] }), X86).ok).toBe(true);
     const features = fitScenario(needing({ isaFeatures: ['avx2', 'fma'] }), X86);
-    expect(features.ok ? 'ok' : features.error.message).toContain('needs fma, which this machine does not have');
+    expect(features.ok ? 'ok' : features.error.message).toContain('needs fma, which no node of it has here');
     const has = fitScenario(needing({ isaFeatures: ['avx2'] }), X86);
     expect(has.ok && has.value.scenario.fleet.nodes.every((node) => node.isaFeatures.includes('avx2'))).toBe(true);
   });

@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
     expect(code).toBe(0);
     const [simulated, local] = suite.runs;
     expect([simulated?.digest === null, local?.digest]).toEqual([false, null]);
-    expect(local?.notes).toContain('b-1 is x86_64 here: no guest needs the architecture of the file.');
+    expect(local?.notes).toContain('Played otherwise than the file says: b-1 as x86_64. No guest needs the architecture of the file.');
     expect(local?.goals.find((goal) => goal.name === 'answered')?.claim).toContain('(+ 3 s of slack on real machines)');
     expect(local?.reproduce).toContain('--target local');
     expect(stdout).toContain('node-dies in 2 worlds');
@@ -136,7 +136,7 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
 
 describe('a target', () => {
   it.each([
-    [['--target', 'moon'], 'Give sim or local, or both.'],
+    [['--target', 'moon'], 'Give sim, local, qemu, several of them with commas, or both.'],
     [['--target', 'local', '--verify'], '--verify is for the simulator alone'],
     [['--target', 'both', '--digests'], '--digests is for the simulator alone'],
     [['--target', 'local', '--jobs', '2'], '--jobs is for the simulator alone'],

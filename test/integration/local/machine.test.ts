@@ -31,12 +31,17 @@ function machineOf(program: string): Machine {
     command: () => ['-e', program],
     environment: { PATH: process.env['PATH'] ?? '' },
     log: join(folder, 'a-1.log'),
-    keeper,
-    isKeptOff: () => off,
-    onStarted: (incarnation) => said.push(`started ${incarnation}`),
-    onStopped: (cause) => said.push(`stopped: ${cause}`),
-    onPaused: () => said.push('paused'),
-    onResumed: () => said.push('resumed'),
+    port: 0,
+    hooks: {
+      isKeptOff: () => off,
+      onStarted: (incarnation) => said.push(`started ${incarnation}`),
+      onStopped: (cause) => said.push(`stopped: ${cause}`),
+      onPaused: () => said.push('paused'),
+      onResumed: () => said.push('resumed'),
+      began: (pid) => keeper.began(pid),
+      ended: (pid) => keeper.ended(pid),
+      onTrouble: (sentence) => said.push(sentence),
+    },
   });
 }
 
@@ -70,8 +75,8 @@ describe('a machine', () => {
     await machine.up;
     const { pid } = machine;
     off = true;
-    await machine.crash();
-    expect(lives(pid)).toBe(false);
+    machine.crash();
+    await until(() => !lives(pid) && machine.pid === null);
     machine.start();
     expect(said).toEqual(['started 1', 'stopped: power loss']);
     off = false;
@@ -139,8 +144,10 @@ describe('the keeper', () => {
       `import { Keeper } from '${local}keeper.ts';
        import { Machine } from '${local}machine.ts';
        const nothing = () => {};
-       const machine = new Machine({ name: 'a', command: () => ['-e', ${JSON.stringify(LIVES)}], environment: {}, log: '${inner}/log',
-         keeper: new Keeper('${inner}'), isKeptOff: () => false, onStarted: nothing, onStopped: nothing, onPaused: nothing, onResumed: nothing });
+       const keeper = new Keeper('${inner}');
+       const machine = new Machine({ name: 'a', port: 0, command: () => ['-e', ${JSON.stringify(LIVES)}], environment: {}, log: '${inner}/log',
+         hooks: { isKeptOff: () => false, onStarted: nothing, onStopped: nothing, onPaused: nothing, onResumed: nothing,
+           began: (pid) => keeper.began(pid), ended: (pid) => keeper.ended(pid), onTrouble: nothing } });
        machine.commission();
        await machine.up;
        machine.pause();

@@ -1,0 +1,235 @@
+// An emulated machine in the fleet of a run: it boots, loses power (its QEMU is killed: what the kernel inside had not yet given to
+// the disk is gone), stands still, loses the link of its network card, and boots again with the disk that it had. Its records
+// leave through a port of their own, past the network that is being broken.
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { describeError, failed, ok, type Outcome } from '../../system/domain/outcome.ts';
+import { machineMicros, type FleetMachine, type FleetMachineHooks } from '../local/local.ts';
+import { GuestClock } from './guest-clock.ts';
+import type { MachineImage } from './images.ts';
+import { breakMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
+
+const LOOK_MS = 200;
+/** What an agent says when it is up, and what the first program of the machine says when it ended. */
+const UP_LINE = /^\{"agent":.*$/m;
+/** Bound: boots in a row that did not come up. */
+const STILLBORN_MAX = 3;
+/** Bound: how long a machine may take from power to agent. */
+const UP_MS_MAX = 300_000;
+/** Bound: what is told of its console. */
+const LAST_WORDS_MAX = 600;
+
+export type EmulatedOptions = {
+  readonly name: string;
+  /** Folder of all machines of the run. */
+  readonly folder: string;
+  readonly image: MachineImage;
+  readonly memoryMib: number;
+  readonly joinToken: string;
+  readonly zone: string;
+  /** Settings of its agent. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly hooks: FleetMachineHooks;
+};
+
+export class EmulatedMachine implements FleetMachine {
+  readonly name: string;
+  readonly up: Promise<Outcome<unknown>>;
+  /** Where its records arrive. */
+  readonly records: string;
+  readonly clock = new GuestClock();
+  readonly #options: EmulatedOptions;
+  #up: (outcome: Outcome<unknown>) => void = () => {};
+  #pid: number | null = null;
+  #port = 0;
+  #boot = 0;
+  #stillborn = 0;
+  #wanted = false;
+  /** It has power, or is about to. */
+  #on = false;
+  #isUp = false;
+  #standsSinceMicros: number | null = null;
+  /** Why it loses power next. */
+  #cause: string | null = null;
+  /** What it is told, one after the other. */
+  #orders: Promise<void> = Promise.resolve();
+  #looking: NodeJS.Timeout | null = null;
+
+  constructor(options: EmulatedOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.records = join(options.folder, `${options.name}.jsonl`);
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    appendFileSync(this.records, '', { mode: 0o600 });
+    this.up = new Promise((resolve) => (this.#up = resolve));
+  }
+
+  get pid(): number | null {
+    return this.#pid;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  commission(): void {
+    this.#wanted = true;
+    this.start();
+  }
+
+  start(): void {
+    const { hooks } = this.#options;
+    if (!this.#wanted || this.#on || hooks.isKeptOff()) return;
+    this.#on = true;
+    this.#order(async () => {
+      if (!this.#on) return;
+      this.#boot += 1;
+      this.#isUp = false;
+      this.#cause = null;
+      this.clock.restarted();
+      // The last boot may have ended within a line.
+      appendFileSync(this.records, '\n');
+      hooks.onStarted(this.#boot);
+      const { name, folder, image, memoryMib, joinToken, zone, environment } = this.#options;
+      const look = await startMachine({ name, folder, image, memoryMib, joinToken, zone, environment, records: this.records });
+      if (!look.ok || look.value.pid === null) return this.#gone(look.ok ? 'it ended at once' : describeError(look.error));
+      this.#pid = look.value.pid;
+      this.#port = Number(look.value.address.split(':').at(-1));
+      hooks.began(this.#pid);
+      const sinceMs = performance.now();
+      this.#looking = setInterval(() => this.#look(sinceMs), LOOK_MS);
+    });
+  }
+
+  crash(): void {
+    this.#on = false;
+    this.#cause = 'power loss';
+    this.#order(() => this.#powerOff());
+  }
+
+  pause(): void {
+    this.#order(async () => {
+      if (this.#pid === null || this.#standsSinceMicros !== null) return;
+      const since = machineMicros();
+      if (!(await this.#break('pause'))) return;
+      this.#standsSinceMicros = since;
+      this.#options.hooks.onPaused();
+    });
+  }
+
+  resume(): void {
+    this.#order(async () => {
+      if (this.#standsSinceMicros === null) return;
+      this.#options.hooks.onResumed();
+      if (this.#pid !== null) await this.#break('resume');
+      this.clock.stood(machineMicros() - this.#standsSinceMicros);
+      this.#standsSinceMicros = null;
+    });
+  }
+
+  setLink(isUp: boolean): void {
+    this.#order(async () => {
+      if (this.#pid !== null) await this.#break(isUp ? 'mend' : 'cut');
+    });
+  }
+
+  /** Nothing of an emulated machine outlives the run: its power goes, as that of its store may at any time. */
+  async stop(): Promise<void> {
+    this.#wanted = false;
+    this.#on = false;
+    this.#cause ??= 'stopped';
+    this.#order(async () => {
+      await stopMachine(this.#options.folder, this.name);
+      if (this.#pid !== null) this.#gone('stopped');
+    });
+    await this.#orders;
+  }
+
+  lastWords(): string {
+    return this.#console().slice(-LAST_WORDS_MAX).trim();
+  }
+
+  #order(act: () => Promise<void> | void): void {
+    this.#orders = this.#orders.then(act);
+  }
+
+  async #break(fault: MachineFault): Promise<boolean> {
+    const done = await breakMachine(this.#options.folder, this.name, fault);
+    // A machine that has just ended takes no orders; that it ended is told by itself.
+    if (!done.ok && this.#pid !== null) this.#options.hooks.onTrouble(describeError(done.error));
+    return done.ok;
+  }
+
+  async #powerOff(): Promise<void> {
+    const pid = this.#pid;
+    if (pid === null) return;
+    kill(pid);
+    while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS / 4));
+    if (this.#pid === pid) this.#gone('power loss');
+  }
+
+  #look(sinceMs: number): void {
+    const pid = this.#pid;
+    if (pid === null) return;
+    if (!isThere(pid)) return this.#gone('the emulator ended by itself');
+    if (this.#isUp) return;
+    const [line] = UP_LINE.exec(this.#console()) ?? [];
+    if (line !== undefined) {
+      this.#isUp = true;
+      this.#stillborn = 0;
+      this.#up(ok(JSON.parse(line)));
+    } else if (performance.now() - sinceMs > UP_MS_MAX) {
+      this.#cause ??= `not up after ${UP_MS_MAX} ms`;
+      this.#order(() => this.#powerOff());
+    }
+  }
+
+  #gone(cause: string): void {
+    if (this.#looking !== null) clearInterval(this.#looking);
+    this.#looking = null;
+    const { hooks } = this.#options;
+    if (this.#pid !== null) hooks.ended(this.#pid);
+    this.#pid = null;
+    this.#standsSinceMicros = null;
+    hooks.onStopped(this.#cause ?? cause);
+    // What was told to lose power stays off until it is started.
+    if (!this.#on) return;
+    this.#on = false;
+    if (!this.#isUp) this.#stillborn += 1;
+    if (this.#stillborn < STILLBORN_MAX) return this.start();
+    this.#wanted = false;
+    this.#up(
+      failed('WM_MACHINE', {
+        message: `The machine ${this.name} ended ${STILLBORN_MAX} times before its agent was up: ${cause}. Its console said: ${this.lastWords()}`,
+        next: 'Correct what it names.',
+      }),
+    );
+  }
+
+  #console(): string {
+    try {
+      return readFileSync(join(this.#options.folder, this.name, 'console.log'), 'utf8');
+    } catch {
+      return '';
+    }
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+/** A process that ended and waits for its parent is not there any more. */
+function isThere(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+  } catch {
+    return false;
+  }
+}
