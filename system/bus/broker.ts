@@ -297,6 +297,10 @@ export class EmbeddedBroker {
     if (attempt >= spec.deliveriesMax) return this.#bury(consumer, held, { attempt, reason });
     const committed = this.#commit(log, { kind: 'failed', consumer, sequence, attempt, reason });
     if (!committed.ok) return committed;
+    desk.release(sequence);
+    desk.serve();
+    // Before the next attempt, or an event that ends the broker each time would have its first attempt for ever.
+    if (!(await log.durable())) return notKnown(`the failure of event ${held.event.id}`);
     const stream = this.#ports.random.stream(`broker/backoff/${consumer}`);
     const delayMs = backoffMs(spec, attempt, (bound) => stream.below(bound));
     this.#ports.telemetry.record(
@@ -304,9 +308,8 @@ export class EmbeddedBroker {
       { consumer, event: held.event.id, sequence, attempt, delayMs, code: reason.code },
       held.event.correlation,
     );
-    desk.release(sequence);
-    desk.offerAfter(delayMs, sequence);
-    desk.serve();
+    // The consumer may have been deleted meanwhile, and one of its name made again.
+    if (this.#desks.get(consumer) === desk) desk.offerAfter(delayMs, sequence);
     return ok();
   }
 

@@ -71,6 +71,25 @@ describe('recovering', () => {
     get(await site.settle('work', after!));
   });
 
+  it('does not forget a failure that it has told, however quiet it was since', async () => {
+    const site = await Site.open();
+    get(await site.broker.createConsumer(consumerOf('work', { ackWaitMs: 500 })));
+    get(await site.publish('refused'));
+    get(await site.publish('ignored'));
+    const [refused] = await site.drain('work');
+    get(await site.time.until(site.settle('work', refused!, { kind: 'nak', reason: FAILURE })));
+    await site.time.advance(600_000);
+    expect(site.telemetry.of('event.retried')).toMatchObject([
+      { event: 'refused', attempt: 1 },
+      { event: 'ignored', attempt: 1 },
+    ]);
+    await site.crash();
+    expect((await site.drain('work')).map(({ event, attempt }) => [event.id, attempt])).toEqual([
+      ['refused', 2],
+      ['ignored', 2],
+    ]);
+  });
+
   it('counts failed attempts over restarts, and never delivers more often than allowed', async () => {
     const site = await Site.open();
     get(await site.broker.createConsumer(consumerOf('work', { deliveriesMax: 2 })));
