@@ -121,8 +121,9 @@ export class EmbeddedBroker {
     if (!fenced.ok) return fenced;
     const first = this.#state.known.find(event.id);
     if (first !== undefined) {
+      if (!(await log.durable())) return notKnown(`event ${event.id}`);
       this.#ports.telemetry.record('event.duplicate', { event: event.id, subject: event.subject, sequence: first }, event.correlation);
-      return (await log.durable()) ? ok({ sequence: first, duplicate: true }) : notKnown(`event ${event.id}`);
+      return ok({ sequence: first, duplicate: true });
     }
     const room = this.#checkRoom(event, fence);
     if (!room.ok) return room;

@@ -71,6 +71,20 @@ describe('recovering', () => {
     get(await site.settle('work', after!));
   });
 
+  it('calls nothing a duplicate of what it may still lose', async () => {
+    const site = await Site.open();
+    get(await site.broker.createConsumer(consumerOf('work')));
+    site.disk.syncMicros = 2_000;
+    void site.publish('e0');
+    void site.publish('e0');
+    await site.time.advance(1_000);
+    expect(site.telemetry.of('event.duplicate')).toEqual([]);
+    await site.crash(() => 0);
+    expect(get(await site.time.until(site.publish('e0'))).duplicate).toBe(false);
+    expect(get(await site.time.until(site.publish('e0'))).duplicate).toBe(true);
+    expect(site.telemetry.of('event.duplicate')).toHaveLength(1);
+  });
+
   it('does not forget a failure that it has told, however quiet it was since', async () => {
     const site = await Site.open();
     get(await site.broker.createConsumer(consumerOf('work', { ackWaitMs: 500 })));
