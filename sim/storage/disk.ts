@@ -89,8 +89,9 @@ export class Disk {
   busyUntilMicros = 0;
   /** A fault: no byte more fits, whatever the capacity. */
   full = false;
-  /** A fault: every request takes so many times as long. */
-  slowness = 1;
+  /** Told when `slowness` is another from now on, with what it was: whoever serves the requests. */
+  onSlowness: ((before: number) => void) | null = null;
+  #slowness = 1;
   #lying = false;
   /** Done, as everybody believes, while the disk lies. Bound: the writes of one fault. */
   #cached: Cached[] = [];
@@ -140,6 +141,17 @@ export class Disk {
     this.#commit(write);
   }
 
+  /** A fault: every request takes so many times as long (whole, 1: as it costs), what is left of those under way included. */
+  get slowness(): number {
+    return this.#slowness;
+  }
+
+  set slowness(slowness: number) {
+    const before = this.#slowness;
+    this.#slowness = slowness;
+    if (before !== slowness) this.onSlowness?.(before);
+  }
+
   get lying(): boolean {
     return this.#lying;
   }
@@ -174,7 +186,13 @@ export class Disk {
     this.pending.length = 0;
     this.#cached = [];
     this.#storedBytes = 0;
+    this.#serveNothing();
+  }
+
+  /** Whoever asked for something is gone. */
+  #serveNothing(): void {
     this.busyUntilMicros = 0;
+    this.onSlowness = null;
   }
 
   #flip(bytes: Uint8Array): Uint8Array {
@@ -188,7 +206,7 @@ export class Disk {
   /** The process ended and the machine did not: the system writes what it was given. */
   flush(): void {
     for (const write of this.pending.splice(0)) this.#commit(write);
-    this.busyUntilMicros = 0;
+    this.#serveNothing();
   }
 
   /** Records and writes lost. */
@@ -199,7 +217,7 @@ export class Disk {
     const writes = this.pending.splice(0);
     const kept = writes.length === 0 ? 0 : this.#stream.below(writes.length + 1);
     for (const write of writes.slice(0, kept)) this.#commit(write);
-    this.busyUntilMicros = 0;
+    this.#serveNothing();
     return lost + writes.length - kept;
   }
 

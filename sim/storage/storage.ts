@@ -2,7 +2,7 @@
 // loses what was not synced. Requests of one disk are served one after the other; a sync costs what the disk's law says.
 import type { StateEntry } from '../../system/domain/broker.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
-import { failed, ok, rejected } from '../../system/domain/outcome.ts';
+import { assert, failed, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
 import { JOURNAL_RECORD_BYTES_MAX } from '../../system/ports/storage.ts';
@@ -31,6 +31,9 @@ export type DiskHost = {
   after(delayMicros: number, label: string, fn: () => void): void;
 };
 
+/** `turn` counts how often its end was set: what was set before is no end any more. */
+type Request = { readonly label: string; readonly finish: () => void; endMicros: number; turn: number };
+
 export function createDisk(stream: RandomStream, costs: DiskCosts): Disk {
   return new Disk(stream, costs.capacityBytes);
 }
@@ -41,12 +44,15 @@ export class SimStorage implements Storage {
   readonly #host: DiskHost;
   readonly #costs: DiskCosts;
   readonly #open = new Set<string>();
+  /** In the order in which they are served. Bound: what one process asks for at a time. */
+  readonly #requests: Request[] = [];
   readonly blobs: BlobStore;
 
   constructor(disk: Disk, host: DiskHost, costs: DiskCosts) {
     this.#disk = disk;
     this.#host = host;
     this.#costs = costs;
+    disk.onSlowness = (before) => this.#stretch(before);
     this.blobs = {
       put: (digest, bytes) => this.#putBlob(digest, bytes),
       get: (digest) => this.#getBlob(digest),
@@ -245,10 +251,34 @@ export class SimStorage implements Storage {
     const end = Math.max(now, this.#disk.busyUntilMicros) + micros * this.#disk.slowness;
     this.#disk.busyUntilMicros = end;
     return new Promise((resolve) => {
-      this.#host.after(end - now, `disk ${label}`, () => {
+      const finish = (): void => {
         done();
         resolve();
-      });
+      };
+      const request: Request = { label, finish, endMicros: end, turn: 0 };
+      this.#requests.push(request);
+      this.#await(request, now);
     });
+  }
+
+  #await(request: Request, now: number): void {
+    const turn = ++request.turn;
+    this.#host.after(request.endMicros - now, `disk ${request.label}`, () => {
+      if (request.turn !== turn) return;
+      const served = this.#requests.shift();
+      assert(served === request, 'a disk serves its requests in order');
+      request.finish();
+    });
+  }
+
+  /** What waits was measured with the slowness before, and is done sooner or later now. */
+  #stretch(before: number): void {
+    const now = this.#host.nowMicros();
+    const stretched = (end: number): number => (end <= now ? end : now + Math.ceil(((end - now) * this.#disk.slowness) / before));
+    this.#disk.busyUntilMicros = stretched(this.#disk.busyUntilMicros);
+    for (const request of this.#requests) {
+      request.endMicros = Math.max(now, stretched(request.endMicros));
+      this.#await(request, now);
+    }
   }
 }

@@ -208,6 +208,25 @@ it('a slow disk takes longer for everything, by the same draws', async () => {
   expect(times[1]).toBe((times[0] ?? 0) * 7);
 });
 
+it('what waits at a disk that was slow is done at full speed once it is not', async () => {
+  const { world, kernel, inject, storage } = setUp();
+  await world.play(null, async () => {
+    const { blobs } = storage();
+    inject({ kind: 'disk-slow', machine: 'truck', factor: 1_000, forMicros: SECOND });
+    const order: number[] = [];
+    const puts = Array.from({ length: 100 }, async (_, i) => {
+      const put = await blobs.put(`sha256:${String(i).padStart(64, '0')}` as Digest, new Uint8Array([i]));
+      expect(put.ok).toBe(true);
+      order.push(i);
+    });
+    await Promise.all(puts);
+    expect(order).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    // A hundred syncs of a few milliseconds, and the second in which hardly one of them went through.
+    expect(kernel.now()).toBeGreaterThan(SECOND);
+    expect(kernel.now()).toBeLessThan(2 * SECOND);
+  });
+});
+
 it('a lying disk loses what it acknowledged at a crash, a suffix of it, and may tear a blob', async () => {
   const found = new Set<string>();
   for (let seed = 1; seed <= 60; seed++) {
