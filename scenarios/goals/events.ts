@@ -161,6 +161,14 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   const raise = (instance: string, epoch: number, since: number): void => {
     if (epoch > (fence.get(instance)?.epoch ?? 0)) fence.set(instance, { epoch, since });
   };
+  /** A controller whose disk is slow admits in time and becomes durable so many times later. */
+  const slowest = scenario.steps.reduce((most, step) => {
+    const isSlow = step.do === 'fault' && step.fault.kind === 'disk-slow' && step.fault.machine === 'controller';
+    return isSlow ? Math.max(most, step.fault.factor) : most;
+  }, 1);
+  let slowFaults = 0;
+  let slowUntil = Number.NEGATIVE_INFINITY;
+  const commitMicros = (since: number): number => (since <= slowUntil + COMMIT_MICROS ? COMMIT_MICROS * slowest : COMMIT_MICROS);
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
@@ -194,7 +202,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
     if (instance === null || epoch === null) return;
     const current = fence.get(instance);
     ledger.expect(
-      current === undefined || epoch >= current.epoch || record.micros - current.since <= COMMIT_MICROS + slackMicros,
+      current === undefined || epoch >= current.epoch || record.micros - current.since <= commitMicros(current.since) + slackMicros,
       record,
       () =>
         `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,
@@ -216,6 +224,16 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
       case 'machine.paused':
         holding.delete(record.fields.machine);
         early.delete(record.fields.machine);
+        break;
+      case 'fault.begun':
+        if (record.fields.kind !== 'disk-slow' || record.fields.target !== 'controller') break;
+        slowFaults += 1;
+        slowUntil = Number.POSITIVE_INFINITY;
+        break;
+      case 'fault.ended':
+        if (record.fields.kind !== 'disk-slow' || record.fields.target !== 'controller') break;
+        slowFaults -= 1;
+        if (slowFaults === 0) slowUntil = record.micros;
         break;
       case 'fence.raised':
         raise(record.fields.instance, record.fields.epoch, record.micros);

@@ -104,8 +104,9 @@ export function versions(slackMicros = 0): Goal {
   const acknowledged = { sequence: 0, id: '' };
   const rollbackTo = new Map<string, { version: number; micros: number }>();
   const commanded = new Map<string, number>();
-  /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
+  /** Machines that were slowed down, or lost their copies. */
   const slowed = new Set<string>();
+  /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
   const served = new Map<string, number>();
   const observed = new Map<string, Map<number, string>>();
   let worstIssue = 0;

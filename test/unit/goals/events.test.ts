@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fencing, onDemandEvents } from '../../../scenarios/goals/events.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
+import type { Scenario } from '../../../scenarios/scenario.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
 import { deployed, scenarioOf } from '../../support/scenarios/scenario.ts';
 
@@ -142,6 +143,18 @@ describe('R1.3', () => {
   it('lets an effect become durable that was admitted just before the fence', () => {
     expect(judged(isRaised, writes(10 * S + 50 * MS, 1)).held).toBe(true);
     expect(judged(isRaised, writes(10 * S + 51 * MS, 1)).held).toBe(false);
+  });
+
+  it('lets it take so much longer as the disk of the controller is slower, while it is', () => {
+    const scenario = deployed({});
+    const spec = { kind: 'disk-slow', machine: 'controller', factor: 4, forMicros: 5 * S } as const;
+    const slow = { ...scenario, steps: [...scenario.steps, { at: { atMicros: 8 * S }, do: 'fault', fault: spec }] } as Scenario;
+    const fault = { fault: 'f', kind: 'disk-slow', target: 'controller' } as const;
+    const begins = said(8 * S, 'fault.begun', { ...fault, detail: '' });
+    const ends = said(9 * S, 'fault.ended', fault);
+    expect(judge(fencing(slow), [begins, isRaised, writes(10 * S + 200 * MS, 1)]).held).toBe(true);
+    expect(judge(fencing(slow), [begins, isRaised, writes(10 * S + 201 * MS, 1)]).held).toBe(false);
+    expect(judge(fencing(slow), [begins, ends, isRaised, writes(10 * S + 51 * MS, 1)]).held).toBe(false);
   });
 
   it('is broken by each kind of stale effect', () => {
