@@ -185,7 +185,7 @@ type Suite = {
     readonly verdict: string;
     readonly trouble: string | null;
     readonly notes: readonly string[];
-    readonly goals: readonly { readonly claim: string; readonly verdict: string; readonly detail?: string }[];
+    readonly goals: readonly { readonly claim: string; readonly held: boolean; readonly because: string }[];
   }[];
 };
 
@@ -196,8 +196,8 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
     const own = temporaryFolder();
     afterAll(() => own.remove());
 
-    // A crash and a boot, a cut link: what processes cannot show as a machine does.
-    it.each(['node-return', 'partition-heals'])(
+    // A power cut and a boot, which processes cannot show as a machine does. One is enough for every day: it takes two minutes.
+    it.each(['node-return'])(
       '%s holds with one node of each architecture, whose records have their places in time',
       { timeout: WALL_MS },
       async (scenario) => {
@@ -209,7 +209,7 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
             world,
             verdict,
             trouble,
-            broken: goals.filter((goal) => goal.verdict !== 'held'),
+            broken: goals.filter((goal) => !goal.held),
           })),
         ).toEqual([{ world: 'qemu', verdict: 'held', trouble: null, broken: [] }]);
         const [note = ''] = runs[0]?.notes ?? [];
