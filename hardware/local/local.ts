@@ -266,10 +266,7 @@ export class LocalFleet {
         this.#proxy.powerOn(name);
         this.record('machine.started', { machine: name, role, zone, incarnation });
       },
-      onStopped: (cause) => {
-        this.#unlinked.delete(name);
-        this.record('machine.stopped', { machine: name, role, cause });
-      },
+      onStopped: (cause) => this.record('machine.stopped', { machine: name, role, cause }),
       onPaused: () => this.record('machine.paused', { machine: name }),
       onResumed: () => this.record('machine.resumed', { machine: name }),
       began: (pid) => this.#keeper.began(pid),

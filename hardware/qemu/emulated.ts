@@ -5,7 +5,7 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describeError, failed, ok, type Outcome } from '../../system/domain/outcome.ts';
-import { machineMicros, type FleetMachine, type FleetMachineHooks } from '../local/local.ts';
+import type { FleetMachine, FleetMachineHooks } from '../local/local.ts';
 import { GuestClock } from './guest-clock.ts';
 import type { MachineImage } from './images.ts';
 import { breakMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
@@ -49,7 +49,9 @@ export class EmulatedMachine implements FleetMachine {
   /** It has power, or is about to. */
   #on = false;
   #isUp = false;
-  #standsSinceMicros: number | null = null;
+  #isFrozen = false;
+  /** Whether its network card shall have a link. */
+  #isLinked = true;
   /** Why it loses power next. */
   #cause: string | null = null;
   /** What it is told, one after the other. */
@@ -97,6 +99,8 @@ export class EmulatedMachine implements FleetMachine {
       this.#pid = look.value.pid;
       this.#port = Number(look.value.address.split(':').at(-1));
       hooks.began(this.#pid);
+      // A machine that boots has a link, whatever it had when it lost power.
+      if (!this.#isLinked) await this.#tellLink();
       const sinceMs = performance.now();
       this.#looking = setInterval(() => this.#look(sinceMs), LOOK_MS);
     });
@@ -108,30 +112,30 @@ export class EmulatedMachine implements FleetMachine {
     this.#order(() => this.#powerOff());
   }
 
+  /** Its emulator is frozen, so that its clock goes on as that of a frozen process; QEMU's own `stop` would stop the clock too. */
   pause(): void {
-    this.#order(async () => {
-      if (this.#pid === null || this.#standsSinceMicros !== null) return;
-      const since = machineMicros();
-      if (!(await this.#break('pause'))) return;
-      this.#standsSinceMicros = since;
+    this.#order(() => {
+      if (this.#pid === null || this.#isFrozen) return;
+      signal(this.#pid, 'SIGSTOP');
+      this.#isFrozen = true;
       this.#options.hooks.onPaused();
     });
   }
 
   resume(): void {
     this.#order(async () => {
-      if (this.#standsSinceMicros === null) return;
+      if (!this.#isFrozen) return;
+      this.#isFrozen = false;
       this.#options.hooks.onResumed();
-      if (this.#pid !== null) await this.#break('resume');
-      this.clock.stood(machineMicros() - this.#standsSinceMicros);
-      this.#standsSinceMicros = null;
+      if (this.#pid !== null) signal(this.#pid, 'SIGCONT');
+      await this.#tellLink();
     });
   }
 
   setLink(isUp: boolean): void {
-    this.#order(async () => {
-      if (this.#pid !== null) await this.#break(isUp ? 'mend' : 'cut');
-    });
+    if (this.#isLinked === isUp) return;
+    this.#isLinked = isUp;
+    this.#order(() => this.#tellLink());
   }
 
   /** Nothing of an emulated machine outlives the run: its power goes, as that of its store may at any time. */
@@ -139,6 +143,7 @@ export class EmulatedMachine implements FleetMachine {
     this.#wanted = false;
     this.#on = false;
     this.#cause ??= 'stopped';
+    this.resume();
     this.#order(async () => {
       await stopMachine(this.#options.folder, this.name);
       if (this.#pid !== null) this.#gone('stopped');
@@ -154,6 +159,11 @@ export class EmulatedMachine implements FleetMachine {
     this.#orders = this.#orders.then(act);
   }
 
+  /** A frozen emulator takes no orders: it is told when it goes on. */
+  async #tellLink(): Promise<void> {
+    if (this.#pid !== null && !this.#isFrozen) await this.#break(this.#isLinked ? 'mend' : 'cut');
+  }
+
   async #break(fault: MachineFault): Promise<boolean> {
     const done = await breakMachine(this.#options.folder, this.name, fault);
     // A machine that has just ended takes no orders; that it ended is told by itself.
@@ -164,7 +174,7 @@ export class EmulatedMachine implements FleetMachine {
   async #powerOff(): Promise<void> {
     const pid = this.#pid;
     if (pid === null) return;
-    kill(pid);
+    signal(pid, 'SIGKILL');
     while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS / 4));
     if (this.#pid === pid) this.#gone('power loss');
   }
@@ -191,7 +201,7 @@ export class EmulatedMachine implements FleetMachine {
     const { hooks } = this.#options;
     if (this.#pid !== null) hooks.ended(this.#pid);
     this.#pid = null;
-    this.#standsSinceMicros = null;
+    this.#isFrozen = false;
     hooks.onStopped(this.#cause ?? cause);
     // What was told to lose power stays off until it is started.
     if (!this.#on) return;
@@ -216,9 +226,9 @@ export class EmulatedMachine implements FleetMachine {
   }
 }
 
-function kill(pid: number): void {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch {
     // It has ended meanwhile.
   }

@@ -12,11 +12,6 @@ export class GuestClock {
     this.#offset = Number.POSITIVE_INFINITY;
   }
 
-  /** It stood still so long, and its clock with it; rather too long than too short, which the next lines correct. */
-  stood(micros: number): void {
-    this.#offset += micros;
-  }
-
   /** Our time, in microseconds, of what it stamped with `micros` and we found at `nowMicros`. */
   hostMicros(micros: number, nowMicros: number): number {
     this.#offset = Math.min(this.#offset, nowMicros - micros);

@@ -197,7 +197,7 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
     afterAll(() => own.remove());
 
     // A power cut and a boot, which processes cannot show as a machine does. One is enough for every day: it takes two minutes.
-    it.each(['node-return'])(
+    it.each(['node-failure'])(
       '%s holds with one node of each architecture, whose records have their places in time',
       { timeout: WALL_MS },
       async (scenario) => {

@@ -25,13 +25,6 @@ describe('the clock of an emulated machine', () => {
     }
   });
 
-  it('stands still with its machine', () => {
-    const clock = new GuestClock();
-    clock.hostMicros(1_000, 11_000);
-    clock.stood(5_000_000);
-    expect(clock.hostMicros(2_000, 5_020_000)).toBe(5_012_000);
-  });
-
   it('begins anew with a boot', () => {
     const clock = new GuestClock();
     clock.hostMicros(9_000_000, 9_500_000);
