@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine, EngineAddon, EngineModule, Guest, GuestOptions, Step } from '../../../hardware/wasm/native/native.ts';
 import {
@@ -194,6 +195,33 @@ describe('a fuel slice', () => {
   });
 });
 
+/** Time that the threads of legs have worked, in ticks of the system (10 ms); elsewhere than on Linux, the 50 ms since it was asked first. */
+const legTicks = (() => {
+  let asked: number | null = null;
+  return (): number => {
+    if (process.platform !== 'linux') {
+      asked ??= performance.now();
+      return Math.floor((performance.now() - asked) / 50);
+    }
+    return readdirSync('/proc/self/task').reduce((sum, task) => {
+      const stat = readFileSync(`/proc/self/task/${task}/stat`, 'utf8');
+      // The name stands in brackets; user time is the twelfth field after it.
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      const rest = stat.slice(stat.lastIndexOf(')') + 2);
+      return name === 'wasmmatrix-leg' ? sum + Number(rest.split(' ')[11]) : sum;
+    }, 0);
+  };
+})();
+
+/** A leg of about a second: on a busy machine too it is under way when somebody who waited for it goes on. */
+const LONG = { fuelMax: 1e12, fuelSlice: 3e9 } as const;
+
+/** Until a thread is at work on a leg, however long that takes on a busy machine; `before`: what `legTicks` said before the leg. */
+function untilAtWork(before: number): void {
+  const latest = performance.now() + 30_000;
+  while (legTicks() === before && performance.now() < latest);
+}
+
 describe('legs on threads', () => {
   it('give what inline legs give', async () => {
     for (const text of [workText(20_000), SUM]) {
@@ -241,9 +269,11 @@ describe('legs on threads', () => {
   });
 
   it('end before their guest is closed; its slot is free then, and the promise says so', async () => {
-    using module = loadText(addon, engine, workText(3_000_000));
-    const guest = module.start({ ...SMALL, fuelMax: 1e9 });
+    using module = loadText(addon, engine, workText(1_000_000_000));
+    const guest = module.start({ ...SMALL, ...LONG });
+    const before = legTicks();
     const running = guest.resume(leg());
+    untilAtWork(before);
     guest.close();
     expect(engine.stats().slotsInUse).toBe(1);
     expect(await codeOfAsync(() => running)).toBe('WM_ENGINE_CLOSED');
@@ -252,12 +282,11 @@ describe('legs on threads', () => {
   });
 
   it('give the slot back when they end, without a turn of the event loop', async () => {
-    using module = loadText(addon, engine, workText(60_000_000));
-    const guest = module.start({ ...SMALL, fuelMax: 1e9, fuelSlice: 5e8 });
+    using module = loadText(addon, engine, workText(1_000_000_000));
+    const guest = module.start({ ...SMALL, ...LONG });
+    const before = legTicks();
     const running = codeOfAsync(() => guest.resume(leg()));
-    // Long enough for the thread to begin the leg, far too short to end it; closed before it begins is tested below.
-    const begun = performance.now() + 50;
-    while (performance.now() < begun);
+    untilAtWork(before);
     guest.close();
     const deadline = performance.now() + 30_000;
     while (engine.stats().slotsInUse > 0 && performance.now() < deadline);
