@@ -1,17 +1,11 @@
 // Coverage (H3.3): which kinds of fault, transitions of the protocol and invariants a set of recorded runs exercised, and which
 // together. A transition counts as met by a fault that is active then, or ended shortly before. Pure; reads records.
 import { INSTANCE_TRANSITIONS } from '../system/domain/deployment.ts';
+import { NODE_TRANSITIONS } from '../system/domain/node.ts';
 import type { GoalResult, RunRecord } from '../scenarios/record.ts';
 
 /** What a fault leaves behind goes on for so long: a lease, a grace period, a backoff. */
 const AFTERMATH_MICROS = 5_000_000;
-
-const NODE_TRANSITIONS: Readonly<Record<string, readonly string[]>> = {
-  healthy: ['suspect', 'draining'],
-  suspect: ['healthy', 'unavailable', 'draining'],
-  unavailable: ['healthy', 'draining'],
-  draining: ['healthy', 'suspect', 'unavailable'],
-};
 
 /** Records that are a turn of the protocol by being written at all. */
 const TURNS: Readonly<Partial<Record<RunRecord['kind'], string>>> = {

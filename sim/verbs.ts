@@ -185,7 +185,7 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
     verify: options.verify === true,
     permute: options.permute === true,
     recordFile: join(output.work, `run-${i + 1}.part.jsonl`),
-    reproduce: `npx wasmmatrix run ${isInCatalogue(scenario.file) ? scenario.name : quotePath(scenario.file)}${world === 'sim' ? '' : ` --target ${world}`}${world === 'qemu' && options.machines !== undefined ? ` --machines ${options.machines}` : ''} --seed ${seed}${options.verify === true ? ' --verify' : ''}`,
+    reproduce: reproduceOf(world, scenario, seed, options),
   }));
   const teller = createTeller(
     scenarios.map((scenario) => scenario.name),
@@ -229,6 +229,17 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
     teller.clear();
     release();
   }
+}
+
+function reproduceOf(world: World, { file, name }: Scenario, seed: string, { machines, pace: asked, verify }: RunOptions): string {
+  return [
+    `npx wasmmatrix run ${isInCatalogue(file) ? name : quotePath(file)}`,
+    ...(world === 'sim' ? [] : [`--target ${world}`]),
+    ...(world === 'qemu' && machines !== undefined ? [`--machines ${machines}`] : []),
+    ...(world !== 'sim' && asked !== undefined ? [`--pace ${asked}`] : []),
+    `--seed ${seed}`,
+    ...(verify === true ? ['--verify'] : []),
+  ].join(' ');
 }
 
 type PlayJobs = (

@@ -1,10 +1,10 @@
-// Which nodes of a scenario are emulated machines, when not all can be: those that the file makes arm64 or riscv64, then those that
-// faults name, then any; arm64 and riscv64 in turn where the file says neither. Pure.
+// Which nodes of a scenario are emulated machines, when not all can be: those that the file makes arm64 or riscv64, then others; of
+// each, those that faults name first. Both architectures, as far as the file allows: what there is less of comes next. Pure.
 import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { ForeignArchitecture } from './toolchain.ts';
 
-/** In this order they are taken in turn. */
-const IN_TURN: readonly ForeignArchitecture[] = ['aarch64', 'riscv64'];
+/** Of two that there are as many of, the first. */
+const FOREIGN: readonly ForeignArchitecture[] = ['aarch64', 'riscv64'];
 
 /** Architecture of each emulated node, by its name; at most `machinesMax`. */
 export function chooseMachines({ fleet, steps }: Scenario, machinesMax: number): ReadonlyMap<string, ForeignArchitecture> {
@@ -12,20 +12,33 @@ export function chooseMachines({ fleet, steps }: Scenario, machinesMax: number):
   const named = new Set(faults.flatMap(namesOf));
   // A disk is filled from outside, where only the disks of processes are.
   const filled = new Set(faults.flatMap((fault) => (fault.kind === 'disk-full' ? [fault.machine] : [])));
-  const rankOf = (node: NodeSpec): number => (isForeign(node) ? 0 : named.has(node.node) ? 1 : 2);
-  const ranked = fleet.nodes
-    .map((node, i) => ({ node, rank: rankOf(node), i }))
-    .filter(({ node }) => !filled.has(node.node))
-    .sort((a, b) => a.rank - b.rank || a.i - b.i)
-    .slice(0, machinesMax);
   const chosen = new Map<string, ForeignArchitecture>();
-  let turns = 0;
-  for (const { node } of ranked) chosen.set(node.node, isForeign(node) ? node.architecture : IN_TURN[turns++ % IN_TURN.length]!);
+  const rest = fleet.nodes.filter(({ node }) => !filled.has(node));
+  while (chosen.size < machinesMax && rest.length > 0) {
+    const wanted = rarest([...chosen.values()]);
+    const rankOf = (node: NodeSpec): readonly number[] => [
+      isForeign(node) ? (node.architecture === wanted ? 0 : 1) : 2,
+      named.has(node.node) ? 0 : 1,
+    ];
+    const best = rest.reduce((first, node) => (isBefore(rankOf(node), rankOf(first)) ? node : first));
+    rest.splice(rest.indexOf(best), 1);
+    chosen.set(best.node, isForeign(best) ? best.architecture : wanted);
+  }
   return chosen;
 }
 
+function isBefore(a: readonly number[], b: readonly number[]): boolean {
+  const i = a.findIndex((rank, at) => rank !== b[at]);
+  return i >= 0 && (a[i] ?? 0) < (b[i] ?? 0);
+}
+
+function rarest(all: readonly ForeignArchitecture[]): ForeignArchitecture {
+  const countOf = (wanted: ForeignArchitecture): number => all.filter((architecture) => architecture === wanted).length;
+  return FOREIGN.reduce((best, one) => (countOf(one) < countOf(best) ? one : best));
+}
+
 function isForeign(node: NodeSpec): node is NodeSpec & { readonly architecture: ForeignArchitecture } {
-  return IN_TURN.some((architecture) => architecture === node.architecture);
+  return FOREIGN.some((architecture) => architecture === node.architecture);
 }
 
 function namesOf(fault: FaultSpec): readonly string[] {

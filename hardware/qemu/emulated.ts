@@ -52,8 +52,8 @@ export class EmulatedMachine implements FleetMachine {
   #isFrozen = false;
   /** Whether its network card shall have a link. */
   #isLinked = true;
-  /** Why it loses power next. */
-  #cause: string | null = null;
+  /** Why its power was taken; null: it was not, and an end is its own. */
+  #taken: string | null = null;
   /** What it is told, one after the other. */
   #orders: Promise<void> = Promise.resolve();
   #looking: NodeJS.Timeout | null = null;
@@ -85,10 +85,10 @@ export class EmulatedMachine implements FleetMachine {
     if (!this.#wanted || this.#on || hooks.isKeptOff()) return;
     this.#on = true;
     this.#order(async () => {
-      if (!this.#on) return;
+      if (!this.#on || this.#pid !== null) return;
       this.#boot += 1;
       this.#isUp = false;
-      this.#cause = null;
+      this.#taken = null;
       this.clock.restarted();
       // The last boot may have ended within a line.
       appendFileSync(this.records, '\n');
@@ -108,8 +108,7 @@ export class EmulatedMachine implements FleetMachine {
 
   crash(): void {
     this.#on = false;
-    this.#cause = 'power loss';
-    this.#order(() => this.#powerOff());
+    this.#order(() => this.#powerOff('power loss'));
   }
 
   /** Its emulator is frozen, so that its clock goes on as that of a frozen process; QEMU's own `stop` would stop the clock too. */
@@ -142,9 +141,9 @@ export class EmulatedMachine implements FleetMachine {
   async stop(): Promise<void> {
     this.#wanted = false;
     this.#on = false;
-    this.#cause ??= 'stopped';
     this.resume();
     this.#order(async () => {
+      this.#taken ??= 'stopped';
       await stopMachine(this.#options.folder, this.name);
       if (this.#pid !== null) this.#gone('stopped');
     });
@@ -171,12 +170,13 @@ export class EmulatedMachine implements FleetMachine {
     return done.ok;
   }
 
-  async #powerOff(): Promise<void> {
+  async #powerOff(cause: string): Promise<void> {
     const pid = this.#pid;
     if (pid === null) return;
+    this.#taken = cause;
     signal(pid, 'SIGKILL');
     while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS / 4));
-    if (this.#pid === pid) this.#gone('power loss');
+    if (this.#pid === pid) this.#gone(cause);
   }
 
   #look(sinceMs: number): void {
@@ -190,8 +190,13 @@ export class EmulatedMachine implements FleetMachine {
       this.#stillborn = 0;
       this.#up(ok(JSON.parse(line)));
     } else if (performance.now() - sinceMs > UP_MS_MAX) {
-      this.#cause ??= `not up after ${UP_MS_MAX} ms`;
-      this.#order(() => this.#powerOff());
+      if (this.#looking !== null) clearInterval(this.#looking);
+      this.#looking = null;
+      this.#order(async () => {
+        if (this.#pid !== pid) return;
+        await this.#powerOff(`not up after ${UP_MS_MAX} ms`);
+        this.#again('it was not up in time');
+      });
     }
   }
 
@@ -202,8 +207,13 @@ export class EmulatedMachine implements FleetMachine {
     if (this.#pid !== null) hooks.ended(this.#pid);
     this.#pid = null;
     this.#isFrozen = false;
-    hooks.onStopped(this.#cause ?? cause);
-    // What was told to lose power stays off until it is started.
+    hooks.onStopped(this.#taken ?? cause);
+    // Whoever took its power says when it is back, and may have said so already.
+    if (this.#taken === null) this.#again(cause);
+  }
+
+  /** Nobody took its power: it boots again, unless it never came up. */
+  #again(cause: string): void {
     if (!this.#on) return;
     this.#on = false;
     if (!this.#isUp) this.#stillborn += 1;

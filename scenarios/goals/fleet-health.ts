@@ -1,4 +1,5 @@
 // P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
+import { NODE_TRANSITIONS, type NodeStatus } from '../../system/domain/node.ts';
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
@@ -24,13 +25,6 @@ const NETWORK_FAULTS: readonly string[] = [
   'swizzle',
   'half-open',
 ];
-
-const STATUS_CHANGES: Readonly<Record<string, readonly string[]>> = {
-  healthy: ['suspect', 'draining', 'unavailable'],
-  suspect: ['healthy', 'unavailable', 'draining'],
-  unavailable: ['healthy', 'draining'],
-  draining: ['healthy', 'suspect', 'unavailable'],
-};
 
 /** P1: every started agent is in the inventory, with what it reported and its current health. */
 export function registration(scenario: Scenario, slackMicros = 0): Goal {
@@ -96,7 +90,7 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
         case 'node.status': {
           const { node, from, to } = record.fields;
           ledger.expect(
-            STATUS_CHANGES[from]?.includes(to) === true,
+            NODE_TRANSITIONS[from as NodeStatus]?.includes(to as NodeStatus) === true,
             record,
             () => `Node ${node} went from ${from} to ${to}, which is no change of status that exists.`,
             node,

@@ -37,6 +37,14 @@ export type NodeFacts = {
  */
 export type NodeStatus = 'healthy' | 'suspect' | 'unavailable' | 'draining';
 
+/** What may follow on what. */
+export const NODE_TRANSITIONS: Readonly<Record<NodeStatus, readonly NodeStatus[]>> = {
+  healthy: ['suspect', 'draining', 'unavailable'],
+  suspect: ['healthy', 'unavailable', 'draining'],
+  unavailable: ['healthy', 'draining'],
+  draining: ['healthy', 'suspect', 'unavailable'],
+};
+
 /** Last known load of a node; never journalled. */
 export type NodeLoad = {
   readonly cpuPermille: number;

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildExamples } from '../../scenarios/examples/build.ts';
 import { temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
-import { Platform } from '../support/e2e/platform.ts';
+import { eventually, Platform } from '../support/e2e/platform.ts';
 
 const WALL_MS = 900_000;
-const LOOK_MS = 500;
+/** What an emulated machine needs. */
+const PATIENCE = { wallMsMax: WALL_MS / 2 };
 const NAMES = ['arm64-1', 'riscv64-1'] as const;
 
 type NodeRow = {
@@ -36,17 +37,6 @@ const machines = async (): Promise<readonly MachineRow[]> =>
 const fileOf = (machine: string, file: string): string =>
   join(platform.env['XDG_DATA_HOME'] ?? '', 'wasmmatrix', 'machines', machine, file);
 
-/** As `eventually`, with the patience that an emulated machine needs. */
-async function until<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, what: string): Promise<T> {
-  const endMs = performance.now() + WALL_MS / 2;
-  for (;;) {
-    const seen = await look();
-    if (isRight(seen)) return seen;
-    if (performance.now() > endMs) throw new Error(`${what} did not come true; last seen: ${JSON.stringify(seen)}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
-}
-
 /** Empty: there is no such process, or nothing but its exit code. */
 function commandLineOf(pid: number): string {
   const file = `/proc/${pid}/cmdline`;
@@ -54,7 +44,12 @@ function commandLineOf(pid: number): string {
 }
 
 const nodeIs = (name: string, status: string): Promise<readonly NodeRow[]> =>
-  until(nodes, (rows) => rows.some(({ facts, status: now }) => facts.node === name && now === status), `${name} is ${status}`);
+  eventually(
+    nodes,
+    (rows) => rows.some(({ facts, status: now }) => facts.node === name && now === status),
+    `${name} is ${status}`,
+    PATIENCE,
+  );
 
 // Left out elsewhere: where nobody made images before, this would take a quarter of an hour.
 describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
@@ -71,7 +66,12 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
 
     it('boot side by side, join, and say what they are', { timeout: WALL_MS }, async () => {
       await platform.ok('machines', 'start', '--ssh', '--join', platform.told.joinToken, '--quiet');
-      const rows = await until(nodes, (seen) => seen.filter(({ status }) => status === 'healthy').length === 2, 'both nodes are healthy');
+      const rows = await eventually(
+        nodes,
+        (seen) => seen.filter(({ status }) => status === 'healthy').length === 2,
+        'both nodes are healthy',
+        PATIENCE,
+      );
       const facts = rows.map(({ facts: { node, architecture, isaFeatures }, status }) => ({ node, architecture, isaFeatures, status }));
       expect(facts.toSorted((a, b) => (a.node < b.node ? -1 : 1))).toEqual([
         { node: 'arm64-1', architecture: 'aarch64', isaFeatures: ['lse'], status: 'healthy' },
@@ -118,10 +118,11 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       const answers = platform.follow('subscribe', 'answers.>');
       await answers.said('Listening');
       for (let i = 1; i <= 8; i++) await platform.ok('publish', 'questions.plain', `question ${i}.`);
-      await until(
+      await eventually(
         () => Promise.resolve(answers.stdout()),
         (text) => Array.from({ length: 8 }, (_, i) => `question ${i + 1}.`).every((question) => text.includes(question)),
         'every question is answered',
+        PATIENCE,
       );
       answers.child.kill('SIGINT');
       await answers.ended;

@@ -35,6 +35,15 @@ describe('emulated machines of a scenario', () => {
     expect([...chosen.values()]).toEqual(['aarch64', 'riscv64']);
   });
 
+  it('are of both architectures where the file allows it, whatever stands first in it', () => {
+    // Its file has two arm64 nodes before the first riscv64 one; the fault is about a-1.
+    const chosen = chooseMachines(scenarioOf('node-return'), 2);
+    expect([...chosen]).toEqual([
+      ['a-1', 'aarch64'],
+      ['b-2', 'riscv64'],
+    ]);
+  });
+
   it('are never the nodes whose disk is filled, which only a process can suffer', () => {
     const scenario = scenarioOf('disk-full');
     const filled = scenario.steps.flatMap((step) => (step.do === 'fault' && step.fault.kind === 'disk-full' ? [step.fault.machine] : []));

@@ -1,0 +1,137 @@
+// An emulated machine of a run, as faults move it. In QEMU's place stands a program that takes QEMU's arguments and lives until it is
+// killed: what is looked at is who has power when, not what runs inside.
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { encodeJoinToken } from '../../../hardware/network/network.ts';
+import { EmulatedMachine } from '../../../hardware/qemu/emulated.ts';
+import { temporaryFolder } from '../../support/e2e/command.ts';
+
+const folder = temporaryFolder();
+const path = process.env['PATH'];
+/** Says on the console that the agent is up, and answers at the control socket. */
+const STAND_IN = `#!${process.execPath}
+const { spawn } = require('node:child_process');
+const { createServer } = require('node:net');
+const { writeFileSync } = require('node:fs');
+const args = process.argv.slice(2);
+const after = (flag) => args[args.indexOf(flag) + 1];
+if (args.includes('--version')) process.exit(0);
+if (!args.includes('-daemonize')) {
+  createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('{"QMP":{}}\\n');
+    socket.on('data', (lines) => lines.toString().trim().split('\\n').forEach(() => socket.write('{"return":{"status":"running"}}\\n')));
+  }).listen(after('-qmp').split(',')[0].replace('unix:', ''));
+} else {
+  const child = spawn(process.execPath, [__filename, ...args.filter((arg) => arg !== '-daemonize')], { detached: true, stdio: 'ignore' });
+  child.unref();
+  writeFileSync(after('-serial').replace('file:', ''), '{"agent":{}}\\n');
+  writeFileSync(after('-pidfile'), String(child.pid));
+}
+`;
+const TOKEN = encodeJoinToken({
+  role: 'node',
+  addresses: ['127.0.0.1:1'],
+  authoritySha256: new Uint8Array(32),
+  secret: new Uint8Array(16),
+});
+
+let said: string[] = [];
+let off = false;
+let machine: EmulatedMachine | null = null;
+
+const until = async (isSo: () => boolean): Promise<void> => {
+  await expect.poll(isSo, { timeout: 30_000, interval: 10 }).toBe(true);
+};
+
+function machineOf(name: string): EmulatedMachine {
+  const image = { architecture: 'aarch64', kernel: 'k', initrd: 'i', root: 'r', product: 'p' } as const;
+  return new EmulatedMachine({
+    name,
+    folder: join(folder.path, 'machines'),
+    image,
+    memoryMib: 256,
+    joinToken: TOKEN,
+    zone: 'edge',
+    environment: {},
+    hooks: {
+      isKeptOff: () => off,
+      onStarted: (incarnation) => said.push(`started ${incarnation}`),
+      onStopped: (cause) => said.push(`stopped: ${cause}`),
+      onPaused: () => said.push('paused'),
+      onResumed: () => said.push('resumed'),
+      began: () => {},
+      ended: () => {},
+      onTrouble: (sentence) => said.push(sentence),
+    },
+  });
+}
+
+beforeAll(() => {
+  const bin = join(folder.path, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'qemu-system-aarch64'), STAND_IN);
+  chmodSync(join(bin, 'qemu-system-aarch64'), 0o755);
+  process.env['PATH'] = `${bin}:${path ?? ''}`;
+});
+
+afterEach(async () => {
+  machine?.crash();
+  await machine?.stop();
+  machine = null;
+  said = [];
+  off = false;
+});
+
+afterAll(() => {
+  process.env['PATH'] = path ?? '';
+  folder.remove();
+});
+
+/** Disks of machines are made with it, and processes are looked at as Linux shows them. */
+const CAN = ['/sbin', '/usr/sbin', '/usr/bin'].some((place) => existsSync(join(place, 'mkfs.ext4'))) && process.platform === 'linux';
+
+// Left out where disks of machines cannot be made at all.
+describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4: install e2fsprogs)', () => {
+  it('loses its power, stays off as long as a fault says so, and boots again', async () => {
+    machine = machineOf('kept-off');
+    machine.commission();
+    expect((await machine.up).ok).toBe(true);
+    off = true;
+    machine.crash();
+    machine.start();
+    await until(() => machine?.pid === null);
+    off = false;
+    machine.start();
+    await until(() => machine?.pid !== null);
+    expect(said).toEqual(['started 1', 'stopped: power loss', 'started 2']);
+  });
+
+  it('boots once when its power is back before it has ended', async () => {
+    machine = machineOf('at-once');
+    machine.commission();
+    await machine.up;
+    machine.crash();
+    machine.start();
+    machine.pause();
+    machine.resume();
+    await until(() => said.includes('resumed'));
+    // Whatever else was to be done is done when it has frozen once more.
+    machine.pause();
+    machine.resume();
+    await until(() => said.filter((what) => what === 'resumed').length === 2);
+    expect(said).toEqual(['started 1', 'stopped: power loss', 'started 2', 'paused', 'resumed', 'paused', 'resumed']);
+    expect(machine.pid).not.toBe(null);
+  });
+
+  it('boots again by itself when its emulator ends', async () => {
+    machine = machineOf('by-itself');
+    machine.commission();
+    await machine.up;
+    process.kill(machine.pid ?? 0, 'SIGKILL');
+    await until(() => said.length >= 3 && machine?.pid !== null);
+    expect(said).toEqual(['started 1', 'stopped: the emulator ended by itself', 'started 2']);
+  });
+});
