@@ -14,7 +14,7 @@ import { ISA_LEVELS } from '../../system/domain/isa.ts';
 import { ARCHITECTURES, type Architecture } from '../../system/domain/node.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import manifest from '../../package.json' with { type: 'json' };
-import { cancelling, wordsOf } from '../qemu/packages.ts';
+import { cancelling, wordsOf } from '../debian/debian.ts';
 import { prepareForeignRuntime } from '../qemu/qemu.ts';
 import { writeTree } from '../qemu/tree.ts';
 import { ensureEngine, EngineBuildError } from '../wasm/build/build.ts';

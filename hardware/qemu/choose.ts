@@ -1,7 +1,7 @@
 // Which nodes of a scenario are emulated machines, when not all can be: those that the file makes arm64 or riscv64, then others; of
 // each, those that faults name first. Both architectures, as far as the file allows: what there is less of comes next. Pure.
 import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
+import type { ForeignArchitecture } from '../debian/debian.ts';
 
 /** Of two that there are as many of, the first. */
 const FOREIGN: readonly ForeignArchitecture[] = ['aarch64', 'riscv64'];

@@ -17,12 +17,20 @@ import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { writeBundle } from './bundle.ts';
-import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
+import {
+  cancelling,
+  DEBIAN_ARCHITECTURES,
+  fetchPackages,
+  makeFolder,
+  wordsOf,
+  type ForeignArchitecture,
+  type PackageOptions,
+  type PackageSet,
+} from '../debian/debian.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
 import { keyOf, makeFile, notMade, squash } from './squash.ts';
 import { prepareSshLayer, SSH_LAYER_UP } from './ssh.ts';
 import { missingSystem } from './system.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
 
 export type MachineImage = {
   readonly architecture: ForeignArchitecture;

@@ -8,11 +8,10 @@ import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
-import { wordsOf } from './packages.ts';
+import { wordsOf, type ForeignArchitecture } from '../debian/debian.ts';
 import { Qmp } from './qmp.ts';
 import { SSH_PORT, sshSettings, sshWayOf, type SshUser, type SshWay } from './ssh.ts';
 import { missingSystem, SYSTEMS } from './system.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
 
 /** Where a machine finds the one that it runs on. */
 const HOST = '10.0.2.2';

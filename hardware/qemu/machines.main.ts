@@ -25,7 +25,7 @@ import {
   type MachineLook,
 } from './machine.ts';
 import { greets, sshInto } from './ssh.ts';
-import { FOREIGN_ARCHITECTURES, type ForeignArchitecture } from './toolchain.ts';
+import { FOREIGN_ARCHITECTURES, type ForeignArchitecture } from '../debian/debian.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_REJECTED = 2;

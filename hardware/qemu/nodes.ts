@@ -5,7 +5,7 @@ import { nodeSettings } from '../local/local.ts';
 import { EmulatedMachine } from './emulated.ts';
 import type { MachineImage } from './images.ts';
 import { fromInside, nodeAddresses } from './machine.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
+import type { ForeignArchitecture } from '../debian/debian.ts';
 
 const MEMORY_MIB = 512;
 /**

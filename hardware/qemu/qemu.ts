@@ -1,15 +1,26 @@
 // What runs code of another architecture on this machine. Owns where it is kept, and the order in which it is made: compiler, engine,
 // root file system with Node.js; each once, outside the clone. Half-made things are never seen.
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { EngineBuildError, ensureEngine, type BuildProgress } from '../wasm/build/build.ts';
-import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, makeFolder, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
-import { FOREIGN_ARCHITECTURES, prepareToolchain, RUST_PACKAGES, type ForeignArchitecture } from './toolchain.ts';
+import {
+  cancelling,
+  DEBIAN_ARCHITECTURES,
+  fetchPackages,
+  FOREIGN_ARCHITECTURES,
+  makeFolder,
+  prepareToolchain,
+  targetsCache,
+  TOOLCHAIN_PACKAGES,
+  wordsOf,
+  type ForeignArchitecture,
+  type PackageOptions,
+  type PackageSet,
+} from '../debian/debian.ts';
 
-export type { ForeignArchitecture } from './toolchain.ts';
+export { targetsCache, type ForeignArchitecture } from '../debian/debian.ts';
 export { writeTree } from './tree.ts';
 
 export type ForeignRuntime = {
@@ -34,12 +45,6 @@ const EMULATORS: Readonly<Record<ForeignArchitecture, { readonly program: string
   aarch64: { program: 'qemu-aarch64-static', args: ['-cpu', 'neoverse-n1'] },
   riscv64: { program: 'qemu-riscv64-static', args: ['-cpu', 'rv64,v=true,vlen=128,zba=true,zbb=true,zbs=true'] },
 };
-
-/** Outside the clone: packages, compilers, file systems, images. */
-export function targetsCache(): string {
-  const xdg = process.env['XDG_CACHE_HOME'];
-  return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'wasmmatrix', 'targets');
-}
 
 /**
  * Everything that runs Node.js and guests of an architecture under the emulation of user programs: minutes when nothing is there
@@ -94,7 +99,7 @@ function nodeSet(architecture: ForeignArchitecture): PackageSet {
 
 /** Everything that is fetched from Debian, for the lock file. */
 export function packageSets(): readonly PackageSet[] {
-  return [RUST_PACKAGES, ...FOREIGN_ARCHITECTURES.map(nodeSet)];
+  return [TOOLCHAIN_PACKAGES, ...FOREIGN_ARCHITECTURES.map(nodeSet)];
 }
 
 /** A root file system with Node.js 24 and nothing that it does not load. */

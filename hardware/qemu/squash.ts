@@ -4,7 +4,7 @@ import { renameSync, rmSync } from 'node:fs';
 import process from 'node:process';
 import { execa } from 'execa';
 import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
-import { cancelling, wordsOf } from './packages.ts';
+import { cancelling, wordsOf } from '../debian/debian.ts';
 
 /** Raised when what is made of the same inputs changes. */
 const VERSION = 1;

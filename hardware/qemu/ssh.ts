@@ -7,9 +7,16 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { sshOptions } from '../devices/devices.ts';
-import { cancelling, DEBIAN_ARCHITECTURES, fetchPackages, wordsOf, type PackageOptions, type PackageSet } from './packages.ts';
+import {
+  cancelling,
+  DEBIAN_ARCHITECTURES,
+  fetchPackages,
+  wordsOf,
+  type ForeignArchitecture,
+  type PackageOptions,
+  type PackageSet,
+} from '../debian/debian.ts';
 import { keyOf, makeFile, squash } from './squash.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
 
 /** Port of the server inside. */
 export const SSH_PORT = 22;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import { rejected, type Outcome } from '../../system/domain/outcome.ts';
-import type { ForeignArchitecture } from './toolchain.ts';
+import type { ForeignArchitecture } from '../debian/debian.ts';
 
 type System = {
   readonly program: string;

@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { cancelling } from './packages.ts';
+import { cancelling } from '../debian/debian.ts';
 
 const WRITER = fileURLToPath(new URL('tree.main.ts', import.meta.url));
 

@@ -1,7 +1,7 @@
 // Builds the engine addon when it is first needed. The result is kept outside the clone under the hash of everything that
 // went into it (sources, lock file, compiler, target), so a second clone starts in seconds; a lost cache costs a build and
 // nothing else. Two processes that want the same library wait for each other; a killed build leaves nothing that is used.
-// `WASMMATRIX_ENGINE` names a library to use instead, for machines without Rust.
+// A machine without Rust takes Debian's, unpacked into the cache; `WASMMATRIX_ENGINE` names a library to use instead of any build.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { prepareHostToolchain, Toolchain } from '../../debian/debian.ts';
 
 const SOURCES = fileURLToPath(new URL('../native/', import.meta.url));
 const LIBRARY = 'wasmmatrix_engine';
@@ -22,8 +23,10 @@ const OUTPUT_LINES_KEPT = 40;
 const BUILD_SECONDS_TWO_CORES = 260;
 
 export type BuildProgress = {
-  /** `waiting`: another process builds the same library. */
-  readonly phase: 'building' | 'waiting' | 'built';
+  /** `waiting`: another process builds the same library. `preparing`: a compiler is made first, and `crate` says what of it. */
+  readonly phase: 'preparing' | 'building' | 'waiting' | 'built';
+  /** Triple that is built for, where it is not this machine's. */
+  readonly target?: string;
   readonly cratesDone: number;
   readonly cratesTotal: number;
   /** Crate that is compiled now, as well as cargo says. */
@@ -38,17 +41,7 @@ export type BuildOptions = {
   /** False builds the addon that only runs artefacts, a tenth of the size. Default true. */
   readonly compiler?: boolean;
   /** Builds for another machine, with this compiler. */
-  readonly cross?: CrossToolchain;
-};
-
-/** A compiler whose code is not for this machine. cargo itself is the machine's own. */
-export type CrossToolchain = {
-  /** Triple that is built for. */
-  readonly target: string;
-  /** Names compiler and libraries: another one, another library. */
-  readonly version: string;
-  /** Tells cargo of them. */
-  readonly environment: Readonly<Record<string, string>>;
+  readonly cross?: Toolchain;
 };
 
 /** WM_ENGINE_TOOLCHAIN: something has to be installed. WM_ENGINE_BUILD: the build was tried and failed. */
@@ -62,7 +55,16 @@ export class EngineBuildError extends Error {
   }
 }
 
-type Toolchain = { readonly cargo: string; readonly version: string; readonly host: string; readonly cross: CrossToolchain | null };
+/** What builds: the machine's own, or one made for the purpose. */
+type Builder = {
+  readonly cargo: string;
+  readonly version: string;
+  /** Triple that the library is for. */
+  readonly host: string;
+  /** Tells cargo of compilers that are not the machine's. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly cross: boolean;
+};
 
 /** `PATH` with rustup's directory at the end: a shell that was open before rustup ran does not have it. */
 function searchPath(): string {
@@ -77,8 +79,10 @@ function ask(command: string, args: readonly string[]): string | null {
 
 const INSTALL = 'Install Rust with rustup (https://rustup.rs: `curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh`)';
 
+const INSTALL_CC = 'Install one (Debian and Ubuntu: `apt-get install build-essential`; macOS: `xcode-select --install`)';
+
 /** What `rustc -vV` says is enough, or the sentence that explains what is missing. */
-export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Pick<Toolchain, 'version' | 'host'> {
+export function checkToolchain(rustc: string | null, cargo: string | null, cc: string | null): Pick<Builder, 'version' | 'host'> {
   const wanted = RUST_MIN.join('.');
   if (rustc === null) {
     throw new EngineBuildError(
@@ -104,23 +108,56 @@ export function checkToolchain(rustc: string | null, cargo: string | null, cc: s
   if (cc === null) {
     throw new EngineBuildError(
       'WM_ENGINE_TOOLCHAIN',
-      `The engine needs a C compiler and linker; found rustc ${version} but no \`cc\`. Install one (Debian and Ubuntu: \`apt-get install build-essential\`; macOS: \`xcode-select --install\`), then repeat the command.`,
+      `The engine needs a C compiler and linker; found rustc ${version} but no \`cc\`. ${INSTALL_CC}, then repeat the command.`,
     );
   }
   return { version, host };
 }
 
-function findToolchain(cross: CrossToolchain | null): Toolchain {
-  if (cross !== null) {
-    if (ask('cargo', ['--version']) !== null) return { cargo: 'cargo', version: cross.version, host: cross.target, cross };
+async function findBuilder(cross: Toolchain | null, onProgress: (progress: BuildProgress) => void): Promise<Builder> {
+  if (cross !== null) return builderOf(cross, true);
+  const rustc = ask('rustc', ['-vV']);
+  const [cargo, cc] = [ask('cargo', ['--version']), ask('cc', ['--version'])];
+  try {
+    const found = checkToolchain(rustc, cargo, cc);
+    return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host, environment: {}, cross: false };
+  } catch (error) {
+    if (cc === null || !(error instanceof EngineBuildError)) throw error;
+    const made = await prepareOwnRust(onProgress);
+    if (made.ok) return builderOf(made.value, false);
     throw new EngineBuildError(
       'WM_ENGINE_TOOLCHAIN',
-      `The engine for ${cross.target} is built with cargo, and there is none. ${INSTALL}, then repeat the command.`,
+      `${error.message} It could not be taken from Debian's packages either: ${made.error.message}`,
     );
   }
-  const rustc = ask('rustc', ['-vV']);
-  const found = checkToolchain(rustc, ask('cargo', ['--version']), ask('cc', ['--version']));
-  return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host, cross: null };
+}
+
+/** Debian's packages of Rust, without installing them: for a machine that has none. */
+async function prepareOwnRust(onProgress: (progress: BuildProgress) => void): ReturnType<typeof prepareHostToolchain> {
+  const debian = await import('../../debian/debian.ts');
+  const startMs = performance.now();
+  return debian.prepareHostToolchain({
+    cache: debian.targetsCache(),
+    say: (line) =>
+      onProgress({
+        phase: 'preparing',
+        cratesDone: 0,
+        cratesTotal: 0,
+        crate: line,
+        elapsedMs: performance.now() - startMs,
+        remainingMs: null,
+      }),
+  });
+}
+
+function builderOf({ cargo, version, target, environment }: Toolchain, cross: boolean): Builder {
+  if (ask('cc', ['--version']) === null) {
+    throw new EngineBuildError(
+      'WM_ENGINE_TOOLCHAIN',
+      `The engine needs a C compiler and linker for what runs while it is built; no \`cc\` was found. ${INSTALL_CC}, then repeat the command.`,
+    );
+  }
+  return { cargo, version, host: target, environment, cross };
 }
 
 function sourceFiles(): readonly string[] {
@@ -128,13 +165,13 @@ function sourceFiles(): readonly string[] {
   return ['Cargo.toml', 'Cargo.lock', 'build.rs', ...rust.map((name) => join('src', name))].toSorted();
 }
 
-function hashOf(toolchain: Toolchain, compiler: boolean): string {
+function hashOf(builder: Builder, compiler: boolean): string {
   const hash = createHash('sha256');
   for (const file of sourceFiles()) {
     const bytes = readFileSync(join(SOURCES, file));
     hash.update(`${file}\0${bytes.length}\0`).update(bytes);
   }
-  hash.update(`${toolchain.version}\0${toolchain.host}\0${compiler ? 'compiler' : 'runtime'}`);
+  hash.update(`${builder.version}\0${builder.host}\0${compiler ? 'compiler' : 'runtime'}`);
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -217,24 +254,23 @@ function prune(cache: string): void {
   for (const { path } of entries.slice(LIBRARIES_KEPT)) rmSync(path, { recursive: true, force: true });
 }
 
-function libraryFile(target: string, cross: CrossToolchain | null): string {
-  if (cross !== null) return join(target, cross.target, 'release', `lib${LIBRARY}.so`);
+function libraryFile(target: string, { host, cross }: Builder): string {
+  if (cross) return join(target, host, 'release', `lib${LIBRARY}.so`);
   const name = process.platform === 'darwin' ? `lib${LIBRARY}.dylib` : process.platform === 'win32' ? `${LIBRARY}.dll` : `lib${LIBRARY}.so`;
   return join(target, 'release', name);
 }
 
 /** Runs cargo; resolves when it succeeded. */
-function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onProgress: (progress: BuildProgress) => void): Promise<void> {
+function runCargo(builder: Builder, target: string, compiler: boolean, onProgress: (progress: BuildProgress) => void): Promise<void> {
   const startMs = performance.now();
-  const { cross } = toolchain;
   const args = ['build', '--release', '--locked', '--lib', ...(compiler ? [] : ['--no-default-features'])];
-  if (cross !== null) args.push('--target', cross.target);
+  if (builder.cross) args.push('--target', builder.host);
   // Cargo's own bar carries what we want: `Building [===>   ] 57/171: wasmtime, cranelift-codegen`.
-  const child = spawn(toolchain.cargo, args, {
+  const child = spawn(builder.cargo, args, {
     cwd: SOURCES,
     env: {
       ...process.env,
-      ...cross?.environment,
+      ...builder.environment,
       PATH: searchPath(),
       CARGO_TARGET_DIR: target,
       CARGO_TERM_PROGRESS_WHEN: 'always',
@@ -252,6 +288,7 @@ function runCargo(toolchain: Toolchain, target: string, compiler: boolean, onPro
     const elapsedMs = performance.now() - startMs;
     onProgress({
       phase: 'building',
+      ...(builder.cross ? { target: builder.host } : {}),
       cratesDone,
       cratesTotal,
       crate,
@@ -313,9 +350,9 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   }
   const compiler = options.compiler ?? true;
   const onProgress = options.onProgress ?? (() => {});
-  const toolchain = findToolchain(cross);
+  const builder = await findBuilder(cross, onProgress);
   const cache = engineCache();
-  const folder = join(cache, hashOf(toolchain, compiler));
+  const folder = join(cache, hashOf(builder, compiler));
   const library = join(folder, `${LIBRARY}.node`);
   if (existsSync(library)) {
     const now = new Date();
@@ -361,9 +398,9 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
     // Whoever had the lock may have built it.
     if (!existsSync(library)) {
       // Targets share one folder: what runs during a build (macros, build scripts) is compiled once for all of them.
-      const target = join(cache, `target${cross === null ? '' : '-cross'}${compiler ? '' : '-runtime'}`);
-      await runCargo(toolchain, target, compiler, onProgress);
-      await copyFile(libraryFile(target, cross), part);
+      const target = join(cache, `target${builder.cross ? '-cross' : ''}${compiler ? '' : '-runtime'}`);
+      await runCargo(builder, target, compiler, onProgress);
+      await copyFile(libraryFile(target, builder), part);
       await rename(part, library);
       prune(cache);
     }

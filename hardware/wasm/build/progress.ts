@@ -22,12 +22,14 @@ export function describeProgress(progress: BuildProgress): string {
   if (progress.phase === 'waiting') {
     return `Waiting for ${progress.crate}, which builds the engine (${describeDuration(progress.elapsedMs)})`;
   }
+  if (progress.phase === 'preparing') return `This machine has no Rust that serves: ${progress.crate}`;
   if (progress.phase === 'built') return `Engine built in ${describeDuration(progress.elapsedMs)}`;
   const rough = progress.remainingMs === null ? null : Math.ceil(progress.remainingMs / 10_000) * 10_000;
   const remaining = rough === null ? '' : `, about ${describeDuration(rough)} left`;
   const crates = progress.cratesTotal === 0 ? 'starting' : `crate ${progress.cratesDone} of ${progress.cratesTotal}`;
   const crate = progress.crate === '' ? '' : ` (${progress.crate})`;
-  return `Building the engine, once: ${crates}${crate}, ${describeDuration(progress.elapsedMs)}${remaining}`;
+  const target = progress.target === undefined ? '' : ` for ${progress.target}`;
+  return `Building the engine${target}, once: ${crates}${crate}, ${describeDuration(progress.elapsedMs)}${remaining}`;
 }
 
 /** Gives the `onProgress` that writes to a stream. */

@@ -119,7 +119,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     why: "An operator's tools speak to the product through its clients, as any other program would.",
   },
   {
-    of: ['hardware/local/**', 'hardware/qemu/**', 'hardware/devices/**', 'hardware/deploy/**'],
+    of: ['hardware/local/**', 'hardware/qemu/**', 'hardware/devices/**', 'hardware/deploy/**', 'hardware/debian/*.main.ts'],
     may: [DOMAIN, 'hardware/**'],
     types: ['scenarios/*'],
     packages: ['*'],
@@ -136,6 +136,12 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     may: [DOMAIN, PORTS, 'hardware/nats/**'],
     packages: ['*'],
     why: 'The bus of production stands on the connection to NATS (docs/decisions/0008-jetstream-bus.md).',
+  },
+  {
+    of: ['hardware/wasm/build/**'],
+    may: [DOMAIN, 'hardware/debian/**'],
+    packages: ['*'],
+    why: "The engine is built by the Rust of this machine, or by Debian's where there is none.",
   },
   {
     of: ['hardware/**'],

@@ -1,14 +1,13 @@
-// `node hardware/qemu/lock.main.ts`: writes hardware/qemu/packages.lock.json anew from what Debian has now. For whoever keeps this
+// `node hardware/debian/lock.main.ts`: writes hardware/debian/packages.lock.json anew from what Debian has now. For whoever keeps this
 // repository, after they have seen `wasmmatrix arch` hold with it.
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { describeError } from '../../system/domain/outcome.ts';
-import { fetchPackages, lockOf, type LockedSet } from './packages.ts';
-import { imageSets } from './images.ts';
-import { sshSets } from './ssh.ts';
-import { packageSets, targetsCache } from './qemu.ts';
-import { FOREIGN_ARCHITECTURES } from './toolchain.ts';
+import { imageSets } from '../qemu/images.ts';
+import { packageSets } from '../qemu/qemu.ts';
+import { sshSets } from '../qemu/ssh.ts';
+import { fetchPackages, FOREIGN_ARCHITECTURES, lockOf, targetsCache, type LockedSet } from './debian.ts';
 
 const EXIT_REJECTED = 2;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -98,17 +98,16 @@ export async function fetchPackages(set: PackageSet, options: PackageOptions): P
   });
 }
 
+/** The set as the lock names it, whether its files are here or not; null where no lock does. */
+export function lockedSet(set: PackageSet, options: PackageOptions): FetchedSet | null {
+  const locked = (options.lock ?? LOCKED)[set.name];
+  return locked === undefined ? null : fetchedOf(locked, join(options.cache, 'packages'));
+}
+
 /** What the lock file should say of a set now. */
 export function lockOf({ suite, files }: FetchedSet): LockedSet {
   const packages = files.map((path) => ({ file: path.slice(path.lastIndexOf('/') + 1), sha256: hashOfFile(path) ?? '' }));
   return { suite, packages };
-}
-
-/** Unpacks the files one over the other into a folder that is there whole or not at all. */
-export async function unpack(files: readonly string[], folder: string, { signal }: Pick<PackageOptions, 'signal'>): Promise<Outcome<void>> {
-  return makeFolder(folder, async (part) => {
-    for (const file of files) await execa('dpkg-deb', ['-x', file, part], { ...cancelling(signal), stdin: 'ignore' });
-  });
 }
 
 /** Fills a folder beside its place and moves it there when it is complete; an error of a program becomes WM_PACKAGES. */
