@@ -11,7 +11,6 @@ const SET = { name: 'greeting', architecture: 'amd64', suites: [], closure: fals
 const FILE = 'greeting_1_amd64.deb';
 const LOADER = '/lib64/ld-linux-x86-64.so.2';
 const LIBRARIES = '/lib/x86_64-linux-gnu';
-// Debian's builder of packages, and a machine whose programs the prefix is for.
 const able = process.arch === 'x64' && existsSync(LOADER) && spawnSync('dpkg-deb', ['--version']).status === 0;
 
 let folder = '';
@@ -61,6 +60,7 @@ const prepare = (sha256: string) =>
     lock: { greeting: { suite: 'trixie', packages: [{ file: FILE, sha256 }] } },
   });
 
+// Left out where there is no dpkg-deb, or the machine is no Linux of x86-64, which prefixes are for.
 it.runIf(able)('starts each program by the loader that came with it, under the name it was called by', async () => {
   const made = await prepare(buildPackage());
   if (!made.ok) throw new Error(made.error.message);
@@ -79,6 +79,7 @@ it.runIf(able)('starts each program by the loader that came with it, under the n
   expect(spawnSync(join(prefix, 'usr/bin/env')).status).not.toBe(0);
 });
 
+// Left out where there is no dpkg-deb, or the machine is no Linux of x86-64, which prefixes are for.
 it.runIf(able)('is made once, and stays when the packages are removed', async () => {
   const sha256 = buildPackage();
   const first = await prepare(sha256);
@@ -87,6 +88,7 @@ it.runIf(able)('is made once, and stays when the packages are removed', async ()
   expect(said).toHaveLength(1);
 });
 
+// Left out where there is no dpkg-deb, or the machine is no Linux of x86-64, which prefixes are for.
 it.runIf(able)('knows a program from a library, a script and a text', () => {
   expect(isDynamicProgram('/usr/bin/env')).toBe(true);
   expect(isDynamicProgram(realpathSync(LOADER))).toBe(false);
