@@ -4,7 +4,7 @@
 import { describeError, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome, WmError } from '../system/domain/outcome.ts';
 import type { Endpoint, Incarnation } from '../system/domain/identifiers.ts';
-import type { NodeFacts } from '../system/domain/node.ts';
+import type { GeoPoint, NodeFacts } from '../system/domain/node.ts';
 import type { AgentStatus } from '../system/domain/node-service.ts';
 import type { InstanceReport } from '../system/domain/session.ts';
 import type { Listener } from '../system/ports/network.ts';
@@ -23,6 +23,7 @@ import { Meter } from './metering/metering.ts';
 import { PING_SERVICE, Probes } from './probes/probes.ts';
 import { Session } from './session/session.ts';
 import type { Desired, Hello, Welcome } from './session/session.ts';
+import { Whereabouts } from './whereabouts/whereabouts.ts';
 
 export type { AgentBounds } from './bounds.ts';
 
@@ -31,6 +32,8 @@ export type AgentConfig = {
   readonly joinToken: string;
   readonly controller: Endpoint;
   readonly version: string;
+  /** Where the node is now, for one that moves; null while that is not known. Absent: it stays where `facts` say. */
+  readonly locate?: () => GeoPoint | null;
   /** Whatever is not named here is as in `AGENT_BOUNDS`. */
   readonly bounds?: Partial<AgentBounds>;
 };
@@ -64,6 +67,7 @@ class NodeAgent implements Agent {
   readonly #lifecycle: Lifecycle;
   readonly #probes: Probes;
   readonly #remembered: Remembered;
+  readonly #whereabouts: Whereabouts;
   #bootId = '';
   #incarnation: Incarnation | null = null;
   #controllerKey: PinnedKey | null = null;
@@ -142,6 +146,12 @@ class NodeAgent implements Agent {
         remember: (seen, desired) => this.#remembered.remember(seen, desired),
       },
     );
+    this.#whereabouts = new Whereabouts(ports.clock, {
+      bounds,
+      start: facts.location,
+      locate: config.locate,
+      moved: (location) => this.#session.moved(location),
+    });
     this.#probes = new Probes(ports, { bounds, self: node }, () => this.#lifecycle.landmarks);
   }
 
@@ -162,6 +172,7 @@ class NodeAgent implements Agent {
     this.#resume(memories.value);
     this.#session.start();
     this.#probes.start();
+    this.#whereabouts.start();
     this.#metricsTimer = this.#ports.clock.after(this.#bounds.metricsIntervalMs * MICROS_PER_MS, () => this.#tellMetrics());
     return ok();
   }
@@ -171,6 +182,7 @@ class NodeAgent implements Agent {
     this.#isStopped = true;
     this.#metricsTimer?.cancel();
     this.#probes.stop();
+    this.#whereabouts.stop();
     await this.#lifecycle.drain();
     this.#cache.close();
     await this.#session.stop(this.#bounds.flushMs);
@@ -216,7 +228,7 @@ class NodeAgent implements Agent {
     this.#helloReports = this.#lifecycle.reports();
     return {
       kind: 'hello',
-      facts,
+      facts: { ...facts, location: this.#whereabouts.location },
       joinToken,
       bootId: this.#bootId,
       incarnation: this.#incarnation,

@@ -74,6 +74,10 @@ export type AgentBounds = {
 
   // what it says about itself
   readonly metricsIntervalMs: number;
+  /** How often a node that moves looks where it is. */
+  readonly locateIntervalMs: number;
+  /** A node that moved by less, in degrees either way, does not say so. */
+  readonly locateDegreesMin: number;
   readonly probeIntervalMs: number;
   readonly probeDeadlineMs: number;
   /** Landmarks probed in one round; the others wait for the next. */
@@ -131,6 +135,8 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   stateValueBytesMax: 256 * KIB,
 
   metricsIntervalMs: 5_000,
+  locateIntervalMs: 1_000,
+  locateDegreesMin: 0.0005,
   probeIntervalMs: 2_000,
   probeDeadlineMs: 2_000,
   probesPerRoundMax: 8,

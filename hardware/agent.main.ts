@@ -13,6 +13,7 @@ import { createStateClient } from '../system/state/state.ts';
 import { SystemClock } from './clock/clock.ts';
 import { acceptsName, addressInEndpoint, advertisedOf, CONTROLLER, hostsOf, VERSION } from './compose.main.ts';
 import { openAgentBus } from './buses.main.ts';
+import { readLocation } from './location/location.ts';
 import { FileKeys } from './keys/keys.ts';
 import {
   createGrpcNetwork,
@@ -194,7 +195,18 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   if (!bus.ok) return fail(bus);
   cleanups.push(() => bus.value.close());
   const state = createStateClient(ports, { store: CONTROLLER });
-  create = () => createAgent({ ...ports, bus: bus.value.bus, state }, { facts, joinToken: '', controller: CONTROLLER, version: VERSION });
+  const locationFile = settings['locationFile'] === null ? null : text('locationFile');
+  create = () =>
+    createAgent(
+      { ...ports, bus: bus.value.bus, state },
+      {
+        facts,
+        joinToken: '',
+        controller: CONTROLLER,
+        version: VERSION,
+        ...(locationFile === null ? {} : { locate: () => readLocation(locationFile) }),
+      },
+    );
   const started = await service.value.start();
   cleanups.push(async () => void (await service.value.stop()));
   if (!started.ok) return fail(started);

@@ -54,6 +54,8 @@ export function createLocalTestbed(injected: LocalInjected): LocalWorld {
 class LocalTestbed implements LocalWorld {
   readonly world: string;
   readonly faultKinds = LOCAL_FAULT_KINDS;
+  /** The proxies between processes delay and lose, and do no more. */
+  readonly fleetFeatures = [];
   readonly slackMicros: number;
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];

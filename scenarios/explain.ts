@@ -6,7 +6,7 @@ import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
 import { impairmentText } from './impairments.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
 import { isRecord } from './shape.ts';
-import { writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
+import { writeDistance, writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
 
 /** Bound: rows of one table; the resolved scenario as JSON has all of them. */
 const ROWS_MAX = 60;
@@ -53,6 +53,8 @@ export function explainScenario(scenario: Scenario, written: unknown, examples: 
     { title: 'Platform', head: [], rows: platformRows(scenario.platform, isRecord(file['platform']) ? file['platform'] : {}) },
     fleetSection(scenario),
     linksSection(scenario),
+    cellsSection(scenario),
+    vehiclesSection(scenario),
     { title: 'Timetable', head: [], rows: timetableRows(scenario, file, examples) },
     { title: 'Workload', head: [], rows: scenario.workload.map((one, i) => workloadRow(one, fieldsAt(file, 'workload', i))) },
     { title: 'Observed', head: [], rows: observedRows(scenario) },
@@ -150,10 +152,42 @@ function fleetSection({ fleet }: Scenario): Section {
 }
 
 function linksSection({ fleet }: Scenario): Section {
-  const rows = fleet.links.map(({ a, b, latency, loss }) =>
-    row([a === b ? `within ${a}` : `${a} to ${b}`, lawText(latency), loss[0] === 0 ? 'none' : writeRatio(loss)]),
+  const rows = fleet.links.map(({ a, b, latency, loss, impairments }) =>
+    row([
+      a === b ? `within ${a}` : `${a} to ${b}`,
+      lawText(latency),
+      loss[0] === 0 ? 'none' : writeRatio(loss),
+      impairments.map((one) => `${one.kind}: ${impairmentText(one)}`).join('; '),
+    ]),
   );
-  return { title: 'Links', head: ['between', 'delay one way', 'loss'], rows: bounded(rows) };
+  return { title: 'Links', head: ['between', 'delay one way', 'loss', 'besides'], rows: bounded(rows) };
+}
+
+function cellsSection({ fleet }: Scenario): Section {
+  const rows = fleet.cells.map(({ cell, zone, location, reachMetres, latency, loss, bandwidth, edge }) =>
+    row([
+      cell,
+      zone,
+      `${location.latitude}, ${location.longitude}`,
+      writeDistance(reachMetres),
+      `${lawText(latency)}${edge.delayMicros === 0 ? '' : `, up to ${writeDuration(edge.delayMicros)} more`}`,
+      loss[0] + edge.loss[0] === 0 ? 'none' : `${writeRatio(loss)} to ${writeRatio(edge.loss)}`,
+      bandwidth === null ? 'any' : `${impairmentText(bandwidth)}, ${writeSize(edge.bytesPerS ?? bandwidth.bytesPerS)} at the edge`,
+    ]),
+  );
+  return { title: 'Cells', head: ['cell', 'zone', 'mast', 'reach', 'delay one way', 'loss', 'room'], rows: bounded(rows) };
+}
+
+function vehiclesSection({ fleet }: Scenario): Section {
+  const rows = fleet.vehicles.map(({ vehicle, path, hysteresis, interruptionMicros }) =>
+    row([
+      vehicle,
+      path.map(({ micros, location }) => `${location.latitude}, ${location.longitude} at ${writeDuration(micros)}`).join('; '),
+      `${writeRatio(hysteresis)} of the reach`,
+      writeDuration(interruptionMicros),
+    ]),
+  );
+  return { title: 'Vehicles', head: ['vehicle', 'path', 'hysteresis', 'interruption'], rows: bounded(rows) };
 }
 
 function lawText(law: LatencyLaw): string {
@@ -294,6 +328,7 @@ function fieldsOf(step: OperationSpec, file: Fields, examples: ReadonlyMap<strin
         field('replicas', String(spec.replicas)),
         field('spread', spec.spread === SPREAD_NODE ? 'node' : spec.spread === 0 ? 'none' : String(spec.spread)),
         field('whenUnreachable', spec.whenUnreachable),
+        field('whenNearer', spec.whenNearer ?? 'stay'),
         field('concurrency', String(spec.concurrency)),
         need('architectures', list(architectures, 'any')),
         need('isaFeatures', list(isaFeatures, 'none')),

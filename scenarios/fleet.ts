@@ -1,12 +1,13 @@
 // Resolves a fleet: nodes of a group written out, every pair of zones with exactly one link law, defaults filled in.
-import asin from '@stdlib/math-base-special-asin';
-import cos from '@stdlib/math-base-special-cos';
 import ln from '@stdlib/math-base-special-ln';
-import sin from '@stdlib/math-base-special-sin';
 import type { NodeId, ZonePath } from '../system/domain/identifiers.ts';
-import type { Architecture, GeoPoint } from '../system/domain/node.ts';
-import { suggest, type Path, type Source } from './mistakes.ts';
-import type { FleetSpec, LatencyLaw, LinkSpec, NodeSpec, ZoneSpec } from './scenario.ts';
+import type { Architecture } from '../system/domain/node.ts';
+import { distanceKm } from './geography.ts';
+import { impairmentsOf } from './impairments.ts';
+import { suggest, type Source } from './mistakes.ts';
+import { mobilityOf } from './mobility.ts';
+import { list, pointOf, type Written } from './written.ts';
+import type { FleetFeature, FleetSpec, LatencyLaw, LinkSpec, NodeSpec, ZoneSpec } from './scenario.ts';
 import { checkFleetShape, isRecord } from './shape.ts';
 import { parseDuration, parseRatio, parseSize } from './units.ts';
 
@@ -18,16 +19,11 @@ const WITHIN_ZONE_MICROS = 500;
 const BETWEEN_ZONES_MICROS = 5_000;
 /** Light in glass: 200 km in a millisecond. */
 const MICROS_PER_KM = 5;
-const EARTH_RADIUS_KM = 6_371;
 /** So many standard deviations above the median, a normal distribution has its 99th percentile. */
 const DEVIATIONS_OF_P99 = 2.326347874;
-const RADIANS_PER_DEGREE = Math.PI / 180;
 
 /** Fleet files by name; null when there is none of that name. */
 export type FleetLibrary = (name: string) => { readonly file: string; readonly text: string } | null;
-
-/** Plain values of a fleet as written, with where to report mistakes in it. */
-type Written = { readonly source: Source; readonly base: Path; readonly value: Readonly<Record<string, unknown>> };
 
 export function resolveFleet(
   source: Source,
@@ -48,15 +44,24 @@ export function resolveFleet(
     source.mistake(['fleet'], 'the fleet has no zones; expected at least one zone with a location');
     return null;
   }
-  const links = linksOf(layers, zones);
+  const mobility = mobilityOf(layers, zones, lawOf);
+  const moving = new Set<string>(mobility.vehicles.map(({ vehicle }) => vehicle));
+  const links = linksOf(layers, zones, moving);
   const nodes = nodesOf(layers, zones);
   const controller = controllerOf(layers, zones);
   if (controller === null) {
     source.mistake(['fleet'], "the fleet does not say where its controller is; expected 'controller' with a zone");
     return null;
   }
+  if (moving.has(controller.zone)) source.mistake(['fleet'], `the controller is in '${controller.zone}', which moves; it has to stay`);
   if (nodes.length === 0) source.mistake(['fleet'], 'the fleet has no nodes; expected at least one');
-  return { controller, zones: [...zones.values()], links, nodes };
+  return { controller, zones: [...zones.values()], links, ...mobility, nodes };
+}
+
+/** What a world must be able to produce for this fleet, beyond machines with delays and loss between them. */
+export function featuresOf({ links, vehicles }: FleetSpec): readonly FleetFeature[] {
+  const kinds = links.flatMap(({ impairments }) => impairments.map(({ kind }) => kind));
+  return [...new Set<FleetFeature>([...kinds, ...(vehicles.length > 0 ? ['vehicles' as const] : [])])];
 }
 
 function layersOf(
@@ -144,7 +149,7 @@ function nodeOf(written: Readonly<Record<string, unknown>>, name: string, zone: 
   };
 }
 
-function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec>): readonly LinkSpec[] {
+function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec>, moving: ReadonlySet<string>): readonly LinkSpec[] {
   const written = new Map<string, LinkSpec>();
   for (const { source, base, value } of layers) {
     list(value['links']).forEach((link, i) => {
@@ -155,6 +160,12 @@ function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
       });
       const [a, b] = ends.map((end) => zones.get(end));
       if (a === undefined || b === undefined) return;
+      const vehicle = a === b ? undefined : [a.zone, b.zone].find((zone) => moving.has(zone));
+      if (vehicle !== undefined)
+        return source.mistake(
+          [...base, 'links', i, 'between'],
+          `'${vehicle}' moves, and reaches others over cells only; say what its cells are like instead`,
+        );
       const loss = link['loss'] === undefined ? ([0, 1] as const) : parseRatio(String(link['loss']));
       if (loss === null)
         return source.mistake([...base, 'links', i, 'loss'], `found ${JSON.stringify(link['loss'])}, expected a chance of at most 1`);
@@ -164,15 +175,23 @@ function linksOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
           [...base, 'links', i, 'latency'],
           'the delays of the law contradict each other: expected min <= mean, max and median, and median < p99',
         );
-      written.set(linkKey(a.zone, b.zone), { a: a.zone, b: b.zone, latency: law, loss });
+      const impairments = impairmentsOf(source, link, [...base, 'links', i]);
+      written.set(linkKey(a.zone, b.zone), { a: a.zone, b: b.zone, latency: law, loss, impairments });
       return undefined;
     });
   }
   const all = [...zones.values()];
   return all.flatMap((a, i) =>
-    all
-      .slice(i)
-      .map((b) => written.get(linkKey(a.zone, b.zone)) ?? { a: a.zone, b: b.zone, latency: defaultLaw(a, b), loss: [0, 1] as const }),
+    all.slice(i).map(
+      (b) =>
+        written.get(linkKey(a.zone, b.zone)) ?? {
+          a: a.zone,
+          b: b.zone,
+          latency: defaultLaw(a, b),
+          loss: [0, 1] as const,
+          impairments: [],
+        },
+    ),
   );
 }
 
@@ -219,22 +238,6 @@ export function lawOf(value: unknown): LatencyLaw | null {
 
 function micros(value: unknown): number {
   return parseDuration(String(value)) ?? 0;
-}
-
-/** Great-circle distance. Determinism: only portable mathematics. */
-function distanceKm(a: GeoPoint, b: GeoPoint): number {
-  const latitude = sin(((b.latitude - a.latitude) * RADIANS_PER_DEGREE) / 2);
-  const longitude = sin(((b.longitude - a.longitude) * RADIANS_PER_DEGREE) / 2);
-  const h = latitude * latitude + cos(a.latitude * RADIANS_PER_DEGREE) * cos(b.latitude * RADIANS_PER_DEGREE) * longitude * longitude;
-  return 2 * EARTH_RADIUS_KM * asin(Math.min(1, Math.sqrt(h)));
-}
-
-function pointOf(value: unknown): GeoPoint | null {
-  return Array.isArray(value) ? { latitude: Number(value[0]), longitude: Number(value[1]) } : null;
-}
-
-function list(value: unknown): readonly Readonly<Record<string, unknown>>[] {
-  return Array.isArray(value) ? value.filter(isRecord) : [];
 }
 
 /** Sorted by code unit unless the order means something. */

@@ -10,6 +10,7 @@ import { inspect } from './inspection.ts';
 import { Operator } from './operator.ts';
 import { publishWorkload } from './publisher.ts';
 import type { GoalResult, RunRecord, Verdict } from './record.ts';
+import { featuresOf } from './fleet.ts';
 import type { FaultStep, OperationSpec, Scenario, StepSpec } from './scenario.ts';
 import type { Testbed } from './testbed.ts';
 
@@ -35,7 +36,7 @@ export type PlayResult = {
 };
 
 export async function playScenario(testbed: Testbed, scenario: Scenario, options: PlayOptions): Promise<PlayResult> {
-  const unsupported = faultsLacking(testbed, scenario);
+  const unsupported = faultsLacking(testbed, scenario) ?? featuresLacking(testbed, scenario);
   if (unsupported !== null) return stillborn('rejected', unsupported);
   const resolved = resolveCapabilities(testbed, scenario);
   if (!resolved.ok) return stillborn('rejected', describeError(resolved.error));
@@ -54,6 +55,12 @@ function faultsLacking(testbed: Testbed, scenario: Scenario): string | null {
     }
   }
   return null;
+}
+
+function featuresLacking(testbed: Testbed, { name, fleet }: Scenario): string | null {
+  const lacking = featuresOf(fleet).find((feature) => !testbed.fleetFeatures.includes(feature));
+  if (lacking === undefined) return null;
+  return `WM_FAULT_UNSUPPORTED (rejected): the ${testbed.world} world cannot produce '${lacking}', which the fleet of ${name} asks for. Choose another target, or another fleet.`;
 }
 
 /** Goals compare effects with capabilities, so a push that takes its example's own gets them written out. */

@@ -22,7 +22,39 @@ export type LatencyLaw =
 export type ZoneSpec = { readonly zone: ZonePath; readonly location: GeoPoint };
 
 /** Law of the link between two zones, both ways; within a zone `a` equals `b`. */
-export type LinkSpec = { readonly a: ZonePath; readonly b: ZonePath; readonly latency: LatencyLaw; readonly loss: Ratio };
+export type LinkSpec = {
+  readonly a: ZonePath;
+  readonly b: ZonePath;
+  readonly latency: LatencyLaw;
+  readonly loss: Ratio;
+  /** At most one of each kind. A fault of the same kind takes its place while it lasts. */
+  readonly impairments: readonly Impairment[];
+};
+
+/** A radio cell. Beside its mast it is as `latency`, `loss` and `bandwidth` say, and changes with the distance to what `edge` says. */
+export type CellSpec = {
+  readonly cell: string;
+  /** Where its traffic enters the network. */
+  readonly zone: ZonePath;
+  readonly location: GeoPoint;
+  readonly reachMetres: number;
+  readonly latency: LatencyLaw;
+  readonly loss: Ratio;
+  /** Null: all that is sent has room. */
+  readonly bandwidth: Extract<Impairment, { readonly kind: 'bandwidth' }> | null;
+  readonly edge: { readonly delayMicros: number; readonly loss: Ratio; readonly bytesPerS: number | null };
+};
+
+/** A zone that moves: everything in it reaches everything else over the cell that it is attached to. */
+export type VehicleSpec = {
+  readonly vehicle: ZonePath;
+  /** By time; the first is where it is at the start of the run. Between two of them it goes straight and evenly. */
+  readonly path: readonly { readonly micros: number; readonly location: GeoPoint }[];
+  /** By how much of its reach another cell must be nearer before the vehicle changes to it. */
+  readonly hysteresis: Ratio;
+  /** During a handover what is sent and what is under way waits so long. */
+  readonly interruptionMicros: number;
+};
 
 export type NodeSpec = {
   readonly node: NodeId;
@@ -45,8 +77,14 @@ export type FleetSpec = {
   readonly zones: readonly ZoneSpec[];
   /** Every pair of zones has exactly one entry. */
   readonly links: readonly LinkSpec[];
+  readonly cells: readonly CellSpec[];
+  readonly vehicles: readonly VehicleSpec[];
   readonly nodes: readonly NodeSpec[];
 };
+
+/** What of a fleet a world may not be able to produce. */
+export type FleetFeature = Impairment['kind'] | 'vehicles';
+export const FLEET_FEATURES: readonly FleetFeature[] = ['bandwidth', 'burst-loss', 'duplication', 'reordering', 'corruption', 'vehicles'];
 
 /** How a module is signed: by the trusted key of the suite, by a key nobody trusts, not at all, or changed after signing. */
 export type SigningSpec = 'trusted' | 'untrusted' | 'unsigned' | 'tampered';

@@ -180,6 +180,7 @@ function deploy(step: Fields): Omit<Extract<StepSpec, { do: 'deploy' }>, 'at'> {
       },
       spread: spread === 'node' ? SPREAD_NODE : typeof spread === 'number' ? spread : 0,
       whenUnreachable: step['whenUnreachable'] === 'stay' ? 'stay' : 'move',
+      ...(step['whenNearer'] === 'move' ? { whenNearer: 'move' } : {}),
       concurrency: typeof step['concurrency'] === 'number' ? step['concurrency'] : 4,
     },
   };

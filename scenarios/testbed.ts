@@ -8,7 +8,7 @@ import type { Outcome } from '../system/domain/outcome.ts';
 import type { Digest, KeyId, SubjectFilter, ZonePath } from '../system/domain/identifiers.ts';
 import type { RecordKind, RecordKinds } from '../system/domain/telemetry.ts';
 import type { RunRecord } from './record.ts';
-import type { FaultKind, FaultSpec, Scenario } from './scenario.ts';
+import type { FaultKind, FaultSpec, FleetFeature, Scenario } from './scenario.ts';
 
 /** The parts of the ports that the runner uses; scenarios know no ports, so their shapes are repeated here and nowhere else. */
 export type TestbedClock = {
@@ -38,6 +38,8 @@ export interface Testbed {
   readonly world: string;
   /** Fault kinds it can really produce; a scenario that asks for another is refused by name. */
   readonly faultKinds: readonly FaultKind[];
+  /** What fleets may ask of it that not every world has; a scenario that asks for more is refused by name. */
+  readonly fleetFeatures: readonly FleetFeature[];
   /** Added to every budget of time that goals hold, and said in their claims: 0 where time has no noise. */
   readonly slackMicros: number;
   readonly clock: TestbedClock;

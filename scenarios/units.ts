@@ -2,6 +2,7 @@
 import type { Ratio } from './scenario.ts';
 
 const MICROS: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
+const METRES_PER_KM = 1_000;
 const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 };
 
 /** `1.5s` to 1,500,000 microseconds, rounded to a whole number. Null when it is no duration. */
@@ -20,6 +21,23 @@ export function parseShift(text: string): number | null {
 export function parseSize(text: string): number | null {
   const match = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text);
   return match === null ? null : Number(match[1]) * (BYTES[match[2] ?? ''] ?? 0);
+}
+
+/** `1.5km` to 1,500 metres, rounded to a whole number. Null when it is no distance. */
+export function parseDistance(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)(m|km)$/.exec(text);
+  return match === null ? null : Math.round(Number(match[1]) * (match[2] === 'km' ? METRES_PER_KM : 1));
+}
+
+/** Metres as a scenario writes them. */
+export function writeDistance(metres: number): string {
+  return metres >= METRES_PER_KM ? `${metres / METRES_PER_KM}km` : `${metres}m`;
+}
+
+/** `90km/h` to kilometres an hour. Null when it is no speed. */
+export function parseSpeed(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)km\/h$/.exec(text);
+  return match === null ? null : Number(match[1]);
 }
 
 /** `1/1000` or `0.1%` to a ratio of whole numbers, at most 1. Null otherwise. */

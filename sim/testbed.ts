@@ -19,7 +19,7 @@ import type { CompileProfile } from '../system/ports/wasm.ts';
 import { createStateClient } from '../system/state/state.ts';
 import { createClock } from './clock/clock.ts';
 import { CONTROLLER_CORES, CONTROLLER_FUEL_PER_MICRO, NETWORK_COSTS, ZONE_LATENCY } from './costs/costs.ts';
-import { Faults, Rogue, ServiceFaults, SIM_FAULT_KINDS } from './faults/faults.ts';
+import { Faults, Rogue, ServiceFaults, SIM_FAULT_KINDS, SIM_FLEET_FEATURES } from './faults/faults.ts';
 import type { Kernel } from './kernel/kernel.ts';
 import { KeyRing } from './keys/keys.ts';
 import type { CryptoPrimitives } from './keys/keys.ts';
@@ -67,6 +67,7 @@ export function createSimTestbed(kernel: Kernel, injected: SimInjected): Testbed
 class SimTestbed implements Testbed {
   readonly world = 'sim';
   readonly faultKinds = SIM_FAULT_KINDS;
+  readonly fleetFeatures = SIM_FLEET_FEATURES;
   readonly slackMicros = 0;
   readonly clock: Testbed['clock'];
   readonly random: Testbed['random'];
@@ -131,7 +132,13 @@ class SimTestbed implements Testbed {
     assert(this.#driver === null, 'a testbed plays one scenario');
     const { fleet } = scenario;
     for (const { zone } of fleet.zones) this.#network.setLaw(zone, zone, ZONE_LATENCY, [0, 1]);
-    for (const { a, b, latency, loss } of fleet.links) this.#network.setLaw(a, b, latency, loss);
+    for (const { a, b, latency, loss, impairments } of fleet.links) this.#network.setLaw(a, b, latency, loss, impairments);
+    if (fleet.vehicles.length > 0)
+      this.#network.drive(fleet.cells, fleet.vehicles, {
+        moved: (vehicle, place) => this.record('vehicle.moved', { vehicle, ...place }),
+        attached: (vehicle, from, to) =>
+          this.record('vehicle.attached', { vehicle, from: from?.cell ?? null, to: to?.cell ?? null, zone: to?.zone ?? null }),
+      });
     const world = this.#createWorld();
     const controller = this.#createController(world, scenario);
     this.#computers.set(CONTROLLER, controller);
@@ -300,7 +307,13 @@ class SimTestbed implements Testbed {
       const state = createStateClient(ports, { store: CONTROLLER_ENDPOINT });
       return createAgent(
         { ...ports, bus, state },
-        { facts: { ...facts, agentVersion }, joinToken: JOIN_TOKEN, controller: CONTROLLER_ENDPOINT, version: agentVersion },
+        {
+          facts: { ...facts, agentVersion },
+          joinToken: JOIN_TOKEN,
+          controller: CONTROLLER_ENDPOINT,
+          version: agentVersion,
+          ...(this.#network.placeOf(node.zone) === null ? {} : { locate: () => this.#network.placeOf(node.zone) }),
+        },
       );
     };
     return new Computer(world, {

@@ -1,8 +1,9 @@
 // What waits to be said to the controller. Bound: one report per instance (a newer one replaces it), a bounded queue of
-// refusals (the oldest is dropped), one heartbeat, a bounded queue of guests' lines (the oldest is dropped and counted). Reports
-// go first, then refusals, then the heartbeat: what guests say must not cost a lease.
+// refusals (the oldest is dropped), one place, one heartbeat, a bounded queue of guests' lines (the oldest is dropped and counted).
+// Reports go first, then refusals, the place and the heartbeat: what guests say must not cost a lease.
 import type { AgentMessage, InstanceReport } from '../../system/domain/session.ts';
 import type { InstanceId } from '../../system/domain/identifiers.ts';
+import type { GeoPoint } from '../../system/domain/node.ts';
 import type { GuestLine } from '../../system/domain/logs.ts';
 import type { AgentBounds } from '../bounds.ts';
 
@@ -15,6 +16,7 @@ export class Outbox {
   readonly #reports = new Map<InstanceId, InstanceReport>();
   readonly #refusals: Refusal[] = [];
   readonly #lines: GuestLine[] = [];
+  #location: GeoPoint | null = null;
   /** Lost lines by instance. Bound: the instances that the node served since the last message of lines. */
   readonly #dropped = new Map<InstanceId, number>();
 
@@ -40,7 +42,18 @@ export class Outbox {
       this.#reports.delete(report.instance);
       return { kind: 'instance', report };
     }
-    return this.#refusals.shift() ?? null;
+    return this.#refusals.shift() ?? this.#takeMove();
+  }
+
+  move(location: GeoPoint): void {
+    this.#location = location;
+  }
+
+  #takeMove(): AgentMessage | null {
+    if (this.#location === null) return null;
+    const location = this.#location;
+    this.#location = null;
+    return { kind: 'moved', location };
   }
 
   log(line: GuestLine): void {
@@ -62,12 +75,13 @@ export class Outbox {
     return { kind: 'logs', lines, dropped };
   }
 
-  /** A hello says the state of every instance itself. */
+  /** A hello says the state of every instance, and where the node is, itself. */
   forgetReports(): void {
     this.#reports.clear();
+    this.#location = null;
   }
 
   isEmpty(): boolean {
-    return this.#reports.size === 0 && this.#refusals.length === 0 && this.#lines.length === 0;
+    return this.#location === null && this.#reports.size === 0 && this.#refusals.length === 0 && this.#lines.length === 0;
   }
 }

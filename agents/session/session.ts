@@ -6,6 +6,7 @@ import { FETCH_METHOD } from '../../system/domain/session.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Endpoint, NodeId } from '../../system/domain/identifiers.ts';
 import type { GuestLine } from '../../system/domain/logs.ts';
+import type { GeoPoint } from '../../system/domain/node.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { Timer } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
@@ -74,6 +75,12 @@ export class Session {
   refuse(refusal: Omit<Refusal, 'kind'>): void {
     if (!this.#refusalRate.admits()) return;
     this.#outbox.refuse({ kind: 'refusal', ...refusal });
+    this.#link?.wake();
+  }
+
+  /** A newer place takes the room of one that was not sent yet. */
+  moved(location: GeoPoint): void {
+    this.#outbox.move(location);
     this.#link?.wake();
   }
 

@@ -166,6 +166,12 @@ export const AGENT_SETTINGS: SettingsTable = {
     what: 'What fails together with the node, most general first: cloud/eu-west/rack-3.',
   },
   location: { kind: 'point', fallback: '0,0', what: 'Latitude and longitude of the node.' },
+  locationFile: {
+    kind: 'path',
+    fallback: null,
+    fallbackWords: 'none: the node stays where it is',
+    what: 'File with latitude and longitude, read once a second, for a node that moves.',
+  },
   cores: { kind: 'count', min: 1, max: 4_096, fallback: null, fallbackWords: 'those of the machine', what: 'Cores that guests may use.' },
   memory: {
     kind: 'size',

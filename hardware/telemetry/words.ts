@@ -17,6 +17,7 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
     level: 'info',
     words: (f) => `Node ${f.node} enrolled (incarnation ${f.incarnation}): ${f.architecture}, ${f.cores} cores, zone ${f.zone}.`,
   },
+  'node.moved': { level: 'debug', words: (f) => `Node ${f.node} moved to ${f.latitude}, ${f.longitude}.` },
   'node.status': {
     level: (f) => (f.to === 'suspect' || f.to === 'unavailable' ? 'warn' : 'info'),
     words: (f) => `Node ${f.node} is ${f.to}, it was ${f.from}: ${f.cause}.`,
@@ -117,6 +118,8 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
   'machine.stopped': plain('debug'),
   'machine.paused': plain('debug'),
   'machine.resumed': plain('debug'),
+  'vehicle.moved': plain('debug'),
+  'vehicle.attached': plain('debug'),
   'fault.begun': plain('debug'),
   'fault.ended': plain('debug'),
   'forgery.made': plain('debug'),

@@ -4,6 +4,7 @@ import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Scenario } from '../scenario.ts';
 import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
 import { drained } from './draining.ts';
+import { near, tracked } from './driving.ts';
 import {
   countOf,
   describeBudget,
@@ -321,6 +322,18 @@ export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {
     required: {},
     optional: { refusedAtLeast: 'count' },
     create: queueBounded,
+  },
+  near: {
+    meaning: 'After each handover of a vehicle, a deployment is soon served in the zone of its cell.',
+    required: { deployment: 'name', vehicle: 'text', within: 'duration' },
+    optional: {},
+    create: near,
+  },
+  tracked: {
+    meaning: 'The registry has a node where it was a short while ago.',
+    required: { node: 'name', within: 'duration' },
+    optional: {},
+    create: tracked,
   },
   happens: {
     meaning: 'A kind of record is written so often.',

@@ -36,6 +36,8 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
   const seen = new Map<string, { readonly status: string; readonly matches: boolean }>();
   let controllerUp = false;
   let disturbed = 0;
+  /** Vehicles without a cell. */
+  const away = new Set<string>();
   return goalOf(
     ledger,
     (record) => {
@@ -61,6 +63,10 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
           disturbed -= 1;
           for (const machine of waiting.keys()) waiting.set(machine, record.micros);
           break;
+        case 'vehicle.attached':
+          if (record.fields.to === null) away.add(record.fields.vehicle);
+          else if (away.delete(record.fields.vehicle)) for (const machine of waiting.keys()) waiting.set(machine, record.micros);
+          break;
         case 'node.enrolled': {
           const node = facts.get(record.fields.node);
           ledger.expect(
@@ -74,7 +80,7 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
             record.fields.node,
           );
           const since = waiting.get(record.fields.node);
-          if (since !== undefined && controllerUp && disturbed === 0) {
+          if (since !== undefined && controllerUp && disturbed === 0 && away.size === 0) {
             ledger.expect(
               record.micros - since <= ENROLMENT_MICROS + slackMicros,
               record,
@@ -158,7 +164,9 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   const orphans = new Map<string, { readonly node: string; readonly since: number }>();
   const enrolled = new Set<string>();
   /** Faults of the network that last, and nodes that went silent during one: what they had sent may arrive late. */
-  const disturbances = new Set<string>();
+  const disturbances = new Set<string>(
+    scenario.fleet.vehicles.length > 0 || scenario.fleet.links.some(({ impairments }) => impairments.length > 0) ? ['fleet'] : [],
+  );
   const disturbed = new Set<string>();
   const fallSilent = (node: string, micros: number): void => {
     silentSince.set(node, micros);

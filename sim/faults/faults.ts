@@ -1,6 +1,6 @@
 // What breaks in the simulated world, and how it heals. Each fault is recorded when it begins and when it ends, and ends on its
 // own or by `healAll`. Faults may overlap: a machine starts again when the last crash of it has ended.
-import type { FaultKind, FaultSpec } from '../../scenarios/scenario.ts';
+import type { FaultKind, FaultSpec, FleetFeature } from '../../scenarios/scenario.ts';
 import { assert, assertNever, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Telemetry } from '../../system/ports/telemetry.ts';
@@ -48,6 +48,15 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'reset-connections',
   'spoil-artefact',
   'garbage',
+];
+
+export const SIM_FLEET_FEATURES: readonly FleetFeature[] = [
+  'bandwidth',
+  'burst-loss',
+  'duplication',
+  'reordering',
+  'corruption',
+  'vehicles',
 ];
 
 /** While one of these lasts, its machine is off. */

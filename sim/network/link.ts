@@ -16,15 +16,19 @@ export type LinkCosts = {
   readonly giveUpMicros: number;
 };
 
+export type Impaired = { readonly impairments: Impairments; readonly medium: Medium };
+
 export type LinkState = {
   readonly law: LatencyLaw;
+  /** Hops over the air, on top of the law. */
+  readonly radio: readonly { readonly law: LatencyLaw; readonly delayMicros: number }[];
   readonly factor: Ratio;
   readonly loss: Ratio;
   readonly cut: boolean;
   /** What is sent and what arrives is held until it is not. */
   readonly clogged: boolean;
-  /** Null: nothing but delay and loss. */
-  readonly impaired: { readonly impairments: Impairments; readonly medium: Medium } | null;
+  /** One after the other; none: nothing but delay and loss. */
+  readonly impaired: readonly Impaired[];
 };
 
 export type Packet = {
@@ -114,51 +118,58 @@ export class Link {
   }
 
   #attempt(sending: Sending, waitMicros: number): void {
-    const { law, factor, loss, cut, clogged, impaired } = this.#state;
+    const { loss, cut, clogged, impaired } = this.#state;
     if (clogged) return this.#hold(sending, () => this.#attempt(sending, waitMicros));
     if (cut || sending.packet.blocked() || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
       this.#repeat(sending, waitMicros);
       return;
     }
-    if (impaired !== null) {
-      this.#attemptImpaired(sending, waitMicros, impaired.impairments, impaired.medium);
+    if (impaired.length > 0) {
+      this.#attemptImpaired(sending, waitMicros, impaired);
       return;
     }
-    this.#kernel.after(drawDelayMicros(law, factor, this.#stream), null, sending.packet.label, () => this.#arrive(sending, waitMicros));
+    this.#kernel.after(this.#drawDelayMicros(), null, sending.packet.label, () => this.#arrive(sending, waitMicros));
   }
 
-  #attemptImpaired(sending: Sending, waitMicros: number, impairments: Impairments, medium: Medium): void {
-    const { duplication } = impairments;
+  #drawDelayMicros(): number {
+    const { law, radio, factor } = this.#state;
+    let micros = drawDelayMicros(law, factor, this.#stream);
+    for (const hop of radio) micros += hop.delayMicros + drawDelayMicros(hop.law, factor, this.#stream);
+    return micros;
+  }
+
+  #attemptImpaired(sending: Sending, waitMicros: number, impaired: readonly Impaired[]): void {
     const sent = this.#sendImpaired(
       sending,
-      impairments,
-      medium,
+      impaired,
       () => this.#arrive(sending, waitMicros),
       () => this.#repeat(sending, waitMicros),
     );
     if (!sent) this.#repeat(sending, waitMicros);
     // The second copy is nobody's: no one waits for it, and it is not sent again.
-    if (duplication !== undefined && medium.duplicates(duplication))
+    if (impaired.some(({ impairments: { duplication }, medium }) => duplication !== undefined && medium.duplicates(duplication)))
       this.#sendImpaired(
         sending,
-        impairments,
-        medium,
+        impaired,
         () => this.#handOver(sending),
         () => {},
       );
   }
 
   /** One copy. False: it was lost before it left. */
-  #sendImpaired(sending: Sending, impairments: Impairments, medium: Medium, arrive: () => void, lose: () => void): boolean {
-    const { law, factor } = this.#state;
+  #sendImpaired(sending: Sending, impaired: readonly Impaired[], arrive: () => void, lose: () => void): boolean {
     const { packet } = sending;
-    const { bandwidth, reordering, corruption } = impairments;
-    const bursts = impairments['burst-loss'];
-    const queuedMicros = bandwidth === undefined ? 0 : medium.admit(bandwidth, packet.bytes);
-    if (queuedMicros === null || (bursts !== undefined && medium.losesInBurst(bursts))) return false;
-    const heldMicros = reordering === undefined ? 0 : medium.heldBackMicros(reordering);
-    const corrupt = corruption === undefined ? 'no' : medium.corrupts(corruption);
-    this.#kernel.after(queuedMicros + heldMicros + drawDelayMicros(law, factor, this.#stream), null, packet.label, () => {
+    let waitedMicros = 0;
+    let corrupt: 'no' | 'found' | 'missed' = 'no';
+    for (const { impairments, medium } of impaired) {
+      const { bandwidth, reordering, corruption } = impairments;
+      const bursts = impairments['burst-loss'];
+      const queuedMicros = bandwidth === undefined ? 0 : medium.admit(bandwidth, packet.bytes);
+      if (queuedMicros === null || (bursts !== undefined && medium.losesInBurst(bursts))) return false;
+      waitedMicros += queuedMicros + (reordering === undefined ? 0 : medium.heldBackMicros(reordering));
+      if (corruption !== undefined && corrupt === 'no') corrupt = medium.corrupts(corruption);
+    }
+    this.#kernel.after(waitedMicros + this.#drawDelayMicros(), null, packet.label, () => {
       if (corrupt === 'no') arrive();
       else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut && !this.#state.clogged)
         packet.spoil();

@@ -1,11 +1,12 @@
 // The network of a world that never existed: machines in zones, a link for each ordered pair, connections over links. Streams
 // are reliable and ordered as TCP's are: loss shows as delay, a partition as silence, then as a broken connection. An endpoint
 // belongs to the machine that last listened on it, as an address would. A machine whose process stands still answers late.
-import type { Impairment, LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
+import type { CellSpec, Impairment, LatencyLaw, Ratio, VehicleSpec } from '../../scenarios/scenario.ts';
 import type { Endpoint, ZonePath } from '../../system/domain/identifiers.ts';
 import { isWithinZone } from '../../system/domain/identifiers.ts';
 import { assert, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
+import type { GeoPoint } from '../../system/domain/node.ts';
 import type { Connection, Listener, Network, ServiceHandler } from '../../system/ports/network.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ConnectionEnv } from './connection.ts';
@@ -14,9 +15,12 @@ import type { Service } from './handshake.ts';
 import { Host } from './host.ts';
 import type { HostOptions, MessageCosts } from './host.ts';
 import { Link } from './link.ts';
-import type { LinkCosts, LinkState } from './link.ts';
+import type { Impaired, LinkCosts, LinkState } from './link.ts';
 import { Medium } from './medium.ts';
 import type { Impairments } from './medium.ts';
+import { Mobility } from './mobility.ts';
+import type { MobilityOptions } from './mobility.ts';
+import { eitherLoss } from './radio.ts';
 
 export type NetworkCosts = LinkCosts &
   MessageCosts & {
@@ -37,19 +41,22 @@ export type LinkFault =
   | { readonly kind: 'half-open'; readonly a: readonly string[]; readonly b: readonly string[] };
 
 const NO_LOSS: Ratio = [0, 1];
+/** Of a vehicle that is out of reach: cut, whatever else. */
+const NO_WAY = { latency: { law: 'constant', micros: 0 }, loss: NO_LOSS, impairments: null } as const;
 
 export class SimNetwork {
   readonly #kernel: Kernel;
   readonly #costs: NetworkCosts;
   readonly #hosts = new Map<string, Host>();
   readonly #links = new Map<string, Link>();
-  readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio }>();
+  readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio; readonly impairments: Impairments | null }>();
   readonly #faults = new Map<string, LinkFault>();
   /** By the two zones; made when something is wrong with the way for the first time. */
   readonly #media = new Map<string, Medium>();
   /** The machine an endpoint is looked for on, also while nothing listens there. */
   readonly #homes = new Map<Endpoint, Host>();
   readonly #services = new Map<Endpoint, Service>();
+  #mobility: Mobility | null = null;
   readonly #env: ConnectionEnv;
 
   constructor(kernel: Kernel, costs: NetworkCosts) {
@@ -59,9 +66,34 @@ export class SimNetwork {
   }
 
   /** Law of the links between two zones, both ways. */
-  setLaw(a: ZonePath, b: ZonePath, latency: LatencyLaw, loss: Ratio): void {
-    this.#laws.set(`${a} ${b}`, { latency, loss });
-    this.#laws.set(`${b} ${a}`, { latency, loss });
+  setLaw(a: ZonePath, b: ZonePath, latency: LatencyLaw, loss: Ratio, impairments: readonly Impairment[] = []): void {
+    const law = { latency, loss, impairments: impairments.length === 0 ? null : byKind(impairments) };
+    this.#laws.set(`${a} ${b}`, law);
+    this.#laws.set(`${b} ${a}`, law);
+  }
+
+  /** These zones move from now on, and reach others over these cells only. Every zone of a cell has its laws. */
+  drive(
+    cells: readonly CellSpec[],
+    vehicles: readonly VehicleSpec[],
+    told: Pick<MobilityOptions, 'attached' | 'moved'> = { attached: () => {}, moved: () => {} },
+  ): void {
+    assert(this.#mobility === null, 'vehicles of a network start once');
+    this.#mobility = new Mobility({
+      kernel: this.#kernel,
+      cells,
+      vehicles,
+      ...told,
+      changed: (vehicle) => {
+        for (const link of this.#links.values()) if (link.from.zone === vehicle || link.to.zone === vehicle) link.refresh();
+      },
+    });
+    this.#mobility.start();
+  }
+
+  /** Where a zone that moves is now; null for one that stays. */
+  placeOf(zone: ZonePath): GeoPoint | null {
+    return this.#mobility?.placeOf(zone) ?? null;
   }
 
   addMachine(options: HostOptions): void {
@@ -188,19 +220,24 @@ export class SimNetwork {
     if (from === to)
       return {
         law: { law: 'constant', micros: this.#costs.loopbackMicros },
+        radio: [],
         factor: [1, 1],
         loss: NO_LOSS,
         cut: false,
         clogged: false,
-        impaired: null,
+        impaired: [],
       };
-    const law = this.#laws.get(`${from.zone} ${to.zone}`);
-    assert(law !== undefined, `the link between ${from.zone} and ${to.zone} has a law`);
-    let cut = false;
-    let clogged = false;
+    // Within a vehicle nothing goes by radio. Elsewhere the way of a vehicle begins, or ends, where its cell enters the network.
+    const up = from.zone === to.zone ? null : (this.#mobility?.find(from.zone) ?? null);
+    const down = from.zone === to.zone ? null : (this.#mobility?.find(to.zone) ?? null);
+    const ends = [up === null ? from.zone : up.cell?.zone, down === null ? to.zone : down.cell?.zone] as const;
+    let cut = ends.includes(undefined);
+    const law = cut ? NO_WAY : this.#laws.get(`${ends[0]} ${ends[1]}`);
+    assert(law !== undefined, `the link between ${ends[0]} and ${ends[1]} has a law`);
+    let clogged = up?.interrupted === true || down?.interrupted === true;
     let factor: Ratio = [1, 1];
     let loss = law.loss;
-    let impairments = null as Impairments | null;
+    let { impairments } = law;
     const faults = this.#faults.values();
     for (const fault of faults) {
       if (fault.kind === 'partition') {
@@ -221,18 +258,28 @@ export class SimNetwork {
       else if (fault.kind !== 'loss') impairments = { ...impairments, [fault.kind]: fault };
       else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
     }
-    return {
-      law: law.latency,
-      factor,
-      loss,
-      cut,
-      clogged,
-      impaired: impairments === null ? null : { impairments, medium: this.#mediumOf(from, to) },
-    };
+    const impaired: Impaired[] = impairments === null ? [] : [{ impairments, medium: this.#mediumOf(`${from.zone}->${to.zone}`) }];
+    const radio: LinkState['radio'][number][] = [];
+    for (const [attachment, way] of [
+      [up, 'up'],
+      [down, 'down'],
+    ] as const) {
+      const cell = attachment?.cell ?? null;
+      const now = attachment?.radio ?? null;
+      if (cell === null || now === null) continue;
+      radio.push({ law: cell.latency, delayMicros: now.delayMicros });
+      loss = eitherLoss(loss, now.loss);
+      // All vehicles of a cell share its air, each at the rate that it has where it is.
+      if (cell.bandwidth !== null && now.bytesPerS !== null)
+        impaired.push({
+          impairments: { bandwidth: { ...cell.bandwidth, bytesPerS: now.bytesPerS } },
+          medium: this.#mediumOf(`cell ${cell.cell} ${way}`),
+        });
+    }
+    return { law: law.latency, radio, factor, loss, cut, clogged, impaired };
   }
 
-  #mediumOf(from: Host, to: Host): Medium {
-    const name = `${from.zone}->${to.zone}`;
+  #mediumOf(name: string): Medium {
     let medium = this.#media.get(name);
     if (medium === undefined) {
       medium = new Medium(this.#kernel, name);
@@ -244,6 +291,10 @@ export class SimNetwork {
   #refresh(): void {
     for (const link of this.#links.values()) link.refresh();
   }
+}
+
+function byKind(impairments: readonly Impairment[]): Impairments {
+  return Object.fromEntries(impairments.map((one) => [one.kind, one]));
 }
 
 function joins(places: readonly string[], others: readonly string[], from: Host, to: Host): boolean {

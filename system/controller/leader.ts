@@ -9,7 +9,7 @@ import type { Census, Fact } from '../domain/telemetry.ts';
 import { retryDelayMs, type InstanceRecord } from '../deployments/deployments.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Liveness, planSilence } from '../nodes/nodes.ts';
-import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
+import { MICROS_PER_MS, MICROS_PER_S, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Telemetry } from '../ports/telemetry.ts';
 import type { AgentStream, LogsStream, WatchStream } from '../api/api.ts';
@@ -47,6 +47,9 @@ export type LeaderOptions = {
   readonly onBroken: (cause: string) => void;
 };
 
+/** How often instances that follow demand are looked at. */
+const FOLLOW_MICROS = MICROS_PER_S;
+
 /** Bound: uploads that are checked and compiled at a time. */
 const UPLOADS_MAX = 16;
 
@@ -71,6 +74,7 @@ export class Leader {
   #uploads = 0;
   #plans = 0;
   #tick: Timer | null = null;
+  #followedMicros = 0;
   #continuing: Timer | null = null;
   #stopped = false;
 
@@ -350,6 +354,7 @@ export class Leader {
     const { clock } = this.#options.ports;
     this.#tick = clock.after(this.#liveness.checkIntervalMicros, () => {
       this.#checkSilence();
+      this.#followDemand();
       if (!this.#stopped) this.#scheduleTick();
     });
   }
@@ -364,6 +369,13 @@ export class Leader {
       this.commit(lost ? [...entries, ...this.#roster.planLoss(node)] : entries);
       if (lost) this.#roster.drop(node, 'its node is unavailable');
     }
+  }
+
+  #followDemand(): void {
+    const now = this.#options.ports.clock.monotonicMicros();
+    if (this.#stopped || now - this.#followedMicros < FOLLOW_MICROS) return;
+    this.#followedMicros = now;
+    if (this.#placing.follow()) this.commit([]);
   }
 
   #scheduleRetry(instance: InstanceRecord): void {

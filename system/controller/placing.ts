@@ -1,11 +1,11 @@
-// Gives pending instances a node, moves work away from nodes that drain, and says why when nothing fits. Runs after every change
-// that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
+// Gives pending instances a node, moves work away from nodes that drain and after demand that moves, and says why when nothing fits.
+// Runs after every change that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
 import type { Epoch, InstanceId, NodeId } from '../domain/identifiers.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
 import type { PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
-import { holdsNode, type DeploymentRecord, type InstanceRecord } from '../deployments/deployments.ts';
+import { holdsNode, instancesOf, type DeploymentRecord, type InstanceRecord } from '../deployments/deployments.ts';
 import { findVersion } from '../modules/modules.ts';
 import { decide, type PlacementRequest, type PlacementWeights } from '../placement/placement.ts';
 import { instanceIdOf } from '../domain/identifiers.ts';
@@ -15,6 +15,10 @@ import type { Entry } from './state.ts';
 
 /** Bound: decisions in one turn of the event loop; the rest follow in the next. */
 export const DECISIONS_PER_TURN_MAX = 256;
+/** Bound: instances that may follow demand which one look considers; the next look goes on behind them. */
+export const FOLLOWERS_PER_LOOK_MAX = 32;
+/** A node must be better by so many of 1,000 points before an instance leaves a healthy node for it: a move interrupts what it serves. */
+export const FOLLOW_POINTS_MIN = 50;
 
 export type PlacingOptions = {
   readonly head: Head;
@@ -33,6 +37,8 @@ export class Placing {
   readonly #refused = new Map<InstanceId, PlacementDecision>();
   /** Where an instance must go that is bound to a node which came back. */
   readonly #boundTo = new Map<InstanceId, NodeId>();
+  /** The last instance that a look considered. */
+  #lookedAt = '';
 
   constructor(options: PlacingOptions) {
     this.#options = options;
@@ -80,6 +86,43 @@ export class Placing {
       }
     }
     head.placingWanted = false;
+  }
+
+  /** R4.1 after the first placement: instances that may, move to a node that has become much better. True when one did. */
+  follow(): boolean {
+    const { head } = this.#options;
+    const { deployments, nodes } = head.state;
+    const followers = [...deployments.deployments.values()]
+      .filter(({ spec }) => spec.whenNearer === 'move')
+      .flatMap(({ spec }) => instancesOf(deployments, spec.name))
+      .filter(({ state, node }) => state === 'running' && node !== null && nodes.nodes.get(node)?.status === 'healthy')
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    const next = followers.findIndex(({ id }) => id > this.#lookedAt);
+    const turn = [...followers.slice(Math.max(next, 0)), ...followers.slice(0, Math.max(next, 0))].slice(0, FOLLOWERS_PER_LOOK_MAX);
+    this.#lookedAt = turn.at(-1)?.id ?? '';
+    return turn.filter((instance) => this.#moveNearer(instance)).length > 0;
+  }
+
+  #moveNearer(instance: InstanceRecord): boolean {
+    const { head, civilMs } = this.#options;
+    const deployment = head.state.deployments.deployments.get(instance.deployment);
+    if (deployment === undefined || instance.node === null) return false;
+    const { node, memoryBytes, cpuMillis } = instance;
+    // As if it were not there: its own room is free to it.
+    head.fleet.promise(node, -memoryBytes, -cpuMillis);
+    const decision = this.#decide(instance, deployment);
+    head.fleet.promise(node, memoryBytes, cpuMillis);
+    const { chosen, runnersUp } = decision;
+    if (chosen === null || chosen.node === node) return false;
+    // One that is not among the best is no better than the last of them.
+    const present = runnersUp.find((other) => other.node === node) ?? runnersUp.at(-1);
+    if (present === undefined || chosen.score - present.score < FOLLOW_POINTS_MIN) return false;
+    const cause = `${chosen.node} has become nearer to ${deployment.spec.origin} than ${node}`;
+    head.commit([
+      { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
+      this.#assign(instance, deployment, decision, cause),
+    ]);
+    return true;
   }
 
   #continueLater(): void {

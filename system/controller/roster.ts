@@ -8,7 +8,7 @@ import type { ErrorCode } from '../domain/errors.ts';
 import type { AgentStream } from '../api/api.ts';
 import { planHelloReports, planReport, type InstanceRecord } from '../deployments/deployments.ts';
 import { findArtefact, findVersion } from '../modules/modules.ts';
-import { checkHello, planHeartbeat, planHello, type Liveness } from '../nodes/nodes.ts';
+import { checkHello, planHeartbeat, planHello, planMoved, type Liveness } from '../nodes/nodes.ts';
 import { MICROS_PER_S } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ControllerConfig } from './config.ts';
@@ -234,6 +234,12 @@ export class Roster {
       case 'refusal': {
         const { code, subject, message: text } = message;
         ports.telemetry.record('security.refused', { node: session.node, subject, code, message: text });
+        return;
+      }
+      case 'moved': {
+        const planned = planMoved(head.state.nodes, session.node, message.location);
+        if (!planned.ok) return session.close(planned.error.message);
+        if (planned.value.length > 0) commit(planned.value);
         return;
       }
       case 'logs':

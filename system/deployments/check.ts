@@ -27,6 +27,8 @@ function describeFault(spec: DeploymentSpec): string | null {
   if (!isZonePath(spec.origin)) return `Its origin '${spec.origin}' is no zone path such as cloud/eu-west.`;
   if (!whole(spec.spread, 0, ZONE_LEVELS_MAX) && spec.spread !== SPREAD_NODE)
     return `Its spread ${spec.spread} is no level of the fault domain: 0 to ${ZONE_LEVELS_MAX}, or ${SPREAD_NODE} for the node.`;
+  if (spec.whenNearer === 'move' && spec.whenUnreachable === 'stay')
+    return 'It goes on alone where it is out of reach (whenUnreachable: stay), and cannot move after demand (whenNearer: move) as well.';
   if (requirements.within !== null && !isZonePath(requirements.within))
     return `Its requirement to lie within '${requirements.within}' names no zone path.`;
   if (!whole(requirements.memoryBytes, 0, Number.MAX_SAFE_INTEGER))

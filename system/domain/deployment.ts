@@ -42,6 +42,8 @@ export type DeploymentSpec = {
   readonly requirements: Requirements;
   readonly spread: SpreadLevel;
   readonly whenUnreachable: 'move' | 'stay';
+  /** Whether an instance moves when another node has become much nearer to demand. Absent, as in journals of earlier versions: it stays. */
+  readonly whenNearer?: 'move' | 'stay';
   /** Invocations at a time in one instance. */
   readonly concurrency: number;
 };

@@ -37,7 +37,7 @@ export const WM_ERRORS = {
   },
   WM_FAULT_UNSUPPORTED: {
     kind: 'rejected',
-    meaning: 'The world that was chosen cannot produce a fault kind that the scenario asks for.',
+    meaning: 'The world that was chosen cannot produce a fault kind, or something of a fleet, that the scenario asks for.',
     next: 'Choose another target, or remove the fault from the scenario.',
   },
   WM_ENGINE_TOOLCHAIN: {

@@ -19,7 +19,7 @@ import type {
 } from './identifiers.ts';
 import type { GuestLine } from './logs.ts';
 import type { ModuleManifest, Signature, SignedArtefact, TrustedKey } from './module.ts';
-import type { LatencyReport, NodeFacts, NodeLoad } from './node.ts';
+import type { GeoPoint, LatencyReport, NodeFacts, NodeLoad } from './node.ts';
 
 /** Methods of the controller's endpoint. */
 export const SESSION_METHOD = '/wasmmatrix.v1.Agent/Session';
@@ -62,6 +62,8 @@ export type AgentMessage =
       readonly subject: string;
       readonly message: string;
     }
+  /** The node is somewhere else than it said last (R1.5). */
+  | { readonly kind: 'moved'; readonly location: GeoPoint }
   | {
       readonly kind: 'logs';
       readonly lines: readonly GuestLine[];

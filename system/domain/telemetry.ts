@@ -22,6 +22,8 @@ export type RecordKinds = {
     memoryBytes: number;
     profile: string;
   };
+  /** It is somewhere else than it said last; degrees. */
+  'node.moved': { node: string; incarnation: number; latitude: number; longitude: number };
   'node.status': { node: string; incarnation: number; from: string; to: string; cause: string };
   'trust.added': { key: string };
   'trust.revoked': { key: string };
@@ -134,6 +136,10 @@ export type RecordKinds = {
   'machine.stopped': { machine: string; role: 'controller' | 'node'; cause: string };
   'machine.paused': { machine: string };
   'machine.resumed': { machine: string };
+  /** A zone that moves is somewhere else; degrees. */
+  'vehicle.moved': { vehicle: string; latitude: number; longitude: number };
+  /** From cell to cell, null for none; `zone` is where the new one enters the network. */
+  'vehicle.attached': { vehicle: string; from: string | null; to: string | null; zone: string | null };
   'fault.begun': { fault: string; kind: string; target: string; detail: string };
   'fault.ended': { fault: string; kind: string; target: string };
   /** An artefact or module that carries a signature which must not be believed. */

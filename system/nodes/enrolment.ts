@@ -32,7 +32,8 @@ function describeFault(facts: NodeFacts): string | null {
   return null;
 }
 
-function checkFacts(facts: NodeFacts): Outcome<void> {
+/** What a node says of itself, when it enrols and later. */
+export function checkFacts(facts: NodeFacts): Outcome<void> {
   const fault = describeFault(facts);
   return fault === null ? ok() : refuse(fault, 'Correct what the agent says of its node.');
 }

@@ -2,9 +2,10 @@
 // hello or a silence into entries. Refuses agents whose identity is not their node's. Heartbeats are never journalled: when a
 // node was last heard lives in `Liveness`, which a recovery starts afresh with a full grace period.
 import type { Incarnation, NodeId } from '../domain/identifiers.ts';
-import type { NodeFacts, NodeLoad, NodeStatus, NodeView } from '../domain/node.ts';
-import { assert } from '../domain/outcome.ts';
+import type { GeoPoint, NodeFacts, NodeLoad, NodeStatus, NodeView } from '../domain/node.ts';
+import { assert, ok, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
+import { checkFacts } from './enrolment.ts';
 
 export { checkHello } from './enrolment.ts';
 export { Liveness } from './liveness.ts';
@@ -103,7 +104,12 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
       if (before === undefined || before.status === 'healthy') return [enrolled];
       return [{ kind: 'node.status', fields: { node: facts.node, incarnation, from: before.status, to: 'healthy', cause } }, enrolled];
     }
-    case 'node-facts':
+    case 'node-facts': {
+      const { node, location } = entry.facts;
+      const before = getNode(state, node);
+      if (isSamePlace(before.facts.location, location)) return [];
+      return [{ kind: 'node.moved', fields: { node, incarnation: before.incarnation, ...location } }];
+    }
     case 'node-draining':
     case 'node-undrained':
       return [];
@@ -117,6 +123,10 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
       ];
     }
   }
+}
+
+function isSamePlace(a: GeoPoint, b: GeoPoint): boolean {
+  return a.latitude === b.latitude && a.longitude === b.longitude;
 }
 
 export function isNodeEntry(entry: { readonly kind: string }): entry is NodeEntry {
@@ -153,6 +163,15 @@ function shapeOf(facts: NodeFacts): string {
 /** A node in good standing: back from suspicion to what it was. */
 function heardAgain(node: NodeRecord, atMs: number): NodeEntry {
   return { kind: 'node-status', node: node.facts.node, status: node.draining ? 'draining' : 'healthy', atMs, cause: 'it answers again' };
+}
+
+/** A node that moves is the same machine somewhere else: it keeps its incarnation and its work. */
+export function planMoved(state: NodesState, id: NodeId, location: GeoPoint): Outcome<readonly NodeEntry[]> {
+  const { facts } = getNode(state, id);
+  if (isSamePlace(facts.location, location)) return ok([]);
+  const moved = { ...facts, location };
+  const checked = checkFacts(moved);
+  return checked.ok ? ok([{ kind: 'node-facts', facts: moved }]) : checked;
 }
 
 export function planHeartbeat(state: NodesState, id: NodeId, atMs: number): readonly NodeEntry[] {

@@ -130,7 +130,7 @@ export function factsFrom(wire: WireFacts, field: string): NodeFacts {
   };
 }
 
-function degrees(value: number, most: number, field: string): number {
+export function degrees(value: number, most: number, field: string): number {
   return Math.abs(finite(value, field)) <= most ? value : wrong(field, `-${most} to ${most} degrees, found ${value}`);
 }
 

@@ -47,6 +47,7 @@ import {
 import {
   artefactFrom,
   artefactTo,
+  degrees,
   factsFrom,
   factsTo,
   lineFrom,
@@ -116,6 +117,8 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
       return encodeWith(AgentMessageSchema, {
         message: { case: 'refusal', value: { code: message.code, subject: message.subject, message: message.message } },
       });
+    case 'moved':
+      return encodeWith(AgentMessageSchema, { message: { case: 'moved', value: message.location } });
     case 'logs': {
       const dropped = message.dropped.map(({ instance, lines }) => ({ instance, lines: BigInt(lines) }));
       return encodeWith(AgentMessageSchema, { message: { case: 'logs', value: { lines: message.lines.map(lineTo), dropped } } });
@@ -139,6 +142,13 @@ export function decodeAgentMessage(bytes: Uint8Array): Outcome<AgentMessage> {
           subject: text(message.value.subject, 'refusal.subject'),
           message: text(message.value.message, 'refusal.message'),
         };
+      case 'moved': {
+        const { latitude, longitude } = message.value;
+        return {
+          kind: 'moved',
+          location: { latitude: degrees(latitude, 90, 'moved.latitude'), longitude: degrees(longitude, 180, 'moved.longitude') },
+        };
+      }
       case 'logs':
         return {
           kind: 'logs',
@@ -149,7 +159,7 @@ export function decodeAgentMessage(bytes: Uint8Array): Outcome<AgentMessage> {
           })),
         };
       default:
-        return wrong('message', 'hello, heartbeat, instance, refusal or logs, found none');
+        return wrong('message', 'hello, heartbeat, instance, refusal, logs or moved, found none');
     }
   });
 }

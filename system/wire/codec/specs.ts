@@ -11,10 +11,11 @@ import type {
 import { name, oneOf, optional, orNull, present, subject, subjectFilter, text, whole, wrong, zone } from './fields.ts';
 
 export function deploymentTo(spec: DeploymentSpec): MessageInitShape<typeof DeploymentSpecSchema> {
-  const { requirements, version, ...same } = spec;
+  const { requirements, version, whenNearer, ...same } = spec;
   return {
     ...same,
     ...optional('version', version),
+    ...(whenNearer === undefined ? {} : { whenNearer }),
     requirements: {
       architectures: [...requirements.architectures],
       isaFeatures: [...requirements.isaFeatures],
@@ -44,6 +45,7 @@ export function deploymentFrom(wire: WireDeployment): DeploymentSpec {
     },
     spread: wire.spread <= 255 ? wire.spread : wrong('deployment.spread', 'at most 255'),
     whenUnreachable: oneOf(wire.whenUnreachable, 'deployment.when_unreachable', ['move', 'stay']),
+    ...(wire.whenNearer === undefined ? {} : { whenNearer: oneOf(wire.whenNearer, 'deployment.when_nearer', ['move', 'stay']) }),
     concurrency: wire.concurrency > 0 ? wire.concurrency : wrong('deployment.concurrency', 'at least 1'),
   };
 }

@@ -32,7 +32,10 @@ async function setUp(options: { latency?: LatencyLaw; loss?: Ratio; random?: () 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const latency = options.latency ?? { law: 'constant', micros: 0 };
-  const proxy = new Proxy(new Links([{ a: NEAR.zone, b: FAR.zone, latency, loss: options.loss ?? [0, 1] }]), options.random);
+  const proxy = new Proxy(
+    new Links([{ a: NEAR.zone, b: FAR.zone, latency, loss: options.loss ?? [0, 1], impairments: [] }]),
+    options.random,
+  );
   const address = await proxy.open({ from: NEAR, to: FAR, port: () => port });
   cleanups.push(
     () => server.close(),

@@ -32,7 +32,7 @@ import type {
   ZonePath,
 } from '../../../system/domain/identifiers.ts';
 import { manifestText, type ModuleManifest } from '../../../system/domain/module.ts';
-import type { NodeFacts } from '../../../system/domain/node.ts';
+import type { GeoPoint, NodeFacts } from '../../../system/domain/node.ts';
 import {
   EXECUTE_METHOD,
   QUERY_METHOD,
@@ -87,7 +87,12 @@ export class ScriptCompiler extends ScriptedWasm {
   }
 }
 
-export type NodeOptions = { readonly zone?: string; readonly faultDomain?: string; readonly facts?: Partial<NodeFacts> };
+export type NodeOptions = {
+  readonly zone?: string;
+  readonly faultDomain?: string;
+  readonly facts?: Partial<NodeFacts>;
+  readonly locate?: () => GeoPoint | null;
+};
 
 type Computer = { readonly machine: Machine; readonly disk: Disk; readonly identity: string };
 
@@ -219,7 +224,7 @@ export class ControllerWorld {
       endpoint: `agent/${name}` as Endpoint,
       ...options.facts,
     });
-    await this.#startAgent(name);
+    await this.#startAgent(name, options.locate);
   }
 
   async restartNode(name: string, options: NodeOptions = {}): Promise<void> {
@@ -229,12 +234,18 @@ export class ControllerWorld {
     await this.#startAgent(name);
   }
 
-  async #startAgent(name: string): Promise<void> {
+  async #startAgent(name: string, locate?: NodeOptions['locate']): Promise<void> {
     const started = await this.on(name, () => {
       const ports = this.#ports(name, new ScriptedWasm(this.#clock(name), this.scripts));
       const facts = this.#facts.get(name);
       if (facts === undefined) throw new Error(`node ${name} has facts`);
-      const agent = createAgent(ports, { facts, joinToken: TOKEN, controller: this.config.endpoint, version: '0.1.0' });
+      const agent = createAgent(ports, {
+        facts,
+        joinToken: TOKEN,
+        controller: this.config.endpoint,
+        version: '0.1.0',
+        ...(locate === undefined ? {} : { locate }),
+      });
       this.agents.set(name, agent);
       return agent.start();
     });

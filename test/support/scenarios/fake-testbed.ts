@@ -2,7 +2,7 @@
 // answers. Time passes when everybody sleeps; nothing here waits for real.
 import type { Testbed } from '../../../scenarios/testbed.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
-import { FAULT_KINDS, type FaultSpec } from '../../../scenarios/scenario.ts';
+import { FAULT_KINDS, FLEET_FEATURES, type FaultSpec } from '../../../scenarios/scenario.ts';
 import type { BusEvent, PublishAck } from '../../../system/domain/event.ts';
 import type { Digest, KeyId } from '../../../system/domain/identifiers.ts';
 import type { OperatorAnswer, OperatorCommand, OperatorQuery, OperatorReply } from '../../../system/domain/operator.ts';
@@ -21,6 +21,7 @@ export type FakeAnswers = {
   /** What the world says by itself: told at its time, as records of the controller. */
   readonly says?: readonly RunRecord[];
   readonly faultKinds?: Testbed['faultKinds'];
+  readonly fleetFeatures?: Testbed['fleetFeatures'];
 };
 
 type Sleeper = { readonly due: number; readonly order: number; readonly wake: () => void };
@@ -29,6 +30,7 @@ export class FakeTestbed implements Testbed {
   readonly world = 'fake';
   readonly slackMicros = 0;
   readonly faultKinds: Testbed['faultKinds'];
+  readonly fleetFeatures: Testbed['fleetFeatures'];
   readonly happened: Happening[] = [];
   readonly records: RunRecord[] = [];
   /** How long the world takes for a command. */
@@ -44,6 +46,7 @@ export class FakeTestbed implements Testbed {
   constructor(answers: FakeAnswers = {}) {
     this.#answers = answers;
     this.faultKinds = answers.faultKinds ?? FAULT_KINDS;
+    this.fleetFeatures = answers.fleetFeatures ?? FLEET_FEATURES;
   }
 
   readonly clock = {

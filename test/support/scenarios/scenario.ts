@@ -106,6 +106,8 @@ export function scenarioOf(other: Partial<Scenario> = {}): Scenario {
         { zone: 'cloud/b' as ZonePath, location: { latitude: 51, longitude: 9 } },
       ],
       links: [],
+      cells: [],
+      vehicles: [],
       nodes: [nodeOf('a-1', 'cloud/a'), nodeOf('a-2', 'cloud/a'), nodeOf('b-1', 'cloud/b', { architecture: 'aarch64' })],
     },
     platform: { heartbeatIntervalMs: 500, suspectAfterMs: 1_500, unavailableAfterMs: 3_000, leaseMs: 2_500, queueEventsMax: 200 },

@@ -221,6 +221,7 @@ export const sessionMessages = {
     }),
     fc.record({ kind: fc.constant('instance' as const), report }),
     fc.record({ kind: fc.constant('refusal' as const), code: errorCode, subject: text, message: text }),
+    fc.record({ kind: fc.constant('moved' as const), location: fc.record({ latitude: degrees(90), longitude: degrees(180) }) }),
     fc.record({ kind: fc.constant('logs' as const), lines: some(fc.record(line)), dropped: some(fc.record({ instance, lines: whole })) }),
   ) as fc.Arbitrary<AgentMessage>,
   controllerMessage: fc.oneof(

@@ -37,7 +37,7 @@ import {
   zone,
 } from './arbitraries.ts';
 
-const deployment: fc.Arbitrary<DeploymentSpec> = fc.record({
+const described: fc.Arbitrary<DeploymentSpec> = fc.record({
   name: branded<DeploymentSpec['name']>(name),
   module: branded<DeploymentSpec['module']>(name),
   version: fc.option(uint32),
@@ -55,6 +55,9 @@ const deployment: fc.Arbitrary<DeploymentSpec> = fc.record({
   whenUnreachable: fc.constantFrom('move' as const, 'stay' as const),
   concurrency: positive,
 });
+const deployment: fc.Arbitrary<DeploymentSpec> = fc
+  .tuple(described, fc.constantFrom({}, { whenNearer: 'move' as const }, { whenNearer: 'stay' as const }))
+  .map(([spec, nearer]) => ({ ...spec, ...nearer }));
 const trigger: fc.Arbitrary<TriggerSpec> = fc
   .record({
     name: branded<TriggerSpec['name']>(name),

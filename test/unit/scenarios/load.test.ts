@@ -114,9 +114,9 @@ describe('a small file', () => {
     expect(nodes[2]).toMatchObject({ architecture: 'aarch64', fuelPerMicro: 800, hardware: ['can'] });
     expect(controller).toEqual({ zone: 'cloud/a', location: { latitude: 50, longitude: 8 } });
     expect(links).toEqual([
-      { a: 'cloud/a', b: 'cloud/a', latency: { law: 'constant', micros: 500 }, loss: [0, 1] },
-      { a: 'cloud/a', b: 'cloud/b', latency: { law: 'constant', micros: 2_000 }, loss: [1, 100] },
-      { a: 'cloud/b', b: 'cloud/b', latency: { law: 'constant', micros: 500 }, loss: [0, 1] },
+      { a: 'cloud/a', b: 'cloud/a', latency: { law: 'constant', micros: 500 }, loss: [0, 1], impairments: [] },
+      { a: 'cloud/a', b: 'cloud/b', latency: { law: 'constant', micros: 2_000 }, loss: [1, 100], impairments: [] },
+      { a: 'cloud/b', b: 'cloud/b', latency: { law: 'constant', micros: 500 }, loss: [0, 1], impairments: [] },
     ]);
   });
 });
@@ -274,6 +274,34 @@ nodes:
     expect(law('{ logNormal: { median: 40ms, p99: 300ms } }')).toMatchObject({ law: 'log-normal', microsMedian: 40_000, microsMin: 0 });
     expect(law('{ empirical: [3ms, 1.5ms] }')).toEqual({ law: 'empirical', micros: [3_000, 1_500] });
     expect(law('{ exponential: { mean: 8ms, min: 2ms } }')).toEqual({ law: 'exponential', microsMean: 8_000, microsMin: 2_000 });
+  });
+
+  it('has links that are narrow, bursty and untidy for good', () => {
+    const impairments = (text: string): unknown =>
+      mustLoad(SMALL.replace('latency: 2ms', `latency: 2ms, ${text}`)).fleet.links.find((link) => link.impairments.length > 0)?.impairments;
+    expect(impairments('corruption: 1/1000, bandwidth: { rate: 64KiB }')).toEqual([
+      { kind: 'bandwidth', bytesPerS: 65_536, queueBytes: 262_144 },
+      { kind: 'corruption', ratio: [1, 1_000] },
+    ]);
+    expect(impairments('burstLoss: { burst: 1s, apart: 10s }, duplication: 1%, reordering: { ratio: 1/8 }')).toEqual([
+      { kind: 'burst-loss', ratio: [50, 100], burstMicros: 1_000_000, apartMicros: 10_000_000 },
+      { kind: 'duplication', ratio: [1, 100] },
+      { kind: 'reordering', ratio: [1, 8], microsMax: 20_000 },
+    ]);
+  });
+
+  it.each([
+    ['bandwidth: { rate: 0B }', 'fleet.links[0].bandwidth.rate: found nothing, expected more than 0'],
+    ['bandwidth: { queue: 1KiB }', "fleet.links[0].bandwidth: 'rate' is missing"],
+    ['burstLoss: { burst: 1s }', "fleet.links[0].burstLoss: 'apart' is missing"],
+    ['duplication: 3/2', 'fleet.links[0].duplication: found "3/2", expected a chance above 0 and of at most 1'],
+    ['reordering: { ratio: 0% }', 'fleet.links[0].reordering.ratio: found "0%", expected a chance above 0 and of at most 1'],
+    ['jitter: 1ms', "fleet.links[0].jitter: unknown field 'jitter'"],
+  ])('refuses a link with %s', (text, mistake) => {
+    const loaded = loadText(SMALL.replace('latency: 2ms', `latency: 2ms, ${text}`));
+    expect(loaded.ok ? '' : loaded.error.message).toContain(mistake);
+    // With the place: a line and a column of the file.
+    expect(loaded.ok ? '' : loaded.error.message).toMatch(/yaml:\d+:\d+ /);
   });
 
   it('refuses laws whose delays contradict each other', () => {

@@ -1,7 +1,7 @@
 // What the driver of a run does, in which order, and how it judges: on a world in which nothing happens but time.
 import { describe, expect, it } from 'vitest';
 import { playScenario, type PlayOptions, type PlayResult } from '../../../scenarios/run.ts';
-import type { Scenario, StepSpec } from '../../../scenarios/scenario.ts';
+import type { LinkSpec, Scenario, StepSpec } from '../../../scenarios/scenario.ts';
 import type { Subject, SubjectFilter } from '../../../system/domain/identifiers.ts';
 import { failed, ok, rejected, unknown } from '../../../system/domain/outcome.ts';
 import { FakeTestbed, type FakeAnswers } from '../../support/scenarios/fake-testbed.ts';
@@ -97,6 +97,26 @@ describe('the course of a run', () => {
     expect(result).toMatchObject({ verdict: 'rejected', goals: [], records: 0 });
     expect(result.trouble).toContain(
       "WM_FAULT_UNSUPPORTED (rejected): the fake world cannot produce the fault 'crash' that by-hand asks for",
+    );
+    expect(world.happened).toEqual([]);
+  });
+
+  it('is refused by a world that lacks what its fleet asks for, by name', async () => {
+    const { fleet } = scenarioOf();
+    const zone = fleet.zones[0]!.zone;
+    const narrow: LinkSpec = {
+      a: zone,
+      b: zone,
+      latency: { law: 'constant', micros: 1 },
+      loss: [0, 1],
+      impairments: [{ kind: 'bandwidth', bytesPerS: 1, queueBytes: 1 }],
+    };
+    const { result, world } = await play(scenarioOf({ steps: [], fleet: { ...fleet, links: [narrow] } }), {
+      fleetFeatures: ['corruption'],
+    });
+    expect(result).toMatchObject({ verdict: 'rejected', goals: [], records: 0 });
+    expect(result.trouble).toContain(
+      "WM_FAULT_UNSUPPORTED (rejected): the fake world cannot produce 'bandwidth', which the fleet of by-hand asks for",
     );
     expect(world.happened).toEqual([]);
   });

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import type { LinkFault } from '../../../sim/network/network.ts';
 import type { Connection } from '../../../system/ports/network.ts';
+import { CLOUD, FLEET } from '../../contract/sim-world.ts';
 import { bytes, codeOf, connected, echo, echoed, SECOND, setUp } from '../../support/network/raw-port.ts';
 
 const WAY = { a: 'cloud', b: 'fleet' } as const;
@@ -140,4 +141,31 @@ it('a corrupt message is never handed over: most are sent again, some break the 
   expect(result.micros).toBeGreaterThan(answered * 100_000);
   // Each request arrived whole and once; the last may have arrived and lost its answer.
   expect(texts(300).slice(0, calls.length)).toEqual(calls);
+});
+
+it('a link that is narrow for good is so from the start, and a fault of the kind takes its place while it lasts', async () => {
+  const { world, client, serve } = setUp();
+  world.network.setLaw(
+    CLOUD,
+    FLEET,
+    { law: 'constant', micros: 5_000 },
+    [0, 1],
+    [{ kind: 'bandwidth', bytesPerS: 100 * KB, queueBytes: 1_000 * KB }],
+  );
+  const took = await world.play(client, async () => {
+    await serve(echo());
+    const connection = await connected(world, 'client');
+    const call = async (): Promise<number> => {
+      const before = world.kernel.now();
+      const answer = await connection.call('/a/B', new Uint8Array(50 * KB), { deadlineMicros: 20 * SECOND });
+      expect(codeOf(answer)).toBe('ok');
+      return Math.round((world.kernel.now() - before) / 10_000) / 100;
+    };
+    const asBuilt = await call();
+    world.network.begin('f', { kind: 'bandwidth', ...WAY, bytesPerS: 1_000 * KB, queueBytes: 1_000 * KB });
+    const meanwhile = await call();
+    world.network.end('f');
+    return [asBuilt, meanwhile, await call()];
+  });
+  expect(took).toEqual([1.01, 0.11, 1.01]);
 });

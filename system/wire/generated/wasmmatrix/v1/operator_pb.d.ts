@@ -102,6 +102,11 @@ export declare type DeploymentSpec = Message<"wasmmatrix.v1.DeploymentSpec"> & {
    * @generated from field: uint32 concurrency = 9;
    */
   concurrency: number;
+
+  /**
+   * @generated from field: optional string when_nearer = 10;
+   */
+  whenNearer?: string | undefined;
 };
 
 /**

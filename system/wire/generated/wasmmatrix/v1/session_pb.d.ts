@@ -211,6 +211,29 @@ export declare type GuestLogs = Message<"wasmmatrix.v1.GuestLogs"> & {
 export declare const GuestLogsSchema: GenMessage<GuestLogs>;
 
 /**
+ * The node is somewhere else than it said last.
+ *
+ * @generated from message wasmmatrix.v1.Moved
+ */
+export declare type Moved = Message<"wasmmatrix.v1.Moved"> & {
+  /**
+   * @generated from field: double latitude = 1;
+   */
+  latitude: number;
+
+  /**
+   * @generated from field: double longitude = 2;
+   */
+  longitude: number;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Moved.
+ * Use `create(MovedSchema)` to create a new message.
+ */
+export declare const MovedSchema: GenMessage<Moved>;
+
+/**
  * @generated from message wasmmatrix.v1.AgentMessage
  */
 export declare type AgentMessage = Message<"wasmmatrix.v1.AgentMessage"> & {
@@ -247,6 +270,12 @@ export declare type AgentMessage = Message<"wasmmatrix.v1.AgentMessage"> & {
      */
     value: GuestLogs;
     case: "logs";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.Moved moved = 6;
+     */
+    value: Moved;
+    case: "moved";
   } | { case: undefined; value?: undefined };
 };
 
