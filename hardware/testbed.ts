@@ -34,7 +34,7 @@ export type LocalInjected = {
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
   /** Null: every node is a process. */
-  readonly foreign: { readonly world: string; readonly nodes: ForeignNodes; readonly slackMicros: number } | null;
+  readonly foreign: { readonly world: string; readonly nodes: readonly ForeignNodes[]; readonly slackMicros: number } | null;
   /** Streams of the driver, from the seed. */
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];
@@ -100,7 +100,7 @@ class LocalTestbed implements LocalWorld {
       program: this.#injected.program,
       engine: this.#injected.engine,
       pace: this.#injected.pace,
-      foreign: this.#injected.foreign?.nodes ?? null,
+      foreign: this.#injected.foreign?.nodes ?? [],
       onRecord: (record) => this.#listener({ ...record, micros: this.#timeOf(record.micros) }),
     });
     this.#fleet = fleet;

@@ -2,21 +2,17 @@
 // hands out every record. The product's code is what runs elsewhere; only its ports are simulated. The driver of the run is the
 // world itself: its clock never stops and it never crashes.
 // Surprising: engine, cryptography and example guests come from outside, since nothing here may reach for the machine.
-import { createAgent } from '../agents/agent.ts';
 import type { NodeSpec, Scenario, FaultSpec } from '../scenarios/scenario.ts';
 import type { RunRecord } from '../scenarios/record.ts';
 import type { Testbed } from '../scenarios/testbed.ts';
-import { createBusClient } from '../system/bus/bus.ts';
 import { createController, DEFAULT_CONFIG } from '../system/controller/controller.ts';
 import type { ControllerConfig } from '../system/controller/controller.ts';
 import type { Endpoint } from '../system/domain/identifiers.ts';
-import type { NodeFacts } from '../system/domain/node.ts';
 import { assert, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome } from '../system/domain/outcome.ts';
 import type { Keys } from '../system/ports/keys.ts';
 import { MICROS_PER_S } from '../system/ports/clock.ts';
 import type { CompileProfile } from '../system/ports/wasm.ts';
-import { createStateClient } from '../system/state/state.ts';
 import { createClock } from './clock/clock.ts';
 import { CONTROLLER_CORES, CONTROLLER_FUEL_PER_MICRO, NETWORK_COSTS, ZONE_LATENCY } from './costs/costs.ts';
 import { Faults, Rogue, ServiceFaults, SIM_FAULT_KINDS, SIM_FLEET_FEATURES } from './faults/faults.ts';
@@ -27,8 +23,9 @@ import { SimNetwork } from './network/network.ts';
 import { createRandom } from './random/random.ts';
 import { RecordSink } from './telemetry/telemetry.ts';
 import { Computer } from './testbed/computer.ts';
-import type { ComputerPorts, World } from './testbed/computer.ts';
+import type { World } from './testbed/computer.ts';
 import { Driver, OPERATOR_IDENTITY } from './testbed/driver.ts';
+import { createNode } from './testbed/node.ts';
 import { withVariant } from './testbed/variant.ts';
 import { simulatedProfile } from './wasm/wasm.ts';
 import type { GuestEngine } from './wasm/wasm.ts';
@@ -285,47 +282,14 @@ class SimTestbed implements Testbed {
   }
 
   #createNode(world: World, node: NodeSpec): Computer {
-    const profile = simulatedProfile(node.architecture, node.isaFeatures);
-    const facts: NodeFacts = {
-      node: node.node,
-      architecture: node.architecture,
-      isaFeatures: node.isaFeatures,
-      cores: node.cores,
-      memoryBytes: node.memoryBytes,
-      hardware: node.hardware,
-      location: node.location,
-      zone: node.zone,
-      faultDomain: node.faultDomain,
-      profile: profile.profile,
-      target: profile.target,
-      agentVersion: this.#injected.agentVersion,
-      endpoint: `agent/${node.node}` as Endpoint,
-    };
-    const createProgram = (ports: ComputerPorts) => {
-      const agentVersion = this.#versions.get(node.node) ?? this.#injected.agentVersion;
-      const bus = createBusClient(ports, { broker: CONTROLLER_ENDPOINT });
-      const state = createStateClient(ports, { store: CONTROLLER_ENDPOINT });
-      return createAgent(
-        { ...ports, bus, state },
-        {
-          facts: { ...facts, agentVersion },
-          joinToken: JOIN_TOKEN,
-          controller: CONTROLLER_ENDPOINT,
-          version: agentVersion,
-          ...(this.#network.placeOf(node.zone) === null ? {} : { locate: () => this.#network.placeOf(node.zone) }),
-        },
-      );
-    };
-    return new Computer(world, {
-      name: node.node,
-      role: 'node',
-      identity: `node/${node.node}`,
-      zone: node.zone,
-      cores: node.cores,
-      fuelPerMicro: node.fuelPerMicro,
-      profile,
-      profiles: [],
-      createProgram,
+    return createNode(world, {
+      node,
+      profile: simulatedProfile(node.architecture, node.isaFeatures),
+      artefacts: 'envelopes',
+      controller: CONTROLLER_ENDPOINT,
+      joinToken: JOIN_TOKEN,
+      version: () => this.#versions.get(node.node) ?? this.#injected.agentVersion,
+      locate: () => this.#network.placeOf(node.zone),
     });
   }
 }

@@ -48,13 +48,17 @@ const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 
-const WORLDS = ['sim', 'local', 'qemu'] as const;
+const WORLDS = ['sim', 'local', 'qemu', 'loop'] as const;
 type World = (typeof WORLDS)[number];
 /** What `both` stands for. */
 const BOTH: readonly World[] = ['sim', 'local'];
 const MACHINES = 2;
 /** Bound: emulated machines of one run, each with half a gigabyte. */
 const MACHINES_MAX = 8;
+/** Nodes of a run with hardware in the loop that are processes. */
+const PROCESSES = 2;
+/** Bound: such processes; as many emulated machines and a controller come on top. */
+const PROCESSES_MAX = 16;
 
 type RunOptions = {
   readonly target?: readonly World[];
@@ -64,6 +68,7 @@ type RunOptions = {
   readonly jobs?: number;
   readonly pace?: number;
   readonly machines?: number;
+  readonly processes?: number;
   readonly out?: string;
   readonly verify?: true;
   readonly permute?: true;
@@ -78,12 +83,12 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('play scenarios and say what held')
     .description(
-      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local or qemu, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
+      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, qemu or loop, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
     .option(
       '--target <worlds>',
-      'where to play: sim, local, qemu (arm64 and riscv64 machines beside processes), several with commas; both is sim,local (default: sim)',
+      'where to play: sim, local, qemu (arm64 and riscv64 machines beside processes), loop (simulated nodes beside both, under one real controller), several with commas; both is sim,local (default: sim)',
       collectWorlds,
     )
     .addOption(
@@ -91,11 +96,20 @@ export function addRun(program: Command): void {
         .argParser(collectSeed)
         .conflicts('seeds'),
     )
-    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} with local or qemu)`, count(SEEDS_MAX))
+    .option('--seeds <n>', `play this many seeds, from 0x1 (default: ${SEEDS}; ${SEEDS_LOCAL} elsewhere than in sim)`, count(SEEDS_MAX))
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
     .option('--jobs <n>', 'worker threads (default: as many as processors)', count(256))
     .option('--pace <factor>', 'seconds of the wall for one second of a local run (default: what this machine needs, measured)', pace)
-    .option('--machines <n>', `nodes of a qemu run that are emulated machines (default: ${MACHINES})`, count(MACHINES_MAX))
+    .option(
+      '--machines <n>',
+      `nodes of a qemu or loop run that are emulated machines; 0 is for loop alone (default: ${MACHINES})`,
+      count(MACHINES_MAX, 0),
+    )
+    .option(
+      '--processes <n>',
+      `nodes of a loop run that are processes; what is neither machine nor process is simulated (default: ${PROCESSES})`,
+      count(PROCESSES_MAX, 0),
+    )
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
     .option('--verify', 'play every seed twice and name the first difference')
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
@@ -125,7 +139,7 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     const leave = (): void => process.exit(EXIT_INTERRUPTED);
     for (const signal of INTERRUPTS) process.on(signal, leave);
     const settings = await prepare(options.quiet === true);
-    const machinesMax = worlds.includes('qemu') ? (options.machines ?? MACHINES) : 0;
+    const machinesMax = worlds.some(hasMachines) ? (options.machines ?? MACHINES) : 0;
     const emulation = settings === null ? null : await prepareMachines(scenarios, machinesMax, options.quiet === true);
     for (const signal of INTERRUPTS) process.off(signal, leave);
     if (settings === null || emulation === null) return EXIT_REJECTED;
@@ -139,12 +153,26 @@ function isReal(worlds: readonly World[]): boolean {
   return worlds.some((world) => world !== 'sim');
 }
 
+function hasMachines(world: World): boolean {
+  return world === 'qemu' || world === 'loop';
+}
+
 /** What a world cannot do; null when nothing of it was asked for. */
 function lackingOf(worlds: readonly World[], options: RunOptions): WmError | null {
-  if (options.machines !== undefined && !worlds.includes('qemu'))
+  if (options.machines !== undefined && !worlds.some(hasMachines))
     return rejected('WM_ARGUMENT', {
       message: '--machines is for emulated machines alone.',
-      next: 'Leave --machines out, or play with --target qemu.',
+      next: 'Leave --machines out, or play with --target qemu or loop.',
+    }).error;
+  if (options.machines === 0 && worlds.includes('qemu'))
+    return rejected('WM_ARGUMENT', {
+      message: 'A qemu run without emulated machines is a local one.',
+      next: 'Play with --target local, or with more machines.',
+    }).error;
+  if (options.processes !== undefined && !worlds.includes('loop'))
+    return rejected('WM_ARGUMENT', {
+      message: '--processes is for runs with hardware in the loop alone.',
+      next: 'Leave --processes out, or play with --target loop.',
     }).error;
   if (!isReal(worlds)) {
     if (options.pace === undefined) return null;
@@ -231,11 +259,17 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
   }
 }
 
-function reproduceOf(world: World, { file, name }: Scenario, seed: string, { machines, pace: asked, verify }: RunOptions): string {
+function reproduceOf(
+  world: World,
+  { file, name }: Scenario,
+  seed: string,
+  { machines, processes, pace: asked, verify }: RunOptions,
+): string {
   return [
     `npx wasmmatrix run ${isInCatalogue(file) ? name : quotePath(file)}`,
     ...(world === 'sim' ? [] : [`--target ${world}`]),
-    ...(world === 'qemu' && machines !== undefined ? [`--machines ${machines}`] : []),
+    ...(hasMachines(world) && machines !== undefined ? [`--machines ${machines}`] : []),
+    ...(world === 'loop' && processes !== undefined ? [`--processes ${processes}`] : []),
     ...(world !== 'sim' && asked !== undefined ? [`--pace ${asked}`] : []),
     `--seed ${seed}`,
     ...(verify === true ? ['--verify'] : []),
@@ -263,7 +297,9 @@ const playSimulated: PlayJobs = (jobs, settings, teller, signal, options) =>
 
 /** One after the other: each has processes enough. */
 function playReally(world: World, emulation: Emulation): PlayJobs {
-  const where = world === 'qemu' ? 'with emulated machines' : 'on local processes';
+  const where = { sim: 'in the simulator', local: 'on local processes', qemu: 'with emulated machines', loop: 'with hardware in the loop' }[
+    world
+  ];
   return async (jobs, settings, teller, signal, options) => {
     const runs: RunSummary[] = [];
     for (const job of jobs) {
@@ -272,7 +308,8 @@ function playReally(world: World, emulation: Emulation): PlayJobs {
         ? notPlayed(job, world)
         : await playLocally(job, {
             settings,
-            emulation: world === 'qemu' ? emulation : null,
+            emulation: hasMachines(world) ? emulation : null,
+            processesMax: world === 'loop' ? (options.processes ?? PROCESSES) : null,
             pace:
               options.pace === undefined
                 ? null

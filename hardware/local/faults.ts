@@ -3,7 +3,7 @@
 import type { FaultKind, FaultSpec } from '../../scenarios/scenario.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
-import type { Proxy } from './proxy.ts';
+import type { LinkFault } from './links.ts';
 
 /**
  * What is missing cannot be done to processes: the controller's key is its own, and processes share the clock and the
@@ -24,10 +24,16 @@ export type MachineControl = {
   readonly linksChanged: () => void;
 };
 
+/** Everything that carries messages between machines; each is told of every fault of links. */
+export type LinkControl = {
+  readonly begin: (id: string, fault: LinkFault) => void;
+  readonly end: (id: string) => void;
+};
+
 export type FaultOptions = {
   /** How long a time of the run is by the wall, in milliseconds. */
   readonly wallMs: (micros: number) => number;
-  readonly proxy: Proxy;
+  readonly links: LinkControl;
   readonly machines: MachineControl;
   readonly record: <K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>) => void;
 };
@@ -71,7 +77,7 @@ export class Faults {
   }
 
   #begin(id: string, spec: FaultSpec): void {
-    const { proxy, machines } = this.#options;
+    const { links, machines } = this.#options;
     switch (spec.kind) {
       case 'crash':
         return machines.crash(spec.machine);
@@ -80,7 +86,7 @@ export class Faults {
       case 'partition':
       case 'latency':
       case 'loss':
-        proxy.begin(id, spec);
+        links.begin(id, spec);
         return machines.linksChanged();
       case 'disk-full':
         return machines.fill(spec.machine);
@@ -92,7 +98,7 @@ export class Faults {
     const active = this.#active.get(id);
     if (active === undefined) return;
     const { spec } = active;
-    const { proxy, machines, record } = this.#options;
+    const { links, machines, record } = this.#options;
     this.#active.delete(id);
     record('fault.ended', { fault: id, kind: spec.kind, target: targetOf(spec) });
     switch (spec.kind) {
@@ -105,7 +111,7 @@ export class Faults {
       case 'partition':
       case 'latency':
       case 'loss':
-        proxy.end(id);
+        links.end(id);
         return machines.linksChanged();
       case 'disk-full':
         if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);

@@ -21,10 +21,13 @@ type MachineKind = {
 export type ThisMachine = MachineKind & {
   /** Nodes that are emulated machines, by name. */
   readonly emulated: ReadonlyMap<string, MachineKind>;
+  /** Nodes that are simulated, with guests that run on this machine. Null, or absent: there is no simulator in the run. */
+  readonly simulated?: ReadonlySet<string> | null;
 };
 
-export function fitScenario(scenario: Scenario, { emulated, ...here }: ThisMachine): Outcome<Fitted> {
-  const where = emulated.size === 0 ? 'on local processes' : `with ${emulated.size} emulated machines`;
+export function fitScenario(scenario: Scenario, { emulated, simulated = null, ...here }: ThisMachine): Outcome<Fitted> {
+  const processes = emulated.size === 0 ? 'on local processes' : `with ${emulated.size} emulated machines`;
+  const where = simulated === null ? processes : 'with hardware in the loop';
   const refused = (why: string, next: string): Outcome<Fitted> =>
     rejected('WM_ARGUMENT', { message: `${scenario.name} cannot be played ${where}: ${why}.`, next });
   const nodes = scenario.fleet.nodes.map((node) => {
@@ -32,7 +35,7 @@ export function fitScenario(scenario: Scenario, { emulated, ...here }: ThisMachi
     return { ...node, architecture, isaFeatures };
   });
   for (const step of scenario.steps) {
-    if (step.do === 'fault' && step.fault.kind === 'disk-full' && !mayMount())
+    if (step.do === 'fault' && step.fault.kind === 'disk-full' && simulated?.has(step.fault.machine) !== true && !mayMount())
       return refused(
         'filling a disk takes a small file system of its own, and only root may mount one',
         'Run as root, or play it with --target sim.',
@@ -52,12 +55,28 @@ export function fitScenario(scenario: Scenario, { emulated, ...here }: ThisMachi
         'Play it with --target sim, or on a machine that has it.',
       );
   }
-  return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, nodes, emulated) });
+  return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, nodes, emulated, simulated) });
 }
 
-function notesOf({ fleet }: Scenario, nodes: readonly NodeSpec[], emulated: ThisMachine['emulated']): readonly string[] {
+function rolesOf(nodes: readonly NodeSpec[], emulated: ThisMachine['emulated'], simulated: ReadonlySet<string> | null): readonly string[] {
   const machines = nodes.filter(({ node }) => emulated.has(node)).map(({ node, architecture }) => `${node} (${architecture})`);
-  const notes = machines.length === 0 ? [] : [`Emulated machines: ${machines.join(', ')}; the other nodes are processes of this machine.`];
+  const list = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
+  if (simulated !== null) {
+    const processes = nodes.map(({ node }) => node as string).filter((node) => !emulated.has(node) && !simulated.has(node));
+    return [
+      `Emulated machines: ${list(machines)}; processes: ${list(processes)}; the other ${simulated.size} nodes are simulated, at the pace of the wall.`,
+    ];
+  }
+  return machines.length === 0 ? [] : [`Emulated machines: ${list(machines)}; the other nodes are processes of this machine.`];
+}
+
+function notesOf(
+  { fleet }: Scenario,
+  nodes: readonly NodeSpec[],
+  emulated: ThisMachine['emulated'],
+  simulated: ReadonlySet<string> | null,
+): readonly string[] {
+  const notes = rolesOf(nodes, emulated, simulated);
   const others = nodes.filter(({ architecture }, i) => architecture !== fleet.nodes[i]?.architecture);
   if (others.length === 0) return notes;
   const said = [...new Set(others.map(({ architecture }) => architecture))].map(

@@ -12,17 +12,20 @@ import { ok, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken, type JoinToken } from '../network/network.ts';
 import { Faults } from './faults.ts';
 import { Keeper } from './keeper.ts';
+import type { ForeignNodes } from './foreign.ts';
 import { Links, type Place } from './links.ts';
 import { Machine, type FleetMachine, type FleetMachineHooks } from './machine.ts';
 import { ownerOfPort } from './owner.ts';
 import { measurePace, REAL_TIME, slower, stretch, type Pace } from './pace.ts';
 import { findPorts } from './ports.ts';
 import { Proxy } from './proxy.ts';
-import { Collector, type ForeignClock } from './records.ts';
+import { Collector } from './records.ts';
 import type { RunRecord } from '../../scenarios/record.ts';
 import { Volume } from './volume.ts';
 
 export { LOCAL_FAULT_KINDS } from './faults.ts';
+export type { ForeignContext, ForeignNode, ForeignNodes } from './foreign.ts';
+export type { LinkFault } from './links.ts';
 export { fitScenario } from './fit.ts';
 export type { FleetMachine, FleetMachineHooks } from './machine.ts';
 export { PACE_MAX, type Pace } from './pace.ts';
@@ -30,31 +33,12 @@ export { machineMicros } from './records.ts';
 
 const CONTROLLER = 'controller';
 const LOOPBACK = '127.0.0.1';
+/** Where processes are from that carry the links of their nodes themselves: beyond every link of the proxy. */
+const BEYOND: Place = { name: 'beyond the links', zone: 'beyond' as ZonePath };
 const MICROS_PER_MS = 1_000;
 
 /** What the controller says when it is up. */
 type ControllerUp = { readonly controller: { readonly address: string; readonly joinToken: string; readonly context: string } };
-
-/** A node that is no process of this machine, with a clock and a file of records of its own. */
-export type ForeignNode = FleetMachine & { readonly records: string; readonly clock: ForeignClock };
-
-/** Makes the nodes that are no processes. */
-export type ForeignNodes = {
-  has(node: string): boolean;
-  create(request: {
-    readonly node: NodeSpec;
-    /** Folder of the run. */
-    readonly folder: string;
-    readonly joinToken: string;
-    /** Port of loopback under which others reach the node. */
-    readonly ingressPort: number;
-    readonly hooks: FleetMachineHooks;
-  }): ForeignNode;
-  /** `host:port` of loopback, as one of them names it. */
-  outside(address: string): string;
-  /** How many times slower a run passes for them. */
-  readonly paceFactor: number;
-};
 
 export type LocalFleetOptions = {
   readonly scenario: Scenario;
@@ -64,8 +48,8 @@ export type LocalFleetOptions = {
   readonly engine: string;
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
-  /** Null: every node is a process. */
-  readonly foreign: ForeignNodes | null;
+  /** Nodes that are no processes of their own, of each kind. */
+  readonly foreign: readonly ForeignNodes[];
   /** In the order of time; `micros` is the machine's. */
   readonly onRecord: (record: RunRecord) => void;
 };
@@ -97,14 +81,23 @@ export class LocalFleet {
     this.folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-local-'));
     this.#keeper = new Keeper(this.folder);
     this.#collector = new Collector({ onRecord: options.onRecord });
-    this.record = (kind, fields) => this.#collector.record(kind, fields);
+    this.record = (kind, fields, micros) => this.#collector.record(kind, fields, micros);
     this.#links = new Links(fleet.links);
     this.#proxy = new Proxy(this.#links);
     this.#places.set(CONTROLLER, { name: CONTROLLER, zone: fleet.controller.zone });
     for (const { node, zone } of fleet.nodes) this.#places.set(node, { name: node, zone });
     this.faults = new Faults({
       wallMs: (micros) => (micros * this.#pace.factor) / MICROS_PER_MS,
-      proxy: this.#proxy,
+      links: {
+        begin: (id, fault) => {
+          this.#proxy.begin(id, fault);
+          for (const kind of options.foreign) kind.begin?.(id, fault);
+        },
+        end: (id) => {
+          this.#proxy.end(id);
+          for (const kind of options.foreign) kind.end?.(id);
+        },
+      },
       record: this.record,
       machines: {
         knows: (name) => this.#machines.has(name),
@@ -116,8 +109,8 @@ export class LocalFleet {
         start: (name) => this.#machines.get(name)?.start(),
         pause: (name) => this.#machines.get(name)?.pause(),
         resume: (name) => this.#machines.get(name)?.resume(),
-        fill: (name) => this.#volumes.get(name)?.fill(),
-        free: (name) => this.#volumes.get(name)?.free(),
+        fill: (name) => this.#setFull(name, true),
+        free: (name) => this.#setFull(name, false),
         linksChanged: () => this.#tellLinks(),
       },
     });
@@ -132,6 +125,7 @@ export class LocalFleet {
     for (const name of names) mkdirSync(this.#dataOf(name), { recursive: true });
     const filled = new Set(steps.flatMap((step) => (step.do === 'fault' && step.fault.kind === 'disk-full' ? [step.fault.machine] : [])));
     for (const name of filled) {
+      if (this.#kindOf(name) !== null) continue;
       const volume = new Volume(this.#dataOf(name));
       const mounted = volume.mount();
       if (!mounted.ok) return mounted;
@@ -139,7 +133,7 @@ export class LocalFleet {
       this.#volumes.set(name, volume);
     }
     await this.#prepareCode();
-    await this.#findPace(names.length);
+    await this.#findPace(names.filter((name) => this.#kindOf(name)?.open === undefined).length);
     const machine = this.#addMachine(CONTROLLER, 'controller', fleet.controller.zone, {}, [
       'up',
       '--listen',
@@ -157,8 +151,15 @@ export class LocalFleet {
   async startNodes(nodeToken: string): Promise<Outcome<void>> {
     const token = decodeJoinToken(nodeToken);
     if (!token.ok) return token;
+    const opened = await this.#openForeign(token.value);
+    if (!opened.ok) return opened;
     for (const node of this.#stretched.fleet.nodes) {
       const place = this.#placeOf(node.node);
+      if (this.#kindOf(node.node)?.open !== undefined) {
+        const machine = this.#foreignNode(node, '', 0);
+        if (node.startMicros === 0) machine?.commission();
+        continue;
+      }
       const controller = await this.openWay(place);
       // Others reach it under one address, and which link that is depends on who they are.
       const ingress = await this.#proxy.open({
@@ -166,8 +167,8 @@ export class LocalFleet {
         to: place,
         port: () => this.#machines.get(node.node)?.port ?? 0,
       });
-      const machine =
-        this.#foreignNode(node, token.value, controller, ingress) ?? this.#processNode(node, token.value, controller, ingress);
+      const joinToken = encodeJoinToken({ ...token.value, addresses: [controller] });
+      const machine = this.#foreignNode(node, joinToken, Number(ingress.split(':').at(-1))) ?? this.#processNode(node, joinToken, ingress);
       if (node.startMicros === 0) machine.commission();
     }
     return ok();
@@ -180,6 +181,7 @@ export class LocalFleet {
 
   /** From here on the times of the scenario count. */
   begin(): void {
+    for (const kind of this.#options.foreign) kind.measure?.();
     for (const { node, startMicros } of this.#stretched.fleet.nodes) {
       if (startMicros > 0) this.#timers.push(setTimeout(() => this.#machines.get(node)?.commission(), startMicros / MICROS_PER_MS));
     }
@@ -205,7 +207,7 @@ export class LocalFleet {
     this.faults.healAll();
     const controller = this.#machines.get(CONTROLLER);
     const nodes = [...this.#machines.values()].filter((machine) => machine !== controller);
-    await Promise.all(nodes.map((node) => node.stop()));
+    await Promise.all([...nodes.map((node) => node.stop()), ...this.#options.foreign.map((kind) => kind.close?.())]);
     await controller?.stop();
     this.#machines.clear();
     this.#collector.close();
@@ -213,28 +215,59 @@ export class LocalFleet {
     await this.#keeper.close();
   }
 
-  #processNode(node: NodeSpec, token: JoinToken, controller: string, ingress: string): FleetMachine {
-    const { foreign } = this.#options;
-    const reached = foreign === null ? [ingress] : [ingress, foreign.outside(ingress)];
-    const args = ['agent', '--listen', `${LOOPBACK}:${this.#portOf(node.node)}`, '--advertise', reached.join(','), ...factsOf(node)];
-    const joinToken = encodeJoinToken({ ...token, addresses: [controller] });
-    return this.#addMachine(node.node, 'node', node.zone, { WASMMATRIX_JOIN: joinToken }, args);
+  #kindOf(node: string): ForeignNodes | null {
+    return this.#options.foreign.find((kind) => kind.has(node)) ?? null;
+  }
+
+  async #openForeign(token: JoinToken): Promise<Outcome<void>> {
+    for (const kind of this.#options.foreign) {
+      if (kind.open === undefined) continue;
+      const opened = await kind.open({
+        fleet: this.#stretched.fleet,
+        folder: this.folder,
+        joinToken: encodeJoinToken({ ...token, addresses: [await this.openWay(BEYOND)] }),
+        paceFactor: this.#pace.factor,
+        environment: this.#environment(),
+        ways: await this.#waysPastLinks(),
+        began: (pid) => this.#keeper.began(pid),
+        ended: (pid) => this.#keeper.ended(pid),
+      });
+      if (!opened.ok) return opened;
+      if (kind.records !== undefined) this.#collector.follow(kind.records(this.folder));
+    }
+    return ok();
+  }
+
+  /** To nodes that have a port, for those whose links are simulated elsewhere. */
+  async #waysPastLinks(): Promise<Readonly<Record<string, string>>> {
+    const ways: Record<string, string> = {};
+    for (const { node } of this.#stretched.fleet.nodes) {
+      if (this.#kindOf(node)?.open !== undefined) continue;
+      ways[node] = await this.#proxy.open({ from: BEYOND, to: this.#placeOf(node), port: () => this.#machines.get(node)?.port ?? 0 });
+    }
+    return ways;
+  }
+
+  #processNode(node: NodeSpec, joinToken: string, ingress: string): FleetMachine {
+    const inside = this.#options.foreign.flatMap((kind) => kind.outside?.(ingress) ?? []);
+    const args = ['agent', '--listen', `${LOOPBACK}:${this.#portOf(node.node)}`, '--advertise', [ingress, ...inside].join(',')];
+    return this.#addMachine(node.node, 'node', node.zone, { WASMMATRIX_JOIN: joinToken }, [...args, ...factsOf(node)]);
   }
 
   /** Null: it is a process. */
-  #foreignNode(node: NodeSpec, token: JoinToken, controller: string, ingress: string): FleetMachine | null {
-    const { foreign } = this.#options;
-    if (foreign === null || !foreign.has(node.node)) return null;
-    const machine = foreign.create({
-      node,
-      folder: this.folder,
-      joinToken: encodeJoinToken({ ...token, addresses: [controller] }),
-      ingressPort: Number(ingress.split(':').at(-1)),
-      hooks: this.#hooksOf(node.node, 'node', node.zone),
-    });
-    this.#collector.follow(machine.records, machine.clock);
+  #foreignNode(node: NodeSpec, joinToken: string, ingressPort: number): FleetMachine | null {
+    const hooks = this.#hooksOf(node.node, 'node', node.zone);
+    const machine = this.#kindOf(node.node)?.create({ node, folder: this.folder, joinToken, ingressPort, hooks }) ?? null;
+    if (machine === null) return null;
+    if (machine.records !== null) this.#collector.follow(machine.records, machine.clock);
     this.#machines.set(node.node, machine);
     return machine;
+  }
+
+  #setFull(name: string, isFull: boolean): void {
+    this.#machines.get(name)?.setFull?.(isFull);
+    if (isFull) this.#volumes.get(name)?.fill();
+    else this.#volumes.get(name)?.free();
   }
 
   #addMachine(
@@ -262,13 +295,13 @@ export class LocalFleet {
   #hooksOf(name: string, role: 'controller' | 'node', zone: ZonePath): FleetMachineHooks {
     return {
       isKeptOff: () => this.faults.keepsOff(name),
-      onStarted: (incarnation) => {
+      onStarted: (incarnation, micros) => {
         this.#proxy.powerOn(name);
-        this.record('machine.started', { machine: name, role, zone, incarnation });
+        this.record('machine.started', { machine: name, role, zone, incarnation }, micros);
       },
-      onStopped: (cause) => this.record('machine.stopped', { machine: name, role, cause }),
-      onPaused: () => this.record('machine.paused', { machine: name }),
-      onResumed: () => this.record('machine.resumed', { machine: name }),
+      onStopped: (cause, micros) => this.record('machine.stopped', { machine: name, role, cause }, micros),
+      onPaused: (micros) => this.record('machine.paused', { machine: name }, micros),
+      onResumed: (micros) => this.record('machine.resumed', { machine: name }, micros),
       began: (pid) => this.#keeper.began(pid),
       ended: (pid) => this.#keeper.ended(pid),
       onTrouble: (message) => this.record('log', { level: 'warn', message }),
@@ -302,7 +335,10 @@ export class LocalFleet {
     const { pace, program, scenario, foreign } = this.#options;
     this.#pace =
       pace ??
-      slower(await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }), foreign?.paceFactor ?? 1);
+      slower(
+        await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }),
+        Math.max(1, ...foreign.map((kind) => kind.paceFactor)),
+      );
     this.#stretched = stretch(scenario, this.#pace);
     this.#links.replaceLaws(this.#stretched.fleet.links);
     this.#collector.stretch(this.#pace.factor);

@@ -49,21 +49,23 @@ export type FleetMachine = {
   resume(): void;
   /** Whether its network card has a link, where it has one of its own. */
   setLink(isUp: boolean): void;
+  /** Whether its disk is full, where that is not done by a volume under it. */
+  setFull?(isFull: boolean): void;
   /** In order; then it stays off. */
   stop(): Promise<void>;
   /** What it wrote last, for whoever asks why it is not there. */
   lastWords(): string;
 };
 
-/** What a machine tells the fleet. */
+/** What a machine tells the fleet; `atMicros` is when, by the clock of this machine, where it was told later. */
 export type FleetMachineHooks = {
   /** A fault keeps it off; when the fault has ended, `start` is called. */
   readonly isKeptOff: () => boolean;
   /** `incarnation` counts its starts, from 1. */
-  readonly onStarted: (incarnation: number) => void;
-  readonly onStopped: (cause: string) => void;
-  readonly onPaused: () => void;
-  readonly onResumed: () => void;
+  readonly onStarted: (incarnation: number, atMicros?: number) => void;
+  readonly onStopped: (cause: string, atMicros?: number) => void;
+  readonly onPaused: (atMicros?: number) => void;
+  readonly onResumed: (atMicros?: number) => void;
   /** A process that must not outlive the run, and its end. */
   readonly began: (pid: number) => void;
   readonly ended: (pid: number) => void;

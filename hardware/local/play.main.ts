@@ -14,6 +14,7 @@ import { withVariant } from '../../sim/testbed/variant.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
 import { knownFeatures } from '../../system/domain/isa.ts';
+import { chooseRoles, SimulatedNodes } from '../loop/loop.ts';
 import { chooseMachines } from '../qemu/choose.ts';
 import type { MachineImage } from '../qemu/images.ts';
 import { createEmulatedNodes, EMULATED_SLACK_MICROS } from '../qemu/nodes.ts';
@@ -32,6 +33,8 @@ export type LocalPlay = {
   readonly pace: Pace | null;
   /** Null: every node is a process. */
   readonly emulation: Emulation | null;
+  /** Hardware in the loop: so many nodes are processes, and all others that are no machines are simulated. Null: none is. */
+  readonly processesMax: number | null;
   readonly cancelled: () => boolean;
   /** How far the run's own clock is; 0 while the fleet starts. Called a few times a second. */
   readonly onProgress: (micros: number) => void;
@@ -45,8 +48,8 @@ export type Emulation = {
 };
 
 export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSummary> {
-  const { settings, pace, emulation, cancelled, onProgress } = play;
-  const world = emulation === null ? 'local' : 'qemu';
+  const { settings, pace, emulation, processesMax, onProgress } = play;
+  const world = processesMax !== null ? 'loop' : emulation === null ? 'local' : 'qemu';
   const startMs = performance.now();
   const conclude = (result: PlayResult, notes: readonly string[]): RunSummary => ({
     ...summaryOf(job, {
@@ -67,23 +70,35 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
   const chosen = emulation === null ? new Map<string, ForeignArchitecture>() : chooseMachines(job.scenario, emulation.machinesMax);
+  const roles = processesMax === null ? null : chooseRoles(job.scenario.fleet, new Set(chosen.keys()), processesMax);
   const fitted = fitScenario(job.scenario, {
     architecture,
     isaFeatures: readCpuFeatures(architecture),
     emulated: new Map([...chosen].map(([node, its]) => [node, { architecture: its, isaFeatures: knownFeatures(its) }])),
+    simulated: roles?.simulated ?? null,
   });
   if (!fitted.ok) return stillborn(describeError(fitted.error));
   const { scenario, notes } = fitted.value;
   const sink = new FileSink(job.recordFile);
   sink.header({ run: { scenario: scenario.name, seed: job.seed, world, fleet: machinesOf(scenario.fleet, architecture) } });
+  const simulated =
+    roles === null
+      ? null
+      : new SimulatedNodes({ simulated: roles.simulated, seed: job.seed, engine: settings.engine, agentVersion: settings.version });
+  const cancelled = (): boolean => play.cancelled() || (simulated?.trouble() ?? null) !== null;
+  const emulated = emulation === null ? null : createEmulatedNodes({ chosen, images: emulation.images });
   const testbed = createLocalTestbed({
     program: CLI,
     engine: settings.engine,
     pace,
     foreign:
-      emulation === null
+      world === 'local'
         ? null
-        : { world, nodes: createEmulatedNodes({ chosen, images: emulation.images }), slackMicros: EMULATED_SLACK_MICROS },
+        : {
+            world,
+            nodes: [emulated, simulated].filter((kind) => kind !== null),
+            slackMicros: chosen.size === 0 ? 0 : EMULATED_SLACK_MICROS,
+          },
     random: randomOf(job.seed),
     exampleModule: examplesOf(settings),
     cancelled,
@@ -98,7 +113,8 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
       cancelled,
       stopWhenBroken: settings.stopWhenBroken,
     });
-    return conclude(result, [...notes, ...notesOf(testbed.pace)]);
+    const told = [...notes, ...notesOf(testbed.pace), ...(simulated === null ? [] : [latenessOf(simulated)])];
+    return conclude(play.cancelled() ? result : { ...result, ...simulated?.trouble() }, told);
   } catch (error) {
     const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return conclude({ verdict: 'bug', goals: [], trouble, records: sink.records, lastRecords: sink.last, simulatedMicros: 0 }, notes);
@@ -111,6 +127,10 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
 
 function notesOf(pace: Pace | null): readonly string[] {
   return pace === null || pace.because === null ? [] : [pace.because];
+}
+
+function latenessOf({ lateness }: SimulatedNodes): string {
+  return `Simulated nodes: ${lateness.events} events, the latest ${(lateness.microsMax / 1_000).toFixed(1)} ms after its time.`;
 }
 
 /** The same streams as the driver of a simulated run with this seed: the same events at the same times. */

@@ -74,18 +74,20 @@ export class Collector {
     this.#watchers.push(watch(path, () => tail.read()));
   }
 
-  /** A record of the testbed itself, stamped now. */
-  record<K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>): void {
+  /** A record of the testbed itself, stamped now unless it is about an earlier moment. */
+  record<K extends RecordKind>(kind: K, fields: Readonly<RecordKinds[K]>, micros: number = machineMicros()): void {
     const record = {
       source: 'testbed',
       incarnation: 1,
       sequence: ++this.#sequence,
-      micros: machineMicros(),
+      micros,
       kind,
       correlation: null,
       fields,
     } as RunRecord;
-    this.#own.records.push(record);
+    const { records } = this.#own;
+    const last = records.findLastIndex((one) => one.micros <= micros);
+    records.splice(Math.max(last + 1, this.#own.next), 0, record);
   }
 
   /** Resolves when everything that was stamped before the call was handed over. */

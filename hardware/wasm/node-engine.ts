@@ -72,6 +72,12 @@ export type NodeWasmOptions = {
   readonly speed?: number | null;
 };
 
+/** Runs what controllers compile for nodes of this level, one leg at a time on the thread of the caller. */
+export function openNodeEngine(addon: EngineAddon, level: IsaLevel): { readonly engine: Engine; readonly profile: CompileProfile } {
+  const engine = addon.createEngine(levelProfile(null, level), { threads: 1 });
+  return { engine, profile: compileProfileOf(engine, level) };
+}
+
 /** Guests of a node. */
 export function createNodeWasm(addon: EngineAddon, options: NodeWasmOptions): EngineWasm {
   return createWasm(addon, options, []);

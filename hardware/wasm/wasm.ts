@@ -300,15 +300,17 @@ export class EngineWasm implements Wasm {
 type LegClocks = { readonly monotonicMicros: number; readonly civilMicros: number };
 
 /**
- * The engine for a simulated world: synchronous, one for a thread, compiling for this machine. Each module is compiled once
- * and kept. Bound: the modules that the runs of one thread meet.
+ * The engine for a simulated world: synchronous, one for a thread. Takes modules, which it compiles for this machine, or what a real
+ * controller compiled for the profile of the engine. Each is made ready once and kept. Bound: what the runs of one thread meet.
  */
 export class SynchronousEngine {
   readonly #engine: Engine;
+  readonly #takes: 'modules' | 'artefacts';
   readonly #modules = new Map<string, EngineModule>();
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, takes: 'modules' | 'artefacts' = 'modules') {
     this.#engine = engine;
+    this.#takes = takes;
   }
 
   inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
@@ -319,7 +321,7 @@ export class SynchronousEngine {
     const digest = createHash('sha256').update(bytes).digest('hex');
     const known = this.#modules.get(digest);
     if (known !== undefined) return ok(new SynchronousModule(known));
-    const loaded = attempt(() => this.#engine.load(this.#engine.compile(bytes)));
+    const loaded = attempt(() => this.#engine.load(this.#takes === 'modules' ? this.#engine.compile(bytes) : bytes));
     if (!loaded.ok) return loaded;
     this.#modules.set(digest, loaded.value);
     return ok(new SynchronousModule(loaded.value));

@@ -10,6 +10,8 @@ import type { Scenario } from '../../scenarios/scenario.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 const CATALOGUE = join(SCENARIOS, 'catalogue');
+/** Found by name like those of the catalogue, and too large to be played with all of them. */
+const LARGE = join(SCENARIOS, 'large');
 /** Bound: bytes of a scenario file; what is larger is none. */
 const FILE_BYTES_MAX = 4 * 1_048_576;
 
@@ -20,15 +22,19 @@ export const fleetLibrary: FleetLibrary = (name) => {
 
 /** Files of the catalogue, by name. */
 export function catalogueFiles(): readonly string[] {
-  return readdirSync(CATALOGUE)
+  return filesOf(CATALOGUE);
+}
+
+function filesOf(folder: string): readonly string[] {
+  return readdirSync(folder)
     .filter((file) => file.endsWith(SCENARIO_SUFFIX))
     .sort()
-    .map((file) => join(CATALOGUE, file));
+    .map((file) => join(folder, file));
 }
 
 /** The file of a scenario that is named, or given by its path. */
 export function findScenario(wanted: string): Outcome<string> {
-  const known = catalogueFiles();
+  const known = [...catalogueFiles(), ...filesOf(LARGE)];
   const named = known.find((file) => nameOf(file) === wanted);
   if (named !== undefined) return ok(named);
   const isPath = /\.ya?ml$/.test(wanted);
@@ -90,7 +96,7 @@ function sameName(first: Scenario, second: Scenario): WmError {
 
 /** Whether a scenario's name is enough to find it. */
 export function isInCatalogue(file: string): boolean {
-  return dirname(resolve(file)) === resolve(CATALOGUE);
+  return [CATALOGUE, LARGE].includes(dirname(resolve(file)));
 }
 
 /** Paths as the user would type them. */

@@ -4,9 +4,6 @@
 import type { Clock, Timer } from '../../system/ports/clock.ts';
 import type { Kernel, Machine, ScheduledEvent } from '../kernel/kernel.ts';
 
-/** 2030-01-01T00:00:00Z, in milliseconds: when every run begins. */
-export const CIVIL_START_MS = 1_893_456_000_000;
-
 const MICROS_PER_MS = 1_000;
 /** What a dead incarnation gets for a timer. */
 const VANISHED: Timer = { cancel() {} };
@@ -32,7 +29,7 @@ class VirtualClock implements Clock {
 
   civilMs(): number {
     const micros = this.#machine === null ? this.#kernel.now() : this.#machine.time.civilMicros();
-    return CIVIL_START_MS + Math.floor(micros / MICROS_PER_MS);
+    return this.#kernel.civilStartMs + Math.floor(micros / MICROS_PER_MS);
   }
 
   after(delayMicros: number, callback: () => void): Timer {

@@ -1,17 +1,22 @@
 // The world that never existed: virtual time in whole microseconds, events in a total order, chance by named stream, a
 // rolling digest of what happened. It delivers one event, drains every microtask, and delivers the next. It knows no ports.
+// Hardware in the loop: with a pace, virtual time follows the wall's and things come in from outside; such a run cannot be repeated.
 // It refuses to read the process's time, timers or chance: what it needs of Node.js (a way to drain microtasks, to give its
 // thread back, to see the wall clock) is injected as its host.
 import type { RandomStream } from '../../system/ports/random.ts';
 import type { Machine } from './machine.ts';
 import type { Observer } from './observer.ts';
+import type { Pace } from './pace.ts';
 import { SimKernel } from './loop.ts';
 
+export { CIVIL_START_MS } from './loop.ts';
 export type { Machine } from './machine.ts';
 export type { MachineTime } from './machine-time.ts';
 export type { Observer } from './observer.ts';
 export { Divergence, compareWith, createRecording } from './divergence.ts';
 export type { Recording } from './divergence.ts';
+export { Pace } from './pace.ts';
+export type { Wall } from './pace.ts';
 export { canonicalSeed } from './stream.ts';
 
 export interface ScheduledEvent {
@@ -43,12 +48,19 @@ export type MachineOptions = {
 export interface Kernel {
   /** Virtual microseconds since the start of the run. */
   now(): number;
+  /** Civil time at the start of the run, in milliseconds since 1970. */
+  readonly civilStartMs: number;
   /**
    * Delivers `run` once, `delayMicros` (whole, not negative) from now, never from within this call. Same instant: in the
    * order of the calls, unless the run permutes. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
    * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies.
    */
   after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
+  /**
+   * Something came from outside, between two events: delivers `run` once, at the time that it is by the wall. It is how promises of
+   * the real world are settled. A bug without a pace, where there is no outside.
+   */
+  outside(machine: Machine | null, label: string, run: () => void): void;
   /** The stream of that name, always the same object. Derived from the seed and the name alone. */
   stream(name: string): RandomStream;
   /** Creates a machine that has not booted. A bug when the name is taken. */
@@ -93,6 +105,10 @@ export type KernelOptions = {
   readonly observer?: Observer | null;
   /** Lets machines take turns at each instant in an order drawn from the seed; each keeps the order of its own events. */
   readonly permute?: boolean;
+  /** Holds virtual time to the wall's and lets things come in from outside. Null when absent: as fast as the thread can. */
+  readonly pace?: Pace | null;
+  /** Of a paced run, the civil time of its start; when absent, `CIVIL_START_MS`. */
+  readonly civilStartMs?: number;
 };
 
 export function createKernel(options: KernelOptions): Kernel {

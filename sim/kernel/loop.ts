@@ -13,9 +13,12 @@ import type { EndReason, Kernel, KernelEnd, KernelHost, KernelOptions, MachineOp
 import { SimMachine } from './machine.ts';
 import type { Machine, MachineKernel } from './machine.ts';
 import type { Observer } from './observer.ts';
+import type { Pace } from './pace.ts';
 import { EventQueue } from './queue.ts';
 import { createStream } from './stream.ts';
 
+/** 2030-01-01T00:00:00Z, in milliseconds: when every run begins that has no wall beside it. */
+export const CIVIL_START_MS = 1_893_456_000_000;
 /** Bound: wall time for which the thread is kept. */
 export const SLICE_WALL_MS_MAX = 20;
 /** Bound: events for which the thread is kept. Node.js reports floating rejections only when it is given back. */
@@ -36,6 +39,7 @@ type Until = { readonly done: () => boolean; readonly microsMax: number };
 
 export class SimKernel implements Kernel, MachineKernel {
   readonly ledger: Ledger = { dead: 0 };
+  readonly civilStartMs: number;
   steps = 0;
   readonly #seed: string;
   readonly #host: KernelHost;
@@ -47,6 +51,8 @@ export class SimKernel implements Kernel, MachineKernel {
   readonly #machines = new Map<string, SimMachine>();
   /** Null: in the order of the calls. */
   readonly #order: InstantOrder | null;
+  /** Null: nothing but the run itself decides when an event is delivered. */
+  readonly #pace: Pace | null;
   #now = 0;
   #sequence = 0;
   #instantSteps = 0;
@@ -59,6 +65,8 @@ export class SimKernel implements Kernel, MachineKernel {
     this.#host = options.host;
     this.#observer = options.observer ?? null;
     this.#order = options.permute === true ? new InstantOrder(options.seed) : null;
+    this.#pace = options.pace ?? null;
+    this.civilStartMs = options.civilStartMs ?? CIVIL_START_MS;
   }
 
   now(): number {
@@ -74,6 +82,13 @@ export class SimKernel implements Kernel, MachineKernel {
     if (event.owner !== null && !event.owner.alive) event.run = null;
     else this.#push(event);
     return event;
+  }
+
+  outside(machine: Machine | null, label: string, run: () => void): void {
+    assert(this.#pace !== null, `"${label}" comes from outside, which only a paced run has`);
+    // The wall may have moved on while events before this one wait for their turn: they stay before it.
+    this.after(Math.max(0, this.#pace.nowMicros() - this.#now), machine, label, run);
+    this.#pace.rouse();
   }
 
   stream(name: string): RandomStream {
@@ -108,6 +123,7 @@ export class SimKernel implements Kernel, MachineKernel {
     if (this.#failed) return;
     this.#failed = true;
     this.#error = error;
+    this.#pace?.rouse();
   }
 
   digest(): string {
@@ -155,6 +171,11 @@ export class SimKernel implements Kernel, MachineKernel {
     const next = (): void => {
       if (this.#failed) return end('failed');
       if (until.done()) return end('done');
+      const dueMicros = Math.min(this.#queue.firstMicros, until.microsMax);
+      if (this.#pace !== null && dueMicros > this.#pace.nowMicros()) {
+        host.leave();
+        return this.#pace.rest(dueMicros, slice);
+      }
       if (this.steps >= sliceEndsStep || (this.steps % WALL_CHECK_STEPS === 0 && host.wallMs() >= sliceEndsMs)) {
         host.leave();
         return host.giveBack(slice);
@@ -184,7 +205,7 @@ export class SimKernel implements Kernel, MachineKernel {
   #deliver(microsMax: number): EndReason | null {
     for (;;) {
       if (this.#queue.firstMicros > microsMax) {
-        if (this.#queue.size === 0) return 'quiet';
+        if (this.#queue.size === 0 && this.#pace === null) return 'quiet';
         this.#now = microsMax;
         return 'time';
       }
@@ -232,6 +253,7 @@ export class SimKernel implements Kernel, MachineKernel {
         `Invariant broken: more than ${INSTANT_STEPS_MAX} events at ${micros} µs (INSTANT_STEPS_MAX), the last on ${machine}: ${event.label}`,
       );
     }
+    this.#pace?.delivered(micros);
     this.steps++;
     this.#digest.event(micros, machine, event.label);
     this.#history.add(this.steps, micros, machine, event.label, event.cause, event.origin);

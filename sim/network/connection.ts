@@ -33,6 +33,8 @@ export type EndOptions = {
   readonly handler: ServiceHandler | null;
   /** Where the end enters itself, besides at its host, for as long as it lives. */
   readonly registry: Set<ConnectionEnd> | null;
+  /** Called once, when it is gone. */
+  readonly onGone?: () => void;
 };
 
 type PendingCall = { readonly settle: (outcome: Outcome<Uint8Array>) => void; readonly deadline: ScheduledEvent };
@@ -45,6 +47,7 @@ export class ConnectionEnd {
   readonly #link: Link;
   readonly #handler: ServiceHandler | null;
   readonly #registry: Set<ConnectionEnd> | null;
+  readonly #onGone: () => void;
   readonly #calls = new Map<number, PendingCall>();
   readonly #streams = new Map<number, SimStream>();
   /** Faults that keep it from carrying anything. */
@@ -63,6 +66,7 @@ export class ConnectionEnd {
     this.#link = env.linkOf(host, peer);
     this.#handler = options.handler;
     this.#registry = options.registry;
+    this.#onGone = options.onGone ?? (() => {});
     host.ends.add(this);
     this.#registry?.add(this);
   }
@@ -155,6 +159,7 @@ export class ConnectionEnd {
   }
 
   #leave(): void {
+    if (this.#state !== 'gone') this.#onGone();
     this.#state = 'gone';
     this.host.ends.delete(this);
     this.#registry?.delete(this);

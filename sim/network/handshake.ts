@@ -5,6 +5,7 @@ import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
 import type { Connection, ServiceHandler } from '../../system/ports/network.ts';
 import type { ScheduledEvent } from '../kernel/kernel.ts';
+import type { Bridge } from './bridge.ts';
 import { ConnectionEnd } from './connection.ts';
 import type { ConnectionEnv } from './connection.ts';
 import type { Host } from './host.ts';
@@ -18,7 +19,8 @@ const HANDSHAKE_BYTES = 1_500;
 export type Service = {
   readonly host: Host;
   readonly incarnation: number;
-  readonly handler: ServiceHandler;
+  /** Who answers: a process of the machine, or somebody outside of the simulated world for whom it stands. */
+  readonly handler: ServiceHandler | Bridge;
   readonly ends: Set<ConnectionEnd>;
 };
 
@@ -68,16 +70,33 @@ export class Handshake {
   #asked(home: Host, service: Service): void {
     home.receive(0, () =>
       home.machine.execute(this.#options.costMicros, 'handshake', () => {
-        if (this.#options.serviceOf() === service && this.#wanted()) this.#accept(home, service);
+        if (this.#options.serviceOf() === service && this.#wanted()) this.#admit(home, service);
       }),
     );
   }
 
-  #accept(home: Host, service: Service): void {
+  #admit(home: Host, service: Service): void {
+    const { handler } = service;
+    const { host, endpoint, deadlineMicros } = this.#options;
+    if (!('dial' in handler)) return void this.#accept(home, service, { handler });
+    handler.dial({ name: host.identity }, endpoint, deadlineMicros, (dialled) => {
+      if (!dialled.ok) return this.#back(home, () => this.#refuse(dialled.error.message));
+      if (!this.#wanted()) return dialled.value.close();
+      const end: ConnectionEnd = this.#accept(
+        home,
+        service,
+        handler.over(dialled.value, () => end.reset()),
+      );
+      return undefined;
+    });
+  }
+
+  #accept(home: Host, service: Service, answering: { readonly handler: ServiceHandler; readonly onGone?: () => void }): ConnectionEnd {
     const { env, host } = this.#options;
-    const dialled = new ConnectionEnd({ env, host: home, peer: host, handler: service.handler, registry: service.ends });
+    const dialled = new ConnectionEnd({ env, host: home, peer: host, registry: service.ends, ...answering });
     env.kernel.after(env.keepaliveMicros, home.machine, 'keepalive', () => dialled.dieUnlessJoined());
     this.#back(home, () => host.machine.execute(this.#options.costMicros, 'handshake', () => this.#finish(home, dialled)));
+    return dialled;
   }
 
   #finish(home: Host, dialled: ConnectionEnd): void {

@@ -9,6 +9,8 @@ import type { Outcome } from '../../system/domain/outcome.ts';
 import type { GeoPoint } from '../../system/domain/node.ts';
 import type { Connection, Listener, Network, ServiceHandler } from '../../system/ports/network.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { Bridge } from './bridge.ts';
+import type { Dial } from './bridge.ts';
 import type { ConnectionEnv } from './connection.ts';
 import { Handshake } from './handshake.ts';
 import type { Service } from './handshake.ts';
@@ -21,6 +23,8 @@ import type { Impairments } from './medium.ts';
 import { Mobility } from './mobility.ts';
 import type { MobilityOptions } from './mobility.ts';
 import { eitherLoss } from './radio.ts';
+
+export type { Dial } from './bridge.ts';
 
 export type NetworkCosts = LinkCosts &
   MessageCosts & {
@@ -57,6 +61,8 @@ export class SimNetwork {
   readonly #homes = new Map<Endpoint, Host>();
   readonly #services = new Map<Endpoint, Service>();
   #mobility: Mobility | null = null;
+  /** Bound: machines that stand for somebody outside. */
+  readonly #bridges: { readonly serves: (endpoint: Endpoint) => boolean; readonly service: Service }[] = [];
   readonly #env: ConnectionEnv;
 
   constructor(kernel: Kernel, costs: NetworkCosts) {
@@ -104,6 +110,16 @@ export class SimNetwork {
   /** The address of an endpoint is known before anything listens there: who dials it is refused by the machine. */
   assignEndpoint(endpoint: Endpoint, machineName: string): void {
     this.#homes.set(endpoint, this.#hostOf(machineName));
+  }
+
+  /**
+   * From here on the machine, which is alive, stands for somebody outside of the simulated world: who dials one of these endpoints
+   * goes over the simulated links to the machine, and from there through `dial`.
+   */
+  bridge(machineName: string, serves: (endpoint: Endpoint) => boolean, dial: Dial): void {
+    const host = this.#hostOf(machineName);
+    const handler = new Bridge({ kernel: this.#kernel, machine: host.machine, dial });
+    this.#bridges.push({ serves, service: { host, incarnation: host.machine.incarnation, handler, ends: new Set() } });
   }
 
   /** The port of the incarnation that lives now. */
@@ -179,7 +195,7 @@ export class SimNetwork {
           endpoint,
           deadlineMicros,
           costMicros: this.#costs.handshakeMicros,
-          home: this.#homes.get(endpoint) ?? null,
+          home: this.#homes.get(endpoint) ?? this.#bridgeOf(endpoint)?.host ?? null,
           serviceOf: () => this.#serviceOf(endpoint),
         },
         resolve,
@@ -189,8 +205,12 @@ export class SimNetwork {
   }
 
   #serviceOf(endpoint: Endpoint): Service | null {
-    const service = this.#services.get(endpoint);
+    const service = this.#services.get(endpoint) ?? this.#bridgeOf(endpoint) ?? undefined;
     return service !== undefined && service.host.machine.lives(service.incarnation) ? service : null;
+  }
+
+  #bridgeOf(endpoint: Endpoint): Service | null {
+    return this.#bridges.find(({ serves }) => serves(endpoint))?.service ?? null;
   }
 
   #hostOf(machineName: string): Host {

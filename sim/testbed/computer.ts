@@ -19,7 +19,7 @@ import { createDisk, SimStorage } from '../storage/storage.ts';
 import type { Disk } from '../storage/storage.ts';
 import type { RecordSink } from '../telemetry/telemetry.ts';
 import { SimWasm } from '../wasm/wasm.ts';
-import type { GuestEngine } from '../wasm/wasm.ts';
+import type { GuestEngine, SimWasmOptions } from '../wasm/wasm.ts';
 
 /** What a world gives all its computers. */
 export type World = {
@@ -59,6 +59,8 @@ export type ComputerOptions = {
   readonly fuelPerMicro: number;
   readonly profile: CompileProfile;
   readonly profiles: readonly CompileProfile[];
+  /** See `SimWasmOptions`. */
+  readonly artefacts?: SimWasmOptions['artefacts'];
   readonly createProgram: (ports: ComputerPorts) => Program;
 };
 
@@ -210,6 +212,7 @@ export class Computer {
       profiles: options.profiles,
       fuelPerMicro: options.fuelPerMicro,
       slots: NODE_SLOTS,
+      artefacts: options.artefacts ?? 'envelopes',
     });
     const host = {
       nowMicros: () => kernel.now(),

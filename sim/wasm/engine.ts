@@ -25,6 +25,6 @@ export interface EngineModule {
 export interface GuestEngine {
   /** WM_MODULE_INVALID, WM_MODULE_IMPORT. */
   inspect(bytes: Uint8Array): Outcome<readonly ModuleImport[]>;
-  /** Compiled once for each module that a thread meets, and kept. */
+  /** A module, or a native artefact where the engine takes those. Made ready once for each that a thread meets, and kept. */
   load(bytes: Uint8Array): Outcome<EngineModule>;
 }

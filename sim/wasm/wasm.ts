@@ -19,6 +19,7 @@ import type {
 import type { Kernel, Machine } from '../kernel/kernel.ts';
 import type { EngineGuest, EngineModule, GuestEngine } from './engine.ts';
 import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
 
 export type { EngineModule, GuestEngine, LegClocks } from './engine.ts';
 export { simulatedProfile } from './profile.ts';
@@ -46,6 +47,8 @@ export type SimWasmOptions = {
   readonly profiles: readonly CompileProfile[];
   readonly fuelPerMicro: number;
   readonly slots: number;
+  /** `envelopes` of simulated controllers (also when absent), or what a real one compiled, which the engine loads as it is and checks by itself. */
+  readonly artefacts?: 'envelopes' | 'native';
 };
 
 const MICROS_PER_MS = 1_000;
@@ -83,7 +86,7 @@ export class SimWasm implements Wasm {
   }
 
   async load(artefact: Uint8Array): Promise<Outcome<LoadedModule>> {
-    const envelope = decodeEnvelope(artefact);
+    const envelope = this.#decode(artefact);
     if (!envelope.ok) return envelope;
     if (envelope.value.profile !== this.profile.profile) {
       return rejected('WM_PROFILE_MISMATCH', {
@@ -95,6 +98,11 @@ export class SimWasm implements Wasm {
     if (!module.ok) return module;
     await this.#work('load', this.#options.costs.loadMicros);
     return ok(this.#loaded(module.value));
+  }
+
+  #decode(artefact: Uint8Array): Outcome<Envelope> {
+    if (this.#options.artefacts !== 'native') return decodeEnvelope(artefact);
+    return ok({ profile: this.profile.profile, target: this.profile.target, module: artefact });
   }
 
   guests(): { readonly open: number; readonly max: number } {

@@ -80,6 +80,12 @@ export const WM_ERRORS = {
     meaning: 'An emulated machine could not be started, or does not answer or obey.',
     next: 'Look at its console (`wasmmatrix machines console <name>`), and start it again.',
   },
+  WM_PACE_LOST: {
+    kind: 'failed',
+    meaning:
+      'The simulated nodes of a run with hardware in the loop came too late to count as real time, so nothing can be said of the run.',
+    next: 'Play it with a larger `--pace` or with fewer nodes, or give this machine less to do.',
+  },
   WM_CONFORMANCE: {
     kind: 'failed',
     meaning: 'The conformance set did not come to its end on a machine, so nothing can be said about it.',

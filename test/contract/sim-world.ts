@@ -2,7 +2,7 @@
 import { createNodeHost } from '../../sim/campaign/host.main.ts';
 import { NETWORK_COSTS } from '../../sim/costs/costs.ts';
 import { canonicalSeed, createKernel } from '../../sim/kernel/kernel.ts';
-import type { Kernel, Machine } from '../../sim/kernel/kernel.ts';
+import type { Kernel, Machine, Pace } from '../../sim/kernel/kernel.ts';
 import { SimNetwork } from '../../sim/network/network.ts';
 import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
 import type { ZonePath } from '../../system/domain/identifiers.ts';
@@ -10,7 +10,7 @@ import type { ZonePath } from '../../system/domain/identifiers.ts';
 export const CLOUD = 'cloud' as ZonePath;
 export const FLEET = 'fleet/truck-1' as ZonePath;
 
-export type WorldOptions = { readonly seed?: string; readonly latency?: LatencyLaw; readonly loss?: Ratio };
+export type WorldOptions = { readonly seed?: string; readonly latency?: LatencyLaw; readonly loss?: Ratio; readonly pace?: Pace };
 
 export class SimWorld {
   readonly kernel: Kernel;
@@ -18,7 +18,7 @@ export class SimWorld {
   readonly #machines = new Map<string, Machine>();
 
   constructor(options: WorldOptions = {}) {
-    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost() });
+    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost(), pace: options.pace ?? null });
     this.network = new SimNetwork(this.kernel, NETWORK_COSTS);
     const latency = options.latency ?? { law: 'constant', micros: 5_000 };
     const loss = options.loss ?? [0, 1];

@@ -41,3 +41,15 @@ describe('a fleet on this machine', () => {
     expect(has.ok && has.value.scenario.fleet.nodes.every((node) => node.isaFeatures.includes('avx2'))).toBe(true);
   });
 });
+
+it('a fleet with hardware in the loop says who is what, and fills the disks of simulated nodes without mounting any', () => {
+  const scenario = scenarioOf('disk-full');
+  const nodes = scenario.fleet.nodes.map(({ node }) => node as string);
+  const [first, second, ...rest] = nodes as [string, string, ...string[]];
+  const emulated = new Map([[second, { architecture: 'riscv64' as const, isaFeatures: [] }]]);
+  const fitted = fitScenario(scenarioOf('node-failure'), { ...X86, emulated, simulated: new Set(rest) });
+  expect(fitted.ok && fitted.value.notes[0]).toBe(
+    `Emulated machines: ${second} (riscv64); processes: ${first}; the other ${rest.length} nodes are simulated, at the pace of the wall.`,
+  );
+  expect(fitScenario(scenario, { ...X86, simulated: new Set(nodes) }).ok).toBe(true);
+});

@@ -136,11 +136,14 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
 
 describe('a target', () => {
   it.each([
-    [['--target', 'moon'], 'Give sim, local, qemu, several of them with commas, or both.'],
+    [['--target', 'moon'], 'Give sim, local, qemu, loop, several of them with commas, or both.'],
     [['--target', 'local', '--verify'], '--verify is for the simulator alone'],
     [['--target', 'both', '--digests'], '--digests is for the simulator alone'],
     [['--target', 'local', '--jobs', '2'], '--jobs is for the simulator alone'],
     [['--target', 'sim', '--pace', '2'], '--pace is for real processes alone'],
+    [['--target', 'local', '--machines', '1'], '--machines is for emulated machines alone'],
+    [['--target', 'qemu', '--machines', '0'], 'A qemu run without emulated machines is a local one.'],
+    [['--target', 'qemu', '--processes', '1'], '--processes is for runs with hardware in the loop alone'],
   ])('that cannot do what was asked is refused in words: %s', async (args, words) => {
     const { code, stderr } = await wasmmatrix(['run', 'node-failure', ...args]);
     expect(code).toBe(2);

@@ -119,7 +119,14 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     why: "An operator's tools speak to the product through its clients, as any other program would.",
   },
   {
-    of: ['hardware/local/**', 'hardware/qemu/**', 'hardware/devices/**', 'hardware/deploy/**', 'hardware/debian/*.main.ts'],
+    of: [
+      'hardware/local/**',
+      'hardware/qemu/**',
+      'hardware/loop/**',
+      'hardware/devices/**',
+      'hardware/deploy/**',
+      'hardware/debian/*.main.ts',
+    ],
     may: [DOMAIN, 'hardware/**'],
     types: ['scenarios/*'],
     packages: ['*'],

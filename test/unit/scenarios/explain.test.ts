@@ -57,7 +57,7 @@ describe('a small file', () => {
 });
 
 describe('every file that ships', () => {
-  const files = ['catalogue', 'regressions', 'templates'].flatMap((folder) =>
+  const files = ['catalogue', 'large', 'regressions', 'templates'].flatMap((folder) =>
     readdirSync(`${SCENARIOS}${folder}`).map((name) => `${SCENARIOS}${folder}/${name}`),
   );
 

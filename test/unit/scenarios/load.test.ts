@@ -319,6 +319,8 @@ it('takes the name of a scenario from its file', () => {
 
 describe('the catalogue', () => {
   const files = readdirSync(CATALOGUE).sort();
+  const LARGE = `${SCENARIOS}large/`;
+  const large = readdirSync(LARGE).sort();
   const FLEETS = readdirSync(`${SCENARIOS}fleets`).sort();
   const load = (file: string) => mustLoad(readFileSync(`${CATALOGUE}${file}`, 'utf8'), fleetsOnDisk);
 
@@ -357,9 +359,8 @@ describe('the catalogue', () => {
   it.each(FLEETS)('fleet %s is used', (file) => {
     const name = file.replace(/\.yaml$/, '');
     expect(fleetsOnDisk(name)).not.toBeNull();
-    expect(files.some((scenario) => new RegExp(`(?:fleet|use): ${name}$`, 'm').test(readFileSync(`${CATALOGUE}${scenario}`, 'utf8')))).toBe(
-      true,
-    );
+    const users = [...files.map((scenario) => `${CATALOGUE}${scenario}`), ...large.map((scenario) => `${LARGE}${scenario}`)];
+    expect(users.some((scenario) => new RegExp(`(?:fleet|use): ${name}$`, 'm').test(readFileSync(scenario, 'utf8')))).toBe(true);
   });
 
   it('breaks something of each kind but loss, which its links have', () => {

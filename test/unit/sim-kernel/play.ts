@@ -10,13 +10,16 @@ export type PlayOptions = {
   readonly done?: () => boolean;
   readonly microsMax?: number;
   readonly cancelled?: () => boolean;
+  /** The wall stands still, so that the thread is given back for the number of its events alone. */
+  readonly still?: true;
 };
 
 export async function playKernel(
   prepare: (kernel: Kernel) => void,
   options: PlayOptions = {},
 ): Promise<{ kernel: Kernel; end: KernelEnd }> {
-  const host = createNodeHost(options.cancelled === undefined ? {} : { cancelled: options.cancelled });
+  const real = createNodeHost(options.cancelled === undefined ? {} : { cancelled: options.cancelled });
+  const host = options.still === true ? { ...real, wallMs: () => 0 } : real;
   const kernel = createKernel({ seed: options.seed ?? '0x1', host, observer: options.observer ?? null, permute: options.permute === true });
   prepare(kernel);
   const end = await kernel.play({ done: options.done ?? (() => false), microsMax: options.microsMax ?? 1_000_000_000 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CIVIL_START_MS, createClock } from '../../../sim/clock/clock.ts';
+import { createClock } from '../../../sim/clock/clock.ts';
+import { CIVIL_START_MS } from '../../../sim/kernel/kernel.ts';
 import { canonicalSeed } from '../../../sim/kernel/kernel.ts';
 import { createRandom } from '../../../sim/random/random.ts';
 import { playKernel } from './play.ts';
