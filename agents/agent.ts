@@ -70,6 +70,8 @@ class NodeAgent implements Agent {
   readonly #whereabouts: Whereabouts;
   #bootId = '';
   #incarnation: Incarnation | null = null;
+  /** As the controller asked for last; 0 before its first welcome. */
+  #heartbeatIntervalMs = 0;
   #controllerKey: PinnedKey | null = null;
   #helloReports: readonly InstanceReport[] = [];
   #listener: Listener | null = null;
@@ -152,7 +154,11 @@ class NodeAgent implements Agent {
       locate: config.locate,
       moved: (location) => this.#session.moved(location),
     });
-    this.#probes = new Probes(ports, { bounds, self: node }, () => this.#lifecycle.landmarks);
+    this.#probes = new Probes(
+      ports,
+      { bounds, self: node, heartbeatIntervalMs: () => this.#heartbeatIntervalMs },
+      () => this.#lifecycle.landmarks,
+    );
   }
 
   async start(): Promise<Outcome<void>> {
@@ -266,6 +272,7 @@ class NodeAgent implements Agent {
 
   #enter(welcome: Welcome): void {
     this.#lifecycle.believed(welcome.term);
+    this.#heartbeatIntervalMs = welcome.heartbeatIntervalMs;
     const isReturn = this.#incarnation !== null && this.#incarnation !== welcome.incarnation;
     this.#incarnation = welcome.incarnation;
     if (isReturn) this.#lifecycle.unconfirm();

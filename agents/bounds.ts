@@ -78,6 +78,7 @@ export type AgentBounds = {
   readonly locateIntervalMs: number;
   /** A node that moved by less, in degrees either way, does not say so. */
   readonly locateDegreesMin: number;
+  /** Least time between two rounds; four heartbeats where those take longer. */
   readonly probeIntervalMs: number;
   readonly probeDeadlineMs: number;
   /** Landmarks probed in one round; the others wait for the next. */

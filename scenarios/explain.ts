@@ -3,6 +3,7 @@
 import { SPREAD_NODE } from '../system/domain/deployment.ts';
 import type { ModuleLimits } from '../system/domain/module.ts';
 import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
+import { modelText } from './guest-model.ts';
 import { impairmentText } from './impairments.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
 import { isRecord } from './shape.ts';
@@ -374,6 +375,7 @@ function pushFields(step: Extract<OperationSpec, { do: 'push' }>, file: Fields, 
     limit('fuel', step.limits.fuelMax ?? example?.limits.fuelMax, String),
     limit('memory', step.limits.memoryBytesMax ?? example?.limits.memoryBytesMax, writeSize),
     limit('output', step.limits.outputBytesMax ?? example?.limits.outputBytesMax, writeSize),
+    ...(step.model === null ? [] : [['model', modelText(step.model), true] as const]),
     ['signing', step.signing, 'signing' in file],
     ['accepted', String(step.accepted), 'accepted' in file],
   ];

@@ -11,11 +11,21 @@ export class History {
 
   add(record: RunRecord): void {
     keep(this.#overall, record, LAST_RECORDS_OVERALL);
-    for (const machine of machinesOf(record)) {
-      const kept = this.#byMachine.get(machine) ?? [];
-      keep(kept, record, LAST_RECORDS_PER_MACHINE);
-      this.#byMachine.set(machine, kept);
-    }
+    const fields: Readonly<Record<string, unknown>> = record.fields;
+    const { source } = record;
+    const { node, machine, target } = fields;
+    this.#keepFor(source, record);
+    if (node !== source) this.#keepFor(node, record);
+    if (machine !== source && machine !== node) this.#keepFor(machine, record);
+    if (target !== source && target !== node && target !== machine) this.#keepFor(target, record);
+  }
+
+  /** A record tells about its source, and about the node or machine that it names. */
+  #keepFor(machine: unknown, record: RunRecord): void {
+    if (typeof machine !== 'string') return;
+    let kept = this.#byMachine.get(machine);
+    if (kept === undefined) this.#byMachine.set(machine, (kept = []));
+    keep(kept, record, LAST_RECORDS_PER_MACHINE);
   }
 
   /** A copy as of now, which later records do not change. */
@@ -35,15 +45,4 @@ export class History {
 function keep(records: RunRecord[], record: RunRecord, max: number): void {
   records.push(record);
   if (records.length > max) records.shift();
-}
-
-/** The machines a record tells about: its source, and the node or machine it names. */
-function machinesOf(record: RunRecord): ReadonlySet<string> {
-  const machines = new Set([record.source]);
-  const fields: Readonly<Record<string, unknown>> = record.fields;
-  for (const name of ['node', 'machine', 'target']) {
-    const value = fields[name];
-    if (typeof value === 'string') machines.add(value);
-  }
-  return machines;
 }

@@ -24,6 +24,16 @@ export function selectScenarios(
   return { errors: [none.error] };
 }
 
+/** Tag of scenarios that take a minute or more: they are played when they are asked for. */
+export const LARGE = 'large';
+
+/** Those that are played: large ones only where they are named, where the filter is their tag, or where there are no others. */
+export function withoutLarge(scenarios: readonly Scenario[], names: readonly string[], filter: string | undefined): readonly Scenario[] {
+  const isAskedFor = names.length > 0 || filter === LARGE;
+  const played = isAskedFor ? scenarios : scenarios.filter(({ tags }) => !tags.includes(LARGE));
+  return played.length === 0 ? scenarios : played;
+}
+
 export function listScenarios(scenarios: readonly Scenario[], json: boolean): number {
   if (json) {
     print(

@@ -54,7 +54,7 @@ export class Operator {
     // By example, so that no two pushes of a run have the same bytes: a digest that was refused once does not come again.
     const variant = (this.#pushes.get(step.example) ?? 0) + 1;
     this.#pushes.set(step.example, variant);
-    const example = testbed.exampleModule(step.example, variant);
+    const example = testbed.exampleModule(step.example, variant, step.model);
     if (!example.ok) return stopWith(`Example ${step.example} is not there: ${describeError(example.error)}`);
     const manifest: ModuleManifest = {
       name: step.module,

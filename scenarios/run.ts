@@ -71,7 +71,7 @@ function resolveCapabilities(testbed: Testbed, scenario: Scenario): Outcome<Scen
       steps.push(step);
       continue;
     }
-    const example = testbed.exampleModule(step.example, 0);
+    const example = testbed.exampleModule(step.example, 0, null);
     if (!example.ok) return example;
     steps.push({ ...step, capabilities: example.value.capabilities });
   }

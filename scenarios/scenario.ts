@@ -89,6 +89,29 @@ export const FLEET_FEATURES: readonly FleetFeature[] = ['bandwidth', 'burst-loss
 /** How a module is signed: by the trusted key of the suite, by a key nobody trusts, not at all, or changed after signing. */
 export type SigningSpec = 'trusted' | 'untrusted' | 'unsigned' | 'tampered';
 
+/** Fuel of one invocation. */
+export type FuelLaw =
+  | { readonly law: 'constant'; readonly fuel: number }
+  | { readonly law: 'uniform'; readonly fuelMin: number; readonly fuelMax: number }
+  | { readonly law: 'exponential'; readonly fuelMean: number; readonly fuelMin: number };
+
+/** One thing that a modelled guest asks of the host. */
+export type GuestCallSpec =
+  | { readonly call: 'read'; readonly key: string }
+  | { readonly call: 'write'; readonly key: string; readonly bytes: number }
+  | { readonly call: 'publish'; readonly subject: string; readonly bytes: number }
+  | { readonly call: 'sleep'; readonly micros: number };
+
+/** H1.9: what a guest costs and does where no engine runs it. */
+export type GuestModelSpec = {
+  readonly fuel: FuelLaw;
+  readonly fuelPerByte: number;
+  readonly memoryBytes: number;
+  /** The event's data, or so many bytes; 0: nothing. */
+  readonly result: 'echo' | { readonly bytes: number };
+  readonly calls: readonly GuestCallSpec[];
+};
+
 /** The broker's and the control plane's bounds and times that a scenario may set. */
 export type PlatformSpec = {
   readonly heartbeatIntervalMs: number;
@@ -223,6 +246,8 @@ export type StepSpec = { readonly at: TimeSpec } & (
       readonly example: string;
       readonly capabilities: readonly string[] | null;
       readonly limits: Partial<ModuleLimits>;
+      /** The simulator plays its guests by this; null: the engine runs them. Other worlds always run them. */
+      readonly model: GuestModelSpec | null;
       readonly signing: SigningSpec;
       /** False: the push must be refused; the runner fails the run when it is not as said. */
       readonly accepted: boolean;

@@ -2,6 +2,7 @@
 import { SPREAD_NODE } from '../system/domain/deployment.ts';
 import type { DeploymentName, ModuleName, NodeId, Subject, SubjectFilter, TriggerName, ZonePath } from '../system/domain/identifiers.ts';
 import type { Architecture } from '../system/domain/node.ts';
+import { modelOf } from './guest-model.ts';
 import { impairmentOf } from './impairments.ts';
 import type { Path, Source } from './mistakes.ts';
 import type { FaultSpec, SigningSpec, StepSpec, TimeSpec } from './scenario.ts';
@@ -24,7 +25,7 @@ export function resolveStep(source: Source, step: Fields, path: Path): StepSpec 
   if (fault !== null) return { at, do: 'fault', fault };
   switch (stepKindOf(step)) {
     case 'push':
-      return { at, ...push(step) };
+      return { at, ...push(source, step, path) };
     case 'deploy':
       return { at, ...deploy(step) };
     case 'trigger':
@@ -136,7 +137,7 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
   }
 }
 
-function push(step: Fields): Omit<Extract<StepSpec, { do: 'push' }>, 'at'> {
+function push(source: Source, step: Fields, path: Path): Omit<Extract<StepSpec, { do: 'push' }>, 'at'> {
   const module = String(step['push']);
   const limits = isRecord(step['limits']) ? step['limits'] : {};
   const signing = (step['signing'] as SigningSpec | undefined) ?? 'trusted';
@@ -152,6 +153,7 @@ function push(step: Fields): Omit<Extract<StepSpec, { do: 'push' }>, 'at'> {
       ...(memoryBytesMax === null ? {} : { memoryBytesMax }),
       ...(outputBytesMax === null ? {} : { outputBytesMax }),
     },
+    model: isRecord(step['model']) ? modelOf(source, step['model'], [...path, 'model']) : null,
     signing,
     accepted: typeof step['accepted'] === 'boolean' ? step['accepted'] : signing === 'trusted',
   };

@@ -8,7 +8,7 @@ import type { Outcome } from '../system/domain/outcome.ts';
 import type { Digest, KeyId, SubjectFilter, ZonePath } from '../system/domain/identifiers.ts';
 import type { RecordKind, RecordKinds } from '../system/domain/telemetry.ts';
 import type { RunRecord } from './record.ts';
-import type { FaultKind, FaultSpec, FleetFeature, Scenario } from './scenario.ts';
+import type { FaultKind, FaultSpec, FleetFeature, GuestModelSpec, Scenario } from './scenario.ts';
 
 /** The parts of the ports that the runner uses; scenarios know no ports, so their shapes are repeated here and nowhere else. */
 export type TestbedClock = {
@@ -52,10 +52,14 @@ export interface Testbed {
   /** Stops everything in order: agents, controller. */
   stop(): Promise<void>;
 
-  /** Bytes of an example guest with a custom section that tells its versions apart. */
+  /**
+   * Bytes of an example guest with a custom section that tells its versions apart. A simulated world plays the guests of these
+   * bytes by `model` where there is one; others run them.
+   */
   exampleModule(
     example: string,
     variant: number,
+    model: GuestModelSpec | null,
   ): Outcome<{
     readonly bytes: Uint8Array;
     readonly capabilities: readonly string[];

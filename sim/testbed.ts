@@ -2,7 +2,7 @@
 // hands out every record. The product's code is what runs elsewhere; only its ports are simulated. The driver of the run is the
 // world itself: its clock never stops and it never crashes.
 // Surprising: engine, cryptography and example guests come from outside, since nothing here may reach for the machine.
-import type { NodeSpec, Scenario, FaultSpec } from '../scenarios/scenario.ts';
+import type { FaultSpec, GuestModelSpec, NodeSpec, Scenario } from '../scenarios/scenario.ts';
 import type { RunRecord } from '../scenarios/record.ts';
 import type { Testbed } from '../scenarios/testbed.ts';
 import { createController, DEFAULT_CONFIG } from '../system/controller/controller.ts';
@@ -27,7 +27,7 @@ import type { World } from './testbed/computer.ts';
 import { Driver, OPERATOR_IDENTITY } from './testbed/driver.ts';
 import { createNode } from './testbed/node.ts';
 import { withVariant } from './testbed/variant.ts';
-import { simulatedProfile } from './wasm/wasm.ts';
+import { ModelledEngine, simulatedProfile } from './wasm/wasm.ts';
 import type { GuestEngine } from './wasm/wasm.ts';
 
 export type { CryptoPrimitives } from './keys/keys.ts';
@@ -75,6 +75,7 @@ class SimTestbed implements Testbed {
   readonly #sink: RecordSink;
   readonly #network: SimNetwork;
   readonly #keyRing: KeyRing;
+  readonly #engine: ModelledEngine;
   readonly #services: ServiceFaults;
   readonly #faults: Faults;
   /** Bound: nodes. */
@@ -100,6 +101,7 @@ class SimTestbed implements Testbed {
         this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
     });
     this.keys = this.#personalKeys();
+    this.#engine = new ModelledEngine({ engine: injected.engine, kernel, digest: (bytes) => this.keys.digest(bytes) });
     this.#services = new ServiceFaults(kernel, OPERATOR_IDENTITY);
     this.#faults = new Faults({
       services: this.#services,
@@ -166,7 +168,7 @@ class SimTestbed implements Testbed {
     await controller?.stop();
   }
 
-  exampleModule(name: string, variant: number): Outcome<SimExample> {
+  exampleModule(name: string, variant: number, model: GuestModelSpec | null): Outcome<SimExample> {
     const example = this.#injected.examples.get(name);
     if (example === undefined) {
       return rejected('WM_SCENARIO_INVALID', {
@@ -174,7 +176,9 @@ class SimTestbed implements Testbed {
         next: `Use one of ${[...this.#injected.examples.keys()].sort().join(', ')}.`,
       });
     }
-    return ok({ ...example, bytes: withVariant(example.bytes, variant) });
+    const bytes = withVariant(example.bytes, variant);
+    if (model !== null) this.record('guests.modelled', { digest: this.#engine.declare(bytes, model), model: JSON.stringify(model) });
+    return ok({ ...example, bytes });
   }
 
   execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros);
@@ -236,7 +240,7 @@ class SimTestbed implements Testbed {
       network: this.#network,
       services: this.#services,
       keys: this.#keyRing,
-      engine: this.#injected.engine,
+      engine: this.#engine,
       sink: this.#sink,
       isKeptOff: (machine) => this.#faults.keepsOff(machine),
       recordMachine: {

@@ -10,7 +10,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
 import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
-import { listScenarios, selectScenarios } from '../scenarios/listing.main.ts';
+import { listScenarios, selectScenarios, withoutLarge } from '../scenarios/listing.main.ts';
 import { suiteLines } from '../reports/reporters/terminal.ts';
 import { writeReports } from '../reports/write.main.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
@@ -83,7 +83,7 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('play scenarios and say what held')
     .description(
-      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, qemu or loop, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
+      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, qemu or loop, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue but for the scenarios with the tag `large`. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
     .option(
@@ -125,11 +125,11 @@ export function addRun(program: Command): void {
 async function run(names: readonly string[], options: RunOptions): Promise<number> {
   const selected = selectScenarios(names, options.filter);
   if ('errors' in selected) return refuse(selected.errors.map(describeError));
-  const { scenarios } = selected;
+  const scenarios = withoutLarge(selected.scenarios, names, options.filter);
   const worlds = options.target ?? ['sim'];
   const lacking = lackingOf(worlds, options);
   if (lacking !== null) return refuse([describeError(lacking)]);
-  if (options.list === true) return listScenarios(scenarios, options.json === true);
+  if (options.list === true) return listScenarios(selected.scenarios, options.json === true);
   const seeds =
     options.seed ?? Array.from({ length: options.seeds ?? (isReal(worlds) ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
   // Before anything is built: who names a folder that cannot be written should not wait for that.

@@ -14,6 +14,8 @@ import { leastRtt, withSample } from './samples.ts';
 import type { Samples } from './samples.ts';
 
 const NOTHING = new Uint8Array(0);
+/** A round takes so many heartbeats or longer: every node of a fleet asks the same few landmarks, and a large fleet beats slowly. */
+const PROBE_HEARTBEATS = 4;
 
 /** What a node answers on its own endpoint. */
 export const PING_SERVICE: ServiceHandler = Object.freeze({
@@ -36,6 +38,7 @@ export class Probes {
   readonly #bounds: AgentBounds;
   readonly #self: NodeId;
   readonly #landmarks: () => readonly Landmark[];
+  readonly #intervalMs: () => number;
   readonly #probes = new Map<NodeId, Probe>();
   readonly #wait: Wait;
   #isStopped = false;
@@ -43,12 +46,18 @@ export class Probes {
 
   constructor(
     ports: Pick<Ports, 'clock' | 'network'>,
-    options: { readonly bounds: AgentBounds; readonly self: NodeId },
+    options: {
+      readonly bounds: AgentBounds;
+      readonly self: NodeId;
+      /** Between two heartbeats, which carry what was measured. */
+      readonly heartbeatIntervalMs: () => number;
+    },
     landmarks: () => readonly Landmark[],
   ) {
     this.#ports = ports;
     this.#bounds = options.bounds;
     this.#self = options.self;
+    this.#intervalMs = () => Math.max(options.bounds.probeIntervalMs, PROBE_HEARTBEATS * options.heartbeatIntervalMs());
     this.#landmarks = landmarks;
     this.#wait = new Wait(ports.clock);
   }
@@ -81,7 +90,7 @@ export class Probes {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       await Promise.all(this.#round().map((probe) => this.#measure(probe)));
-      if (!this.#isStopped) await this.#wait.for(this.#bounds.probeIntervalMs * MICROS_PER_MS);
+      if (!this.#isStopped) await this.#wait.for(this.#intervalMs() * MICROS_PER_MS);
     }
   }
 

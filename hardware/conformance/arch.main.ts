@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { execa } from 'execa';
 import { buildExamples, type BuiltExample } from '../../scenarios/examples/build.ts';
+import { withoutLarge } from '../../scenarios/listing.main.ts';
 import { catalogueFiles, findScenario, readScenarios } from '../../sim/campaign/library.main.ts';
 import { print, refuse, say } from '../../sim/campaign/teller.main.ts';
 import { ISA_LEVELS } from '../../system/domain/isa.ts';
@@ -272,7 +273,9 @@ async function play(
       version: manifest.version,
       stopWhenBroken: true,
     },
-    runs: readScenarios(options.scenarios ?? catalogueFiles()).scenarios.map((scenario) => ({ scenario, seed: SEED })),
+    runs: withoutLarge(readScenarios(options.scenarios ?? catalogueFiles()).scenarios, options.scenarios ?? [], undefined).map(
+      (scenario) => ({ scenario, seed: SEED }),
+    ),
   };
   const simulated = await run(runtime, 'simulate.main', runs, { folder, signal });
   if (!simulated.ok) return simulated;

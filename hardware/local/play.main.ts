@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { modelNotes } from '../../scenarios/guest-model.ts';
 import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
 import { playScenario, type PlayResult } from '../../scenarios/run.ts';
 import type { TestbedRandom } from '../../scenarios/testbed.ts';
@@ -113,7 +114,12 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
       cancelled,
       stopWhenBroken: settings.stopWhenBroken,
     });
-    const told = [...notes, ...notesOf(testbed.pace), ...(simulated === null ? [] : [latenessOf(simulated)])];
+    const told = [
+      ...notes,
+      ...modelNotes(scenario, false),
+      ...notesOf(testbed.pace),
+      ...(simulated === null ? [] : [latenessOf(simulated)]),
+    ];
     return conclude(play.cancelled() ? result : { ...result, ...simulated?.trouble() }, told);
   } catch (error) {
     const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error);

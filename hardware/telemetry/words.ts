@@ -123,6 +123,7 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
   'fault.begun': plain('debug'),
   'fault.ended': plain('debug'),
   'forgery.made': plain('debug'),
+  'guests.modelled': plain('debug'),
   'workload.published': plain('debug'),
   'workload.result': plain('debug'),
   'operator.commanded': plain('debug'),

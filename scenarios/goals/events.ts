@@ -6,6 +6,7 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
+import { Identifiers } from './identifiers.ts';
 
 type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number };
 
@@ -22,11 +23,12 @@ export function onDemandEvents(scenario: Scenario): Goal {
   const consumers = new Map<string, ConsumerWatch>();
   /** Accepted and neither acknowledged nor dead-lettered, by `consumer event`. */
   const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
-  const completed = new Set<string>();
-  /** By event; `told` is false while it is known by its duplicate only. */
-  const accepted = new Map<string, { readonly sequence: number; readonly told: boolean }>();
+  const completed = new Identifiers();
+  const accepted = new Identifiers();
+  /** Of these, those that are known by their duplicate only, with their sequence. */
+  const untold = new Map<string, number>();
   /** Acknowledged or dead-lettered at least once. */
-  const settled = new Set<string>();
+  const settled = new Identifiers();
   const running = new Map<string, { readonly node: string; readonly what: string }>();
 
   const hold = ({ event, subject, sequence }: { event: string; subject: string; sequence: number }, micros: number): void => {
@@ -66,22 +68,23 @@ export function onDemandEvents(scenario: Scenario): Goal {
         }
         case 'event.accepted': {
           const { event, sequence } = record.fields;
-          const before = accepted.get(event);
+          const isNew = accepted.add(event);
           ledger.expect(
             // A repetition that comes while the first is being written is told of before it.
-            before === undefined || (!before.told && before.sequence === sequence),
+            isNew || untold.get(event) === sequence,
             record,
             () => `Event ${event} was accepted twice: the duplicate was not recognised, so its effect doubled.`,
           );
-          accepted.set(event, { sequence, told: true });
-          if (before === undefined) hold(record.fields, record.micros);
+          untold.delete(event);
+          if (isNew) hold(record.fields, record.micros);
           break;
         }
         // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
         case 'event.duplicate': {
           const { event, sequence } = record.fields;
           if (accepted.has(event) || settled.has(event)) break;
-          accepted.set(event, { sequence, told: false });
+          accepted.add(event);
+          untold.set(event, sequence);
           hold(record.fields, record.micros);
           break;
         }

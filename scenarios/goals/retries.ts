@@ -50,6 +50,12 @@ export function retries(scenario: Scenario): Goal {
         case 'event.retried':
           failures.set(`${record.fields.consumer} ${record.fields.event}`, record.fields.attempt);
           break;
+        case 'event.acknowledged': {
+          const key = `${record.fields.consumer} ${record.fields.event}`;
+          failures.delete(key);
+          delivered.delete(key);
+          break;
+        }
         case 'event.deadlettered': {
           const { consumer, event, sequence } = record.fields;
           if (!deliveriesMax.has(consumer)) break;

@@ -5,6 +5,7 @@
 import { armGuard, disarmGuard, forgetGuard, lastArmedBy } from './guard.main.ts';
 import { createNodeHost } from './host.main.ts';
 import { parentPort, workerData } from 'node:worker_threads';
+import { modelNotes } from '../../scenarios/guest-model.ts';
 import type { RunSummary } from '../../scenarios/record.ts';
 import type { PlayResult } from '../../scenarios/run.ts';
 import { compareWith, createKernel, createRecording, Divergence } from '../kernel/kernel.ts';
@@ -100,11 +101,13 @@ function troubleOf(played: Played): Pick<RunSummary, 'verdict' | 'trouble'> {
 function summarise(job: PlayJob, played: Played, startMs: number): RunSummary {
   const { end, result, sink } = played;
   const { verdict, trouble } = result !== null && end.reason === 'done' ? result : troubleOf(played);
+  const notes = modelNotes(job.scenario, true);
   return {
     ...summaryOf(job, { verdict, trouble, simulatedMicros: end.micros, wallMs: performance.now() - startMs, steps: end.steps }),
     goals: result?.goals ?? [],
     digest: end.digest,
     records: sink.records,
+    ...(notes.length === 0 ? {} : { notes }),
     lastRecords: result?.lastRecords ?? (verdict === 'cancelled' ? [] : sink.last),
   };
 }

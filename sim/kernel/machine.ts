@@ -139,8 +139,13 @@ export class SimMachine implements Machine, Owner {
     if (this.#waiting.size >= EXECUTE_QUEUE_MAX) {
       throw new Bug(`Invariant broken: more than ${EXECUTE_QUEUE_MAX} pieces of work wait for a core of ${this.name} (EXECUTE_QUEUE_MAX)`);
     }
-    const work = new Work(this, costMicros, label, run, (cancelled) => this.#drop(cancelled));
+    const work = new Work(this, costMicros, label, run);
     if (!this.alive) return work;
+    if (!this.paused && this.#running.length < this.cores && this.#waiting.size === 0) {
+      this.#running.push(work);
+      this.#begin(work);
+      return work;
+    }
     this.#waiting.push(work);
     this.#dispatch();
     return work;
@@ -160,17 +165,19 @@ export class SimMachine implements Machine, Owner {
     work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, () => {
       const run = work.run;
       work.run = null;
-      this.#drop(work);
+      this.drop(work);
       if (run !== null) run();
     });
   }
 
   /** Done or cancelled: its core is free. */
-  #drop(work: Work): void {
-    const index = this.#running.indexOf(work);
+  drop(work: Work): void {
+    const running = this.#running;
+    const index = running.indexOf(work);
     if (index < 0) return;
-    this.#running.splice(index, 1);
-    this.#dispatch();
+    if (running.length === 1) running.length = 0;
+    else running.splice(index, 1);
+    if (this.#waiting.size > 0) this.#dispatch();
   }
 }
 
@@ -180,17 +187,15 @@ class Work implements ScheduledEvent {
   readonly label: string;
   run: (() => void) | null;
   event: ScheduledEvent | null = null;
-  readonly #machine: Machine;
+  readonly #machine: SimMachine;
   readonly #incarnation: number;
-  readonly #drop: (work: Work) => void;
 
-  constructor(machine: Machine, costMicros: number, label: string, run: () => void, drop: (work: Work) => void) {
+  constructor(machine: SimMachine, costMicros: number, label: string, run: () => void) {
     this.#machine = machine;
     this.#incarnation = machine.alive ? machine.incarnation : -1;
     this.costMicros = costMicros;
     this.label = label;
     this.run = run;
-    this.#drop = drop;
   }
 
   /** Infinity while it waits for a core. */
@@ -206,7 +211,7 @@ class Work implements ScheduledEvent {
     if (this.run === null) return;
     this.run = null;
     this.event?.cancel();
-    this.#drop(this);
+    this.#machine.drop(this);
   }
 
   suspend(now: number, slowness: number): void {

@@ -6,8 +6,8 @@ import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
 import type { ByteStream, Connection, PeerIdentity, ServiceHandler } from '../../system/ports/network.ts';
 import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
 import { decodeAnswer, encodeAnswer } from './envelope.ts';
-import type { Host } from './host.ts';
-import type { Link } from './link.ts';
+import type { Host, Incoming } from './host.ts';
+import type { Link, Packet } from './link.ts';
 import { connectionLost, SimStream, tooLarge } from './stream.ts';
 import type { StreamFrame } from './stream.ts';
 
@@ -98,6 +98,11 @@ export class ConnectionEnd {
     for (const stream of [...this.#streams.values()]) stream.close();
   }
 
+  /** A fault keeps it from carrying anything. */
+  get isDead(): boolean {
+    return this.#deadBy.size > 0;
+  }
+
   get peerHost(): Host {
     return this.#link.to;
   }
@@ -135,7 +140,7 @@ export class ConnectionEnd {
   /** Neither end wanted it. */
   reset(): void {
     this.#transmitLast('reset', (other) => other.break('it was reset'));
-    this.#breakOnMachine('it was reset');
+    this.breakOnMachine('it was reset');
   }
 
   /** The peer never finished the handshake. */
@@ -245,29 +250,18 @@ export class ConnectionEnd {
     if (!this.lives) return;
     const other = this.#other;
     assert(other !== null, 'a connection has two ends');
-    this.#link.transmit({
-      label,
-      bytes: bytes + FRAME_BYTES,
-      blocked: () => this.#deadBy.size > 0,
-      wanted: () => this.lives,
-      spoil: () => other.#refuseRecord(),
-      arrive: () => {
-        if (other.lives) other.host.receive(bytes, () => other.lives && handle(other));
-        else this.#resetBy(other);
-      },
-      giveUp: () => this.#breakOnMachine('nothing got through'),
-    });
+    this.#link.transmit(new Parcel(this, other, label, bytes, handle));
   }
 
   /** What the system of the peer's machine answers when its process knows no such connection. */
-  #resetBy(other: ConnectionEnd): void {
+  resetBy(other: ConnectionEnd): void {
     this.#env.linkOf(other.host, this.host).transmit({
       label: 'reset',
       bytes: FRAME_BYTES,
-      blocked: () => this.#deadBy.size > 0,
-      spoil: () => this.#refuseRecord(),
+      blocked: () => this.isDead,
+      spoil: () => this.refuseRecord(),
       wanted: () => this.lives,
-      arrive: () => this.#breakOnMachine('the peer does not know it any more'),
+      arrive: () => this.breakOnMachine('the peer does not know it any more'),
       giveUp: () => {},
     });
   }
@@ -279,27 +273,28 @@ export class ConnectionEnd {
     this.#link.transmit({
       label,
       bytes: FRAME_BYTES,
-      blocked: () => this.#deadBy.size > 0,
-      spoil: () => other.#refuseRecord(),
+      blocked: () => this.isDead,
+      spoil: () => other.refuseRecord(),
       wanted: () => other.lives && this.host.machine.alive,
       arrive: () => {
-        if (other.lives) other.host.receive(FRAME_BYTES, () => handle(other));
+        if (other.lives) other.host.receive({ payloadBytes: FRAME_BYTES, handle: () => handle(other) });
       },
       giveUp: () => this.#leaveOther(),
     });
   }
 
   /** As TLS does: a record that fails its check ends the connection, and the peer is told. */
-  #refuseRecord(): void {
+  refuseRecord(): void {
     if (!this.lives) return;
-    this.host.receive(FRAME_BYTES, () => {
+    const handle = (): void => {
       if (!this.lives) return;
       this.#transmitLast('alert', (other) => other.break('the peer received a corrupt record'));
       this.break('a corrupt record arrived');
-    });
+    };
+    this.host.receive({ payloadBytes: FRAME_BYTES, handle });
   }
 
-  #breakOnMachine(why: string): void {
+  breakOnMachine(why: string): void {
     if (this.lives) this.#env.kernel.after(0, this.host.machine, 'connection lost', () => this.break(why));
   }
 
@@ -324,5 +319,57 @@ export class ConnectionEnd {
       next: 'Observe whether it happened before repeating it.',
       detail: { peer: this.peer.name, method, deadlineMicros },
     });
+  }
+}
+
+/** What one end says to the other: on the way a packet, then a message that the machine of the other end handles. */
+class Parcel implements Packet, Incoming {
+  readonly label: string;
+  readonly payloadBytes: number;
+  readonly #sender: ConnectionEnd;
+  readonly #receiver: ConnectionEnd;
+  readonly #handle: (receiver: ConnectionEnd) => void;
+
+  constructor(
+    sender: ConnectionEnd,
+    receiver: ConnectionEnd,
+    label: string,
+    payloadBytes: number,
+    handle: (receiver: ConnectionEnd) => void,
+  ) {
+    this.#sender = sender;
+    this.#receiver = receiver;
+    this.label = label;
+    this.payloadBytes = payloadBytes;
+    this.#handle = handle;
+  }
+
+  get bytes(): number {
+    return this.payloadBytes + FRAME_BYTES;
+  }
+
+  blocked(): boolean {
+    return this.#sender.isDead;
+  }
+
+  wanted(): boolean {
+    return this.#sender.lives;
+  }
+
+  spoil(): void {
+    this.#receiver.refuseRecord();
+  }
+
+  arrive(): void {
+    if (this.#receiver.lives) this.#receiver.host.receive(this);
+    else this.#sender.resetBy(this.#receiver);
+  }
+
+  giveUp(): void {
+    this.#sender.breakOnMachine('nothing got through');
+  }
+
+  handle(): void {
+    if (this.#receiver.lives) this.#handle(this.#receiver);
   }
 }

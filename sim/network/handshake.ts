@@ -68,11 +68,12 @@ export class Handshake {
   }
 
   #asked(home: Host, service: Service): void {
-    home.receive(0, () =>
+    const handle = (): void => {
       home.machine.execute(this.#options.costMicros, 'handshake', () => {
         if (this.#options.serviceOf() === service && this.#wanted()) this.#admit(home, service);
-      }),
-    );
+      });
+    };
+    home.receive({ payloadBytes: 0, handle });
   }
 
   #admit(home: Host, service: Service): void {

@@ -3,6 +3,9 @@ import type { ZonePath } from '../../system/domain/identifiers.ts';
 import type { Machine } from '../kernel/kernel.ts';
 import type { ConnectionEnd } from './connection.ts';
 
+/** Messages that were taken and still have their place in an inbox. */
+const TAKEN_MAX = 256;
+
 export type HostOptions = {
   readonly machine: Machine;
   /** What its certificate says: `node/truck-7`, `controller`, `operator/ops`. */
@@ -16,28 +19,35 @@ export type MessageCosts = {
   readonly messageKiBMicros: number;
 };
 
+/** What reaches a machine; `handle` runs on it. */
+export type Incoming = { readonly payloadBytes: number; handle(): void };
+
 export class Host {
   readonly machine: Machine;
   readonly identity: string;
   readonly zone: ZonePath;
   readonly ends = new Set<ConnectionEnd>();
   readonly #costs: MessageCosts;
-  /** Bound: what the windows and open calls of its connections let in. */
-  #inbox: {
-    readonly incarnation: number;
-    readonly waiting: { readonly costMicros: number; readonly handle: () => void }[];
-    busy: boolean;
-  } = {
-    incarnation: 0,
-    waiting: [],
-    busy: false,
-  };
+  /** Bound: what the windows and open calls of its connections let in. Of the incarnation below. */
+  #waiting: Incoming[] = [];
+  /** Place of the oldest that waits: thousands may, and moving them all for each would take longer than handling them. */
+  #oldest = 0;
+  #incarnation = 0;
+  /** The message that the machine works on; null: none. */
+  #current: Incoming | null = null;
+  readonly #done: () => void;
 
   constructor(options: HostOptions, costs: MessageCosts) {
     this.machine = options.machine;
     this.identity = options.identity;
     this.zone = options.zone;
     this.#costs = costs;
+    this.#done = () => {
+      const message = this.#current as Incoming;
+      // The next one is queued first: what this one throws must not stop the machine's loop.
+      this.#next();
+      message.handle();
+    };
   }
 
   get name(): string {
@@ -45,26 +55,33 @@ export class Host {
   }
 
   /**
-   * Runs `handle` on the machine after the processor time of a message of `bytes`. One message at a time, in order, as an
-   * event loop does it, however many cores there are; a crash forgets them all.
+   * Has the machine handle a message after the processor time of its bytes. One message at a time, in order, as an event loop does
+   * it, however many cores there are; a crash forgets them all.
    */
-  receive(bytes: number, handle: () => void): void {
-    if (this.#inbox.incarnation !== this.machine.incarnation) {
-      this.#inbox = { incarnation: this.machine.incarnation, waiting: [], busy: false };
+  receive(message: Incoming): void {
+    if (this.#incarnation !== this.machine.incarnation) {
+      this.#incarnation = this.machine.incarnation;
+      this.#waiting = [];
+      this.#oldest = 0;
+      this.#current = null;
     }
-    this.#inbox.waiting.push({ costMicros: this.#costs.messageMicros + (bytes >>> 10) * this.#costs.messageKiBMicros, handle });
-    if (!this.#inbox.busy) this.#next();
+    if (this.#current !== null) this.#waiting.push(message);
+    else this.#begin(message);
   }
 
   #next(): void {
-    const inbox = this.#inbox;
-    const message = inbox.waiting.shift();
-    inbox.busy = message !== undefined;
-    if (message === undefined) return;
-    this.machine.execute(message.costMicros, 'message', () => {
-      // The next one is queued first: what this one throws must not stop the machine's loop.
-      this.#next();
-      message.handle();
-    });
+    const message = this.#waiting[this.#oldest++];
+    if (message === undefined || this.#oldest >= TAKEN_MAX) {
+      this.#waiting.splice(0, this.#oldest);
+      this.#oldest = 0;
+    }
+    if (message === undefined) this.#current = null;
+    else this.#begin(message);
+  }
+
+  #begin(message: Incoming): void {
+    this.#current = message;
+    const { messageMicros, messageKiBMicros } = this.#costs;
+    this.machine.execute(messageMicros + (message.payloadBytes >>> 10) * messageKiBMicros, 'message', this.#done);
   }
 }

@@ -73,6 +73,7 @@ export class Link {
   /** Bound: what windows and open calls of its connections let in. */
   readonly #held = new Set<Held>();
   #known: LinkState | null = null;
+  #backward: Link | null = null;
 
   constructor(options: LinkOptions) {
     const { kernel, from, to } = options;
@@ -111,6 +112,11 @@ export class Link {
 
   get #state(): LinkState {
     return (this.#known ??= this.#stateOf());
+  }
+
+  get #reverse(): Link {
+    if (this.#backward === null) this.#backward = this.#back();
+    return this.#backward;
   }
 
   transmit(packet: Packet): void {
@@ -191,7 +197,7 @@ export class Link {
     if (this.#state.clogged) return this.#hold(sending, () => this.#arrive(sending, waitMicros));
     this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
-    return this.#back().#state.cut ? this.#repeat(sending, waitMicros) : undefined;
+    return this.#reverse.#state.cut ? this.#repeat(sending, waitMicros) : undefined;
   }
 
   #repeat(sending: Sending, waitMicros: number): void {

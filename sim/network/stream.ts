@@ -113,14 +113,18 @@ export class SimStream implements ByteStream {
       this.#admitWaiting();
       return;
     }
-    this.#early.set(frame.number, frame);
-    for (;;) {
-      const next = this.#early.get(this.#expected);
-      if (next === undefined) break;
-      this.#early.delete(this.#expected++);
+    let next: StreamFrame | undefined = frame;
+    if (frame.number !== this.#expected) {
+      this.#early.set(frame.number, frame);
+      next = this.#early.get(this.#expected);
+    }
+    while (next !== undefined) {
+      if (next !== frame) this.#early.delete(this.#expected);
+      this.#expected++;
       if (next.kind === 'open') this.#carrier.opened(next.method);
       if (next.kind === 'message' && !this.#closed) this.#inbox.push(next.bytes);
       if (next.kind === 'end') this.#peerEnd();
+      next = this.#early.size === 0 ? undefined : this.#early.get(this.#expected);
     }
     this.#serve();
   }

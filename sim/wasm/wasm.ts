@@ -22,6 +22,7 @@ import { decodeEnvelope, encodeEnvelope } from './envelope.ts';
 import type { Envelope } from './envelope.ts';
 
 export type { EngineModule, GuestEngine, LegClocks } from './engine.ts';
+export { ModelledEngine } from './modelled.ts';
 export { simulatedProfile } from './profile.ts';
 
 export type WasmCosts = {

@@ -16,6 +16,7 @@ import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { holdsNode, type InstanceEntry, type InstanceRecord } from '../deployments/deployments.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { NodeRecord } from '../nodes/nodes.ts';
 import { Fleet, landmarksOf, type OriginPlace } from '../placement/placement.ts';
 import type { CompileProfile } from '../ports/wasm.ts';
 import { applyEntry, factsOfEntry, type ControllerState, type Entry } from './state.ts';
@@ -42,6 +43,12 @@ export class Head {
   readonly fleet = new Fleet();
   readonly #options: HeadOptions;
   readonly #byNode = new Map<NodeId, Set<InstanceId>>();
+  /** How many nodes have each profile. */
+  readonly #profiles = new Map<ProfileId, { readonly profile: FleetProfile; nodes: number }>();
+  readonly #profileOf = new Map<NodeId, ProfileId>();
+  #profilesSorted: readonly FleetProfile[] | null = null;
+  /** Nodes that drain and may be in touch. */
+  readonly #draining = new Set<NodeId>();
   readonly pending = new Set<InstanceId>();
   readonly artefacts = new Set<Digest>();
   /** Nodes whose desired state may have changed since it was last built. */
@@ -56,7 +63,7 @@ export class Head {
   constructor(state: ControllerState, options: HeadOptions) {
     this.state = state;
     this.#options = options;
-    for (const node of state.nodes.nodes.values()) this.fleet.update(node);
+    for (const node of state.nodes.nodes.values()) this.#take(node);
     for (const artefact of state.modules.artefacts.values()) this.artefacts.add(artefact.statement.artefact);
     for (const instance of state.deployments.instances.values()) this.#index(instance);
     this.placingWanted = true;
@@ -89,12 +96,14 @@ export class Head {
 
   /** What its nodes run code of. Bound: the nodes, and in practice the levels there are. */
   profiles(): readonly FleetProfile[] {
-    const found = new Map<ProfileId, FleetProfile>();
-    for (const { facts } of this.state.nodes.nodes.values()) {
-      const { profile, target, architecture } = facts;
-      if (!found.has(profile)) found.set(profile, { profile, target, architecture, level: levelOf(architecture, facts.isaFeatures).name });
-    }
-    return [...found.values()].sort((a, b) => (a.profile < b.profile ? -1 : 1));
+    return (this.#profilesSorted ??= [...this.#profiles.values()]
+      .map(({ profile }) => profile)
+      .sort((a, b) => (a.profile < b.profile ? -1 : 1)));
+  }
+
+  /** In the order in which they were enrolled. */
+  drainingNodes(): readonly NodeId[] {
+    return [...this.#draining].sort((a, b) => this.fleet.rowOf(a) - this.fleet.rowOf(b));
   }
 
   #commitOne(entry: Entry, correlation: CorrelationId | null): void {
@@ -176,10 +185,28 @@ export class Head {
   #updateNode(id: NodeId): void {
     const node = this.state.nodes.nodes.get(id);
     assert(node !== undefined, `node ${id} exists after its entry`);
-    this.fleet.update(node);
+    this.#take(node);
     this.#landmarks = null;
     this.placingWanted = true;
     this.dirty.add(id);
+  }
+
+  /** The indexes of what a node is. */
+  #take(node: NodeRecord): void {
+    this.fleet.update(node);
+    const { node: id, profile, target, architecture, isaFeatures } = node.facts;
+    if (node.draining && node.status !== 'unavailable') this.#draining.add(id);
+    else this.#draining.delete(id);
+    const before = this.#profileOf.get(id);
+    if (before === profile) return;
+    this.#profilesSorted = null;
+    this.#profileOf.set(id, profile);
+    const left = before === undefined ? undefined : this.#profiles.get(before);
+    if (before !== undefined && left !== undefined && --left.nodes === 0) this.#profiles.delete(before);
+    const joined = this.#profiles.get(profile);
+    if (joined !== undefined) joined.nodes += 1;
+    else
+      this.#profiles.set(profile, { profile: { profile, target, architecture, level: levelOf(architecture, isaFeatures).name }, nodes: 1 });
   }
 
   markDeployment(name: DeploymentName): void {

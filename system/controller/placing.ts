@@ -78,9 +78,8 @@ export class Placing {
       if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
       decisions += this.#placeOne(head.getInstance(id), hopeless);
     }
-    for (const { facts, draining, status } of head.state.nodes.nodes.values()) {
-      if (!draining || status === 'unavailable') continue;
-      for (const instance of head.instancesOn(facts.node)) {
+    for (const node of head.drainingNodes()) {
+      for (const instance of head.instancesOn(node)) {
         if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
         if (holdsNode(instance)) decisions += this.#moveAway(instance);
       }

@@ -1,12 +1,12 @@
-// Bounds recovery: every so many entries the whole state is kept as a blob, named in the journal, and the records that it
-// replaces are dropped. Taken when a batch is closed, since then the head state is exactly what the journal says.
+// Bounds recovery: every so many entries, or for half as many as the state has things, the whole state is kept as a blob, named in
+// the journal, and the records that it replaces are dropped. So what snapshots cost grows with the entries and not with the state. Taken when a batch is closed, since then the head state is exactly what the journal says.
 import { describeError } from '../domain/outcome.ts';
 import type { Digest } from '../domain/identifiers.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Head } from './head.ts';
 import { encodeSnapshot } from './recovery.ts';
-import type { Entry } from './state.ts';
+import type { ControllerState, Entry } from './state.ts';
 
 export type SnapshotsOptions = {
   readonly ports: Pick<Ports, 'keys' | 'storage'>;
@@ -28,7 +28,7 @@ export class Snapshots {
 
   onClose(sequence: number): void {
     const { head, everyEntries, journal } = this.#options;
-    if (this.#taking || head.entriesSinceSnapshot < everyEntries) return;
+    if (this.#taking || head.entriesSinceSnapshot < Math.max(everyEntries, thingsIn(head.state) >> 1)) return;
     this.#taking = true;
     head.entriesSinceSnapshot = 0;
     const before = head.state.snapshot?.snapshot ?? null;
@@ -50,4 +50,9 @@ export class Snapshots {
       if (before !== null && before !== snapshot) void ports.storage.blobs.delete(before);
     });
   }
+}
+
+/** Of what there may be most of. */
+function thingsIn({ nodes, deployments, answered }: ControllerState): number {
+  return nodes.nodes.size + deployments.instances.size + answered.size;
 }

@@ -86,6 +86,7 @@ export const RECORD_FIELDS: { readonly [K in RecordKind]: { readonly [F in keyof
   'fault.begun': { fault: true, kind: true, target: true, detail: true },
   'fault.ended': { fault: true, kind: true, target: true },
   'forgery.made': { what: true, digest: true, detail: true },
+  'guests.modelled': { digest: true, model: true },
   'workload.published': { event: true, subject: true, outcome: true, code: true, micros: true },
   'workload.result': { event: true, subject: true, source: true, trigger: true, data: true },
   'operator.commanded': { id: true, command: true },

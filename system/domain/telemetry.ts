@@ -144,6 +144,8 @@ export type RecordKinds = {
   'fault.ended': { fault: string; kind: string; target: string };
   /** An artefact or module that carries a signature which must not be believed. */
   'forgery.made': { what: 'artefact' | 'module'; digest: string; detail: string };
+  /** No engine runs the guests of this module: the simulator plays them by `model`, as JSON. */
+  'guests.modelled': { digest: string; model: string };
   'workload.published': {
     event: string;
     subject: string;

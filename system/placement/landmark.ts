@@ -16,11 +16,17 @@ export type OriginPlace = {
 export function landmarksOf(nodes: Iterable<LandmarkNode>, origins: Iterable<ZonePath>): ReadonlyMap<ZonePath, OriginPlace> {
   const found = new Map<ZonePath, { landmark: NodeFacts | null; nearest: NodeFacts | null; depth: number }>();
   for (const origin of origins) found.set(origin, { landmark: null, nearest: null, depth: 0 });
+  if (found.size === 0) return new Map();
+  /** Depth that each zone shares with each origin: there are few zones, and many nodes. */
+  const depths = new Map<ZonePath, readonly number[]>();
   for (const { facts, status } of nodes) {
+    let known = depths.get(facts.zone);
+    if (known === undefined) depths.set(facts.zone, (known = [...found.keys()].map((origin) => sharedDepth(facts.zone, origin))));
+    let at = 0;
     for (const [origin, place] of found) {
+      const depth = known[at++] as number;
       if (isWithinZone(facts.zone, origin) && status === 'healthy' && (place.landmark === null || facts.node < place.landmark.node))
         place.landmark = facts;
-      const depth = sharedDepth(facts.zone, origin);
       if (depth > place.depth || (depth > 0 && depth === place.depth && place.nearest !== null && facts.node < place.nearest.node)) {
         place.nearest = facts;
         place.depth = depth;

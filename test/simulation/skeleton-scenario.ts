@@ -47,6 +47,7 @@ export function skeletonScenario(options: SkeletonOptions): Scenario {
       example,
       capabilities: null,
       limits: {},
+      model: null,
       signing: 'trusted',
       accepted: true,
     },

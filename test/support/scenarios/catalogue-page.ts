@@ -23,7 +23,8 @@ export function cataloguePage(entries: readonly CatalogueEntry[]): string {
   const lines = [
     '# The catalogue',
     '',
-    '`npx wasmmatrix run` plays all of them, `npx wasmmatrix run --filter storm` a suite, `npx wasmmatrix run node-failure` one.',
+    '`npx wasmmatrix run` plays all of them but those with the tag `large`, which take a minute or more and are played when they are named',
+    'or with `--filter large`; `npx wasmmatrix run --filter storm` plays a suite, `npx wasmmatrix run node-failure` one.',
     '[Scenarios](scenarios.md) has the language they are written in.',
     '',
     'This page is made of the files in `scenarios/catalogue`, and a test holds it to them. After a change to one:',

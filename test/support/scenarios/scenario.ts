@@ -68,6 +68,7 @@ export function pushOf(other: Partial<Extract<StepSpec, { do: 'push' }>> = {}): 
     example: 'echo',
     capabilities: [],
     limits: {},
+    model: null,
     signing: 'trusted',
     accepted: true,
     ...other,

@@ -1,0 +1,103 @@
+// Simulated time over processor time of whole platforms: 100, 1,000 and 10,000 real agents and their controller, heartbeat 5 s, guests
+// modelled, goals judged and the record written: `node test/bench/scale.bench.ts [--json] [nodes…]`. All threads of this
+// process count, so that on one core it is no slower. Goals for the whole run: 100 times real time with 1,000 nodes, 5 with 10,000.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadScenario } from '../../scenarios/load.ts';
+import type { Scenario } from '../../scenarios/scenario.ts';
+import { fleetLibrary } from '../../sim/campaign/library.main.ts';
+import { startPlatform } from '../support/scale/platform.ts';
+
+const CATALOGUE = join(import.meta.dirname, '..', '..', 'scenarios', 'catalogue');
+const GOALS: Readonly<Record<number, number>> = { 1_000: 100, 10_000: 5 };
+const SECOND_MICROS = 1_000_000;
+/** Nothing but heartbeats and events happens in between: all are enrolled, none has died. */
+const STEADY_FROM_S = 25;
+const STEADY_TO_S = 55;
+
+type Row = {
+  readonly nodes: number;
+  readonly simulatedSeconds: number;
+  readonly processorSeconds: number;
+  readonly ratio: number;
+  readonly steadyRatio: number;
+  readonly millionSteps: number;
+  readonly peakMiB: number;
+  readonly held: boolean | null;
+};
+
+/** The thousand nodes of the catalogue in other numbers. */
+function scenarioOf(nodes: number): Scenario {
+  const name = nodes >= 10_000 ? 'ten-thousand-nodes' : 'thousand-nodes';
+  const full = nodes >= 10_000 ? 10_000 : 1_000;
+  const text = readFileSync(join(CATALOGUE, `${name}.scenario.yaml`), 'utf8').replaceAll(
+    /count: (\d+)/g,
+    (_, count: string) => `count: ${Math.round((Number(count) * nodes) / full)}`,
+  );
+  const loaded = loadScenario({ file: `${name}.scenario.yaml`, text }, fleetLibrary);
+  if (!loaded.ok) throw new Error(loaded.error.message);
+  return loaded.value;
+}
+
+function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+async function measure(nodes: number, folder: string): Promise<Row> {
+  const run = startPlatform(scenarioOf(nodes), join(folder, `${nodes}.jsonl`));
+  const began = processorSeconds();
+  await run.playUntil(STEADY_FROM_S * SECOND_MICROS);
+  const steady = processorSeconds();
+  await run.playUntil(STEADY_TO_S * SECOND_MICROS);
+  const steadyRatio = (STEADY_TO_S - STEADY_FROM_S) / (processorSeconds() - steady);
+  const result = await run.playUntil(Number.MAX_SAFE_INTEGER);
+  const took = processorSeconds() - began;
+  if (result?.verdict !== 'held') {
+    const broken = result?.goals.find(({ held }) => !held);
+    throw new Error(`${nodes} nodes: ${result?.verdict}: ${result?.trouble ?? broken?.because ?? ''}`);
+  }
+  const simulatedSeconds = result.simulatedMicros / SECOND_MICROS;
+  const ratio = simulatedSeconds / took;
+  const goal = GOALS[nodes];
+  return {
+    nodes,
+    simulatedSeconds,
+    processorSeconds: took,
+    ratio,
+    steadyRatio,
+    millionSteps: run.steps() / 1e6,
+    peakMiB: process.resourceUsage().maxRSS / 1_024,
+    held: goal === undefined ? null : ratio >= goal,
+  };
+}
+
+const sizes = process.argv
+  .slice(2)
+  .map(Number)
+  .filter((nodes) => nodes > 0);
+const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-scale-'));
+const rows: Row[] = [];
+try {
+  for (const nodes of sizes.length > 0 ? sizes : [100, 1_000, 10_000]) rows.push(await measure(nodes, folder));
+} finally {
+  rmSync(folder, { recursive: true });
+}
+const short = (value: number): number => Number(value.toPrecision(3));
+if (process.argv.includes('--json')) {
+  const results = rows.map(({ nodes, held, ...figures }) => ({
+    nodes,
+    ...Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, short(value)])),
+    held,
+  }));
+  process.stdout.write(`${JSON.stringify({ bench: 'scale', node: process.version, arch: process.arch, results })}\n`);
+} else {
+  for (const { nodes, simulatedSeconds, processorSeconds: took, ratio, steadyRatio, millionSteps, peakMiB, held } of rows) {
+    const verdict = held === null ? '' : `  ${held ? 'held' : 'NOT HELD'} (at least ×${GOALS[nodes]})`;
+    process.stdout.write(
+      `${String(nodes).padStart(6)} nodes  ${short(simulatedSeconds)} s simulated in ${short(took)} s  ×${short(ratio)}  (steady ×${short(steadyRatio)})  ${short(millionSteps)} million events, ${Math.round(peakMiB)} MiB${verdict}\n`,
+    );
+  }
+}
+process.exitCode = rows.some(({ held }) => held === false) ? 1 : 0;
