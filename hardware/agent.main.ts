@@ -11,7 +11,7 @@ import { Bug, describeError, ok, rejected, type Err, type Outcome } from '../sys
 import type { Network } from '../system/ports/network.ts';
 import { createStateClient } from '../system/state/state.ts';
 import { SystemClock } from './clock/clock.ts';
-import { acceptsName, addressInEndpoint, advertisedOf, CONTROLLER, hostsOf, VERSION } from './compose.main.ts';
+import { acceptsName, addressesInEndpoint, advertisedOf, CONTROLLER, endpointAt, hostsOf, VERSION } from './compose.main.ts';
 import { openAgentBus } from './buses.main.ts';
 import { readLocation } from './location/location.ts';
 import { FileKeys } from './keys/keys.ts';
@@ -19,6 +19,7 @@ import {
   createGrpcNetwork,
   IdentityKeeper,
   join,
+  keepaliveOf,
   loadIdentity,
   NodeService,
   renewThrough,
@@ -94,10 +95,11 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
   const say = (sentence: string): void => telemetry.value.log('warn', sentence);
 
   const network = createGrpcNetwork({
-    addresses: (endpoint) => (endpoint === CONTROLLER ? controllers : addressInEndpoint(endpoint)),
+    addresses: (endpoint) => (endpoint === CONTROLLER ? controllers : addressesInEndpoint(endpoint)),
     listen: () => text('listen'),
     identity: identity.value.identity,
     accepts: acceptsName,
+    keepalive: keepaliveOf(Number(settings['keepalive'])),
     onRefused: say,
   });
   cleanups.push(() => network.close());
@@ -175,7 +177,7 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
     profile: wasm.profile.profile,
     target: wasm.profile.target,
     agentVersion: VERSION,
-    endpoint: `${place}@${address}` as Endpoint,
+    endpoint: endpointAt(place, advertised.value),
   };
   const agentNetwork: Network = {
     connect: network.connect,

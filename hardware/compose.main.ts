@@ -89,10 +89,22 @@ export async function prepareEngine(): Promise<Outcome<EngineAddon>> {
   }
 }
 
-/** `host:port` in an endpoint of a node, `agent/truck-7@10.0.0.5:7430`; null for endpoints that are found otherwise. */
-export function addressInEndpoint(endpoint: Endpoint): string | null {
+/** Every `host:port` in an endpoint of a node, `agent/truck-7@10.0.0.5:7430,[fd00::5]:7430`; null for endpoints that are found otherwise. */
+export function addressesInEndpoint(endpoint: Endpoint): readonly string[] | null {
   const at = endpoint.indexOf('@');
-  return at < 0 ? null : endpoint.slice(at + 1);
+  return at < 0 ? null : endpoint.slice(at + 1).split(',');
+}
+
+/** Bound: what the protocol takes for an endpoint; addresses that do not fit are not told. */
+const ENDPOINT_CHARACTERS_MAX = 256;
+
+/** A place with every address under which it may be dialled, in that order. */
+export function endpointAt(place: string, addresses: readonly string[]): Endpoint {
+  const [first = '', ...more] = addresses;
+  return more.reduce((endpoint, address) => {
+    const longer = `${endpoint},${address}`;
+    return longer.length > ENDPOINT_CHARACTERS_MAX ? endpoint : longer;
+  }, `${place}@${first}`) as Endpoint;
 }
 
 /** May a machine of this verified name serve the endpoint? */

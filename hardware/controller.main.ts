@@ -13,6 +13,7 @@ import { FileKeys } from './keys/keys.ts';
 import {
   Authority,
   createGrpcNetwork,
+  keepaliveOf,
   IdentityKeeper,
   createIdentityKey,
   Enrolment,
@@ -156,6 +157,7 @@ export async function startController(
     identity: kept.identity,
     accepts: acceptsName,
     revoked: (serial) => enrolment.value.revoked(serial),
+    keepalive: keepaliveOf(number('keepalive')),
     onRefused: say,
   });
   expel = () => network.expel();

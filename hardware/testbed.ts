@@ -11,7 +11,7 @@ import { failed, ok, rejected, type Outcome } from '../system/domain/outcome.ts'
 import { decodeTokensReply, encodeTokensRequest } from '../system/wire/codec/enrolment.ts';
 import { TOKENS_METHOD } from '../system/domain/enrolment.ts';
 import { FileKeys } from './keys/keys.ts';
-import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf, type ForeignNodes, type Pace } from './local/local.ts';
+import { LOCAL_FAULT_KINDS, LocalFleet, machineMicros, placesOf, stretchCommand, type ForeignNodes, type Pace } from './local/local.ts';
 import { join as joinPlatform, type KeptIdentity } from './network/network.ts';
 import { openOperator } from './operator/operator.ts';
 import { Driver } from './testbed/driver.ts';
@@ -128,7 +128,8 @@ class LocalTestbed implements LocalWorld {
     await fleet?.stop();
   }
 
-  execute: Testbed['execute'] = (id, command, { deadlineMicros }) => this.#driving().execute(id, command, deadlineMicros * this.#factor);
+  execute: Testbed['execute'] = (id, command, { deadlineMicros }) =>
+    this.#driving().execute(id, stretchCommand(command, this.#factor), deadlineMicros * this.#factor);
   query: Testbed['query'] = (query, { deadlineMicros }) => this.#driving().query(query, deadlineMicros * this.#factor);
   publish: Testbed['publish'] = (zone, event, { deadlineMicros }) => this.#driving().publish(zone, event, deadlineMicros * this.#factor);
   subscribe: Testbed['subscribe'] = (filter, handle) => this.#driving().subscribe(filter, handle);
@@ -166,7 +167,7 @@ class LocalTestbed implements LocalWorld {
       if (!joined.ok) return joined;
       identities.set(place.zone, joined.value);
     }
-    return ok(new Driver({ operator: own.value, publishers: identities }));
+    return ok(new Driver({ operator: own.value, publishers: identities, keepaliveMs: fleet.keepaliveMs }));
   }
 
   /** Every node that is there from the beginning has joined and is healthy. */

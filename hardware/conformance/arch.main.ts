@@ -16,14 +16,16 @@ import { ARCHITECTURES, type Architecture } from '../../system/domain/node.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { cancelling, wordsOf } from '../debian/debian.ts';
-import { prepareForeignRuntime } from '../qemu/qemu.ts';
+import { prepareImage, type MachineImage } from '../qemu/images.ts';
+import { prepareForeignRuntime, type ForeignArchitecture, type ForeignOptions } from '../qemu/qemu.ts';
 import { writeTree } from '../qemu/tree.ts';
 import { ensureEngine, EngineBuildError } from '../wasm/build/build.ts';
 import { createProgressPrinter, describeDuration } from '../wasm/build/progress.ts';
 import { openEngine } from '../wasm/native/native.ts';
 import { levelProfile, TARGETS } from '../wasm/node-engine.ts';
 import type { ConformanceSet, PlayedLine } from './case.ts';
-import { differenceLines, judge, junitLines, leftOutLines, tableLines, type Machine } from './conformance.ts';
+import { differenceLines, judge, junitLines, leftOutLines, notAskedLines, tableLines, type Machine } from './conformance.ts';
+import { playOnMachine } from './on-machine.main.ts';
 import type { PlayJob } from './play.main.ts';
 import { writeSet } from './set.main.ts';
 import type { SimulateJob } from './simulate.main.ts';
@@ -37,9 +39,12 @@ const EXIT_INTERRUPTED = 130;
 const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
 const SEED = '0x1';
 const PLANTS = ['nan'] as const;
+/** `user` emulates a processor for one program and takes seconds; `system` a whole machine. */
+const TIERS = ['user', 'system', 'both'] as const;
 
 type ArchOptions = {
   readonly targets?: readonly Architecture[];
+  readonly tier: (typeof TIERS)[number];
   readonly plant?: (typeof PLANTS)[number];
   readonly junit?: string;
   readonly prepareOnly?: true;
@@ -56,9 +61,17 @@ export function addArch(program: Command): void {
     .command('arch')
     .summary('say whether this build behaves identically on every architecture')
     .description(
-      'Plays a conformance set (arithmetic, floats with NaNs, vectors, memory, traps, fuel, WASI, generated expressions, every example module) and the scenarios of the catalogue on every architecture, at every ISA feature level, and compares results, traps, fuel and artefacts byte by byte. Architectures that this machine is not run under qemu-user; what they need is built from Debian packages when it is first needed, and kept.',
+      'Plays a conformance set (arithmetic, floats with NaNs, vectors, memory, traps, fuel, WASI, generated expressions, every example module) and the scenarios of the catalogue on every architecture, at every ISA feature level, and compares results, traps, fuel and artefacts byte by byte. Architectures that this machine is not run under qemu-user or, with --tier, on emulated machines; what they need is built from Debian packages when it is first needed, and kept.',
     )
     .option('--targets <list>', `architectures, separated by commas (default: ${ARCHITECTURES.join(',')})`, collectTargets)
+    .addOption(
+      new Option(
+        '--tier <tier>',
+        'how other architectures are emulated: user, a processor for each program; system, a machine, which runs the set and compiles nothing; both',
+      )
+        .choices(TIERS)
+        .default('user'),
+    )
     .addOption(
       new Option('--scenarios <list>', 'scenarios of the catalogue, separated by commas (default: all)')
         .argParser(collectScenarios)
@@ -86,6 +99,10 @@ async function arch(options: ArchOptions): Promise<number> {
     const missing = { message: `The folder of ${options.junit} does not exist.`, next: 'Make it, or name another file.' };
     return refuse([describeError(rejected('WM_ARGUMENT', missing).error)]);
   }
+  if (options.plant !== undefined && options.tier !== 'user') {
+    const wrong = { message: 'A fault is planted in what a program compiles, and machines compile nothing.', next: 'Leave out --tier.' };
+    return refuse([describeError(rejected('WM_ARGUMENT', wrong).error)]);
+  }
   const startMs = performance.now();
   const targets = options.targets ?? ARCHITECTURES;
   const cancel = new AbortController();
@@ -106,12 +123,14 @@ async function arch(options: ArchOptions): Promise<number> {
       for (const machine of machines)
         for (const line of machine.lines) if (line.kind === 'left-out') say(`${machine.name} did not run ${line.level}: ${line.why}`);
       for (const line of leftOutLines(machines[0])) say(line);
+      for (const line of notAskedLines(conformance)) say(line);
       say('');
       for (const line of differenceLines(conformance)) say(line);
       const { compared, differences, verdict } = conformance;
       const tiers = [...new Set(machines.map(({ tier }) => tier))].join(' and ');
+      const architectures = new Set(machines.map(({ architecture }) => architecture)).size;
       say(
-        `${verdict}: ${machines.length} architectures, ${compared} comparisons, ${differences === 0 ? 'no difference' : `${differences} differences`}; ${tiers}; ${describeDuration(conformance.wallMs)}`,
+        `${verdict}: ${architectures} architectures, ${compared} comparisons, ${differences === 0 ? 'no difference' : `${differences} differences`}; ${tiers}; ${describeDuration(conformance.wallMs)}`,
       );
     }
     return conformance.verdict === 'held' ? 0 : EXIT_VIOLATED;
@@ -156,11 +175,21 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       engine: engine.value,
     },
   ];
+  const images: MachineImage[] = [];
   for (const target of targets) {
     if (target === own) continue;
-    const foreign = await prepareForeign(target, context);
+    const foreign = foreignOf(target);
     if (!foreign.ok) return foreign;
-    runtimes.push(foreign.value);
+    if (options.tier !== 'system') {
+      const runtime = await prepareForeign(foreign.value, context);
+      if (!runtime.ok) return runtime;
+      runtimes.push(runtime.value);
+    }
+    if (options.tier !== 'user') {
+      const image = await prepareImage(foreign.value, toolsOf(context));
+      if (!image.ok) return image;
+      images.push(image.value);
+    }
   }
   if (options.prepareOnly === true) return ok(null);
   const examples = await buildExamples();
@@ -170,7 +199,15 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
   // The reference's artefacts are what the others run; after it they go side by side.
   const first = await play(reference, others.length === 0, true, examples, context);
   if (!first.ok) return first;
-  const rest = await Promise.all(others.map((runtime, i) => play(runtime, i === 0, false, examples, context)));
+  const programsPlayed = await Promise.all(others.map((runtime, i) => play(runtime, i === 0, false, examples, context)));
+  const machinesPlayed = await Promise.all(
+    images.map(async (image) => {
+      const played = await playOnMachine({ image, folder, signal });
+      if (played.ok) tell(options, `${played.value.name}: the conformance set was played`);
+      return played;
+    }),
+  );
+  const rest = [...programsPlayed, ...machinesPlayed];
   const machines: Machine[] = [first.value];
   for (const machine of rest) {
     if (!machine.ok) return machine;
@@ -188,17 +225,25 @@ async function buildEngine({ quiet }: ArchOptions): Promise<Outcome<string>> {
   }
 }
 
-async function prepareForeign(architecture: Architecture, { folder, signal, options }: Context): Promise<Outcome<Runtime>> {
-  if (architecture === 'x86_64')
-    return rejected('WM_TARGET_TOOLS', {
-      message: 'x86_64 is not emulated here.',
-      next: 'Play this on an x86-64 machine, or leave it out with --targets.',
-    });
-  const runtime = await prepareForeignRuntime(architecture, {
+function foreignOf(architecture: Architecture): Outcome<ForeignArchitecture> {
+  if (architecture !== 'x86_64') return ok(architecture);
+  return rejected('WM_TARGET_TOOLS', {
+    message: 'x86_64 is not emulated here.',
+    next: 'Play this on an x86-64 machine, or leave it out with --targets.',
+  });
+}
+
+function toolsOf({ signal, options }: Context): ForeignOptions {
+  return {
     say: (line) => tell(options, line),
     signal,
     ...(options.quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) }),
-  });
+  };
+}
+
+async function prepareForeign(architecture: ForeignArchitecture, context: Context): Promise<Outcome<Runtime>> {
+  const { folder, signal } = context;
+  const runtime = await prepareForeignRuntime(architecture, toolsOf(context));
   if (!runtime.ok) return runtime;
   const tree = join(folder, 'tree');
   try {
@@ -243,6 +288,7 @@ async function play(
       }),
     ),
     artefacts: { folder: join(folder, 'artefacts'), read: !isReference && !faulty },
+    compiles: true,
   };
   if (faulty && isReference)
     return rejected('WM_ARGUMENT', {
@@ -252,12 +298,16 @@ async function play(
   const cases = await run(runtime, 'play.main', job, { folder, signal });
   if (!cases.ok) return cases;
   tell(options, `${architecture}: the conformance set was played`);
+  // With nobody to be compared with, a run of the simulator says nothing.
+  const simulates = options.simulator && options.tier !== 'system';
   const expected = {
     levels: ISA_LEVELS[architecture].map(({ name }) => name),
-    programs: options.simulator ? 2 : 1,
+    programs: simulates ? 2 : 1,
     mayLack: isReference,
+    compiles: true,
+    simulates,
   };
-  if (!options.simulator) return ok({ name: architecture, architecture, tier, expected, lines: cases.value });
+  if (!simulates) return ok({ name: architecture, architecture, tier, expected, lines: cases.value });
   const runs: SimulateJob = {
     settings: {
       engine: runtime.engine,

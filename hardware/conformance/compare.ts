@@ -14,6 +14,10 @@ export type Expected = {
   readonly levels: readonly string[];
   /** Programs that it was given to play. */
   readonly programs: number;
+  /** Whether it compiles every module for every level, and so has artefacts to compare. */
+  readonly compiles: boolean;
+  /** Whether it plays the simulator. */
+  readonly simulates: boolean;
   /** Whether it may lack all levels but the first. */
   readonly mayLack: boolean;
 };
@@ -51,13 +55,16 @@ type ArtefactLine = Extract<PlayedLine, { readonly kind: 'artefact' }>;
 
 const keyOf = (...parts: readonly string[]): string => parts.join('\0');
 
-/** Every case that `played` ran, against the reference's result at its own first level, which every level has to equal. */
-export function compareCases(set: ConformanceSet, reference: Played, played: Played): readonly Cell[] {
+/**
+ * Every case that `played` ran, against the reference's result at its own first level, which every level has to equal. `compiler` made
+ * the code that it ran, and says for what there is none.
+ */
+export function compareCases(set: ConformanceSet, reference: Played, played: Played, compiler = played): readonly Cell[] {
   const results = casesOf(played);
   const base = casesOf(reference);
   const [baseline] = levelsOf(reference);
   const refused = new Map(
-    artefactsOf(played).flatMap((line) => (line.sha256 === null ? [[keyOf(line.level, line.module), line.said]] : [])),
+    artefactsOf(compiler).flatMap((line) => (line.sha256 === null ? [[keyOf(line.level, line.module), line.said]] : [])),
   );
   return levelsOf(played).flatMap((level) =>
     groupsOf(set).map((group): Cell => {

@@ -26,7 +26,14 @@ export type Machine = Played & {
 export type Conformance = {
   readonly schema: 1;
   readonly verdict: 'held' | 'violated';
-  readonly machines: readonly { readonly name: string; readonly architecture: string; readonly tier: string; readonly node: string }[];
+  readonly machines: readonly {
+    readonly name: string;
+    readonly architecture: string;
+    readonly tier: string;
+    readonly node: string;
+    /** What it was not asked to do, and others were. */
+    readonly notAsked: readonly string[];
+  }[];
   readonly cells: readonly Cell[];
   readonly compared: number;
   readonly differences: number;
@@ -45,17 +52,18 @@ export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machi
   const hasRuns = reference.lines.some(({ kind }) => kind === 'run');
   const cells = machines.flatMap((machine) => [
     ...checkPlayed(machine, machine.expected),
-    ...compareCases(set, reference, machine),
-    ...(machine === reference ? [] : compareArtefacts(reference, machine)),
-    ...(hasRuns && machine !== reference ? [compareRuns(reference, machine)] : []),
+    ...compareCases(set, reference, machine, machine.expected.compiles ? machine : reference),
+    ...(machine === reference || !machine.expected.compiles ? [] : compareArtefacts(reference, machine)),
+    ...(hasRuns && machine !== reference && machine.expected.simulates ? [compareRuns(reference, machine)] : []),
   ]);
   const differences = cells.reduce((total, cell) => total + cell.differences.length, 0);
   return {
     schema: 1,
     verdict: differences === 0 ? 'held' : 'violated',
-    machines: machines.map(({ name, architecture, tier, lines }) => {
+    machines: machines.map(({ name, architecture, tier, lines, expected }) => {
       const host = lines.find((line) => line.kind === 'host');
-      return { name, architecture, tier, node: host?.node ?? 'unknown' };
+      const notAsked = OTHER_GROUPS.filter((group) => !(group === 'artefacts' ? expected.compiles : expected.simulates));
+      return { name, architecture, tier, node: host?.node ?? 'unknown', notAsked };
     }),
     cells,
     compared: cells.reduce((total, cell) => total + cell.compared, 0),
@@ -91,6 +99,17 @@ export function tableLines(set: ConformanceSet, { machines, cells }: Conformance
   const widths = groups.map((_, i) => Math.max(...rows.map((row) => row[i + 1]?.length ?? 0)));
   return rows.map(([first = '', ...rest]) =>
     rest.length === 0 ? first : `${first.padEnd(width)}  ${rest.map((text, i) => text.padStart(widths[i] ?? 0)).join('  ')}`.trimEnd(),
+  );
+}
+
+/** Which machines only ran what was compiled elsewhere. */
+export function notAskedLines({ machines }: Conformance): readonly string[] {
+  return machines.flatMap(({ name, tier, notAsked }) =>
+    notAsked.includes('artefacts')
+      ? [
+          `–  ${name} (${tier}) ran the code that ${machines[0]?.name ?? ''} compiled, as a node does; it was not asked for ${notAsked.join(' and ')}`,
+        ]
+      : [],
   );
 }
 
@@ -146,12 +165,14 @@ export function junitLines({ cells, machines, wallMs }: Conformance): readonly s
   const failed = cells.filter(({ differences }) => differences.length > 0).length;
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="wasmmatrix arch" tests="${cells.length}" failures="${failed}" time="${(wallMs / 1_000).toFixed(3)}">`,
+    `<testsuites name="wasmmatrix arch" tests="${cells.length + machines.reduce((total, { notAsked }) => total + notAsked.length, 0)}" failures="${failed}" time="${(wallMs / 1_000).toFixed(3)}">`,
   ];
-  for (const { name, tier } of machines) {
+  for (const { name, tier, notAsked } of machines) {
     const mine = cells.filter((cell) => cell.machine === name);
     const broken = mine.filter(({ differences }) => differences.length > 0).length;
-    lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length}" failures="${broken}">`);
+    lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length + notAsked.length}" failures="${broken}">`);
+    for (const group of notAsked)
+      lines.push(`    <testcase classname="${escape(name)}" name="${group}"><skipped message="not asked of this tier"/></testcase>`);
     for (const cell of mine) {
       const open = `    <testcase classname="${escape(name)}" name="${escape([cell.group, cell.level].filter((part) => part !== '').join(' at '))}"`;
       const [first] = cell.differences;

@@ -1,7 +1,7 @@
 // Plays the conformance set on the machine it runs on, which may be an emulated one: `node play.main.ts <job.json>`. Prints what came of
 // each case as JSON lines. Needs an engine, a folder with the set, and nothing else.
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { isEngineError, isProfileMismatch, openEngine, type Engine, type EngineModule, type EngineProfile } from '../wasm/native/native.ts';
@@ -18,6 +18,8 @@ export type PlayJob = {
     /** False: what is compiled here is written there, for others. True: what is run was compiled by another and is read from there. */
     readonly read: boolean;
   };
+  /** False: nothing is compiled here, as on a node. */
+  readonly compiles: boolean;
 };
 
 const MICROS_START = 1_000_000;
@@ -40,13 +42,14 @@ function playLevel(level: string, profile: EngineProfile): void {
   print({ kind: 'profile', level, text: engine.profileText });
   let isOwn = engine.target === addon.build.host;
   for (const { name, wasm, cases } of set.modules) {
-    const artefact = compile(engine, level, name, new Uint8Array(readFileSync(join(job.set, wasm))));
+    const made = job.compiles ? compile(engine, level, name, new Uint8Array(readFileSync(join(job.set, wasm)))) : null;
     const file = join(job.artefacts.folder, `${level}-${wasm}.cwasm`);
-    if (artefact !== null && !job.artefacts.read) writeFileSync(file, artefact);
+    if (made !== null && !job.artefacts.read) writeFileSync(file, made);
+    // What a node gets was compiled by the controller, on another architecture; where that gave up, there is nothing to run.
+    const artefact = !job.artefacts.read ? made : existsSync(file) ? new Uint8Array(readFileSync(file)) : null;
     if (artefact === null || !isOwn) continue;
     try {
-      // What a node gets was compiled by the controller, on another architecture.
-      const module = engine.load(job.artefacts.read ? new Uint8Array(readFileSync(file)) : artefact);
+      const module = engine.load(artefact);
       for (const one of cases) print({ kind: 'case', module: name, level, case: one.name, result: play(module, one) });
       module.close();
     } catch (error) {

@@ -9,13 +9,18 @@ import type { LinkFault } from './links.ts';
  * What is missing cannot be done to processes: the controller's key is its own, and processes share the clock and the
  * processor of the machine that they run on.
  */
-export const LOCAL_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'partition', 'latency', 'loss', 'disk-full'];
+export const LOCAL_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'reboot', 'partition', 'latency', 'loss', 'disk-full'];
+
+/** While one of these lasts, its machine is off. */
+const OFF: readonly FaultKind[] = ['crash', 'reboot'];
 
 /** Machines as faults move them; each does nothing when the machine is in that state already. */
 export type MachineControl = {
   readonly knows: (machine: string) => boolean;
   readonly crash: (machine: string) => void;
   readonly start: (machine: string) => void;
+  /** In order; it stays off until it is started. */
+  readonly shutDown: (machine: string) => void;
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
   readonly fill: (machine: string) => void;
@@ -66,7 +71,7 @@ export class Faults {
 
   /** True while a fault keeps this machine off. */
   keepsOff(machine: string): boolean {
-    return this.#isUnder('crash', machine);
+    return this.#isUnder(OFF, machine);
   }
 
   healAll(): void {
@@ -83,6 +88,8 @@ export class Faults {
         return machines.crash(spec.machine);
       case 'pause':
         return machines.pause(spec.machine);
+      case 'reboot':
+        return machines.shutDown(spec.machine);
       case 'partition':
       case 'latency':
       case 'loss':
@@ -103,10 +110,11 @@ export class Faults {
     record('fault.ended', { fault: id, kind: spec.kind, target: targetOf(spec) });
     switch (spec.kind) {
       case 'crash':
+      case 'reboot':
         if (!this.keepsOff(spec.machine)) machines.start(spec.machine);
         return;
       case 'pause':
-        if (!this.#isUnder('pause', spec.machine)) machines.resume(spec.machine);
+        if (!this.#isUnder(['pause'], spec.machine)) machines.resume(spec.machine);
         return;
       case 'partition':
       case 'latency':
@@ -114,14 +122,14 @@ export class Faults {
         links.end(id);
         return machines.linksChanged();
       case 'disk-full':
-        if (!this.#isUnder('disk-full', spec.machine)) machines.free(spec.machine);
+        if (!this.#isUnder(['disk-full'], spec.machine)) machines.free(spec.machine);
         return;
       default:
     }
   }
 
-  #isUnder(kind: 'crash' | 'pause' | 'disk-full', machine: string): boolean {
-    return [...this.#active.values()].some(({ spec }) => spec.kind === kind && spec.machine === machine);
+  #isUnder(kinds: readonly FaultKind[], machine: string): boolean {
+    return [...this.#active.values()].some(({ spec }) => kinds.includes(spec.kind) && 'machine' in spec && spec.machine === machine);
   }
 }
 

@@ -35,7 +35,8 @@ export function fitScenario(scenario: Scenario, { emulated, simulated = null, ..
     return { ...node, architecture, isaFeatures };
   });
   for (const step of scenario.steps) {
-    if (step.do === 'fault' && step.fault.kind === 'disk-full' && simulated?.has(step.fault.machine) !== true && !mayMount())
+    const isElsewhere = (node: string): boolean => simulated?.has(node) === true || emulated.has(node);
+    if (step.do === 'fault' && step.fault.kind === 'disk-full' && !isElsewhere(step.fault.machine) && !mayMount())
       return refused(
         'filling a disk takes a small file system of its own, and only root may mount one',
         'Run as root, or play it with --target sim.',

@@ -36,6 +36,8 @@ export type ForeignNodes = {
     readonly joinToken: string;
     /** Port of loopback under which others reach the node; 0 for nodes that share a process, which nobody dials. */
     readonly ingressPort: number;
+    /** Silence before its connections are probed, by the wall. */
+    readonly keepaliveMs: number;
     readonly hooks: FleetMachineHooks;
   }): ForeignNode;
   /** How many times slower a run passes for them. */

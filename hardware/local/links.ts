@@ -27,13 +27,20 @@ export class Links {
   /** Bound: the faults of one scenario. */
   readonly #faults = new Map<string, LinkFault>();
   readonly #states = new Map<string, LinkState>();
+  /** How many times as long as in reality everything takes that links assume of TCP. */
+  #slowness = 1;
 
   /** A pair of zones without a law has neither delay nor loss. */
   constructor(laws: readonly LinkSpec[]) {
     this.replaceLaws(laws);
   }
 
-  replaceLaws(laws: readonly LinkSpec[]): void {
+  get slowness(): number {
+    return this.#slowness;
+  }
+
+  replaceLaws(laws: readonly LinkSpec[], slowness = 1): void {
+    this.#slowness = slowness;
     this.#laws.clear();
     this.#states.clear();
     for (const { a, b, latency, loss } of laws) {

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { FleetSpec, NodeSpec, PlatformSpec, Scenario } from '../../scenarios/scenario.ts';
+import type { FleetSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { ZonePath } from '../../system/domain/identifiers.ts';
 import { ok, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken, type JoinToken } from '../network/network.ts';
@@ -17,6 +17,7 @@ import { Links, type Place } from './links.ts';
 import { Machine, type FleetMachine, type FleetMachineHooks } from './machine.ts';
 import { ownerOfPort } from './owner.ts';
 import { measurePace, REAL_TIME, slower, stretch, type Pace } from './pace.ts';
+import { factsOf, timesOf } from './told.ts';
 import { findPorts } from './ports.ts';
 import { Proxy } from './proxy.ts';
 import { Collector } from './records.ts';
@@ -28,14 +29,17 @@ export type { ForeignContext, ForeignNode, ForeignNodes } from './foreign.ts';
 export type { LinkFault } from './links.ts';
 export { fitScenario } from './fit.ts';
 export type { FleetMachine, FleetMachineHooks } from './machine.ts';
-export { PACE_MAX, type Pace } from './pace.ts';
+export { PACE_MAX, stretchCommand, type Pace } from './pace.ts';
 export { machineMicros } from './records.ts';
+export { nodeSettings } from './told.ts';
 
 const CONTROLLER = 'controller';
 const LOOPBACK = '127.0.0.1';
 /** Where processes are from that carry the links of their nodes themselves: beyond every link of the proxy. */
 const BEYOND: Place = { name: 'beyond the links', zone: 'beyond' as ZonePath };
 const MICROS_PER_MS = 1_000;
+/** Silence before a connection is probed, in the run's time: the simulated network assumes the same. */
+const KEEPALIVE_MS = 10_000;
 
 /** What the controller says when it is up. */
 type ControllerUp = { readonly controller: { readonly address: string; readonly joinToken: string; readonly context: string } };
@@ -109,6 +113,7 @@ export class LocalFleet {
         start: (name) => this.#machines.get(name)?.start(),
         pause: (name) => this.#machines.get(name)?.pause(),
         resume: (name) => this.#machines.get(name)?.resume(),
+        shutDown: (name) => this.#machines.get(name)?.shutDown(),
         fill: (name) => this.#setFull(name, true),
         free: (name) => this.#setFull(name, false),
         linksChanged: () => this.#tellLinks(),
@@ -139,6 +144,7 @@ export class LocalFleet {
       '--listen',
       `${LOOPBACK}:${this.#portOf(CONTROLLER)}`,
       ...timesOf(this.#stretched.platform),
+      ...this.#keepalive(),
     ]);
     machine.commission();
     const up = await machine.up;
@@ -177,6 +183,10 @@ export class LocalFleet {
   /** Known when the controller has started. */
   get pace(): Pace {
     return this.#pace;
+  }
+
+  get keepaliveMs(): number {
+    return Math.ceil(KEEPALIVE_MS * this.#pace.factor);
   }
 
   /** From here on the times of the scenario count. */
@@ -251,13 +261,18 @@ export class LocalFleet {
   #processNode(node: NodeSpec, joinToken: string, ingress: string): FleetMachine {
     const inside = this.#options.foreign.flatMap((kind) => kind.outside?.(ingress) ?? []);
     const args = ['agent', '--listen', `${LOOPBACK}:${this.#portOf(node.node)}`, '--advertise', [ingress, ...inside].join(',')];
-    return this.#addMachine(node.node, 'node', node.zone, { WASMMATRIX_JOIN: joinToken }, [...args, ...factsOf(node)]);
+    return this.#addMachine(node.node, 'node', node.zone, { WASMMATRIX_JOIN: joinToken }, [
+      ...args,
+      ...factsOf(node),
+      ...this.#keepalive(),
+    ]);
   }
 
   /** Null: it is a process. */
   #foreignNode(node: NodeSpec, joinToken: string, ingressPort: number): FleetMachine | null {
     const hooks = this.#hooksOf(node.node, 'node', node.zone);
-    const machine = this.#kindOf(node.node)?.create({ node, folder: this.folder, joinToken, ingressPort, hooks }) ?? null;
+    const { folder, keepaliveMs } = this;
+    const machine = this.#kindOf(node.node)?.create({ node, folder, joinToken, ingressPort, keepaliveMs, hooks }) ?? null;
     if (machine === null) return null;
     if (machine.records !== null) this.#collector.follow(machine.records, machine.clock);
     this.#machines.set(node.node, machine);
@@ -340,12 +355,16 @@ export class LocalFleet {
         Math.max(1, ...foreign.map((kind) => kind.paceFactor)),
       );
     this.#stretched = stretch(scenario, this.#pace);
-    this.#links.replaceLaws(this.#stretched.fleet.links);
+    this.#links.replaceLaws(this.#stretched.fleet.links, this.#pace.factor);
     this.#collector.stretch(this.#pace.factor);
   }
 
   #environment(): Record<string, string> {
     return { ...environmentOf(process.env), WASMMATRIX_ENGINE: this.#options.engine, NODE_COMPILE_CACHE: join(this.folder, 'code') };
+  }
+
+  #keepalive(): readonly string[] {
+    return ['--keepalive', `${this.keepaliveMs}ms`];
   }
 
   #ownerOf(port: number): Place | null {
@@ -381,38 +400,4 @@ export function placesOf({ controller, zones }: FleetSpec): { readonly operator:
 function environmentOf(environment: NodeJS.ProcessEnv): Record<string, string> {
   const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'XDG_CACHE_HOME'];
   return Object.fromEntries(kept.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
-}
-
-function timesOf(platform: PlatformSpec): readonly string[] {
-  return [
-    '--heartbeat',
-    `${platform.heartbeatIntervalMs}ms`,
-    '--suspect',
-    `${platform.suspectAfterMs}ms`,
-    '--unavailable',
-    `${platform.unavailableAfterMs}ms`,
-    '--lease',
-    `${platform.leaseMs}ms`,
-    '--queue',
-    String(platform.queueEventsMax),
-  ];
-}
-
-/** What an agent is told of its node, by the names of its settings. */
-export function nodeSettings(node: NodeSpec): Readonly<Record<string, string>> {
-  return {
-    name: node.node,
-    zone: node.zone,
-    'fault-domain': node.faultDomain,
-    location: `${node.location.latitude},${node.location.longitude}`,
-    cores: String(node.cores),
-    memory: `${node.memoryBytes}B`,
-    speed: String(node.fuelPerMicro),
-    ...(node.hardware.length === 0 ? {} : { hardware: node.hardware.join(',') }),
-  };
-}
-
-/** In one piece each: negative degrees would look like a flag. */
-function factsOf(node: NodeSpec): readonly string[] {
-  return Object.entries(nodeSettings(node)).map(([name, value]) => `--${name}=${value}`);
 }

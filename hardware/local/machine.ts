@@ -45,6 +45,8 @@ export type FleetMachine = {
   start(): void;
   /** Power loss. */
   crash(): void;
+  /** In order, within `STOP_MS_MAX`; it stays off until `start`. */
+  shutDown(): void;
   pause(): void;
   resume(): void;
   /** Whether its network card has a link, where it has one of its own. */
@@ -151,6 +153,10 @@ export class Machine implements FleetMachine {
     if (this.#running !== null) this.#kill(this.#running, 'power loss');
   }
 
+  shutDown(): void {
+    if (this.#running !== null) void this.#end(this.#running, 'shut down');
+  }
+
   pause(): void {
     if (this.#running === null || this.#paused) return;
     this.#signal(this.#running, 'SIGSTOP');
@@ -174,12 +180,7 @@ export class Machine implements FleetMachine {
     if (this.#restart !== null) clearTimeout(this.#restart);
     const running = this.#running;
     if (running === null) return;
-    this.resume();
-    running.cause ??= 'stopped';
-    this.#signal(running, 'SIGTERM');
-    const overdue = setTimeout(() => this.#signal(running, 'SIGKILL'), STOP_MS_MAX);
-    await running.ended;
-    clearTimeout(overdue);
+    await this.#end(running, 'stopped');
   }
 
   lastWords(): string {
@@ -188,6 +189,15 @@ export class Machine implements FleetMachine {
     } catch {
       return '';
     }
+  }
+
+  async #end(running: Running, cause: string): Promise<void> {
+    this.resume();
+    running.cause ??= cause;
+    this.#signal(running, 'SIGTERM');
+    const overdue = setTimeout(() => this.#signal(running, 'SIGKILL'), STOP_MS_MAX);
+    await running.ended;
+    clearTimeout(overdue);
   }
 
   #kill(running: Running, cause: string): void {

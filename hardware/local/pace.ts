@@ -1,12 +1,13 @@
 // How fast a run's time passes on this machine. A pace of 3 means that a second of the run takes three of the wall: everything that
 // the scenario says in time (steps, rates, heartbeats, leases, delays of links, speed of guests) is stretched alike, and so are the
-// budgets of its goals. So a slow or busy machine plays the same scenario instead of a harder one. What the product fixes by
-// itself (an ack wait, a backoff) stays as long as it is.
+// budgets of its goals; and so are the times of TCP that links assume, and what triggers wait. So a slow or busy machine plays the
+// same scenario instead of a harder one. What the product fixes by itself (a backoff of its own, a deadline) stays as long as it is.
 import { spawn } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { LatencyLaw, Scenario } from '../../scenarios/scenario.ts';
+import type { OperatorCommand } from '../../system/domain/operator.ts';
 
 export type Pace = {
   /** Wall time of one unit of the run's; from 1 to `PACE_MAX`. */
@@ -91,6 +92,22 @@ export function stretch(scenario: Scenario, { factor }: Pace): Scenario {
         startMicros: longer(node.startMicros),
         fuelPerMicro: Math.max(1, Math.floor(node.fuelPerMicro / factor)),
       })),
+    },
+  };
+}
+
+/** The times of the run in what an operator says, as times of the wall. */
+export function stretchCommand(command: OperatorCommand, factor: number): OperatorCommand {
+  if (command.kind !== 'trigger-apply') return command;
+  const { spec } = command;
+  const longer = (ms: number): number => Math.ceil(ms * factor);
+  return {
+    ...command,
+    spec: {
+      ...spec,
+      ackWaitMs: longer(spec.ackWaitMs),
+      backoffMs: longer(spec.backoffMs),
+      backoffMsMax: longer(spec.backoffMsMax),
     },
   };
 }

@@ -18,10 +18,12 @@ export type Piece = Buffer | 'end' | 'reset';
 
 export type PipeOptions = {
   readonly stateOf: () => LinkState;
+  /** How many times as long the times of TCP are. */
+  readonly slowness: number;
   /** Numbers from 0 up to 1. */
   readonly random: () => number;
   readonly deliver: (piece: Piece) => void;
-  /** The link did not let a piece through for `GIVE_UP_MS`. */
+  /** The link did not let a piece through for `GIVE_UP_MS`, times the slowness. */
   readonly onGiveUp: () => void;
   /** There is room again, after `push` said that there is none. */
   readonly onRoom: () => void;
@@ -47,7 +49,7 @@ export class Pipe {
   push(piece: Piece): boolean {
     if (this.#closed) return true;
     const now = performance.now();
-    const parcel: Parcel = { piece, firstMs: now, dueMs: now, waitMs: RETRANSMIT_MS, onItsWay: false };
+    const parcel: Parcel = { piece, firstMs: now, dueMs: now, waitMs: RETRANSMIT_MS * this.#options.slowness, onItsWay: false };
     this.#send(parcel, now);
     this.#parcels.push(parcel);
     this.#bytes += typeof piece === 'string' ? 0 : piece.length;
@@ -83,7 +85,11 @@ export class Pipe {
       return;
     }
     parcel.dueMs = now + parcel.waitMs;
-    parcel.waitMs = Math.min(parcel.waitMs * 2, RETRANSMIT_MS_MAX);
+    parcel.waitMs = this.#longer(parcel.waitMs);
+  }
+
+  #longer(waitMs: number): number {
+    return Math.min(waitMs * 2, RETRANSMIT_MS_MAX * this.#options.slowness);
   }
 
   #turn(): void {
@@ -99,7 +105,7 @@ export class Pipe {
       }
       // A cut takes what is on its way too.
       if (!head.onItsWay || this.#options.stateOf().cut) {
-        if (now - head.firstMs > GIVE_UP_MS) {
+        if (now - head.firstMs > GIVE_UP_MS * this.#options.slowness) {
           this.close();
           this.#options.onGiveUp();
           return;
@@ -107,7 +113,7 @@ export class Pipe {
         if (head.onItsWay) {
           head.onItsWay = false;
           head.dueMs = now + head.waitMs;
-          head.waitMs = Math.min(head.waitMs * 2, RETRANSMIT_MS_MAX);
+          head.waitMs = this.#longer(head.waitMs);
         } else this.#send(head, now);
         continue;
       }

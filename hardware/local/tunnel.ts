@@ -74,6 +74,7 @@ export class Tunnel {
     const [sender, receiver] = origin === 'from' ? [from, to] : [to, from];
     return new Pipe({
       random,
+      slowness: links.slowness,
       stateOf: () => {
         const state = links.stateOf(sender, receiver);
         return isOff(receiver.name) ? { ...state, cut: true } : state;
@@ -93,8 +94,8 @@ export class Tunnel {
     const again = (afterMs: number): void => void (this.#dialling = setTimeout(() => this.#dial(), afterMs));
     this.#dialling = null;
     if (links.stateOf(from, to).cut || isOff(to.name)) {
-      if (performance.now() - this.#sinceMs > GIVE_UP_MS) this.close();
-      else again(DIAL_AGAIN_MS);
+      if (performance.now() - this.#sinceMs > GIVE_UP_MS * links.slowness) this.close();
+      else again(DIAL_AGAIN_MS * links.slowness);
       return;
     }
     const roundTripMs = delayMsOf(links.stateOf(from, to), random) + delayMsOf(links.stateOf(to, from), random);

@@ -213,6 +213,10 @@ class SimulatedMachine implements FleetMachine {
     this.#order({ kind: 'crash', node: this.name });
   }
 
+  shutDown(): void {
+    this.#order({ kind: 'shut-down', node: this.name });
+  }
+
   pause(): void {
     this.#order({ kind: 'pause', node: this.name });
   }

@@ -23,7 +23,7 @@ export type LoopSetup = {
 };
 
 export type LoopOrder =
-  | { readonly kind: 'commission' | 'start' | 'crash' | 'pause' | 'resume'; readonly node: string }
+  | { readonly kind: 'commission' | 'start' | 'crash' | 'shut-down' | 'pause' | 'resume'; readonly node: string }
   | { readonly kind: 'disk'; readonly node: string; readonly isFull: boolean }
   | { readonly kind: 'begin'; readonly fault: string; readonly link: LinkFault }
   | { readonly kind: 'end'; readonly fault: string };

@@ -15,7 +15,7 @@ import type { Methods } from './methods.ts';
 import { dialInTurn, Routes } from './routes.ts';
 import { GrpcListener } from './server.ts';
 import { unreachable } from './status.ts';
-import type { Keepalive } from './transport.ts';
+import { keepaliveOf, type Keepalive } from './transport.ts';
 
 export { Authority, createIdentityKey, RevocationList } from './authority.ts';
 export type { CertificateRequest, IssuedCertificate } from './authority.ts';
@@ -31,9 +31,10 @@ export { PROTOCOL_METHODS } from './methods.ts';
 export { NodeService } from './node-service.ts';
 export type { Methods } from './methods.ts';
 export { WINDOW_BYTES } from './stream.ts';
+export { keepaliveOf } from './transport.ts';
 
 /** Ten seconds of silence, then no answer for five: the simulated network assumes the same. */
-export const KEEPALIVE: Keepalive = { idleMs: 10_000, answerMs: 5_000 };
+export const KEEPALIVE: Keepalive = keepaliveOf(10_000);
 /** Bound: after so long without a sign of life a connection is lost, on both sides. */
 export const LOST_WITHIN_MS = KEEPALIVE.idleMs + KEEPALIVE.answerMs;
 

@@ -15,6 +15,14 @@ export type Keepalive = {
   readonly answerMs: number;
 };
 
+const IDLE_MS_LEAST = 1_000;
+
+/** The answer has half of that time. */
+export function keepaliveOf(idleMs: number): Keepalive {
+  const idle = Math.max(IDLE_MS_LEAST, idleMs);
+  return { idleMs: idle, answerMs: Math.ceil(idle / 2) };
+}
+
 export const PLAIN_TEXT_PEER: PeerIdentity = { name: 'plain-text' };
 
 /** A view of plain bytes: the product's `slice` copies, that of a Buffer does not. */

@@ -21,6 +21,14 @@ const LOG: SettingsTable = {
   },
 };
 
+const KEEPALIVE: SettingsTable = {
+  keepalive: {
+    kind: 'duration',
+    fallback: '10s',
+    what: 'Silence of a connection after which its other end is asked whether it is there, at least 1s; with no answer for half as long again, the connection is lost.',
+  },
+};
+
 const NATS: SettingsTable = {
   'nats.servers': { kind: 'words', fallback: null, what: 'Servers, such as nats://nats-1:4222; one that answers is enough.' },
   'nats.monitors': {
@@ -98,6 +106,7 @@ export const CONTROLLER_SETTINGS: SettingsTable = {
     fallback: '2500ms',
     what: 'Time out of touch after which an agent stops movable work; shorter than unavailable.',
   },
+  ...KEEPALIVE,
   queue: {
     kind: 'count',
     min: 1,
@@ -203,7 +212,7 @@ export const AGENT_SETTINGS: SettingsTable = {
     kind: 'addresses',
     fallback: null,
     fallbackWords: 'the address that it listens on',
-    what: 'Address under which other nodes reach it.',
+    what: 'Addresses under which other nodes reach it; they try them in this order.',
   },
   admin: {
     kind: 'address',
@@ -217,5 +226,6 @@ export const AGENT_SETTINGS: SettingsTable = {
     what: 'Addresses of the controllers, when they have changed since the node joined.',
   },
   drain: { kind: 'duration', fallback: '10s', what: 'Bound: time that stopping in order may take.' },
+  ...KEEPALIVE,
   ...LOG,
 };

@@ -7,7 +7,11 @@ import { cancelling } from '../debian/debian.ts';
 
 const WRITER = fileURLToPath(new URL('bundle.main.ts', import.meta.url));
 
-/** `cli.js` and what it loads, into an empty folder; the same sources give the same bytes. Rejects with execa's error. */
-export async function writeBundle(folder: string, signal: AbortSignal | undefined): Promise<void> {
-  await execa(process.execPath, ['--disable-warning=ExperimentalWarning', WRITER, folder], { ...cancelling(signal), stdin: 'ignore' });
+/**
+ * `cli.js` and what it loads, into an empty folder, or `program.js` of a file of this repository that is named from its root; the same
+ * sources give the same bytes. Rejects with execa's error.
+ */
+export async function writeBundle(folder: string, signal: AbortSignal | undefined, program?: string): Promise<void> {
+  const args = ['--disable-warning=ExperimentalWarning', WRITER, folder, ...(program === undefined ? [] : [program])];
+  await execa(process.execPath, args, { ...cancelling(signal), stdin: 'ignore' });
 }

@@ -10,10 +10,8 @@ const FOREIGN: readonly ForeignArchitecture[] = ['aarch64', 'riscv64'];
 export function chooseMachines({ fleet, steps }: Scenario, machinesMax: number): ReadonlyMap<string, ForeignArchitecture> {
   const faults = steps.flatMap((step) => (step.do === 'fault' ? [step.fault] : []));
   const named = new Set(faults.flatMap(namesOf));
-  // A disk is filled from outside, where only the disks of processes are.
-  const filled = new Set(faults.flatMap((fault) => (fault.kind === 'disk-full' ? [fault.machine] : [])));
   const chosen = new Map<string, ForeignArchitecture>();
-  const rest = fleet.nodes.filter(({ node }) => !filled.has(node));
+  const rest = [...fleet.nodes];
   while (chosen.size < machinesMax && rest.length > 0) {
     const wanted = rarest([...chosen.values()]);
     const rankOf = (node: NodeSpec): readonly number[] => [

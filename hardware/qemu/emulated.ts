@@ -8,7 +8,8 @@ import { describeError, failed, ok, type Outcome } from '../../system/domain/out
 import type { FleetMachine, FleetMachineHooks } from '../local/local.ts';
 import { GuestClock } from './guest-clock.ts';
 import type { MachineImage } from './images.ts';
-import { breakMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
+import { breakMachine, orderMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
+import type { MachineOrder } from './orders.ts';
 
 const LOOK_MS = 200;
 /** What an agent says when it is up, and what the first program of the machine says when it ended. */
@@ -17,6 +18,8 @@ const UP_LINE = /^\{"agent":.*$/m;
 const STILLBORN_MAX = 3;
 /** Bound: how long a machine may take from power to agent. */
 const UP_MS_MAX = 300_000;
+/** Bound: how long a machine may take to switch itself off once its agent was told to end. */
+const SWITCH_OFF_MS_MAX = 60_000;
 /** Bound: what is told of its console. */
 const LAST_WORDS_MAX = 600;
 
@@ -111,6 +114,24 @@ export class EmulatedMachine implements FleetMachine {
     this.#order(() => this.#powerOff('power loss'));
   }
 
+  /** Its agent ends in order, then the machine switches itself off. */
+  shutDown(): void {
+    this.#on = false;
+    this.resume();
+    this.#order(async () => {
+      const pid = this.#pid;
+      if (pid === null) return;
+      this.#taken = 'shut down';
+      if (await this.#obey('end')) await ended(pid, SWITCH_OFF_MS_MAX);
+      if (this.#pid === pid) await this.#powerOff('shut down');
+    });
+  }
+
+  /** No byte more fits on its disk, or there is room again. */
+  setFull(isFull: boolean): void {
+    this.#order(async () => void (await this.#obey(isFull ? 'fill' : 'free')));
+  }
+
   /** Its emulator is frozen, so that its clock goes on as that of a frozen process; QEMU's own `stop` would stop the clock too. */
   pause(): void {
     this.#order(() => {
@@ -170,12 +191,19 @@ export class EmulatedMachine implements FleetMachine {
     return done.ok;
   }
 
+  async #obey(order: MachineOrder): Promise<boolean> {
+    if (this.#pid === null || this.#isFrozen) return false;
+    const done = await orderMachine(this.#options.folder, this.name, order);
+    if (!done.ok && this.#pid !== null) this.#options.hooks.onTrouble(describeError(done.error));
+    return done.ok;
+  }
+
   async #powerOff(cause: string): Promise<void> {
     const pid = this.#pid;
     if (pid === null) return;
     this.#taken = cause;
     signal(pid, 'SIGKILL');
-    while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS / 4));
+    await ended(pid, Number.POSITIVE_INFINITY);
     if (this.#pid === pid) this.#gone(cause);
   }
 
@@ -242,6 +270,12 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended meanwhile.
   }
+}
+
+/** Resolves when it has ended, or after `msMax`. */
+async function ended(pid: number, msMax: number): Promise<void> {
+  const endMs = performance.now() + msMax;
+  while (isThere(pid) && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, LOOK_MS / 4));
 }
 
 /** A process that ended and waits for its parent is not there any more. */

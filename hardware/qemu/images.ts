@@ -27,6 +27,7 @@ import {
   type PackageOptions,
   type PackageSet,
 } from '../debian/debian.ts';
+import { ORDERS_PORT, ORDERS_SERVED, TASK_VARIABLE } from './orders.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
 import { keyOf, makeFile, notMade, squash } from './squash.ts';
 import { prepareSshLayer, SSH_LAYER_UP } from './ssh.ts';
@@ -83,18 +84,29 @@ $B mount -t proc proc /newroot/proc; $B mount -t sysfs sys /newroot/sys; $B moun
 $B mount -t ext4 /dev/vdc /newroot/data
 $B ip link set lo up; $B ip addr add 10.0.2.15/24 dev eth0; $B ip link set eth0 up; $B ip route add default via 10.0.2.2
 export HOME=/data TMPDIR=/tmp
-serve_ssh() { while :; do $B chroot /newroot ${SSH_LAYER_UP}; echo "the SSH server ended with $?"; $B sleep 1; done; }
-[ "$WASMMATRIX_JOIN" ] || serve_ssh
-[ -b /dev/vde ] && serve_ssh &
+${ORDERS_SERVED}serve_ssh() { while :; do $B chroot /newroot ${SSH_LAYER_UP}; echo "the SSH server ended with $?"; $B sleep 1; done; }
 for p in /sys/class/virtio-ports/*; do
   [ -f $p/name ] && $B ln -sf /dev/\${p##*/} /newroot/dev/$($B cat $p/name)
 done
+if [ "$${TASK_VARIABLE}" ]; then
+  # A port takes less at a time than a program may write; cat goes on with the rest.
+  { $B chroot /newroot $${TASK_VARIABLE}; echo "the task ended with $?" >/dev/console; } | $B cat >/newroot/dev/records
+  $B poweroff -f
+fi
+[ "$WASMMATRIX_JOIN" ] || serve_ssh
+[ -b /dev/vde ] && serve_ssh &
 $B mount -t squashfs -o ro /dev/vdb /newroot/product
-while :; do
-  $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent
+[ -e /newroot/dev/${ORDERS_PORT} ] && serve_orders &
+while [ ! -f /ending ]; do
+  $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent &
+  echo $! >/agent.pid
+  wait $!
   echo "the agent ended with $?"
-  $B sleep 1
+  [ -f /ending ] || $B sleep 1
 done
+$B sync
+$B umount /newroot/data
+$B poweroff -f
 `;
 
 function kernelSet(architecture: ForeignArchitecture): PackageSet {
@@ -117,7 +129,11 @@ export function imageSets(architectures: readonly ForeignArchitecture[]): readon
 /** WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD; WM_MACHINE: the packages are there, and no image came of them. */
 export async function prepareImage(
   architecture: ForeignArchitecture,
-  options: ForeignOptions & { readonly ssh?: boolean },
+  options: ForeignOptions & {
+    readonly ssh?: boolean;
+    /** Folder that they are kept in, when it is not the cache. */
+    readonly folder?: string;
+  },
 ): Promise<Outcome<MachineImage>> {
   for (const [program, name] of TOOLS) {
     if (await answers(program)) continue;
@@ -135,7 +151,7 @@ export async function prepareImage(
   if (!engine.ok) return engine;
   const kernel = await fetchPackages(kernelSet(architecture), packageOptions);
   if (!kernel.ok) return kernel;
-  const images = join(packageOptions.cache, 'images');
+  const images = options.folder ?? join(packageOptions.cache, 'images');
   mkdirSync(images, { recursive: true });
   const boot = join(images, `boot-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(kernel.value.key, INIT)}`);
   const rootImage = join(images, `root-${basename(root.value.folder)}-${keyOf(readFileSync(engine.value))}.squashfs`);

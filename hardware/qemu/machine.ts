@@ -9,6 +9,7 @@ import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.
 import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
 import { wordsOf, type ForeignArchitecture } from '../debian/debian.ts';
+import { ORDERS_PORT, orderAt, TASK_VARIABLE, type MachineOrder } from './orders.ts';
 import { Qmp } from './qmp.ts';
 import { SSH_PORT, sshSettings, sshWayOf, type SshUser, type SshWay } from './ssh.ts';
 import { missingSystem, SYSTEMS } from './system.ts';
@@ -47,8 +48,10 @@ export type MachineOptions = {
   readonly zone: string;
   /** Further settings of the agent, as variables of its environment. */
   readonly environment: Readonly<Record<string, string>>;
-  /** File that the records of its agent are added to; absent: nowhere. */
+  /** File that the records of its agent are added to, or what its task prints; absent: nowhere. */
   readonly records?: string;
+  /** Instead of an agent: a command, which finds a read-only file system over the root; the machine switches itself off when it has ended. */
+  readonly task?: { readonly layer: string; readonly command: string };
 };
 
 /** The agent's end of the port that carries its records: the first program of the machine links ports by their names. */
@@ -104,7 +107,8 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
   const made = await makeDisks(options, home, kept, token.value);
   if (!made.ok) return made;
   const { program, args, console } = SYSTEMS[image.architecture];
-  rmSync(fileOf(folder, name, 'qmp'), { force: true });
+  for (const socket of ['qmp', 'orders']) rmSync(fileOf(folder, name, socket), { force: true });
+  const layer = options.task?.layer ?? ssh?.image;
   const disk = (file: string, id: string, more: string): readonly string[] => [
     ...['-drive', `file=${escaped(file)},if=none,id=${id},format=raw,${more}`],
     ...['-device', `virtio-blk-pci,drive=${id}`],
@@ -135,12 +139,15 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
         ...disk(image.product, 'd1', 'readonly=on'),
         ...disk(join(home, 'disk.img'), 'd2', 'cache=writeback'),
         ...disk(join(home, 'settings.img'), 'd3', 'readonly=on'),
-        ...(ssh === null ? [] : disk(ssh.image, 'd4', 'readonly=on')),
+        ...(layer === undefined ? [] : disk(layer, 'd4', 'readonly=on')),
         ...['-netdev', `user,id=n0${forwarded}`, '-device', 'virtio-net-pci,netdev=n0,id=nic0,romfile='],
+        ...['-device', 'virtio-serial-pci'],
+        ...['-chardev', `socket,id=orders,path=${escaped(fileOf(folder, name, 'orders'))},server=on,wait=off`],
+        ...['-device', `virtserialport,chardev=orders,name=${ORDERS_PORT}`],
         ...(options.records === undefined
           ? []
           : [
-              ...['-device', 'virtio-serial-pci', '-chardev', `file,id=records,path=${escaped(options.records)},append=on`],
+              ...['-chardev', `file,id=records,path=${escaped(options.records)},append=on`],
               ...['-device', 'virtserialport,chardev=records,name=records'],
             ]),
         ...['-device', 'virtio-rng-pci', '-qmp', `unix:${escaped(fileOf(folder, name, 'qmp'))},server=on,wait=off`],
@@ -186,9 +193,9 @@ function agentSettings(
   };
 }
 
-/** Where its node listens, and how others reach that: machines beside it, and this machine. */
+/** Where its node listens, and how others reach that: this machine, and machines beside it, whose own loopback has nothing there. */
 export function nodeAddresses(port: number): { readonly WASMMATRIX_LISTEN: string; readonly WASMMATRIX_ADVERTISE: string } {
-  return { WASMMATRIX_LISTEN: `0.0.0.0:${NODE_PORT}`, WASMMATRIX_ADVERTISE: `${HOST}:${port},127.0.0.1:${port}` };
+  return { WASMMATRIX_LISTEN: `0.0.0.0:${NODE_PORT}`, WASMMATRIX_ADVERTISE: `127.0.0.1:${port},${HOST}:${port}` };
 }
 
 async function makeDisks(options: MachineOptions, home: string, kept: Kept, token: string | null): Promise<Outcome<void>> {
@@ -196,7 +203,11 @@ async function makeDisks(options: MachineOptions, home: string, kept: Kept, toke
   writeFileSync(join(home, 'machine.json'), JSON.stringify(kept));
   const ssh = kept.ssh === undefined ? ok({}) : await sshSettings(home, kept.ssh.user);
   if (!ssh.ok) return ssh;
-  const variables: Readonly<Record<string, string>> = { ...ssh.value, ...(token === null ? {} : agentSettings(options, kept.port, token)) };
+  const variables: Readonly<Record<string, string>> = {
+    ...ssh.value,
+    ...(token === null ? {} : agentSettings(options, kept.port, token)),
+    ...(options.task === undefined ? {} : { [TASK_VARIABLE]: options.task.command }),
+  };
   const text = Object.entries(variables)
     .map(([key, value]) => `export ${key}='${value.replaceAll("'", `'\\''`)}'\n`)
     .join('');
@@ -286,6 +297,12 @@ export function inventoryEntry(folder: string, name: string): Outcome<Readonly<R
 export async function breakMachine(folder: string, name: string, fault: MachineFault): Promise<Outcome<void>> {
   const told = await tell(folder, name, MACHINE_FAULTS[fault]);
   return told.ok ? ok() : told;
+}
+
+/** Resolves when the machine has done it. WM_MACHINE: it is off, or did not do it. */
+export async function orderMachine(folder: string, name: string, order: MachineOrder): Promise<Outcome<void>> {
+  if (pidOf(folder, name) === null) return refused(`The machine ${name} is off.`, `Start it: wasmmatrix machines start.`);
+  return orderAt(fileOf(folder, name, 'orders'), order);
 }
 
 /** Takes its power; its disk stays. Ends the process when it does not obey. */

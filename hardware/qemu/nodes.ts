@@ -28,7 +28,7 @@ export function createEmulatedNodes({ chosen, images }: EmulatedNodesOptions): F
     has: (node) => chosen.has(node),
     outside: fromInside,
     paceFactor: chosen.size === 0 ? 1 : PACE_FACTOR,
-    create({ node, folder, joinToken, ingressPort, hooks }): ForeignNode {
+    create({ node, folder, joinToken, ingressPort, keepaliveMs, hooks }): ForeignNode {
       const architecture = chosen.get(node.node);
       const image = architecture === undefined ? undefined : images.get(architecture);
       if (image === undefined) throw new Error(`${node.node} is to be emulated, and there is no image for it`);
@@ -43,7 +43,11 @@ export function createEmulatedNodes({ chosen, images }: EmulatedNodesOptions): F
         memoryMib: MEMORY_MIB,
         joinToken,
         zone: node.zone,
-        environment: { ...(Object.fromEntries(settings) as Record<string, string>), ...nodeAddresses(ingressPort) },
+        environment: {
+          ...(Object.fromEntries(settings) as Record<string, string>),
+          ...nodeAddresses(ingressPort),
+          WASMMATRIX_KEEPALIVE: `${keepaliveMs}ms`,
+        },
         hooks,
       });
     },

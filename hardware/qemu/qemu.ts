@@ -21,7 +21,7 @@ import {
 } from '../debian/debian.ts';
 
 export { targetsCache, type ForeignArchitecture } from '../debian/debian.ts';
-export { writeTree } from './tree.ts';
+export { writeBundle } from './bundle.ts';
 
 export type ForeignRuntime = {
   readonly architecture: ForeignArchitecture;

@@ -13,7 +13,7 @@ import { MICROS_PER_MS } from '../../system/ports/clock.ts';
 import type { State } from '../../system/ports/state.ts';
 import { createStateClient } from '../../system/state/state.ts';
 import { SystemClock } from '../clock/clock.ts';
-import { createGrpcNetwork, isController, type GrpcNetwork, type KeptIdentity } from '../network/network.ts';
+import { createGrpcNetwork, isController, keepaliveOf, type GrpcNetwork, type KeptIdentity } from '../network/network.ts';
 import { SystemRandom } from '../random/random.ts';
 
 const CONTROLLER = 'controller' as Endpoint;
@@ -27,6 +27,8 @@ export type DriverOptions = {
   readonly operator: KeptIdentity;
   /** One for each zone; their addresses are those of their links. */
   readonly publishers: ReadonlyMap<ZonePath, KeptIdentity>;
+  /** Of its connections; those of the machines have the same. */
+  readonly keepaliveMs: number;
 };
 
 export class Driver {
@@ -38,9 +40,11 @@ export class Driver {
   readonly #state: State;
   readonly #operator: OperatorClient;
   readonly #observations: Promise<void>[] = [];
+  readonly #keepaliveMs: number;
   #over = false;
 
-  constructor({ operator, publishers }: DriverOptions) {
+  constructor({ operator, publishers, keepaliveMs }: DriverOptions) {
+    this.#keepaliveMs = keepaliveMs;
     for (const [zone, identity] of publishers) {
       this.#publishers.set(zone, createBusClient({ network: this.#networkOf(identity) }, { broker: CONTROLLER }));
     }
@@ -122,6 +126,7 @@ export class Driver {
       listen: () => '127.0.0.1:0',
       identity,
       accepts: (endpoint, name) => endpoint === CONTROLLER && isController(name),
+      keepalive: keepaliveOf(this.#keepaliveMs),
     });
     this.#networks.push(network);
     return network;

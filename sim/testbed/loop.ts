@@ -38,7 +38,7 @@ export type NodeEvent =
 
 export type NodeOrder =
   /** Switched on for the first time; power is back; power loss; frozen; unfrozen. */
-  | { readonly kind: 'commission' | 'start' | 'crash' | 'pause' | 'resume'; readonly node: string }
+  | { readonly kind: 'commission' | 'start' | 'crash' | 'shut-down' | 'pause' | 'resume'; readonly node: string }
   | { readonly kind: 'disk'; readonly node: string; readonly isFull: boolean }
   | { readonly kind: 'begin'; readonly fault: string; readonly link: LinkFault }
   | { readonly kind: 'end'; readonly fault: string };
@@ -103,6 +103,9 @@ export class LoopedNodes {
       case 'crash':
         this.#off.add(order.node);
         return this.#computerOf(order.node).crash();
+      case 'shut-down':
+        this.#off.add(order.node);
+        return this.#computerOf(order.node).shutDown();
       case 'pause':
         return this.#computerOf(order.node).pause();
       case 'resume':

@@ -37,6 +37,8 @@ describe('wasmmatrix arch', () => {
     [['--targets', OWN, '--plant', 'nan'], 'A fault is planted in another architecture than the reference.'],
     [['--scenarios', 'deploy-and-answr'], "There is no scenario 'deploy-and-answr': did you mean 'deploy-and-answer'?"],
     [['--scenarios', 'node-failure', '--no-simulator'], "'--scenarios <list>' cannot be used with option '--no-simulator'"],
+    [['--targets', `${OWN},arm64`, '--plant', 'nan', '--tier', 'system'], 'machines compile nothing'],
+    [['--tier', 'hardware'], "argument 'hardware' is invalid. Allowed choices are user, system, both."],
     [['--plant', 'rust'], "argument 'rust' is invalid. Allowed choices are nan."],
   ])('refuses %s', async (args, words) => {
     const { code, stdout, stderr } = await wasmmatrix(['arch', ...args]);

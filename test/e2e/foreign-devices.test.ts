@@ -111,7 +111,7 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       const before = await nodeIs(riscv64, 'unavailable');
       expect((await devices('fault', arm64, '--kind', 'resume')).stdout).toBe(`${arm64}: resume\n`);
       // It has joined: it needs no token any more.
-      expect((await devices('start', riscv64)).stdout).toMatch(/^riscv64-1: up: riscv64-1 at 10\.0\.2\.2:\d+\n$/);
+      expect((await devices('start', riscv64)).stdout).toMatch(/^riscv64-1: up: riscv64-1 at 127\.0\.0\.1:\d+\n$/);
       await nodeIs(arm64, 'healthy');
       const after = await nodeIs(riscv64, 'healthy');
       const lives = [before, after].map((rows) => rows.find(({ facts }) => facts.node === riscv64)?.incarnation ?? 0);

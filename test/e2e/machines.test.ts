@@ -1,8 +1,11 @@
 // Emulated machines as nodes: booted, joined, let into by SSH, with a guest on each, then paused, cut off and reset as a controller sees it (H5.1, H5.4).
 // Left out unless WASMMATRIX_TEST_MACHINES is set: images take minutes to make, so the gate makes them first (`.ci/run`, phase machines).
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Conformance } from '../../hardware/conformance/conformance.ts';
+import { prepareImage } from '../../hardware/qemu/images.ts';
 import { buildExamples } from '../../scenarios/examples/build.ts';
 import { temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
 import { eventually, Platform } from '../support/e2e/platform.ts';
@@ -228,6 +231,56 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
         expect(records.every(({ micros }, i) => micros >= (records[i - 1]?.micros ?? 0))).toBe(true);
       },
     );
+  },
+);
+
+// Left out elsewhere, as above.
+describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
+  'images of machines (left out unless WASMMATRIX_TEST_MACHINES is set)',
+  () => {
+    const own = temporaryFolder();
+    afterAll(() => own.remove());
+
+    // One architecture: what depends on it are the packages, which are held to their digests.
+    it('are the same bytes when they are made again, elsewhere and at another time', { timeout: WALL_MS }, async () => {
+      const [kept, again] = await Promise.all(
+        [undefined, own.make('images')].map((folder) =>
+          prepareImage('riscv64', { say: () => {}, ...(folder === undefined ? {} : { folder }) }),
+        ),
+      );
+      const digestsOf = (made: typeof kept): Readonly<Record<string, string>> => {
+        if (made?.ok !== true) throw new Error(JSON.stringify(made));
+        const { kernel, initrd, root, product } = made.value;
+        return Object.fromEntries(
+          Object.entries({ kernel, initrd, root, product }).map(([name, file]) => [
+            `${name} ${basename(file)}`,
+            createHash('sha256').update(readFileSync(file)).digest('hex'),
+          ]),
+        );
+      };
+      expect(digestsOf(again)).toEqual(digestsOf(kept));
+    });
+  },
+);
+
+// Left out elsewhere, as above.
+describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
+  'the conformance set on emulated machines (left out unless WASMMATRIX_TEST_MACHINES is set)',
+  () => {
+    // Both take two minutes; the other architecture boots the same first program, and plays under qemu-user in the phase before.
+    it('is the same as here, at every level of arm64, and the verdict says which tier gave it', { timeout: WALL_MS }, async () => {
+      const args = ['arch', '--targets', 'arm64', '--tier', 'system', '--json', '--quiet'];
+      const { code, stdout, stderr } = await wasmmatrix(args, { wallMsMax: WALL_MS });
+      const { verdict, differences, machines: played, cells } = JSON.parse(stdout) as Conformance;
+      expect({ verdict, differences, code }, stderr).toEqual({ verdict: 'held', differences: 0, code: 0 });
+      expect(played.map(({ name, tier, notAsked }) => [name, tier, notAsked])).toEqual([
+        ['x86_64', 'native', ['simulator']],
+        ['aarch64-machine', 'qemu-system', ['artefacts', 'simulator']],
+      ]);
+      const mine = cells.filter(({ machine }) => machine === 'aarch64-machine');
+      for (const level of ['armv8-a', 'armv8.1-a'])
+        expect(mine.filter((cell) => cell.level === level).reduce((total, { compared }) => total + compared, 0)).toBeGreaterThan(1_900);
+    });
   },
 );
 

@@ -85,6 +85,39 @@ describe('a machine', () => {
     await machine.stop();
   });
 
+  it('is shut down in order, stays off until its power is back, and comes back as another incarnation', async () => {
+    const ends = join(folder, 'ends');
+    const machine = machineOf(
+      `process.on('SIGTERM', () => { require('node:fs').writeFileSync(${JSON.stringify(ends)}, 'in order'); process.exit(0); }); setInterval(() => {}, 1000); console.log('{}');`,
+    );
+    machine.commission();
+    await machine.up;
+    off = true;
+    machine.pause();
+    machine.shutDown();
+    await until(() => machine.pid === null);
+    machine.start();
+    expect(said).toEqual(['started 1', 'paused', 'resumed', 'stopped: shut down']);
+    expect(readFileSync(ends, 'utf8')).toBe('in order');
+    off = false;
+    machine.start();
+    expect(said.at(-1)).toBe('started 2');
+    await machine.stop();
+  });
+
+  it('starts again when its power is back before it has ended', async () => {
+    const machine = machineOf(
+      `process.on('SIGTERM', () => setTimeout(() => process.exit(0), 100)); setInterval(() => {}, 1000); console.log('{}');`,
+    );
+    machine.commission();
+    await machine.up;
+    machine.shutDown();
+    machine.start();
+    await until(() => said.includes('started 2'));
+    expect(said).toEqual(['started 1', 'stopped: shut down', 'started 2']);
+    await machine.stop();
+  });
+
   it('does nothing while it is frozen, and can be stopped then', async () => {
     const beats = join(folder, 'beats');
     const machine = machineOf(`${LIVES} setInterval(() => require('node:fs').appendFileSync(${JSON.stringify(beats)}, '.'), 10);`);

@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 /** A machine behind a link, which keeps what it hears and says `said` back to each piece. */
-async function setUp(options: { latency?: LatencyLaw; loss?: Ratio; random?: () => number; said?: string } = {}) {
+async function setUp(options: { latency?: LatencyLaw; loss?: Ratio; random?: () => number; said?: string; slowness?: number } = {}) {
   const heard: { text: string; atMs: number }[] = [];
   const sockets: Socket[] = [];
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -32,10 +32,9 @@ async function setUp(options: { latency?: LatencyLaw; loss?: Ratio; random?: () 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const latency = options.latency ?? { law: 'constant', micros: 0 };
-  const proxy = new Proxy(
-    new Links([{ a: NEAR.zone, b: FAR.zone, latency, loss: options.loss ?? [0, 1], impairments: [] }]),
-    options.random,
-  );
+  const links = new Links([]);
+  links.replaceLaws([{ a: NEAR.zone, b: FAR.zone, latency, loss: options.loss ?? [0, 1], impairments: [] }], options.slowness);
+  const proxy = new Proxy(links, options.random);
   const address = await proxy.open({ from: NEAR, to: FAR, port: () => port });
   cleanups.push(
     () => server.close(),
@@ -126,6 +125,20 @@ describe('a link', () => {
     client.write('c');
     await until(() => texts(heard) === 'abc');
     expect(heard.at(-1)!.atMs - since).toBeGreaterThanOrEqual(195);
+  });
+});
+
+describe('a link of a run whose time passes slowly', () => {
+  it('sends what was lost again as much later', async () => {
+    const draws = [0.9, 0.1, 0.9];
+    const { dial: open, heard } = await setUp({ loss: [1, 2], random: () => draws.shift() ?? 0.9, slowness: 3 });
+    const { client } = open();
+    client.write('a');
+    await until(() => heard.length === 1);
+    const since = performance.now();
+    client.write('b');
+    await until(() => texts(heard) === 'ab');
+    expect(heard.at(-1)!.atMs - since).toBeGreaterThanOrEqual(595);
   });
 });
 

@@ -1,6 +1,6 @@
 // An emulated machine of a run, as faults move it. In QEMU's place stands a program that takes QEMU's arguments and lives until it is
 // killed: what is looked at is who has power when, not what runs inside.
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -14,9 +14,10 @@ const path = process.env['PATH'];
 const STAND_IN = `#!${process.execPath}
 const { spawn } = require('node:child_process');
 const { createServer } = require('node:net');
-const { writeFileSync } = require('node:fs');
+const { appendFileSync, existsSync, writeFileSync } = require('node:fs');
 const args = process.argv.slice(2);
 const after = (flag) => args[args.indexOf(flag) + 1];
+const orders = (args.find((arg) => arg.startsWith('socket,id=orders')) ?? '').split(',').find((part) => part.startsWith('path='))?.slice(5);
 if (args.includes('--version')) process.exit(0);
 if (!args.includes('-daemonize')) {
   createServer((socket) => {
@@ -24,9 +25,22 @@ if (!args.includes('-daemonize')) {
     socket.write('{"QMP":{}}\\n');
     socket.on('data', (lines) => lines.toString().trim().split('\\n').forEach(() => socket.write('{"return":{"status":"running"}}\\n')));
   }).listen(after('-qmp').split(',')[0].replace('unix:', ''));
+  // As the first program of a machine takes orders; one that is deaf takes none.
+  createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (line) => {
+      const order = line.toString().trim();
+      if (after('-name').includes('deaf')) return socket.end();
+      appendFileSync(orders + '.taken', order + ' ');
+      socket.write(order + ' done\\n');
+      if (order === 'end') setTimeout(() => process.exit(0), 20);
+    });
+  }).listen(orders);
 } else {
   const child = spawn(process.execPath, [__filename, ...args.filter((arg) => arg !== '-daemonize')], { detached: true, stdio: 'ignore' });
   child.unref();
+  // It answers at its sockets before QEMU says that it runs.
+  while (!existsSync(orders)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   writeFileSync(after('-serial').replace('file:', ''), '{"agent":{}}\\n');
   writeFileSync(after('-pidfile'), String(child.pid));
 }
@@ -68,6 +82,8 @@ function machineOf(name: string): EmulatedMachine {
     },
   });
 }
+
+const ordersTaken = (name: string): string => readFileSync(join(folder.path, 'machines', name, 'orders.taken'), 'utf8');
 
 beforeAll(() => {
   const bin = join(folder.path, 'bin');
@@ -124,6 +140,34 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     await until(() => said.filter((what) => what === 'resumed').length === 2);
     expect(said).toEqual(['started 1', 'stopped: power loss', 'started 2', 'paused', 'resumed', 'paused', 'resumed']);
     expect(machine.pid).not.toBe(null);
+  });
+
+  it('is ordered to end, switches itself off, and boots when its power is back', async () => {
+    machine = machineOf('in-order');
+    machine.commission();
+    await machine.up;
+    off = true;
+    machine.setFull(true);
+    machine.pause();
+    machine.shutDown();
+    machine.start();
+    await until(() => machine?.pid === null && said.length >= 4);
+    off = false;
+    machine.start();
+    machine.setFull(false);
+    await until(() => ordersTaken('in-order').endsWith('free '));
+    expect(said).toEqual(['started 1', 'paused', 'resumed', 'stopped: shut down', 'started 2']);
+    expect(ordersTaken('in-order')).toBe('fill end free ');
+  });
+
+  it('loses its power when it does not end as it was ordered, and that is told', async () => {
+    machine = machineOf('deaf');
+    machine.commission();
+    await machine.up;
+    off = true;
+    machine.shutDown();
+    await until(() => said.includes('stopped: shut down'));
+    expect(said[1]).toContain('The machine did not end as it was ordered');
   });
 
   it('boots again by itself when its emulator ends', async () => {

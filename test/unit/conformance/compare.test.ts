@@ -2,7 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { plain, type CaseResult, type ConformanceSet, type PlayedLine } from '../../../hardware/conformance/case.ts';
 import { sideBySide } from '../../../hardware/conformance/compare.ts';
-import { differenceLines, judge, junitLines, leftOutLines, tableLines, type Machine } from '../../../hardware/conformance/conformance.ts';
+import {
+  differenceLines,
+  judge,
+  junitLines,
+  leftOutLines,
+  notAskedLines,
+  tableLines,
+  type Machine,
+} from '../../../hardware/conformance/conformance.ts';
 
 const SET: ConformanceSet = {
   modules: [
@@ -59,7 +67,7 @@ function machine(architecture: string, levels: readonly string[], changes: Chang
   }
   lines.push({ kind: 'run', scenario: 'node-failure', seed: '0x1', verdict: 'held', digest: changes.digest ?? 'd1' });
   if (changes.ends !== false) lines.push({ kind: 'end' });
-  const expected = { levels, programs: 1, mayLack: architecture === 'x86_64' };
+  const expected = { levels, programs: 1, mayLack: architecture === 'x86_64', compiles: true, simulates: true };
   return { name: architecture, architecture, tier: architecture === 'x86_64' ? 'native' : 'qemu-user', expected, lines };
 }
 
@@ -75,6 +83,54 @@ function placesOf(...machines: readonly Machine[]): readonly string[] {
   expect(verdict).toBe(places.length === 0 ? 'held' : 'violated');
   return places;
 }
+
+/** As the faithful tier plays: cases alone, with code of others. */
+function emulated(levels: readonly string[], changes: Changes = {}): Machine {
+  const { lines, expected, ...rest } = machine('riscv64', levels, changes);
+  return {
+    ...rest,
+    name: 'riscv64-machine',
+    tier: 'qemu-system',
+    expected: { ...expected, compiles: false, simulates: false },
+    lines: lines.filter(({ kind }) => kind !== 'artefact' && kind !== 'run'),
+  };
+}
+
+describe('a machine that only runs what was compiled elsewhere', () => {
+  it('agrees without artefacts and runs of its own, and its verdict names its tier and what it was not asked for', () => {
+    expect(placesOf(emulated(['v1', 'v2']))).toEqual([]);
+    const conformance = judge(SET, [REFERENCE, emulated(['v1', 'v2'])], 1_000);
+    expect(conformance.machines.map(({ name, tier, notAsked }) => [name, tier, notAsked])).toEqual([
+      ['x86_64', 'native', []],
+      ['riscv64-machine', 'qemu-system', ['artefacts', 'simulator']],
+    ]);
+    expect(notAskedLines(conformance)).toEqual([
+      '–  riscv64-machine (qemu-system) ran the code that x86_64 compiled, as a node does; it was not asked for artefacts and simulator',
+    ]);
+    const junit = junitLines(conformance).join('\n');
+    expect(junit).toContain('<testsuite name="riscv64-machine (qemu-system)"');
+    expect(junit).toContain('name="simulator"><skipped message="not asked of this tier"/>');
+    const counted = [...junit.matchAll(/<testcase /g)].length;
+    expect(junit).toContain(`<testsuites name="wasmmatrix arch" tests="${counted}"`);
+  });
+
+  it('is held to every case, and leaves out only what the reference had no code for', () => {
+    expect(placesOf(emulated(['v1', 'v2'], { results: { 'f32 add': { stdout: 'ff' } } }))).toEqual([
+      'riscv64-machine f32 add v1 stdout: 0000c07f | ff',
+      'riscv64-machine f32 add v2 stdout: 0000c07f | ff',
+    ]);
+    expect(placesOf(emulated(['v1', 'v2'], { without: ['deep'] }))).toEqual([
+      'riscv64-machine deep without end v1 whole case: was run | was not run',
+      'riscv64-machine deep without end v2 whole case: was run | was not run',
+    ]);
+    const reference = machine('x86_64', ['v1', 'v2'], { without: ['deep'] });
+    const { verdict, cells } = judge(SET, [reference, emulated(['v1', 'v2'], { without: ['deep'] })], 1_000);
+    expect([verdict, cells.find(({ machine: name, group }) => name === 'riscv64-machine' && group === 'traps')?.leftOut]).toEqual([
+      'held',
+      1,
+    ]);
+  });
+});
 
 describe('machines that played the same set', () => {
   it('agree when every case, artefact and run is the same', () => {

@@ -1,6 +1,7 @@
 // How a run's time is stretched on a slow machine: by what was measured, everything alike, and nothing on a fast one.
 import { describe, expect, it } from 'vitest';
-import { PACE_MAX, paceOf, REAL_TIME, stretch } from '../../../hardware/local/pace.ts';
+import { PACE_MAX, paceOf, REAL_TIME, stretch, stretchCommand } from '../../../hardware/local/pace.ts';
+import type { OperatorCommand } from '../../../system/domain/operator.ts';
 import { catalogueFiles, readScenarios } from '../../../sim/campaign/library.main.ts';
 
 const { scenarios } = readScenarios(catalogueFiles());
@@ -57,5 +58,32 @@ describe('a stretched scenario', () => {
         expect(slow.fleet.links[i]?.latency).toEqual(Object.fromEntries(longer));
       }
     }
+  });
+});
+
+describe('what an operator says in a stretched run', () => {
+  const spec = {
+    name: 't',
+    subject: 's.>',
+    deployment: 'd',
+    result: null,
+    deliveriesMax: 5,
+    ackWaitMs: 14_000,
+    backoffMs: 101,
+    backoffMsMax: 3_000,
+  };
+  const trigger = { kind: 'trigger-apply', spec } as unknown as OperatorCommand;
+
+  it('lets triggers wait longer, and deliver as often', () => {
+    expect(stretchCommand(trigger, 2.5)).toEqual({
+      kind: 'trigger-apply',
+      spec: { ...spec, ackWaitMs: 35_000, backoffMs: 253, backoffMsMax: 7_500 },
+    });
+  });
+
+  it('is the same otherwise', () => {
+    const scale = { kind: 'scale', deployment: 'd', replicas: 3 } as unknown as OperatorCommand;
+    expect(stretchCommand(scale, 2)).toBe(scale);
+    expect(stretchCommand(trigger, 1)).toEqual(trigger);
   });
 });

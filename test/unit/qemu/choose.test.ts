@@ -43,12 +43,4 @@ describe('emulated machines of a scenario', () => {
       ['b-2', 'riscv64'],
     ]);
   });
-
-  it('are never the nodes whose disk is filled, which only a process can suffer', () => {
-    const scenario = scenarioOf('disk-full');
-    const filled = scenario.steps.flatMap((step) => (step.do === 'fault' && step.fault.kind === 'disk-full' ? [step.fault.machine] : []));
-    expect(filled.length).toBeGreaterThan(0);
-    const chosen = chooseMachines(scenario, 8);
-    for (const name of filled) expect(chosen.has(name)).toBe(false);
-  });
 });
