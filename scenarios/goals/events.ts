@@ -5,6 +5,7 @@ import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
+import { Commits } from './commits.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 
@@ -147,9 +148,6 @@ export function onDemandEvents(scenario: Scenario): Goal {
   );
 }
 
-/** An effect that was admitted before the fence may become durable, and be told, this much after it. */
-const COMMIT_MICROS = 50_000;
-
 /** R1.3: an effect of a superseded placement is refused, and superseded placements start nothing. */
 export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger(
@@ -164,14 +162,8 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   const raise = (instance: string, epoch: number, since: number): void => {
     if (epoch > (fence.get(instance)?.epoch ?? 0)) fence.set(instance, { epoch, since });
   };
-  /** A controller whose disk is slow admits in time and becomes durable so many times later. */
-  const slowest = scenario.steps.reduce((most, step) => {
-    const isSlow = step.do === 'fault' && step.fault.kind === 'disk-slow' && step.fault.machine === 'controller';
-    return isSlow ? Math.max(most, step.fault.factor) : most;
-  }, 1);
-  let slowFaults = 0;
-  let slowUntil = Number.NEGATIVE_INFINITY;
-  const commitMicros = (since: number): number => (since <= slowUntil + COMMIT_MICROS ? COMMIT_MICROS * slowest : COMMIT_MICROS);
+  /** What was admitted before the fence may become durable, and be told, so much after it. */
+  const commits = new Commits(scenario);
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
@@ -205,7 +197,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
     if (instance === null || epoch === null) return;
     const current = fence.get(instance);
     ledger.expect(
-      current === undefined || epoch >= current.epoch || record.micros - current.since <= commitMicros(current.since) + slackMicros,
+      current === undefined || epoch >= current.epoch || record.micros - current.since <= commits.microsFor(current.since) + slackMicros,
       record,
       () =>
         `${what} of instance ${instance} in epoch ${epoch} took effect although the instance was placed elsewhere (epoch ${current?.epoch}): the fence did not hold.`,
@@ -213,6 +205,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   };
   return goalOf(ledger, (record) => {
     checkLeases(record);
+    commits.observe(record);
     switch (record.kind) {
       case 'agent.lease': {
         const { node, state } = record.fields;
@@ -227,16 +220,6 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
       case 'machine.paused':
         holding.delete(record.fields.machine);
         early.delete(record.fields.machine);
-        break;
-      case 'fault.begun':
-        if (record.fields.kind !== 'disk-slow' || record.fields.target !== 'controller') break;
-        slowFaults += 1;
-        slowUntil = Number.POSITIVE_INFINITY;
-        break;
-      case 'fault.ended':
-        if (record.fields.kind !== 'disk-slow' || record.fields.target !== 'controller') break;
-        slowFaults -= 1;
-        if (slowFaults === 0) slowUntil = record.micros;
         break;
       case 'fence.raised':
         raise(record.fields.instance, record.fields.epoch, record.micros);

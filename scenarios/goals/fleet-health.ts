@@ -1,6 +1,7 @@
 // P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
 import { NODE_TRANSITIONS, type NodeStatus } from '../../system/domain/node.ts';
 import type { Scenario } from '../scenario.ts';
+import { COMMIT_MICROS, Commits } from './commits.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
 /** R1.2: sampling of the failure detector and message delay on top of the configured times. */
@@ -174,6 +175,7 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
     else disturbed.delete(node);
   };
   let controllerSince: number | null = null;
+  const commits = new Commits(scenario);
   const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
   const replacementMicros = REPLACEMENT_MICROS + slackMicros;
   // One that stays at any time is held to nothing: when it was changed is not on record.
@@ -186,7 +188,9 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
       // A heartbeat that comes before the node is suspect leaves no trace.
       const late = disturbed.has(node) ? scenario.platform.suspectAfterMs * 1_000 : 0;
       const from = Math.max(since, controllerSince) + late;
-      if (record.micros - from <= detectionMicros) continue;
+      // A mark is known when it is durable; the detection's own slack has room for a disk at its usual speed.
+      const commitMicros = commits.microsFor(from + detectionMicros) - COMMIT_MICROS;
+      if (record.micros - from <= detectionMicros + commitMicros) continue;
       ledger.expect(
         false,
         record,
@@ -210,6 +214,7 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
 
   return goalOf(ledger, (record) => {
     checkTimes(record);
+    commits.observe(record);
     switch (record.kind) {
       case 'machine.started':
         if (record.fields.role === 'controller') controllerSince = record.micros;

@@ -1,12 +1,15 @@
-// Plays many runs in worker threads, never in the thread of its caller. It owns the workers, hands each one job after the
+// Plays many runs in worker threads, never in the thread of its caller. It owns the workers, threads each one job after the
 // other, and gives results in the order of the jobs whatever the order in which they end. A worker that dies takes one run
 // with it: that run's verdict is bug, with what the worker said last, and another worker takes its place.
+// A crew keeps its workers from one campaign to the next: who plays many short campaigns loads their modules once.
 // Bounds: `workersMax` workers; SILENT_WALL_MS_MAX without a sign of life ends a worker.
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { RunSummary } from '../../scenarios/record.ts';
+import { assert } from '../../system/domain/outcome.ts';
+import { Threads, type ThreadsOptions } from './threads.ts';
 import { summaryOf } from './player.ts';
-import type { FromWorker, PlayJob, ToWorker, WorkerSetup } from './player.ts';
+import type { FromWorker, PlayJob, ToWorker } from './player.ts';
 
 export type { PlayJob, Player, RecordSink } from './player.ts';
 
@@ -27,12 +30,9 @@ export type CampaignProgress = {
   readonly active: readonly { readonly index: number; readonly micros: number; readonly steps: number }[];
 };
 
-export type CampaignOptions = {
+/** One campaign of a crew. */
+export type PlayOptions = {
   readonly jobs: readonly PlayJob[];
-  /** URL of a module that exports `createPlayer` (`PlayerModule` of player.ts). */
-  readonly player: URL;
-  /** Handed to `createPlayer`; plain data. */
-  readonly settings?: unknown;
   /** As many as processors when absent; never more than jobs. */
   readonly workersMax?: number;
   /** Ends all runs: those under way and those to come get the verdict cancelled. */
@@ -45,13 +45,48 @@ export type CampaignOptions = {
   readonly onResult?: (summary: RunSummary, index: number) => void;
 };
 
+export type CampaignOptions = PlayOptions & ThreadsOptions;
+
 /** One summary per job, in the order of the jobs. */
-export function runCampaign(options: CampaignOptions): Promise<readonly RunSummary[]> {
-  return new Campaign(options).run();
+export async function runCampaign(options: CampaignOptions): Promise<readonly RunSummary[]> {
+  const crew = new Crew(options);
+  try {
+    return await crew.play(options);
+  } finally {
+    await crew.close();
+  }
+}
+
+export class Crew {
+  readonly #threads: Threads;
+  #playing = false;
+
+  constructor(options: ThreadsOptions) {
+    this.#threads = new Threads(options);
+  }
+
+  /** One summary per job, in the order of the jobs. One campaign at a time. */
+  async play(options: PlayOptions): Promise<readonly RunSummary[]> {
+    assert(!this.#playing, 'a crew plays one campaign at a time');
+    this.#playing = true;
+    this.#threads.setCancelled(false);
+    try {
+      return await new Campaign(options, this.#threads).run();
+    } finally {
+      this.#playing = false;
+    }
+  }
+
+  /** Ends its threads. */
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
 }
 
 type Seat = {
-  worker: Worker;
+  readonly worker: Worker;
+  /** It has said that it can play. */
+  ready: boolean;
   /** The job being played; null while it starts or waits. */
   index: number | null;
   /** How far the present play is. */
@@ -66,12 +101,10 @@ type Seat = {
   ended: string | null;
 };
 
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.main.ts' : './worker.main.js', import.meta.url);
-
 class Campaign {
-  readonly #options: CampaignOptions;
+  readonly #options: PlayOptions;
+  readonly #threads: Threads;
   readonly #summaries: (RunSummary | undefined)[];
-  readonly #cancel = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #seats = new Set<Seat>();
   readonly #startMs = performance.now();
   #next = 0;
@@ -84,8 +117,9 @@ class Campaign {
   #finish: (summaries: readonly RunSummary[]) => void = () => {};
   #refuse: (error: unknown) => void = () => {};
 
-  constructor(options: CampaignOptions) {
+  constructor(options: PlayOptions, threads: Threads) {
     this.#options = options;
+    this.#threads = threads;
     this.#summaries = options.jobs.map(() => undefined);
   }
 
@@ -107,16 +141,20 @@ class Campaign {
       this.#over = true;
       clearInterval(watch);
       signal?.removeEventListener('abort', cancel);
-      await Promise.all([...this.#seats].map((seat) => seat.worker.terminate()));
+      await Promise.all(
+        [...this.#seats].map(({ worker, ready, index, ended }) =>
+          ready && index === null && ended === null ? this.#threads.give(worker) : worker.terminate(),
+        ),
+      );
     }
   }
 
   #open(): void {
-    const setup: WorkerSetup = { player: this.#options.player.href, settings: this.#options.settings ?? null, cancel: this.#cancel };
-    const worker = new Worker(WORKER, { workerData: setup, execArgv: [] });
+    const { worker, ready } = this.#threads.take();
     const nowMs = performance.now();
     const seat: Seat = {
       worker,
+      ready,
       index: null,
       micros: 0,
       steps: 0,
@@ -127,12 +165,11 @@ class Campaign {
       ended: null,
     };
     let trouble: unknown = null;
-    let ready = false;
     this.#seats.add(seat);
     worker.on('message', (message: FromWorker) => {
       seat.heardMs = performance.now();
       if (message.kind === 'progress') return this.#advance(seat, message.micros, message.steps);
-      if (message.kind === 'ready') ready = true;
+      if (message.kind === 'ready') seat.ready = true;
       else this.#settle(message.index, message.summary, seat);
       this.#assign(seat);
     });
@@ -142,11 +179,12 @@ class Campaign {
     worker.on('exit', (code) => {
       this.#seats.delete(seat);
       if (this.#over) return;
-      if (!ready && seat.ended === null)
+      if (!seat.ready && seat.ended === null)
         return this.#refuse(trouble ?? new Error(`A simulation worker ended with ${code} before it was ready`));
       if (seat.index !== null) this.#lose(seat, trouble, code);
       if (this.#next < this.#options.jobs.length) this.#open();
     });
+    if (ready) this.#assign(seat);
   }
 
   #assign(seat: Seat): void {
@@ -224,7 +262,7 @@ class Campaign {
   #giveUp(): void {
     if (this.#cancelledMs !== null) return;
     this.#cancelledMs = performance.now();
-    Atomics.store(new Int32Array(this.#cancel), 0, 1);
+    this.#threads.setCancelled(true);
     for (; this.#next < this.#options.jobs.length; this.#next++) {
       const job = this.#options.jobs[this.#next] as PlayJob;
       this.#conclude(

@@ -3,22 +3,22 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { loadScenario, nameOf, SCENARIO_SUFFIX } from '../../scenarios/load.ts';
-import type { RunSummary } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import { count, positive, seedOf } from './arguments.main.ts';
-import { runCampaign, type PlayJob } from './campaign.ts';
 import { describePath, findScenario, fleetLibrary, quotePath } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
-import { readDocument, sizeOf, without, writeDocument, type Document } from './shrink/document.ts';
+import { describeSize, readDocument, sizeOf, writeDocument, type Document } from './shrink/document.ts';
 import { describeFailure, failsAlike, failureOf, type Failure } from './shrink/failure.ts';
 import { isFault, passesFor } from './shrink/passes.ts';
 import { shrink } from './shrink/shrink.ts';
+import { Trials } from './shrink/trials.main.ts';
 import { createProgressLine, EXIT_INTERRUPTED, EXIT_REJECTED, onInterrupt, print, refuse, say } from './teller.main.ts';
+import type { ThreadsOptions } from './threads.ts';
 
 const PLAYER = new URL('./scenario.main.ts', import.meta.url);
 const REGRESSIONS = fileURLToPath(new URL('../../scenarios/regressions/', import.meta.url));
@@ -26,6 +26,7 @@ const RUNS = 600;
 const RUNS_MAX = 100_000;
 const MINUTES = 5;
 const MS_PER_MINUTE = 60_000;
+const MICROS_PER_MS = 1_000;
 const EXIT_BUG = 70;
 
 type ShrinkVerbOptions = {
@@ -33,11 +34,14 @@ type ShrinkVerbOptions = {
   readonly runs?: number;
   readonly minutes?: number;
   readonly jobs?: number;
+  readonly against?: string;
   readonly out?: string;
   readonly keep?: true;
   readonly json?: true;
   readonly quiet?: true;
 };
+
+type Shrunk = { readonly document: Document; readonly smallest: Document; readonly failure: Failure; readonly out: string };
 
 /** A failed run: its scenario's file and its seed. */
 type Wanted = { readonly file: string; readonly seed: string };
@@ -58,6 +62,7 @@ export function addShrink(program: Command): void {
     .option('--runs <n>', `play at most so many candidates (default: ${RUNS})`, count(RUNS_MAX))
     .option('--minutes <n>', `look for at most so long (default: ${MINUTES})`, positive)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
+    .option('--against <checkout>', 'only what holds in this folder, another checkout of the project, counts: a failure that is new')
     .option('--out <file>', 'where the scenario goes (default: reports/out/shrink/<name>.scenario.yaml)')
     .option('--keep', 'write it to scenarios/regressions, which the tests play')
     .option('--json', 'print what came out, and nothing else, as JSON on stdout')
@@ -76,45 +81,84 @@ async function shrinkVerb(named: string, options: ShrinkVerbOptions): Promise<nu
   const out = outputOf(nameOf(wanted.file), options);
   if (options.keep === true && existsSync(out))
     return refuse([`WM_ARGUMENT (rejected): ${describePath(out)} exists already. Rename it, or write elsewhere with --out.`]);
+  const against = options.against === undefined ? null : playersOf(options.against);
+  if (options.against !== undefined && against === null)
+    return refuse([
+      `WM_ARGUMENT (rejected): ${describePath(options.against)} is no checkout of WasmMatrix. Name the folder of one with --against.`,
+    ]);
   const settings = await prepare(options.quiet === true);
   if (settings === null) return EXIT_REJECTED;
-  const shrinking = new Shrinking(wanted.seed, settings, options);
-  const [original] = await shrinking.play([loaded.value]);
-  const failure = original === undefined ? null : failureOf(original);
-  if (original === undefined || failure === null)
-    return refuse([
-      `WM_ARGUMENT (rejected): ${describePath(wanted.file)} does not fail with seed ${wanted.seed}: ${original?.verdict ?? 'it was stopped'}. Name a seed that fails with --seed.`,
-    ]);
-  const document = readDocument(text, fleetLibrary);
-  if (options.json !== true) {
-    say(`${describePath(wanted.file)} with seed ${wanted.seed}: ${describeFailure(failure)}`);
-    say(`  before: ${sizeOf(document, isFault)}`);
-  }
-  return shrinking.shrink(document, failure, out);
+  return new Shrinking(wanted, { player: PLAYER, settings }, against === null ? null : { ...against, settings }, options).run(
+    text,
+    loaded.value,
+    out,
+  );
+}
+
+/** Player and worker of another checkout; null: it is none. The engine and the guests are those of this one. */
+function playersOf(checkout: string): Pick<ThreadsOptions, 'player' | 'worker'> | null {
+  const [player, worker] = ['scenario', 'worker'].map((name) =>
+    ['ts', 'js'].map((end) => resolve(checkout, 'sim', 'campaign', `${name}.main.${end}`)).find((file) => existsSync(file)),
+  );
+  return player === undefined || worker === undefined ? null : { player: pathToFileURL(player), worker: pathToFileURL(worker) };
 }
 
 class Shrinking {
-  readonly #seed: string;
-  readonly #settings: unknown;
+  readonly #wanted: Wanted;
   readonly #options: ShrinkVerbOptions;
   readonly #line;
   readonly #over = new AbortController();
-  #runs = 0;
-  #needsFaults = false;
+  readonly #trials: Trials;
+  readonly #runsMax: number;
+  readonly #msMax: number;
+  readonly #startMs = performance.now();
+  #now = '';
   #interrupted = false;
 
-  constructor(seed: string, settings: unknown, options: ShrinkVerbOptions) {
-    this.#seed = seed;
-    this.#settings = settings;
+  constructor(wanted: Wanted, here: ThreadsOptions, against: ThreadsOptions | null, options: ShrinkVerbOptions) {
+    this.#wanted = wanted;
     this.#options = options;
+    this.#runsMax = options.runs ?? RUNS;
+    this.#msMax = (options.minutes ?? MINUTES) * MS_PER_MINUTE;
     this.#line = createProgressLine(options.quiet === true || options.json === true);
+    this.#trials = new Trials({
+      seed: wanted.seed,
+      here,
+      against,
+      workersMax: options.jobs ?? 1,
+      over: this.#over.signal,
+      onProgress: () => this.#draw(),
+    });
   }
 
-  async shrink(document: Document, failure: Failure, out: string): Promise<number> {
-    const runsMax = this.#options.runs ?? RUNS;
-    const msMax = (this.#options.minutes ?? MINUTES) * MS_PER_MINUTE;
-    const startMs = performance.now();
-    const timer = setTimeout(() => this.#over.abort(), msMax);
+  async run(text: string, scenario: Scenario, out: string): Promise<number> {
+    try {
+      const original = await this.#trials.playOne(scenario);
+      const failure = original === null ? null : failureOf(original);
+      const named = describePath(this.#wanted.file);
+      if (original === null || failure === null)
+        return refuse([
+          `WM_ARGUMENT (rejected): ${named} does not fail with seed ${this.#wanted.seed}: ${original?.verdict ?? 'it was stopped'}. Name a seed that fails with --seed.`,
+        ]);
+      const there = await this.#trials.playThere(scenario);
+      if (there !== null && there.verdict !== 'held')
+        return refuse([
+          `WM_ARGUMENT (rejected): ${named} does not hold with seed ${this.#wanted.seed} in ${this.#options.against ?? ''}: ${there.verdict}. Name a checkout in which it holds with --against.`,
+        ]);
+      const document = readDocument(text, fleetLibrary);
+      if (this.#options.json !== true) {
+        say(`${named} with seed ${this.#wanted.seed}: ${describeFailure(failure)}`);
+        say(`  before: ${describeSize(sizeOf(document, isFault))}`);
+      }
+      const smallest = await this.#shrink(document, failure, Math.ceil(original.simulatedMicros / MICROS_PER_MS));
+      return await this.#conclude({ document, smallest, failure, out });
+    } finally {
+      await this.#trials.close();
+    }
+  }
+
+  async #shrink(document: Document, failure: Failure, endMs: number): Promise<Document> {
+    const timer = setTimeout(() => this.#over.abort(), this.#msMax);
     const release = onInterrupt((again) => {
       if (again) process.exit(EXIT_INTERRUPTED);
       this.#interrupted = true;
@@ -122,88 +166,37 @@ class Shrinking {
       process.stderr.write('Stopping; what is smallest so far is proved and written. Interrupt again to stop at once.\n');
       this.#over.abort();
     });
-    let now = `looking, from ${sizeOf(document, isFault)}`;
-    const draw = (): void => {
-      const leftS = Math.ceil(Math.max(0, msMax - (performance.now() - startMs)) / 1_000);
-      this.#line.draw(() => `${this.#runs} of at most ${runsMax} runs, at most ${leftS} s left; ${now}`);
-    };
-    // What fails only because of its faults must go on doing so: a scenario that asks for what it has taken away fails as well.
-    this.#needsFaults = !(await this.#failsWithoutFaults(writeDocument(document), failure));
-    const smallest = await shrink(document, {
-      passes: passesFor(failure),
-      isOver: () => this.#over.signal.aborted || this.#runs >= runsMax,
-      firstFailing: (texts) => this.#firstFailing(texts, failure, draw),
-      onSmaller: (smaller, pass) => {
-        now = `${pass}: ${sizeOf(smaller, isFault)}`;
-        draw();
-      },
-    }).finally(() => {
+    this.#now = `looking, from ${describeSize(sizeOf(document, isFault))}`;
+    try {
+      await this.#trials.begin(writeDocument(document), failure);
+      return await shrink(document, {
+        // Where what is left has to hold elsewhere, too little time is no failure of its own.
+        passes: passesFor({ keepsQuiet: failure.unconverged && this.#options.against === undefined }),
+        endMs,
+        isOver: () => this.#over.signal.aborted || this.#trials.runs >= this.#runsMax,
+        firstFailing: (texts) => this.#trials.firstFailing(texts, failure),
+        onSmaller: (smaller, pass) => {
+          this.#now = `${pass}: ${describeSize(sizeOf(smaller, isFault))}`;
+          this.#draw();
+        },
+      });
+    } finally {
       clearTimeout(timer);
       release();
       this.#line.clear();
-    });
-    return this.#conclude(smallest, failure, out);
-  }
-
-  /** Runs of these scenarios with the seed, in order, as far as they ended. */
-  async play(
-    scenarios: readonly Scenario[],
-    verify = false,
-    last: (run: RunSummary) => boolean = () => false,
-    onProgress = (): void => {},
-  ): Promise<readonly RunSummary[]> {
-    const enough = new AbortController();
-    const stop = (): void => enough.abort();
-    if (!verify) this.#over.signal.addEventListener('abort', stop);
-    if (!verify && this.#over.signal.aborted) stop();
-    const jobs = scenarios.map((scenario): PlayJob => ({ scenario, seed: this.#seed, verify, recordFile: null, reproduce: '' }));
-    const runs = await runCampaign({
-      jobs,
-      player: PLAYER,
-      settings: this.#settings,
-      workersMax: this.#options.jobs ?? 1,
-      signal: enough.signal,
-      onProgress,
-      onResult: (run) => {
-        if (run.verdict !== 'cancelled') this.#runs += 1;
-        if (last(run)) enough.abort();
-      },
-    });
-    this.#over.signal.removeEventListener('abort', stop);
-    return runs;
-  }
-
-  async #firstFailing(texts: readonly string[], failure: Failure, onProgress: () => void): Promise<number | null> {
-    // What is no scenario any more, because something else refers to what was taken away, costs no run.
-    const candidates = texts.flatMap((text, index) => {
-      const loaded = loadScenario({ file: `candidate${SCENARIO_SUFFIX}`, text }, fleetLibrary);
-      return loaded.ok ? [{ index, scenario: loaded.value }] : [];
-    });
-    for (let from = 0; from < candidates.length;) {
-      const left = candidates.slice(from);
-      const scenarios = left.map(({ scenario }) => scenario);
-      const runs = await this.play(scenarios, false, (run) => failsAlike(failure, run), onProgress);
-      const found = runs.findIndex((run) => failsAlike(failure, run));
-      const index = left[found]?.index;
-      if (index === undefined) return null;
-      if (!this.#needsFaults || !(await this.#failsWithoutFaults(texts[index] ?? '', failure))) return index;
-      from += found + 1;
     }
-    return null;
   }
 
-  async #failsWithoutFaults(text: string, failure: Failure): Promise<boolean> {
-    const calm = without(readDocument(text, fleetLibrary), 'steps', isFault);
-    const steps = calm.steps.length > 0 ? calm.steps : [{ key: -1, fields: { at: '0s', push: 'echo' } }];
-    const loaded = loadScenario({ file: `calm${SCENARIO_SUFFIX}`, text: writeDocument({ ...calm, steps }) }, fleetLibrary);
-    if (!loaded.ok) return true;
-    const [run] = await this.play([loaded.value]);
-    return run === undefined || failsAlike(failure, run);
+  #draw(): void {
+    const leftS = Math.ceil(Math.max(0, this.#msMax - (performance.now() - this.#startMs)) / 1_000);
+    if (this.#now !== '')
+      this.#line.draw(() => `${this.#trials.runs} of at most ${this.#runsMax} runs, at most ${leftS} s left; ${this.#now}`);
   }
 
-  async #conclude(smallest: Document, failure: Failure, out: string): Promise<number> {
-    const reproduce = `npx wasmmatrix run ${quotePath(describePath(out))} --seed ${this.#seed}`;
-    const text = `# What is left of a run that failed (${describeFailure(failure)}), made small by \`wasmmatrix shrink\`. Seed ${this.#seed}.\n${writeDocument(smallest)}`;
+  async #conclude({ document, smallest, failure, out }: Shrunk): Promise<number> {
+    const { seed } = this.#wanted;
+    const reproduce = `npx wasmmatrix run ${quotePath(describePath(out))} --seed ${seed}`;
+    const text = `# What is left of a run that failed (${describeFailure(failure)}), made small by \`wasmmatrix shrink\`. Seed ${seed}.\n${writeDocument(smallest)}`;
     try {
       mkdirSync(dirname(out), { recursive: true });
       writeFileSync(out, text);
@@ -211,20 +204,16 @@ class Shrinking {
       return refuse([`WM_ARGUMENT (rejected): ${describePath(out)} cannot be written: ${wordsOf(error)}. Name another file with --out.`]);
     }
     const loaded = loadScenario({ file: describePath(out), text: readFileSync(out, 'utf8') }, fleetLibrary);
-    const [proof] = loaded.ok ? await this.play([loaded.value], true) : [];
-    const proved = proof !== undefined && proof.verdict !== 'nondeterministic' && failsAlike(failure, proof);
-    const size = sizeOf(smallest, isFault);
+    const proof = loaded.ok ? await this.#trials.playOne(loaded.value, true) : null;
+    const proved = proof !== null && proof.verdict !== 'nondeterministic' && failsAlike(failure, proof);
+    const [before, after] = [sizeOf(document, isFault), sizeOf(smallest, isFault)];
+    const { runs } = this.#trials;
     if (this.#options.json === true) {
       const { goal, verdict, essence } = failure;
-      print(
-        JSON.stringify(
-          { schema: 1, scenario: out, seed: this.#seed, verdict, goal, essence, size, runs: this.#runs, proved, reproduce },
-          null,
-          2,
-        ),
-      );
+      const found = { schema: 1, scenario: out, seed, verdict, goal, essence, before, after, runs, proved, reproduce };
+      print(JSON.stringify(found, null, 2));
     } else {
-      say(`  after:  ${size}, found in ${this.#runs} runs${proved ? ', and it fails alike when it is played twice more' : ''}`);
+      say(`  after:  ${describeSize(after)}, found in ${runs} runs${proved ? ', and it fails alike when it is played twice more' : ''}`);
       say(`  ${describePath(out)}`);
       say(`  reproduce: ${reproduce}`);
     }

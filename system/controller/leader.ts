@@ -146,7 +146,6 @@ export class Leader {
       rollbacks: this.#rollbacks,
       commit: (entries) => this.commit(entries),
       whenDurable: (release) => journal.whenDurable(release),
-      place: (instance, node) => this.#placing.bind(instance, node),
       doubt: (instance) => this.#doubt(instance),
       loadReported: (node) => this.#watching.loadReported(node),
       logged: (node, logs) => this.#logs.add(node, logs),

@@ -13,6 +13,8 @@ import type { Head } from './head.ts';
 import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
 
+/** Bound: decisions that making room for one instance takes. */
+const ROOM_DECISIONS_MAX = 8;
 /** Bound: decisions in one turn of the event loop; the rest follow in the next. */
 export const DECISIONS_PER_TURN_MAX = 256;
 /** Bound: instances that may follow demand which one look considers; the next look goes on behind them. */
@@ -35,8 +37,6 @@ export class Placing {
   readonly #options: PlacingOptions;
   /** Last refusal of each pending instance. */
   readonly #refused = new Map<InstanceId, PlacementDecision>();
-  /** Where an instance must go that is bound to a node which came back. */
-  readonly #boundTo = new Map<InstanceId, NodeId>();
   /** The last instance that a look considered. */
   #lookedAt = '';
 
@@ -46,23 +46,15 @@ export class Placing {
 
   /** Places on `head` as this one would here, and tells nobody. */
   onTrial(head: Head): Placing {
-    const trial = new Placing({ ...this.#options, head, refused: () => {}, onUnfinished: () => {} });
-    for (const [instance, node] of this.#boundTo) trial.#boundTo.set(instance, node);
-    return trial;
+    return new Placing({ ...this.#options, head, refused: () => {}, onUnfinished: () => {} });
   }
 
   refusalOf(instance: InstanceId): PlacementDecision | null {
     return this.#refused.get(instance) ?? null;
   }
 
-  /** Until it is placed again, `instance` may go to `node` only. */
-  bind(instance: InstanceId, node: NodeId): void {
-    this.#boundTo.set(instance, node);
-  }
-
   /** It was stopped: what is known of it is of no use to an instance that has its name later. */
   forget(instance: InstanceId): void {
-    this.#boundTo.delete(instance);
     this.#refused.delete(instance);
   }
 
@@ -73,7 +65,7 @@ export class Placing {
     let decisions = 0;
     const hopeless = new Map<DeploymentName, PlacementDecision>();
     // Those that may go to one node only come first: whoever may go anywhere would take their room for good.
-    const bound = [...head.pending].filter((id) => this.#boundTo.has(id));
+    const bound = [...head.pending].filter((id) => this.#nodeOf(head.getInstance(id)) !== null);
     for (const id of new Set([...bound, ...head.pending])) {
       if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
       decisions += this.#placeOne(head.getInstance(id), hopeless);
@@ -81,7 +73,9 @@ export class Placing {
     for (const node of head.drainingNodes()) {
       for (const instance of head.instancesOn(node)) {
         if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
-        if (holdsNode(instance)) decisions += this.#moveAway(instance);
+        if (!holdsNode(instance)) continue;
+        decisions += 1;
+        this.#move(instance, 'its node is drained');
       }
     }
     head.placingWanted = false;
@@ -132,10 +126,16 @@ export class Placing {
   #placeOne(instance: InstanceRecord, hopeless: Map<DeploymentName, PlacementDecision>): number {
     const deployment = this.#options.head.state.deployments.deployments.get(instance.deployment);
     assert(deployment !== undefined, `pending instance ${instance.id} belongs to a deployment`);
-    const boundTo = this.#boundTo.get(instance.id) ?? null;
+    const boundTo = this.#nodeOf(instance);
     // Within one run room only shrinks: what did not fit one replica fits none of its like.
     const before = boundTo === null ? hopeless.get(instance.deployment) : undefined;
-    const decision = before === undefined ? this.#decide(instance, deployment) : { ...before, instance: instance.id };
+    let decisions = before === undefined ? 1 : 0;
+    let decision = before === undefined ? this.#decide(instance, deployment) : { ...before, instance: instance.id };
+    if (decision.chosen === null && before === undefined) {
+      const made = this.#makeRoom(instance, deployment);
+      decisions += made.decisions;
+      if (made.isMade) decision = this.#decide(instance, deployment);
+    }
     if (decision.chosen === null) {
       if (boundTo === null) hopeless.set(instance.deployment, decision);
       this.#refuse(instance.id, decision);
@@ -144,27 +144,52 @@ export class Placing {
         this.#assign(instance, deployment, decision, instance.version === 0 ? 'placed' : `placed again: ${instance.cause}`),
       ]);
       this.#refused.delete(instance.id);
-      this.#boundTo.delete(instance.id);
     }
-    return before === undefined ? 1 : 0;
+    return decisions;
   }
 
-  #moveAway(instance: InstanceRecord): number {
+  /** Moves one instance that may move, and has another place to go to, off a node that would do but for the room that it takes. */
+  #makeRoom(instance: InstanceRecord, deployment: DeploymentRecord): { readonly isMade: boolean; readonly decisions: number } {
+    const { head } = this.#options;
+    const { requirements } = deployment.spec;
+    const empty = this.#decide(instance, deployment, { requirements: { ...requirements, memoryBytes: 0, cpuMillis: 0 } });
+    let decisions = 1;
+    for (const candidate of [empty.chosen, ...empty.runnersUp]) {
+      if (candidate === null) continue;
+      const lacking = head.fleet.lackingOn(candidate.node, requirements);
+      // One of a deployment speaks for its like: they need the same.
+      const asked = new Set<DeploymentName>();
+      for (const other of head.instancesOn(candidate.node)) {
+        if (!holdsNode(other) || asked.has(other.deployment)) continue;
+        if (other.memoryBytes < lacking.memoryBytes || other.cpuMillis < lacking.cpuMillis) continue;
+        asked.add(other.deployment);
+        if (decisions === ROOM_DECISIONS_MAX) return { isMade: false, decisions };
+        decisions += 1;
+        if (this.#move(other, `it makes room for ${instance.id}`)) return { isMade: true, decisions };
+      }
+    }
+    return { isMade: false, decisions };
+  }
+
+  /** To another node, when it may move and there is room for it. */
+  #move(instance: InstanceRecord & { readonly node: NodeId }, cause: string): boolean {
     const { head, civilMs } = this.#options;
     const deployment = head.state.deployments.deployments.get(instance.deployment);
-    if (deployment === undefined || deployment.spec.whenUnreachable === 'stay') return 0;
-    const decision = this.#decide(instance, deployment);
-    if (decision.chosen !== null) {
-      const cause = 'its node is drained';
-      head.commit([
-        { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
-        this.#assign(instance, deployment, decision, cause),
-      ]);
-    }
-    return 1;
+    if (deployment === undefined || deployment.spec.whenUnreachable === 'stay') return false;
+    const decision = this.#decide(instance, deployment, { leaves: instance.node });
+    if (decision.chosen === null) return false;
+    head.commit([
+      { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
+      this.#assign(instance, deployment, decision, cause),
+    ]);
+    return true;
   }
 
-  #decide(instance: InstanceRecord, deployment: DeploymentRecord): PlacementDecision {
+  #decide(
+    instance: InstanceRecord,
+    deployment: DeploymentRecord,
+    changed: Partial<Pick<PlacementRequest, 'requirements' | 'leaves'>> = {},
+  ): PlacementDecision {
     const { head, weights } = this.#options;
     const { spec, version } = deployment;
     return decide(
@@ -177,7 +202,9 @@ export class Placing {
         spread: spec.spread,
         occupied: spec.spread === 0 ? [] : this.#occupied(instance),
         ...this.#profilesOf(deployment, version),
-        boundTo: this.#boundTo.get(instance.id) ?? null,
+        boundTo: this.#nodeOf(instance),
+        leaves: null,
+        ...changed,
       },
       weights,
     );
@@ -201,10 +228,17 @@ export class Placing {
     for (let ordinal = 0; ordinal < count; ordinal++) {
       const other = deployments.instances.get(instanceIdOf(instance.deployment, ordinal));
       if (other === undefined || other.id === instance.id) continue;
-      const node = holdsNode(other) ? other.node : this.#boundTo.get(other.id);
-      if (node !== undefined) nodes.push(node);
+      const node = holdsNode(other) ? other.node : this.#nodeOf(other);
+      if (node !== null) nodes.push(node);
     }
     return nodes;
+  }
+
+  /** The one node that a pending instance may go to, as long as its deployment stays with its nodes; null: any. */
+  #nodeOf(instance: InstanceRecord): NodeId | null {
+    const { deployments } = this.#options.head.state.deployments;
+    const stays = deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay';
+    return (stays ? instance.boundTo : undefined) ?? null;
   }
 
   #assign(instance: InstanceRecord, { spec, version }: DeploymentRecord, decision: PlacementDecision, cause: string): Entry {

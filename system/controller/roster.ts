@@ -1,6 +1,6 @@
 // Agents' sessions: one a node, a newer one replaces the older (R1.3). Lets agents in, hears them, and sends each node what it is
 // to run, built when a record is closed and sent when it is durable.
-import type { InstanceId, NodeId, Term, TriggerName } from '../domain/identifiers.ts';
+import type { NodeId, Term, TriggerName } from '../domain/identifiers.ts';
 import type { ModuleVersion, SignedArtefact, TrustedKey } from '../domain/module.ts';
 import { rejected, type Err } from '../domain/outcome.ts';
 import type { AgentMessage } from '../domain/session.ts';
@@ -38,8 +38,6 @@ export type RosterOptions = {
   readonly rollbacks: Rollbacks;
   readonly commit: (entries: readonly Entry[]) => void;
   readonly whenDurable: (release: () => void) => void;
-  /** Until it is placed again, `instance` may go to `node` only. */
-  readonly place: (instance: InstanceId, node: NodeId) => void;
   readonly doubt: (instance: InstanceRecord) => void;
   readonly loadReported: (node: NodeId) => void;
   readonly logged: (node: NodeId, logs: Extract<AgentMessage, { readonly kind: 'logs' }>) => void;
@@ -198,9 +196,8 @@ export class Roster {
     return head.instancesOn(id).map((instance): Entry => {
       const common = { instance: instance.id, atMs, cause: `node ${id}: ${why}` };
       if (instance.state === 'stopped') return { ...common, kind: 'instance-released' };
-      if (head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay')
-        this.#options.place(instance.id, id);
-      return { ...common, kind: 'instance-unplaced' };
+      const stays = head.state.deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay';
+      return { ...common, kind: 'instance-unplaced', ...(stays ? { boundTo: id } : {}) };
     });
   }
 

@@ -18,6 +18,8 @@ export type InstanceRecord = Reservation & {
   /** Failures since the version was last changed: decides the delay before the next attempt. */
   readonly failures: number;
   readonly decision: PlacementDecision | null;
+  /** While it is pending: the node that it stays with, and waits for (R5.4). */
+  readonly boundTo?: NodeId;
   readonly sinceMs: number;
   readonly cause: string;
 };

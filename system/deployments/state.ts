@@ -62,8 +62,8 @@ export type InstanceEntry =
   | (InstanceChange & { readonly kind: 'instance-told'; readonly version: number })
   | (InstanceChange & { readonly kind: 'instance-running' })
   | (InstanceChange & { readonly kind: 'instance-failed'; readonly code: ErrorCode | null })
-  /** Wants a node again. */
-  | (InstanceChange & { readonly kind: 'instance-unplaced' })
+  /** Wants a node again; `boundTo` alone, where it is given. */
+  | (InstanceChange & { readonly kind: 'instance-unplaced'; readonly boundTo?: NodeId })
   | (InstanceChange & { readonly kind: 'instance-stopped' })
   /** Its node confirmed that it stopped, or cannot run it any more. */
   | (InstanceChange & { readonly kind: 'instance-released' });
@@ -181,11 +181,12 @@ export function applyInstanceEntry(state: DeploymentsState, entry: InstanceEntry
   state.instances.set(before.id, change(changed, entry));
 }
 
-export function change(instance: InstanceRecord, entry: InstanceEntry): InstanceRecord {
+export function change({ boundTo: _, ...instance }: InstanceRecord, entry: InstanceEntry): InstanceRecord {
   switch (entry.kind) {
     case 'instance-created':
       return { ...instance, module: entry.module, node: null, nodeIncarnation: null, failures: 0 };
     case 'instance-unplaced':
+      return { ...instance, node: null, nodeIncarnation: null, ...(entry.boundTo === undefined ? {} : { boundTo: entry.boundTo }) };
     case 'instance-released':
       return { ...instance, node: null, nodeIncarnation: null };
     case 'instance-assigned':

@@ -27,6 +27,8 @@ export type PlacementRequest = {
   readonly whyNotCompiled: ReadonlyMap<ProfileId, string>;
   /** The only node that may have it; null: any. */
   readonly boundTo: NodeId | null;
+  /** The node that it is to leave; null: none. */
+  readonly leaves: NodeId | null;
 };
 
 /** Points that a node gets for proximity halve at this round trip. */
@@ -48,20 +50,11 @@ const REASONS = [
   'shares a fault domain with another instance',
   'the module is not compiled for its profile',
   'the instance is bound to another node',
+  'the instance makes room there',
 ] as const;
-const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND] = REASONS.map((_, i) => i) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND, LEFT] = REASONS.map(
+  (_, i) => i,
+) as [number, number, number, number, number, number, number, number, number, number, number, number];
 const STATUS_REASON: readonly number[] = STATUSES.map((status) =>
   status === 'suspect' ? SUSPECT : status === 'unavailable' ? UNAVAILABLE : DRAINING,
 );
@@ -111,6 +104,7 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   occupiedRows.delete(NO_NODE);
   const occupiedDomains = new Set([...occupiedRows].map((row) => domains[fleet.domain[row] ?? 0]));
   const boundRow = request.boundTo === null ? null : fleet.rowOf(request.boundTo);
+  const leftRow = request.leaves === null ? NO_NODE : fleet.rowOf(request.leaves);
   const spreadsNodes = spread === SPREAD_NODE;
   const spreadsDomains = spread > 0 && !spreadsNodes;
   const { memoryBytes, cpuMillis } = requirements;
@@ -130,6 +124,7 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
     const memoryLeft = (memory[row] as number) - (memoryBytesPromised[row] as number) - memoryBytes;
     const cpuLeft = (cpu[row] as number) - (cpuMillisPromised[row] as number) - cpuMillis;
     if (reason === NO_NODE && boundRow !== null && row !== boundRow) reason = BOUND;
+    if (reason === NO_NODE && row === leftRow) reason = LEFT;
     if (reason !== NO_NODE) {
       // Refused for what it is.
     } else if (zones !== null && zones[zone[row] as number] === 0) reason = ZONE;

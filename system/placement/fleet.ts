@@ -2,6 +2,7 @@
 // (status, architecture, features as bits, profile) is a sort, answered once for all of them. Rows are never removed; a node
 // that is gone is unavailable. Promised memory and CPU are kept here (P7).
 import { isWithinZone, type NodeId, type ProfileId, type ZonePath } from '../domain/identifiers.ts';
+import type { Requirements } from '../domain/deployment.ts';
 import { ARCHITECTURES, type GeoPoint, type NodeFacts, type NodeStatus } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { distanceKm, estimateRttMicros } from './distance.ts';
@@ -113,6 +114,20 @@ export class Fleet {
 
   get size(): number {
     return this.ids.length;
+  }
+
+  /** What a node would have to have more of to take on one more with these requirements; 0 of what it has enough of. */
+  lackingOn(
+    node: NodeId,
+    { memoryBytes, cpuMillis }: Pick<Requirements, 'memoryBytes' | 'cpuMillis'>,
+  ): Pick<Requirements, 'memoryBytes' | 'cpuMillis'> {
+    const row = this.rowOf(node);
+    assert(row !== NO_NODE, `node ${node} is in the fleet`);
+    const left = (all: Float64Array, promised: Float64Array): number => (all[row] ?? 0) - (promised[row] ?? 0);
+    return {
+      memoryBytes: Math.max(0, memoryBytes - left(this.memoryBytes, this.memoryBytesPromised)),
+      cpuMillis: Math.max(0, cpuMillis - left(this.cpuMillis, this.cpuMillisPromised)),
+    };
   }
 
   rowOf(node: NodeId): number {

@@ -84,6 +84,7 @@ for (let i = 0; i < DECISIONS; i++) {
       profiles: null,
       whyNotCompiled: new Map(),
       boundTo: null,
+      leaves: null,
     },
     DEFAULT_WEIGHTS,
   );

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { shell, start, temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
+import { ROOT, shell, start, temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
 import { documentedOptions, helpedOptions } from '../support/e2e/reference.ts';
 import { writeScenario } from '../support/e2e/scenarios.ts';
 
@@ -87,6 +87,12 @@ describe('fuzz', () => {
     expect(held.stderr).toMatch(/^WM_ARGUMENT \(rejected\): .*does not fail with seed 0x1: held/);
     const seedless = await wasmmatrix(['shrink', holding]);
     expect(seedless.stderr).toMatch(/names no seed that fails/);
+    const failing = writeScenario(folder.path, 'failing there too', 'late');
+    const there = await wasmmatrix(['shrink', failing, '--seed', '1', '--against', ROOT, '--out', join(folder.path, 'none.scenario.yaml')]);
+    expect(there).toMatchObject({ code: 2, stdout: '' });
+    expect(there.stderr).toMatch(/^WM_ARGUMENT \(rejected\): .*does not hold with seed 0x1 in .*: unconverged/);
+    const none = await wasmmatrix(['shrink', failing, '--seed', '1', '--against', folder.path]);
+    expect(none.stderr).toMatch(/is no checkout of WasmMatrix/);
     const help = await wasmmatrix(['shrink', '--help']);
     expect(documentedOptions('shrink')).toEqual(helpedOptions(help.stdout));
   });

@@ -42,6 +42,9 @@ export const CALM_UNTIL_MS = 5_000;
 const EVENTS_MAX = [10, 40, 120] as const;
 /** Each takes some round trips to the store of state, and only one at a time gets through. */
 const COUNTED_EVENTS_MAX = [5, 10, 25] as const;
+/** Of these each takes all its deliveries, and each delivery some trips over the longest link. */
+const FAILING_EVENTS_MAX = [10, 20, 30] as const;
+const EVENTS_OF: Readonly<Record<string, readonly number[]>> = { counter: COUNTED_EVENTS_MAX, trap: FAILING_EVENTS_MAX };
 /** A counter must be given every event in the end: no delivery is its last. What always goes wrong must be over with soon. */
 const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 };
 
@@ -70,7 +73,8 @@ function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atM
   const spec = {
     origin: dice.pick(site.zones),
     ...(apart ? { spread: 'node' } : {}),
-    ...(dice.chance(1, 6) ? { whenUnreachable: 'stay' } : {}),
+    // What stays gives no room to others, so it may not fill a node that something else has to be on.
+    ...(dice.chance(1, 6) && apart ? { whenUnreachable: 'stay' } : {}),
     ...(dice.chance(1, 2) ? { concurrency: dice.between(2, 8) } : {}),
   };
   const steps: TimedStep[] = [
@@ -140,7 +144,7 @@ function drawWorkload(dice: Dice, guest: Guest, site: Site, durationMs: number):
     const burst = dice.pick([2, 5, 20]);
     const startMs = dice.between(CALM_UNTIL_MS, Math.floor(durationMs / 2));
     const endMs = dice.between(startMs + 1_000, durationMs);
-    const events = dice.pick(guest.example === 'counter' ? COUNTED_EVENTS_MAX : EVENTS_MAX);
+    const events = dice.pick(EVENTS_OF[guest.example] ?? EVENTS_MAX);
     const everyMs = Math.max(5, Math.ceil(((endMs - startMs) * (shape === 'burst' ? burst : 1)) / events));
     return {
       name: `${guest.example}-${i + 1}`,

@@ -84,12 +84,28 @@ export function timeOf({ fields }: Item): number {
   return millisOf(Array.isArray(between) ? between[0] : at);
 }
 
-/** How large it is, for people. */
-export function sizeOf(document: Document, isFault: (item: Item) => boolean): string {
-  const { nodes, steps, workload, head } = document;
+export type Size = {
+  readonly nodes: number;
+  readonly faults: number;
+  readonly commands: number;
+  readonly workloads: number;
+  readonly durationMs: number;
+};
+
+export function sizeOf({ nodes, steps, workload, head }: Document, isFault: (item: Item) => boolean): Size {
   const faults = steps.filter(isFault).length;
+  return {
+    nodes: nodes.length,
+    faults,
+    commands: steps.length - faults,
+    workloads: workload.length,
+    durationMs: millisOf(head['duration']),
+  };
+}
+
+export function describeSize({ nodes, faults, commands, workloads, durationMs }: Size): string {
   const say = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
-  return `${say(nodes.length, 'node')}, ${say(faults, 'fault')}, ${say(steps.length - faults, 'command')}, ${say(workload.length, 'workload')}, ${millisOf(head['duration']) / 1_000} s`;
+  return `${say(nodes, 'node')}, ${say(faults, 'fault')}, ${say(commands, 'command')}, ${say(workloads, 'workload')}, ${durationMs / 1_000} s`;
 }
 
 function writtenOut(fleet: unknown, library: FleetLibrary): Fields {

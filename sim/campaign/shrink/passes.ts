@@ -8,17 +8,25 @@ import { written } from '../draw/dice.ts';
 import { changed, millisOf, timeOf, without, type Document, type Fields, type Item, type ListName } from './document.ts';
 
 export type Change = (document: Document) => Document;
-export type Pass = { readonly name: string; readonly changes: (document: Document) => readonly Change[] };
+export type Pass = {
+  readonly name: string;
+  /** `endMs`: when the last run that failed was over. */
+  readonly changes: (document: Document, endMs: number) => readonly Change[];
+};
 
-/** A run in which too little time was left fails too, for a reason of its own: then the quiet phase keeps its length. */
-export function passesFor(failure: { readonly unconverged: boolean }): readonly Pass[] {
-  return failure.unconverged ? PASSES : [...PASSES, { name: 'quiet', changes: () => [setHead('quiet', '12s'), setHead('quiet', '3s')] }];
+/**
+ * First what makes every later run shorter, then what takes most away, last what only tidies. A run in which too little time was
+ * left fails too, for a reason of its own: with `keepsQuiet` the quiet phase keeps its length.
+ */
+export function passesFor({ keepsQuiet }: { readonly keepsQuiet: boolean }): readonly Pass[] {
+  return keepsQuiet ? PASSES : [CUT, QUIET, ...PASSES];
 }
 
 export function isFault({ fields }: Item): boolean {
   return (FAULT_KINDS as readonly string[]).includes(stepKindOf(fields));
 }
 
+const MS_PER_S = 1_000;
 const DURATIONS = [
   [3, 4],
   [1, 2],
@@ -48,15 +56,19 @@ const OPTIONS: Readonly<Partial<Record<ListName, readonly string[]>>> = {
 };
 const HEAD_OPTIONS = ['platform', 'observe', 'observeState', 'tags'] as const;
 
+/** What comes after the failure had no part in it. */
+const CUT: Pass = { name: 'cut', changes: (_, endMs) => [shortenedTo(Math.ceil(endMs / MS_PER_S) * MS_PER_S)] };
+const QUIET: Pass = { name: 'quiet', changes: () => [quietFor(12_000), quietFor(3_000)] };
+
 const PASSES: readonly Pass[] = [
-  { name: 'goals', changes: ({ goals }) => goals.map(removing('goals')) },
   { name: 'faults', changes: ({ steps }) => steps.filter(isFault).map(removing('steps')) },
   { name: 'deployments', changes: (document) => namesOf(document, 'deploy').map(withoutDeployment) },
-  { name: 'workload', changes: ({ workload }) => workload.map(removing('workload')) },
-  { name: 'commands', changes: ({ steps }) => steps.filter((step) => !isFault(step)).map(removing('steps')) },
   { name: 'nodes', changes: ({ nodes }) => nodes.map(({ fields }) => withoutMachine(String(fields['node']))) },
-  { name: 'zones', changes: ({ zones }) => zones.map(({ fields }) => withoutZone(String(fields['zone']))) },
   { name: 'duration', changes: durations },
+  { name: 'workload', changes: ({ workload }) => workload.map(removing('workload')) },
+  { name: 'goals', changes: ({ goals }) => goals.map(removing('goals')) },
+  { name: 'commands', changes: ({ steps }) => steps.filter((step) => !isFault(step)).map(removing('steps')) },
+  { name: 'zones', changes: ({ zones }) => zones.map(({ fields }) => withoutZone(String(fields['zone']))) },
   { name: 'events', changes: ({ workload }) => workload.flatMap(({ key }) => [rarer(key), sooner(key)]) },
   { name: 'links', changes: ({ links }) => links.map(removing('links')) },
   { name: 'options', changes: options },
@@ -137,8 +149,15 @@ function durations({ head }: Document): readonly Change[] {
   return DURATIONS.map(([numerator, denominator]) => shortenedTo(Math.floor((durationMs * numerator) / denominator)));
 }
 
+/** Never longer than it is. */
+function quietFor(quietMs: number): Change {
+  return (document) =>
+    'quiet' in document.head && millisOf(document.head['quiet']) <= quietMs ? document : setHead('quiet', written(quietMs))(document);
+}
+
 function shortenedTo(durationMs: number): Change {
   return (document) => {
+    if (durationMs >= millisOf(document.head['duration'])) return document;
     const early = without(setHead('duration', written(durationMs))(document), 'steps', (step) => timeOf(step) > durationMs);
     return changed(early, 'workload', ({ fields }) => {
       if (millisOf(fields['start'] ?? '0s') >= durationMs) return null;

@@ -67,6 +67,7 @@ export function requestOf(fields: Partial<PlacementRequest> & Pick<PlacementRequ
     profiles: null,
     whyNotCompiled: new Map(),
     boundTo: null,
+    leaves: null,
     ...fields,
   };
 }

@@ -100,6 +100,33 @@ describe('a deployment', () => {
     });
   });
 
+  test('waits for the node that it stays with when the controller starts again meanwhile', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.startNode('n2');
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenUnreachable: 'stay' }) });
+      await world.pass(1 * S);
+      const { node } = await instanceOf(world);
+      world.crash(node ?? '');
+      await world.pass(5 * S);
+      await world.restartNode(node ?? '', { facts: { memoryBytes: 500 } });
+      await world.pass(2 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'pending', node: null });
+      await world.restartController();
+      await world.pass(5 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'pending', node: null });
+      world.crash(node ?? '');
+      await world.pass(1 * S);
+      await world.restartNode(node ?? '', { facts: { memoryBytes: 1_000_000 } });
+      await world.pass(2 * S);
+      expect(await instanceOf(world)).toMatchObject({ state: 'running', node, epoch: 2 });
+    });
+  });
+
   test('comes back to its node before an instance that never had one may take that place', async () => {
     const world = new ControllerWorld();
     await world.play(async () => {
@@ -120,6 +147,34 @@ describe('a deployment', () => {
       expect(waiting).toMatchObject([{ id: 'echo/2' }]);
     });
   });
+
+  test.each(['move', 'stay'] as const)(
+    'that says %s gives its room to one that can go nowhere else, or keeps it',
+    async (whenUnreachable) => {
+      const world = new ControllerWorld();
+      await world.play(async () => {
+        await world.startNode('n1', { facts: { cores: 1, hardware: ['gps'] } });
+        await world.pass(1 * S);
+        await world.trust();
+        await world.push('echo', 'echo 1');
+        const requirements = { ...deploymentOf().requirements, cpuMillis: 800 };
+        await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenUnreachable, requirements }) });
+        await world.pass(1 * S);
+        expect(await instanceOf(world)).toMatchObject({ state: 'running', node: 'n1' });
+        const picky = deploymentOf({ name: 'picky' as DeploymentName, requirements: { ...requirements, hardware: ['gps'] } });
+        await world.must({ kind: 'deployment-apply', spec: picky });
+        await world.pass(1 * S);
+        const stands = async (): Promise<readonly string[]> =>
+          (await world.query('instances')).instances.map(({ id, state, node }) => `${id} ${state} ${node ?? ''}`);
+        expect(await stands()).toEqual(['echo/0 running n1', 'picky/0 pending ']);
+        await world.startNode('n2', { facts: { cores: 1 } });
+        await world.pass(2 * S);
+        expect(await stands()).toEqual(
+          whenUnreachable === 'move' ? ['echo/0 running n2', 'picky/0 running n1'] : ['echo/0 running n1', 'picky/0 pending '],
+        );
+      });
+    },
+  );
 
   test('serves an earlier version again within the budget, without a fetch', async () => {
     const world = new ControllerWorld();

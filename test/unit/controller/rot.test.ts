@@ -57,6 +57,29 @@ test('a module that rotted is not compiled and signed, until it is pushed again'
   });
 });
 
+test('a module that one read got wrong is read again, and kept', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.trust();
+    expect((await world.push('echo', 'echo 1')).ok).toBe(true);
+    const { blobs } = world.diskOf('controller');
+    const read = blobs.get.bind(blobs);
+    let wrong = 0;
+    blobs.get = (digest) => {
+      const bytes = read(digest);
+      // Once for its size and once for its bytes: one read.
+      if (wrong === 2 || bytes === undefined || !isModule(new TextDecoder().decode(bytes))) return bytes;
+      wrong += 1;
+      return Uint8Array.of(0, ...bytes);
+    };
+    await world.startNode('n1');
+    await world.pass(1 * S);
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(3 * S);
+    expect({ wrong, state: await stateOf(world) }).toEqual({ wrong: 2, state: 'running' });
+  });
+});
+
 test('a snapshot that rotted is no state: the controller says so and does not start', async () => {
   const world = new ControllerWorld({ config: { snapshotEveryEntries: 5 } });
   await expect(

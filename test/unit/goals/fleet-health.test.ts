@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { failureAndRecovery, registration } from '../../../scenarios/goals/fleet-health.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
+import type { Scenario } from '../../../scenarios/scenario.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
 import { deployed, nodeOf, scenarioOf } from '../../support/scenarios/scenario.ts';
 
@@ -105,6 +106,22 @@ describe('P2', () => {
   const later = (micros: number): RunRecord => said(micros, 'queue.depth', { queue: 'broker', depth: 0, bound: 1 });
   const calm = [controllerStarts(0), nodeStarts(0), enrols(1 * S), runs(2 * S)];
   const judged = (...records: readonly RunRecord[]) => judge(failureAndRecovery(deployed({})), [...calm, ...records]);
+
+  it('gives a controller whose disk is slow so much longer to write the mark down, while it is', () => {
+    const scenario = deployed({});
+    const spec = { kind: 'disk-slow', machine: 'controller', factor: 5, forMicros: 9 * S } as const;
+    const slow = { ...scenario, steps: [...scenario.steps, { at: { atMicros: 4 * S }, do: 'fault', fault: spec }] } as Scenario;
+    const fault = { fault: 'f', kind: 'disk-slow', target: 'controller' } as const;
+    const begins = said(4 * S, 'fault.begun', { ...fault, detail: '' });
+    const ends = said(6 * S, 'fault.ended', fault);
+    const limitMicros = 5 * S + scenario.platform.unavailableAfterMs * MS + 600 * MS;
+    const isHeld = (of: Scenario, records: readonly RunRecord[], micros: number): boolean =>
+      judge(failureAndRecovery(of), [...calm, ...records, dies(5 * S, 'a-1'), later(micros)]).held;
+    expect(isHeld(slow, [begins], limitMicros + 200 * MS)).toBe(true);
+    expect(isHeld(slow, [begins], limitMicros + 201 * MS)).toBe(false);
+    expect(isHeld(scenario, [], limitMicros + 1)).toBe(false);
+    expect(judge(failureAndRecovery(slow), [...calm, begins, dies(5 * S, 'a-1'), ends, later(limitMicros + 1)]).held).toBe(false);
+  });
 
   it('holds when a node that dies is marked, its work placed again and its return a new incarnation', () => {
     const result = judged(

@@ -23,14 +23,15 @@ async function shrunk(
 ): Promise<{ readonly document: Document; readonly scenario: Scenario; readonly runs: number }> {
   let runs = 0;
   const document = await shrink(readDocument(text, fleetLibrary), {
-    passes: passesFor({ unconverged: false }),
+    passes: passesFor({ keepsQuiet: false }),
+    endMs: 3_600_000,
     isOver: () => runs >= runsMax,
     firstFailing: async (texts) => {
       for (const [index, candidate] of texts.entries()) {
         const scenario = load(candidate);
         if (scenario === null) continue;
         runs += 1;
-        if (shows(scenario)) return index;
+        if (shows(scenario)) return { index, endMs: 3_600_000 };
       }
       return null;
     },

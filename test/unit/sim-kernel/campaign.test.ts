@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { runCampaign } from '../../../sim/campaign/campaign.ts';
+import { Crew, runCampaign } from '../../../sim/campaign/campaign.ts';
 import type { CampaignOptions, CampaignProgress } from '../../../sim/campaign/campaign.ts';
 import { jobOf, playerUrl } from './jobs.ts';
 
@@ -149,5 +149,38 @@ describe('verifying plays twice and names the first difference', () => {
   test('a second play that ends before the first is found', async () => {
     const summary = await verify('ends early');
     expect(summary?.trouble).toMatch(/first play: {2}went on at \d+ µs, .*\n {2}second play: nothing: it had ended/);
+  });
+});
+
+describe('a crew', () => {
+  test('plays campaign after campaign with the threads of the first, and starts others where one died or was stopped', async () => {
+    const crew = new Crew({ player });
+    try {
+      const counted = async (): Promise<string | null | undefined> =>
+        (await crew.play({ jobs: [jobOf('counter', '0x1')], workersMax: 1 }))[0]?.digest;
+      // The toy notes how often its thread has played.
+      const [first, second] = [await counted(), await counted()];
+      expect(second).not.toBe(first);
+      expect(await crew.play({ jobs: [jobOf('dies', '0x1')], workersMax: 1 })).toMatchObject([{ verdict: 'bug' }]);
+      expect(await counted()).toBe(first);
+      const stopped = await crew.play({ jobs: [jobOf('gossip', '0x1')], workersMax: 1, signal: AbortSignal.abort() });
+      expect(stopped).toMatchObject([{ verdict: 'cancelled' }]);
+      expect(await counted()).toBe(second);
+    } finally {
+      await crew.close();
+    }
+  });
+
+  test('gives what fresh threads give, several at a time', async () => {
+    const jobs = ['0x1', '0x2', '0x3'].map((seed) => jobOf('gossip', seed));
+    const digests = (runs: readonly { readonly digest: string | null }[]): readonly (string | null)[] => runs.map(({ digest }) => digest);
+    const crew = new Crew({ player });
+    try {
+      const fresh = digests(await play(jobs));
+      expect(digests(await crew.play({ jobs, workersMax: 2 }))).toEqual(fresh);
+      expect(digests(await crew.play({ jobs, workersMax: 3 }))).toEqual(fresh);
+    } finally {
+      await crew.close();
+    }
   });
 });
