@@ -93,10 +93,10 @@ if [ "$${TASK_VARIABLE}" ]; then
   { $B chroot /newroot $${TASK_VARIABLE}; echo "the task ended with $?" >/dev/console; } | $B cat >/newroot/dev/records
   $B poweroff -f
 fi
+[ -e /newroot/dev/${ORDERS_PORT} ] && serve_orders &
 [ "$WASMMATRIX_JOIN" ] || serve_ssh
 [ -b /dev/vde ] && serve_ssh &
 $B mount -t squashfs -o ro /dev/vdb /newroot/product
-[ -e /newroot/dev/${ORDERS_PORT} ] && serve_orders &
 while [ ! -f /ending ]; do
   $B chroot /newroot /usr/bin/node /product/cli.js agent --json --data /data/agent &
   echo $! >/agent.pid

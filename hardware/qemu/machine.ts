@@ -35,7 +35,13 @@ export const MACHINE_FAULTS = {
   mend: [['set_link', { name: 'nic0', up: true }]],
   'power-off': [['quit', {}]],
 } as const satisfies Readonly<Record<string, readonly (readonly [string, Readonly<Record<string, unknown>>])[]>>;
-export type MachineFault = keyof typeof MACHINE_FAULTS;
+/** What only the inside can do. */
+export const MACHINE_ORDERS = {
+  'shut-down': 'end',
+  'fill-disk': 'fill',
+  'free-disk': 'free',
+} as const satisfies Readonly<Record<string, MachineOrder>>;
+export type MachineFault = keyof typeof MACHINE_FAULTS | keyof typeof MACHINE_ORDERS;
 
 export type MachineOptions = {
   readonly name: string;
@@ -295,8 +301,13 @@ export function inventoryEntry(folder: string, name: string): Outcome<Readonly<R
 
 /** WM_MACHINE: it is off, or refused. */
 export async function breakMachine(folder: string, name: string, fault: MachineFault): Promise<Outcome<void>> {
+  if (isOrdered(fault)) return orderMachine(folder, name, MACHINE_ORDERS[fault]);
   const told = await tell(folder, name, MACHINE_FAULTS[fault]);
   return told.ok ? ok() : told;
+}
+
+function isOrdered(fault: MachineFault): fault is keyof typeof MACHINE_ORDERS {
+  return Object.hasOwn(MACHINE_ORDERS, fault);
 }
 
 /** Resolves when the machine has done it. WM_MACHINE: it is off, or did not do it. */

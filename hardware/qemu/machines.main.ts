@@ -17,6 +17,7 @@ import {
   lookAt,
   lookAtAll,
   MACHINE_FAULTS,
+  MACHINE_ORDERS,
   removeMachine,
   sshWay,
   startMachine,
@@ -27,6 +28,7 @@ import {
 import { greets, sshInto } from './ssh.ts';
 import { FOREIGN_ARCHITECTURES, type ForeignArchitecture } from '../debian/debian.ts';
 
+const FAULTS = [...Object.keys(MACHINE_FAULTS), ...Object.keys(MACHINE_ORDERS)] as readonly MachineFault[];
 const EXIT_FAILED = 1;
 const EXIT_REJECTED = 2;
 const EXIT_INTERRUPTED = 130;
@@ -107,9 +109,11 @@ export function addMachines(program: Command): void {
   machines
     .command('fault')
     .summary('break a machine, or mend it')
-    .description('Does to a machine what happens to machines: pause and resume, reset, power-off, cut and mend of its network.')
+    .description(
+      'Does to a machine what happens to machines: pause and resume, reset, power-off, cut and mend of its network, shut-down in order, a full disk and room on it again.',
+    )
     .argument('<machine>', 'its name')
-    .argument('<kind>', Object.keys(MACHINE_FAULTS).join(', '), fault)
+    .argument('<kind>', FAULTS.join(', '), fault)
     .action(
       act((_signal: AbortSignal, name: string, kind: MachineFault) =>
         tellOf(breakMachine(machinesFolder(), name, kind), `${name}: ${kind}`),
@@ -356,8 +360,9 @@ function architecturesOf(names: readonly string[]): Outcome<readonly ForeignArch
 }
 
 function fault(text: string): MachineFault {
-  if (Object.hasOwn(MACHINE_FAULTS, text)) return text as MachineFault;
-  throw new InvalidArgumentError(`Give one of ${Object.keys(MACHINE_FAULTS).join(', ')}.`);
+  const known = FAULTS.find((one) => one === text);
+  if (known !== undefined) return known;
+  throw new InvalidArgumentError(`Give one of ${FAULTS.join(', ')}.`);
 }
 
 function memory(text: string): number {

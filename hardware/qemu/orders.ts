@@ -60,7 +60,10 @@ export const ORDERS_SERVED = `serve_orders() {
       case $order in
       end)
         : >/ending
-        [ -f /agent.pid ] && $B kill -TERM $($B cat /agent.pid)
+        echo "$order done" >&3
+        [ -f /agent.pid ] && $B kill -TERM $($B cat /agent.pid) && continue
+        $B sync
+        $B poweroff -f
         ;;
       fill)
         $B fallocate -l $($B df -k /newroot/data | $B awk 'END { print $(NF-2) * 1024 }') /newroot/data/.filler

@@ -154,6 +154,21 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       expect(await platform.ok('machines', 'console', 'arm64-1')).toContain('"controllers"');
     });
 
+    it('have a disk that is full, and room on it again', { timeout: WALL_MS }, async () => {
+      const write = [
+        'machines',
+        'ssh',
+        'arm64-1',
+        '--',
+        'dd if=/dev/zero of=/data/more bs=4096 count=1 2>&1; rm -f /data/more; ls -A /data',
+      ] as const;
+      await platform.ok('machines', 'fault', 'arm64-1', 'fill-disk');
+      expect(await platform.ok(...write)).toMatch(/No space left on device[^]*\.filler/);
+      await platform.ok('machines', 'fault', 'arm64-1', 'free-disk');
+      expect(await platform.ok(...write)).not.toMatch(/No space left|\.filler/);
+      await nodeIs('arm64-1', 'healthy');
+    });
+
     it('leave a module to the others that has no code for one of them', { timeout: WALL_MS }, async () => {
       await platform.ok('machines', 'stop', 'riscv64-1');
       await platform.ok('machines', 'start', 'riscv64', '--isa', 'rv64gc', '--join', platform.told.joinToken, '--quiet');
@@ -295,7 +310,7 @@ describe('wasmmatrix machines', () => {
     [['inventory', 'nobody'], 'There is no machine nobody.'],
     [['inventory'], 'No machine that a device could be is running.'],
     [['stop', 'nobody'], 'There is no machine nobody.'],
-    [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off.'],
+    [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off, shut-down, fill-disk, free-disk.'],
   ])('refuses %s', async (args, words) => {
     const { code, stdout, stderr } = await wasmmatrix(['machines', ...args], {
       env: { XDG_DATA_HOME: folder.make('nothing'), WASMMATRIX_JOIN: '' },
