@@ -26,6 +26,7 @@ import {
   STATUS_UNAVAILABLE,
   statusAnswer,
   textAnswer,
+  wasiCapability,
 } from './operations.ts';
 import type { Operation } from './operations.ts';
 
@@ -77,7 +78,7 @@ export class GuestHost {
       case 'publish':
         return this.#publish(operation);
       case 'log':
-        return this.#log(operation.text);
+        return this.#log(operation);
       case 'sleep':
         return this.#sleep(operation.micros);
       case 'denied':
@@ -131,11 +132,11 @@ export class GuestHost {
     return published.ok ? statusAnswer(0) : this.#failure('publish', published.error);
   }
 
-  #log(text: string): HostAnswer {
+  #log({ level, text }: Extract<Operation, { kind: 'log' }>): HostAnswer {
     if (!grants(this.#scope.grants, 'log')) return this.#deny('log', 'log');
     this.#logged += 1;
     if (this.#logged > this.#bounds.logLinesMax) return statusAnswer(STATUS_LIMIT_EXCEEDED);
-    this.#scope.logged('info', text);
+    this.#scope.logged(level, text);
     return statusAnswer(0);
   }
 
@@ -183,20 +184,5 @@ export class GuestHost {
         );
         return statusAnswer(STATUS_UNAVAILABLE);
     }
-  }
-}
-
-/** The capability that would cover a function of WASI; of its own name where there is none. */
-function wasiCapability(name: string): string {
-  switch (name) {
-    case 'clock_time_get':
-    case 'clock_res_get':
-      return 'clock';
-    case 'random_get':
-      return 'random';
-    case 'poll_oneoff':
-      return 'sleep';
-    default:
-      return `wasi:${name}`;
   }
 }

@@ -4,6 +4,7 @@ import type { Subject } from '../../system/domain/identifiers.ts';
 import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX } from '../../system/domain/event.ts';
 import { isSubject } from '../../system/domain/subject.ts';
 import type { Digest, EventId, TriggerName } from '../../system/domain/identifiers.ts';
+import type { LogLevel } from '../../system/domain/telemetry.ts';
 import type { HostAnswer } from '../../system/ports/wasm.ts';
 import type { AgentBounds } from '../bounds.ts';
 
@@ -19,7 +20,7 @@ export type Operation =
   | { readonly kind: 'state-get'; readonly key: string }
   | { readonly kind: 'state-set'; readonly key: string; readonly expectedVersion: number | null; readonly value: Uint8Array }
   | { readonly kind: 'publish'; readonly subject: Subject; readonly data: Uint8Array }
-  | { readonly kind: 'log'; readonly text: string }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly text: string }
   | { readonly kind: 'sleep'; readonly micros: number }
   /** The engine refused a WASI function before it came to a request. */
   | { readonly kind: 'denied'; readonly function: string }
@@ -48,8 +49,10 @@ export function readOperation(name: string, payload: Uint8Array, bounds: Operati
     }
     case 'log': {
       const text = textOf(payload);
-      return text === null ? INVALID : { kind: 'log', text: text.slice(0, bounds.logCharactersMax) };
+      return text === null ? INVALID : { kind: 'log', level: 'info', text: text.slice(0, bounds.logCharactersMax) };
     }
+    case 'wasi.log':
+      return readLog(payload, bounds);
     case 'wasi.sleep': {
       if (payload.length !== 8) return INVALID;
       const nanos = new DataView(payload.buffer, payload.byteOffset, 8).getBigUint64(0, true);
@@ -73,6 +76,27 @@ function readStateSet(payload: Uint8Array, bounds: OperationBounds): Operation {
   return { kind: 'state-set', key: first.line, expectedVersion: second.line === '*' ? null : Number(second.line), value: second.rest };
 }
 
+/** Levels of `wasi:logging`, as ours. */
+const LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ['trace', 'debug'],
+  ['debug', 'debug'],
+  ['info', 'info'],
+  ['warn', 'warn'],
+  ['error', 'error'],
+  ['critical', 'error'],
+]);
+
+/** `<level>\n<context>\n<message>`. */
+function readLog(payload: Uint8Array, bounds: OperationBounds): Operation {
+  const first = splitLine(payload);
+  const second = first === null ? null : splitLine(first.rest);
+  const level = LEVELS.get(first?.line ?? '');
+  const message = second === null ? null : textOf(second.rest);
+  if (second === null || level === undefined || message === null) return INVALID;
+  const text = second.line === '' ? message : `${second.line}: ${message}`;
+  return { kind: 'log', level, text: text.slice(0, bounds.logCharactersMax) };
+}
+
 function isKey(key: string, bounds: OperationBounds): boolean {
   return key.length <= bounds.stateKeyCharactersMax && KEY.test(key);
 }
@@ -90,6 +114,28 @@ function splitLine(bytes: Uint8Array): { readonly line: string; readonly rest: U
   const at = bytes.indexOf(NEWLINE);
   const line = at < 0 ? null : textOf(bytes.subarray(0, at));
   return line === null ? null : { line, rest: bytes.slice(at + 1) };
+}
+
+/** What covers the functions of a component, whose names begin with their interface. */
+const INTERFACES = [
+  ['wasi:clocks/', 'clock'],
+  ['wasi:random/', 'random'],
+  ['wasi:io/poll#', 'sleep'],
+] as const;
+
+/** The capability that would cover a function of WASI; of its own name where there is none. */
+export function wasiCapability(name: string): string {
+  switch (name) {
+    case 'clock_time_get':
+    case 'clock_res_get':
+      return 'clock';
+    case 'random_get':
+      return 'random';
+    case 'poll_oneoff':
+      return 'sleep';
+    default:
+      return INTERFACES.find(([prefix]) => name.startsWith(prefix))?.[1] ?? (name.startsWith('wasi:') ? name : `wasi:${name}`);
+  }
 }
 
 export function statusAnswer(status: number): HostAnswer {

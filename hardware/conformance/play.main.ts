@@ -75,6 +75,31 @@ function compile(engine: Engine, level: string, module: string, bytes: Uint8Arra
   }
 }
 
+type Keys = Map<string, { readonly version: number; readonly value: Uint8Array }>;
+
+/** A host with a store of its own for each case. What it does not know it gives back, turned round; what WASI asks for gets its number alone. */
+function answerOf(operation: string, payload: Uint8Array, keys: Keys): { readonly status: number; readonly bytes: Uint8Array | null } {
+  if (operation.startsWith('wasi.')) return { status: operation === 'wasi.denied' ? -1 : 0, bytes: null };
+  const text = Buffer.from(payload);
+  if (operation === 'state_get') {
+    const entry = keys.get(text.toString());
+    return entry === undefined
+      ? { status: -2, bytes: null }
+      : { status: 0, bytes: Buffer.concat([Buffer.from(`${entry.version}\n`), entry.value]) };
+  }
+  if (operation === 'state_set') {
+    const [first, second] = [text.indexOf(10), text.indexOf(10, text.indexOf(10) + 1)];
+    if (first < 0 || second < 0) return { status: -6, bytes: null };
+    const key = text.toString('utf8', 0, first);
+    const expected = text.toString('utf8', first + 1, second);
+    const version = keys.get(key)?.version ?? 0;
+    if (expected !== '*' && expected !== String(version)) return { status: -3, bytes: null };
+    keys.set(key, { version: version + 1, value: text.subarray(second + 1) });
+    return { status: 0, bytes: Buffer.from(String(version + 1)) };
+  }
+  return { status: 0, bytes: payload.toReversed() };
+}
+
 function play(module: EngineModule, one: ConformanceCase): CaseResult {
   const guest = module.start({
     args: one.args,
@@ -91,6 +116,7 @@ function play(module: EngineModule, one: ConformanceCase): CaseResult {
     entry: one.entry,
   });
   const requests: string[] = [];
+  const keys: Keys = new Map();
   let answer: Parameters<typeof guest.resumeInline>[0]['answer'] = null;
   let slices = 0;
   try {
@@ -104,10 +130,7 @@ function play(module: EngineModule, one: ConformanceCase): CaseResult {
       }
       if (step.kind === 'request') {
         requests.push(`${step.operation} ${hex(step.payload)}`);
-        // The host gives back what it was asked, turned round; what WASI asked for gets its number alone.
-        answer = step.operation.startsWith('wasi.')
-          ? { status: step.operation === 'wasi.denied' ? -1 : 0, bytes: null }
-          : { status: 0, bytes: step.payload.toReversed() };
+        answer = answerOf(step.operation, step.payload, keys);
         continue;
       }
       const outcome =

@@ -5,6 +5,7 @@ import type { BuiltExample } from '../../scenarios/examples/build.ts';
 import type { EngineAddon } from '../wasm/native/native.ts';
 import { ACCESS_MODULES } from './accesses.ts';
 import { BEHAVIOUR_MODULES } from './behaviour.ts';
+import { COMPONENT_MODULES } from './components.ts';
 import { plain, type ConformanceModule, type ConformanceSet } from './case.ts';
 import { generate } from './generated.ts';
 import { NUMBER_MODULES, type TextModule } from './numbers.ts';
@@ -21,7 +22,7 @@ export function textModules(): readonly TextModule[] {
     generate('numbers', seed, GENERATED_EXPRESSIONS),
     generate('vectors', seed, GENERATED_EXPRESSIONS),
   ]);
-  return [...NUMBER_MODULES, ...VECTOR_MODULES, ...ACCESS_MODULES, ...BEHAVIOUR_MODULES, ...generated];
+  return [...NUMBER_MODULES, ...VECTOR_MODULES, ...ACCESS_MODULES, ...BEHAVIOUR_MODULES, ...COMPONENT_MODULES, ...generated];
 }
 
 export function writeSet(addon: EngineAddon, examples: ReadonlyMap<string, BuiltExample>, folder: string): ConformanceSet {

@@ -30,9 +30,6 @@ import {
 
 export { parseCpuFeatures } from './cpu-features.ts';
 
-/** Modules whose functions a guest may import. */
-const OFFERED = new Set(['wasi_snapshot_preview1', 'wasmmatrix']);
-
 /** Refusals of the engine as outcomes of the port; what can only be our own mistake is thrown on. */
 function refusal(error: unknown): Err {
   if (!isEngineError(error)) throw error;
@@ -42,7 +39,7 @@ function refusal(error: unknown): Err {
     case 'WM_ENGINE_ARTEFACT':
       return rejected('WM_MODULE_INVALID', {
         message,
-        next: 'Build the module as a core WebAssembly module (WASI preview 1), and push it again.',
+        next: 'Build it as a WASI preview 1 command or as a WASI 0.2 component, and push it again.',
       });
     case 'WM_ENGINE_UNSUPPORTED':
       return rejected('WM_MODULE_FEATURE', {
@@ -50,7 +47,7 @@ function refusal(error: unknown): Err {
         next: 'Use nodes of another level, or build the module otherwise; docs/guides/architectures.md names what is known.',
       });
     case 'WM_ENGINE_ENTRY':
-      return rejected('WM_MODULE_INVALID', { message, next: 'Export `_start`: build the module as a WASI preview 1 command.' });
+      return rejected('WM_MODULE_INVALID', { message, next: 'Build it as a command: export `_start`, or `wasi:cli/run` of a component.' });
     case 'WM_ENGINE_IMPORT':
       return rejected('WM_MODULE_IMPORT', { message, next: 'Remove the import, or use the functions of docs/reference/guest-abi.md.' });
     case 'WM_ENGINE_PROFILE_MISMATCH':
@@ -87,16 +84,15 @@ function importsOf(imports: readonly ModuleImport[]): readonly ModuleImport[] {
 function inspect(engine: Engine, bytes: Uint8Array): Outcome<readonly ModuleImport[]> {
   const described = attempt(() => engine.describe(bytes));
   if (!described.ok) return described;
-  for (const { module, name, kind } of described.value.imports) {
-    if (!OFFERED.has(module) || kind !== 'function') {
-      return rejected('WM_MODULE_IMPORT', {
-        message: `The module imports the ${kind} '${module}' '${name}', which no guest is given.`,
-        next: 'Remove the import, or use the functions of docs/reference/guest-abi.md.',
-        detail: { module, name },
-      });
-    }
-  }
-  return ok(importsOf(described.value.imports));
+  const { component, imports } = described.value;
+  const unknown = imports.find(({ offered }) => !offered);
+  if (unknown === undefined) return ok(importsOf(imports));
+  const { module, name, kind } = unknown;
+  return rejected('WM_MODULE_IMPORT', {
+    message: `The ${component ? 'component' : 'module'} imports the ${kind} '${module}' '${name}', which no guest is given.`,
+    next: 'Remove the import, or use the functions of docs/reference/guest-abi.md.',
+    detail: { module, name },
+  });
 }
 
 /** R11.4: what a machine of this engine takes and that of a level does not are 128-bit vectors. */

@@ -9,11 +9,14 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { parseCapability } from '../../system/domain/capability.ts';
 import type { ModuleLimits } from '../../system/domain/module.ts';
+import { componentOf } from './component.ts';
 
 /** `module.yaml` of an example: its module's manifest without what only the compiled bytes can tell. */
 export type ExampleManifest = {
   readonly name: string;
   readonly description: string;
+  /** Made a WASI 0.2 component. */
+  readonly component: boolean;
   /** Sorted texts of capabilities. */
   readonly capabilities: readonly string[];
   readonly limits: ModuleLimits;
@@ -43,8 +46,10 @@ const LIMITS = ['fuelMax', 'memoryBytesMax', 'outputBytesMax'] as const;
  * no import; the runtime never frees, because a guest lives for one event.
  */
 const COMPILER_OPTIONS = (
-  '--runtime stub --exportStart _start --use abort= --initialMemory 2 ' + '--optimizeLevel 3 --shrinkLevel 1 --converge --pedantic'
+  '--runtime stub --use abort= --initialMemory 2 ' + '--optimizeLevel 3 --shrinkLevel 1 --converge --pedantic'
 ).split(' ');
+/** The file's own statements are the command. A component exports a function for that. */
+const COMMAND_OPTIONS = ['--exportStart', '_start'];
 
 /** Builds all examples, or as many as the cache lacks, and names them in alphabetical order. */
 export async function buildExamples(options: BuildOptions = {}): Promise<Map<string, BuiltExample>> {
@@ -67,11 +72,12 @@ export async function buildExamples(options: BuildOptions = {}): Promise<Map<str
 
 /** The WebAssembly bytes of one example, whatever the cache holds. */
 export async function compileExample(name: string, sourceDirectory: string = import.meta.dirname): Promise<Uint8Array> {
+  const { component } = await readManifest(join(sourceDirectory, name, 'module.yaml'), name);
   const compiler = await loadCompiler();
   const entry = `${name}/assembly/${name}.ts`;
   const written: Uint8Array[] = [];
   const { error, stdout, stderr } = await compiler.main(
-    [entry, '--baseDir', sourceDirectory, '--outFile', `${name}.wasm`, ...COMPILER_OPTIONS],
+    [entry, '--baseDir', sourceDirectory, '--outFile', `${name}.wasm`, ...COMPILER_OPTIONS, ...(component ? [] : COMMAND_OPTIONS)],
     {
       writeFile: (_path, contents) => {
         if (typeof contents !== 'string') written.push(contents);
@@ -83,7 +89,7 @@ export async function compileExample(name: string, sourceDirectory: string = imp
     const findings = `${stderr.toString()}${stdout.toString()}`.trim();
     throw new ExampleBuildError(`${join(sourceDirectory, entry)}: does not compile\n${findings}`);
   }
-  return bytes;
+  return component ? componentOf(bytes) : bytes;
 }
 
 /** The part of the compiler's interface used here. Its own types declare global names that this project must not have. */
@@ -109,7 +115,8 @@ async function hashSources(sources: string, names: readonly string[]): Promise<s
   const hash = createHash('sha256');
   const description = await readFile(fileURLToPath(import.meta.resolve('assemblyscript/package.json')), 'utf8');
   const { version } = JSON.parse(description) as { version: string };
-  hash.update(JSON.stringify(['assemblyscript', version, COMPILER_OPTIONS]));
+  hash.update(JSON.stringify(['assemblyscript', version, COMPILER_OPTIONS, COMMAND_OPTIONS]));
+  for (const encoder of ['component.ts', 'binary.ts']) hash.update(await readFile(join(import.meta.dirname, encoder)));
   for (const name of [SDK, ...names]) {
     const folder = join(sources, name, 'assembly');
     for (const file of await listSources(folder)) {
@@ -151,11 +158,12 @@ async function readManifest(path: string, folder: string): Promise<ExampleManife
     throw new ExampleBuildError(`${path}: ${what}`);
   };
   if (!isRecord(document)) return refuse('expected the fields name, description, capabilities and limits');
-  const { name, description, capabilities, limits, ...others } = document;
+  const { name, description, component = false, capabilities, limits, ...others } = document;
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined) refuse(`unknown field ${unknown}`);
   if (name !== folder) refuse(`name is ${JSON.stringify(name)}, expected the folder's name ${folder}`);
   if (typeof description !== 'string' || description === '') return refuse('description is missing');
+  if (typeof component !== 'boolean') return refuse(`component is ${JSON.stringify(component)}, expected true or false`);
   if (!Array.isArray(capabilities)) return refuse('capabilities is missing; write [] for none');
   for (const capability of capabilities) {
     if (typeof capability !== 'string' || parseCapability(capability) === null) {
@@ -173,6 +181,7 @@ async function readManifest(path: string, folder: string): Promise<ExampleManife
   return {
     name: folder,
     description,
+    component,
     capabilities: (capabilities as string[]).toSorted(),
     limits: { fuelMax, memoryBytesMax, outputBytesMax },
   };

@@ -99,7 +99,7 @@ export const WM_ERRORS = {
   WM_MODULE_INVALID: {
     kind: 'rejected',
     meaning: 'The bytes are not a WebAssembly module that this platform runs.',
-    next: 'Build the module as a WASI preview 1 command; the message names what is wrong.',
+    next: 'Build it as a WASI preview 1 command or a WASI 0.2 component; the message names what is wrong.',
   },
   WM_MODULE_FEATURE: {
     kind: 'rejected',

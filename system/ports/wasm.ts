@@ -1,4 +1,4 @@
-// Guests. A module is compiled for a profile, loaded from an artefact, started as a guest; a guest is a coroutine that runs
+// Guests. A module, which may be a component, is compiled for a profile, loaded from an artefact, started as a guest; a guest is a coroutine that runs
 // in legs: until it returns, traps, uses up its fuel or slice, or asks the host for something.
 // Bounds: slots of the pool (WM_POOL_FULL), fuel, memory and output of each guest. A guest holds its slot until `close`.
 import type { ProfileId } from '../domain/identifiers.ts';
@@ -39,7 +39,10 @@ export type GuestStep =
   /** Fuel or another quota used up; `limit` is fuel, memory or output. */
   | { readonly kind: 'exhausted'; readonly limit: string }
   | { readonly kind: 'sliced' }
-  /** An operation of the guest ABI, or `wasi.sleep` (payload: 8 bytes, nanoseconds, little endian), or `wasi.denied` (payload: function). */
+  /**
+   * An operation of the guest ABI; or `wasi.sleep` (payload: 8 bytes, nanoseconds, little endian), `wasi.denied` (function), `wasi.log`
+   * (level, context and message of `wasi:logging`, a line feed between them).
+   */
   | { readonly kind: 'request'; readonly operation: string; readonly payload: Uint8Array };
 
 export interface Guest {

@@ -147,7 +147,7 @@ export class Guest {
   }
 }
 
-/** A module that was loaded and linked. Closing it refuses new guests; running ones go on. */
+/** A module or component that was loaded and linked. Closing it refuses new guests; running ones go on. */
 export class EngineModule {
   readonly imports: readonly ModuleImport[];
   readonly exports: readonly ModuleExport[];
@@ -162,7 +162,7 @@ export class EngineModule {
     this.#native = native;
     this.imports = native.imports;
     this.exports = native.exports;
-    this.#command = native.exports.findIndex((one) => one.name === '_start' && one.kind === 'function');
+    this.#command = native.command ?? -1;
   }
 
   #entry(name: string | undefined): number {
@@ -171,7 +171,12 @@ export class EngineModule {
       name === undefined || name === '_start'
         ? this.#command
         : this.exports.findIndex((one) => one.name === name && one.kind === 'function');
-    if (index < 0) throw engineError('WM_ENGINE_ENTRY', `the module exports no function '${name ?? '_start'}'`);
+    if (index < 0) {
+      throw engineError(
+        'WM_ENGINE_ENTRY',
+        `it exports ${name === undefined ? "neither '_start' nor 'wasi:cli/run'" : `no function '${name}'`}`,
+      );
+    }
     return index;
   }
 
@@ -277,7 +282,7 @@ export class Engine {
     }
   }
 
-  /** Validates a module and lists what it wants and offers, without compiling it. WM_ENGINE_INVALID. */
+  /** Validates a module or component and lists what it wants and offers, without compiling it. WM_ENGINE_INVALID. */
   describe(wasm: Uint8Array): ModuleDescription {
     return this.#native().describe(wasm);
   }

@@ -30,7 +30,7 @@ export type EngineOptions = {
 export type ErrorCode =
   /** A setting of the profile is out of its range, unknown, or not supported by this machine. */
   | 'WM_ENGINE_PROFILE'
-  /** Not a WebAssembly module that this profile accepts. */
+  /** Not a WebAssembly module or component that this profile accepts. */
   | 'WM_ENGINE_INVALID'
   /** A valid module of which the compiler cannot make code for this target. */
   | 'WM_ENGINE_UNSUPPORTED'
@@ -42,7 +42,7 @@ export type ErrorCode =
   | 'WM_ENGINE_PROFILE_MISMATCH'
   /** The module imports something that no guest is given; the message names it. */
   | 'WM_ENGINE_IMPORT'
-  /** No such entry, or its type is neither `() -> ()` nor `() -> i32`. */
+  /** No such entry, or it takes or gives what an entry does not. */
   | 'WM_ENGINE_ENTRY'
   /** An option or an answer is out of its range. */
   | 'WM_ENGINE_OPTIONS'
@@ -60,9 +60,19 @@ export type ErrorCode =
 /** Thrown (or rejected with) by everything in this file. */
 export type EngineError = Error & { readonly code: ErrorCode };
 
-export type ModuleImport = { readonly module: string; readonly name: string; readonly kind: string };
+/** Of a component: `module` is the interface with its version, and what it holds is listed one by one. */
+export type ModuleImport = {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: string;
+  /** Whether guests are given it. */
+  readonly offered: boolean;
+};
+/** A function of an instance that a component exports is called `<instance>#<function>`. */
 export type ModuleExport = { readonly name: string; readonly kind: string };
 export type ModuleDescription = {
+  /** A component; otherwise a core module. */
+  readonly component: boolean;
   readonly imports: readonly ModuleImport[];
   readonly exports: readonly ModuleExport[];
 };
@@ -92,7 +102,10 @@ export type GuestOptions = {
   readonly fuelPerMicro: number;
   /** A call without its grant becomes the request `wasi.denied`. */
   readonly granted: GuestGrants;
-  /** Export to call, `() -> ()` or `() -> i32` (the exit code); `_start` when absent. `_initialize` is called before. */
+  /**
+   * Export to call: `() -> ()` or `() -> i32` (the exit code) of a module, `func()`, `func() -> result` or `func() -> s32` of a component.
+   * When absent, `_start` or `run` of `wasi:cli/run`. `_initialize` of a module without `_start` is called before.
+   */
   readonly entry?: string;
 };
 
@@ -115,7 +128,10 @@ export type Step =
   | { readonly kind: 'exhausted'; readonly fuelUsed: number }
   | { readonly kind: 'limit'; readonly limit: 'memory' | 'stdout' | 'stderr' | 'pool'; readonly fuelUsed: number }
   | { readonly kind: 'sliced'; readonly fuelUsed: number }
-  /** An import of `wasmmatrix`; or `wasi.sleep` (payload: 8 bytes, nanoseconds, little endian) or `wasi.denied` (function). */
+  /**
+   * An import of `wasmmatrix`; or `wasi.sleep` (payload: 8 bytes, nanoseconds, little endian) or `wasi.denied` (function). A component
+   * asks for `state_get`, `state_set`, `publish` and `wasi.log` (level, context and message, a line feed between them).
+   */
   | {
       readonly kind: 'request';
       readonly operation: string;
@@ -149,6 +165,8 @@ export type NativeModule = {
   readonly id: number;
   readonly imports: readonly ModuleImport[];
   readonly exports: readonly ModuleExport[];
+  /** Place among the exports of what is called when no entry is named. */
+  readonly command: number | null;
   readonly operations: readonly string[];
 };
 

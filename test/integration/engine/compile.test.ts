@@ -90,9 +90,10 @@ describe('compile', () => {
       (import "env" "memory" (memory 1))
       (func (export "_start")) (global (export "g") i32 (i32.const 1)))`);
     expect(engine.describe(wasm)).toEqual({
+      component: false,
       imports: [
-        { module: 'wasi_snapshot_preview1', name: 'sock_send', kind: 'function' },
-        { module: 'env', name: 'memory', kind: 'memory' },
+        { module: 'wasi_snapshot_preview1', name: 'sock_send', kind: 'function', offered: true },
+        { module: 'env', name: 'memory', kind: 'memory', offered: false },
       ],
       exports: [
         { name: '_start', kind: 'function' },

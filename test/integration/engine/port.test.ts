@@ -4,6 +4,7 @@ import type { Engine, EngineAddon } from '../../../hardware/wasm/native/native.t
 import type { ProfileId } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import type { CompileProfile, Guest, GuestOptions, GuestStep } from '../../../system/ports/wasm.ts';
+import { componentText } from '../../../hardware/conformance/component-text.ts';
 import { BUILD_TIMEOUT_MS, PROFILE, engineAddon, workText } from './fixture.ts';
 
 const OPTIONS: GuestOptions = {
@@ -85,6 +86,38 @@ for (const legs of ['inline', 'worker'] as const) {
       guest.close();
       module.close();
       expect(code(module.start(OPTIONS))).toBe('WM_GUEST_CLOSED');
+    });
+
+    it('compiles, loads and runs a component', async () => {
+      const wasm = port();
+      const text = componentText({
+        uses: ['get'],
+        body: '(func (export "go") (result i32) (call $out (i32.const 32768) (i32.const 5)) (i32.const 0))',
+        data: 'hello',
+        lifted: [],
+        run: 'go',
+      });
+      const module = value(await wasm.load(await codeOfModule(wasm, text)));
+      expect(value(wasm.inspect(addon.parseText(text)))).toEqual(module.imports);
+      expect(module.imports).toContainEqual({ module: 'wasi:keyvalue/store@0.2.0-draft2', name: '[method]bucket.get' });
+      const guest = value(module.start(OPTIONS));
+      expect(await finish(guest)).toEqual({ kind: 'returned', exitCode: 0 });
+      expect(Buffer.from(guest.stdout()).toString()).toBe('hello');
+      guest.close();
+      expect(wasm.guests().open).toBe(0);
+      expect(value(await wasm.compile(addon.parseText(text), foreign.profileId as ProfileId)).artefact.length).toBeGreaterThan(1_000);
+      module.close();
+    });
+
+    it('refuses a component that imports what no guest is given, by name', async () => {
+      const wasm = port();
+      const text = '(component (import "wasi:http/outgoing-handler@0.2.0" (instance (export "handle" (func)))))';
+      const refused = wasm.inspect(addon.parseText(text));
+      expect(refused.ok ? 'ok' : refused.error).toMatchObject({
+        code: 'WM_MODULE_IMPORT',
+        message: "The component imports the function 'wasi:http/outgoing-handler@0.2.0' 'handle', which no guest is given.",
+      });
+      expect(code(await wasm.compile(addon.parseText(text), wasm.profile.profile))).toBe('WM_MODULE_IMPORT');
     });
 
     it('compiles for other machines, and refuses their artefacts', async () => {

@@ -1,7 +1,14 @@
 // Requests of guests, byte for byte as docs/reference/guest-abi.md says.
 import { describe, expect, test } from 'vitest';
 import { AGENT_BOUNDS } from '../../../agents/bounds.ts';
-import { effectIdOf, readOperation, stateAnswer, STATUS_INVALID, STATUS_LIMIT_EXCEEDED } from '../../../agents/guests/operations.ts';
+import {
+  effectIdOf,
+  readOperation,
+  stateAnswer,
+  STATUS_INVALID,
+  STATUS_LIMIT_EXCEEDED,
+  wasiCapability,
+} from '../../../agents/guests/operations.ts';
 import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX } from '../../../system/domain/event.ts';
 import type { Digest, EventId, TriggerName } from '../../../system/domain/identifiers.ts';
 
@@ -57,8 +64,29 @@ describe('the rest', () => {
   test('a log line is cut, not refused', () => {
     expect(read('log', bytes('x'.repeat(AGENT_BOUNDS.logCharactersMax + 5)))).toEqual({
       kind: 'log',
+      level: 'info',
       text: 'x'.repeat(AGENT_BOUNDS.logCharactersMax),
     });
+  });
+  test('a log line of wasi:logging has a level of ours, and its context before it', () => {
+    expect(read('wasi.log', bytes('warn\nengine\nhot\nand loud'))).toEqual({ kind: 'log', level: 'warn', text: 'engine: hot\nand loud' });
+    expect(read('wasi.log', bytes('trace\n\n'))).toEqual({ kind: 'log', level: 'debug', text: '' });
+    expect(read('wasi.log', bytes('critical\n\nfire'))).toEqual({ kind: 'log', level: 'error', text: 'fire' });
+    expect(read('wasi.log', bytes(`info\n\n${'x'.repeat(AGENT_BOUNDS.logCharactersMax + 5)}`))).toEqual({
+      kind: 'log',
+      level: 'info',
+      text: 'x'.repeat(AGENT_BOUNDS.logCharactersMax),
+    });
+    for (const request of ['', 'warn', 'warn\nx', 'loud\n\nx', '\n\nx']) expect(read('wasi.log', bytes(request))).toEqual(INVALID);
+    expect(read('wasi.log', Uint8Array.of(...bytes('info\n\n'), 0xff))).toEqual(INVALID);
+  });
+  test('a function of WASI is covered by a capability, or by none that there is', () => {
+    expect(wasiCapability('clock_time_get')).toBe('clock');
+    expect(wasiCapability('wasi:clocks/wall-clock#now')).toBe('clock');
+    expect(wasiCapability('wasi:random/insecure-seed#insecure-seed')).toBe('random');
+    expect(wasiCapability('wasi:io/poll#[method]pollable.block')).toBe('sleep');
+    expect(wasiCapability('wasi:cli/environment#get-environment')).toBe('wasi:cli/environment#get-environment');
+    expect(wasiCapability('path_open')).toBe('wasi:path_open');
   });
   test('a sleep is never shorter than asked', () => {
     const payload = new Uint8Array(8);

@@ -32,6 +32,11 @@ const IMPORTS: Record<string, string[]> = {
   ],
   trap: STREAMS,
 };
+/** Those that are components; what they import is written in scenarios/examples/component.ts. */
+const COMPONENTS = ['worst-speed'];
+const NAMES = [...Object.keys(IMPORTS), ...COMPONENTS];
+/** How a component's binary begins, and a module's does not. */
+const COMPONENT = Buffer.from([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]);
 
 describe('the build of the examples', () => {
   let root: string;
@@ -46,8 +51,8 @@ describe('the build of the examples', () => {
     const compiled: string[] = [];
     const options = { cacheDirectory: join(root, 'cache'), onCompile: (name: string) => compiled.push(name) };
     const first = await buildExamples(options);
-    expect([...first.keys()]).toEqual(Object.keys(IMPORTS));
-    expect(compiled).toEqual(Object.keys(IMPORTS));
+    expect([...first.keys()]).toEqual(NAMES);
+    expect(compiled).toEqual(NAMES);
     for (const [name, { wasmPath }] of first) {
       const bytes = await readFile(wasmPath);
       expect(bytes.equals(await compileExample(name)), name).toBe(true);
@@ -55,11 +60,16 @@ describe('the build of the examples', () => {
     expect(await buildExamples(options)).toEqual(first);
     expect(compiled).toHaveLength(first.size);
     const [hash] = await readdir(join(root, 'cache', 'examples'));
-    expect(await readdir(join(root, 'cache', 'examples', hash ?? ''))).toEqual(Object.keys(IMPORTS).map((name) => `${name}.wasm`));
+    expect(await readdir(join(root, 'cache', 'examples', hash ?? ''))).toEqual(NAMES.map((name) => `${name}.wasm`));
   });
 
   it('gives small commands that import what they use and start nothing else', { timeout: COMPILE_TIMEOUT_MS }, async () => {
     for (const [name, { wasmPath, manifest }] of await buildExamples()) {
+      expect(manifest.limits.memoryBytesMax, name).toBeGreaterThanOrEqual(2 * 65_536);
+      expect((await stat(wasmPath)).size, name).toBeLessThan(8192);
+      expect((await readFile(wasmPath)).subarray(0, 8).equals(COMPONENT), name).toBe(manifest.component);
+      expect(manifest.component, name).toBe(COMPONENTS.includes(name));
+      if (manifest.component) continue;
       const module = await webAssembly.compile(await readFile(wasmPath));
       const imports = webAssembly.Module.imports(module).map((entry) =>
         entry.module === 'wasi_snapshot_preview1' ? entry.name : `${entry.module}.${entry.name}`,
@@ -71,8 +81,6 @@ describe('the build of the examples', () => {
           .toSorted(),
         name,
       ).toEqual(['_start', 'memory']);
-      expect((await stat(wasmPath)).size, name).toBeLessThan(8192);
-      expect(manifest.limits.memoryBytesMax, name).toBeGreaterThanOrEqual(2 * 65_536);
     }
   });
 
@@ -85,6 +93,7 @@ describe('the build of the examples', () => {
       echo: [],
       forbidden: [],
       trap: [],
+      'worst-speed': ['log', 'publish:records.speed', 'state-read:worst/', 'state-write:worst/'],
     });
   });
 
@@ -132,6 +141,7 @@ describe('the build of the examples', () => {
       ['field', (text: string) => `${text}fuel: 1\n`, /field\/module\.yaml: unknown field fuel/],
       ['limit', (text: string) => text.replace('fuelMax: 1', 'fuelMax: 1.5'), /limit\/module\.yaml: limits\.fuelMax is 1\.5/],
       ['unit', (text: string) => text.replace('fuelMax', 'fuel'), /unit\/module\.yaml: unknown limit fuel/],
+      ['kind', (text: string) => `${text}component: 1\n`, /kind\/module\.yaml: component is 1, expected true or false/],
       ['grant', (text: string) => text.replace('[]', '[files]'), /grant\/module\.yaml: "files" is not a capability/],
     ])('in a manifest (%s), names the file and the field', async (name, change, message) => {
       await expect(withExample(name, manifestOf(name, change), '')).rejects.toThrow(message);

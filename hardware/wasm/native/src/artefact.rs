@@ -1,26 +1,33 @@
-//! From a module to an artefact, and from an artefact to a module that is linked and can be started.
+//! From a module or component to an artefact, and from an artefact to one that is linked and can be started.
 
+use crate::component::{self, OPERATIONS as COMPONENT_OPERATIONS};
 use crate::describe::{Export, Import};
+#[cfg(feature = "compiler")]
+use crate::describe::{check, is_component};
 use crate::error::{Code, Fault, Result, explain, fault};
-use crate::guest::{Entry, Loaded, OPERATIONS};
+use crate::guest::{Entry, Loaded, LoadedModule, ModuleEntry, OPERATIONS, Program, Returns};
 use crate::host;
 use crate::local::Local;
-use crate::profile::HOST;
+use crate::profile::{HOST, SLOTS_PER_COMPONENT, TABLES_PER_SLOT};
 use napi_derive::napi;
 #[cfg(feature = "compiler")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+use wasmtime::component::{Component, ComponentExportIndex};
 use wasmtime::{Engine, Module};
 
 /// Bound: modules that one engine has loaded at once.
 const MODULES_MAX: usize = 65_536;
 
 /// A module as the bridge hands it over: `operations` are the names that requests carry, by number.
-#[napi(object)]
+#[napi(object, use_nullable = true)]
 pub struct NativeModule {
     pub id: u32,
     pub imports: Vec<Import>,
     pub exports: Vec<Export>,
+    /// Place of the export that a guest starts at when none is named; absent where there is none.
+    pub command: Option<u32>,
     pub operations: Vec<String>,
 }
 
@@ -39,13 +46,11 @@ impl Local {
                 wasmtime::ExternType::Global(_) => "global",
                 _ => "tag",
             };
-            imports.push(Import { module: from.to_owned(), name: name.to_owned(), kind: kind.to_owned() });
-            if kind != "function" || (from != host::REQUESTS && from != host::WASI) {
-                return Err(fault(
-                    Code::Import,
-                    format!("the module imports the {kind} '{from}' '{name}', which no guest is given"),
-                ));
+            let import = Import::of_module(from, name, kind);
+            if !import.offered {
+                return Err(import.refusal("module"));
             }
+            imports.push(import);
             if from == host::REQUESTS && name != host::TAKE && !operations.iter().skip(2).any(|known| known == name) {
                 let operation = operations.len() as u32;
                 host::define_request(&mut linker, name, operation)
@@ -65,7 +70,7 @@ impl Local {
                         _ => None,
                     };
                     entries.push(returns.and_then(|returns| {
-                        module.get_export_index(export.name()).map(|export| Entry { export, returns })
+                        module.get_export_index(export.name()).map(|export| ModuleEntry { export, returns })
                     }));
                     "function"
                 }
@@ -82,14 +87,74 @@ impl Local {
             exports.push(Export { name: export.name().to_owned(), kind: kind.to_owned() });
         }
         let find = |name: &str, kind: &str| exports.iter().position(|one| one.name == name && one.kind == kind);
-        let command = find("_start", "function").is_some();
-        let initialise = if command {
+        let command = find("_start", "function");
+        let initialise = if command.is_some() {
             None
         } else {
             find("_initialize", "function").and_then(|index| entries.get(index).copied().flatten())
         };
         let memory = find("memory", "memory").and_then(|_| module.get_export_index("memory"));
-        let loaded = Arc::new(Loaded { module, pre, memory, initialise });
+        let entries = entries.into_iter().map(|entry| entry.map(Entry::Module)).collect();
+        let program = Program::Module(LoadedModule { module, pre, memory, initialise });
+        let id = self.keep(Loaded { program, slots: 1 }, entries)?;
+        Ok(NativeModule { id, imports, exports, command: command.map(|at| at as u32), operations })
+    }
+
+    /// As `link`, for a component. A guest is started at `wasi:cli/run`, or at any function of its own without parameters.
+    pub fn link_component(&self, component: Component) -> Result<NativeModule> {
+        let engine = self.engine()?;
+        let offer = self.offer()?;
+        let ty = component.component_type();
+        let mut imports = Vec::new();
+        for (name, import) in ty.imports(&engine) {
+            if let ComponentItem::ComponentInstance(instance) = &import.ty {
+                for (inner, item) in instance.exports(&engine) {
+                    if let Some(kind) = kind_of(&item.ty) {
+                        imports.push(offer.import(name, inner, kind));
+                    }
+                }
+            } else if let Some(kind) = kind_of(&import.ty) {
+                imports.push(offer.import("", name, kind));
+            }
+        }
+        if let Some(import) = imports.iter().find(|import| !import.offered) {
+            return Err(import.refusal("component"));
+        }
+        let pre = offer.linker.instantiate_pre(&component).map_err(|error| fault(Code::Import, explain(&error)))?;
+        let mut exports = Vec::new();
+        let mut entries = Vec::new();
+        let mut put = |name: String, item: &ComponentItem, export: Option<ComponentExportIndex>| {
+            let Some(kind) = kind_of(item) else { return };
+            let returns = if let ComponentItem::ComponentFunc(function) = item { returns_of(function) } else { None };
+            entries.push(export.zip(returns).map(|(export, returns)| Entry::Component { export, returns }));
+            exports.push(Export { name, kind: kind.to_owned() });
+        };
+        for (name, export) in ty.exports(&engine) {
+            let index = component.get_export_index(None, name);
+            if let ComponentItem::ComponentInstance(instance) = &export.ty {
+                for (inner, item) in instance.exports(&engine) {
+                    let inner_index = index.as_ref().and_then(|index| component.get_export_index(Some(index), inner));
+                    put(component::entry_name(name, inner), &item.ty, inner_index);
+                }
+            } else {
+                put(name.to_owned(), &export.ty, index);
+            }
+        }
+        let command = exports.iter().position(|export| component::is_command(&export.name));
+        let slots = component.resources_required().map_or(SLOTS_PER_COMPONENT, |needs| {
+            needs.num_memories.max(needs.num_tables.div_ceil(TABLES_PER_SLOT)).max(1)
+        });
+        let id = self.keep(Loaded { program: Program::Component(pre), slots }, entries)?;
+        Ok(NativeModule {
+            id,
+            imports,
+            exports,
+            command: command.map(|at| at as u32),
+            operations: COMPONENT_OPERATIONS.iter().map(|name| (*name).to_owned()).collect(),
+        })
+    }
+
+    fn keep(&self, loaded: Loaded, entries: Vec<Option<Entry>>) -> Result<u32> {
         let mut modules = self.modules.borrow_mut();
         let id = match modules.iter().position(Option::is_none) {
             Some(id) => id,
@@ -100,9 +165,9 @@ impl Local {
             None => return Err(fault(Code::Options, format!("more than {MODULES_MAX} modules are loaded"))),
         };
         if let Some(place) = modules.get_mut(id) {
-            *place = Some((loaded, entries));
+            *place = Some((Arc::new(loaded), entries));
         }
-        Ok(NativeModule { id: id as u32, imports, exports, operations })
+        Ok(id as u32)
     }
 
     pub fn refuse_artefact(&self, error: &wasmtime::Error) -> Fault {
@@ -128,6 +193,32 @@ impl Local {
     }
 }
 
+/// What an import or export is, in words; nothing for a type, which has no code.
+fn kind_of(item: &ComponentItem) -> Option<&'static str> {
+    match item {
+        ComponentItem::ComponentFunc(_) | ComponentItem::CoreFunc(_) => Some("function"),
+        ComponentItem::Module(_) => Some("module"),
+        ComponentItem::Component(_) => Some("component"),
+        ComponentItem::ComponentInstance(_) => Some("instance"),
+        ComponentItem::Resource(_) | ComponentItem::Type(_) => None,
+    }
+}
+
+fn returns_of(function: &ComponentFunc) -> Option<Returns> {
+    if function.params().len() > 0 || function.async_() {
+        return None;
+    }
+    let mut results = function.results();
+    match (results.next(), results.next()) {
+        (None, _) => Some(Returns::Nothing),
+        (Some(Type::S32), None) => Some(Returns::Code),
+        (Some(Type::Result(outcome)), None) if outcome.ok().is_none() && outcome.err().is_none() => {
+            Some(Returns::Outcome)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(feature = "compiler")]
 pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>> {
     if wasm.get(..4) != Some(b"\0asm".as_slice()) {
@@ -135,10 +226,13 @@ pub fn compile(engine: &Engine, wasm: &[u8]) -> Result<Vec<u8>> {
     }
     // Surprising: the compiler panics on some valid modules, such as one that copies a fixed 16 to 128 bytes of memory, for a
     // RISC-V without vectors (Wasmtime 48.0). Whoever pushed it is told; nothing of the process is lost.
-    let compiled = catch_unwind(AssertUnwindSafe(|| engine.precompile_module(wasm)));
-    let compiled = compiled.map_err(|_| {
-        fault(Code::Unsupported, "the compiler gave up on making code of this module for this target")
-    })?;
+    check(engine, wasm)?;
+    let component = is_component(wasm);
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        if component { engine.precompile_component(wasm) } else { engine.precompile_module(wasm) }
+    }));
+    let compiled = compiled
+        .map_err(|_| fault(Code::Unsupported, "the compiler gave up on making code of this module for this target"))?;
     compiled.map_err(|error| {
         fault(Code::Invalid, format!("not a WebAssembly module that can run here: {}", explain(&error)))
     })

@@ -1,14 +1,22 @@
 //! The floors that the addon is measured against: the same calls of the engine, without bridge, mailbox or options.
 
-use crate::guest::Loaded;
+use crate::guest::{Loaded, LoadedModule, Program};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use wasmtime::{Error, Linker, Result, Store};
 
+fn module(loaded: &Loaded) -> Result<&LoadedModule> {
+    match &loaded.program {
+        Program::Module(loaded) => Ok(loaded),
+        Program::Component(_) => Err(Error::msg("a module is expected, not a component")),
+    }
+}
+
 /// Nanoseconds per run: new store, fuel, instantiate, call `_start`, drop. The module may import nothing.
 pub fn floor(loaded: &Loaded, runs: u32) -> Result<f64> {
+    let loaded = module(loaded)?;
     let engine = loaded.module.engine();
     let pre = Linker::<()>::new(engine).instantiate_pre(&loaded.module)?;
     let entry = loaded.module.get_export_index("_start").ok_or_else(|| Error::msg("no _start"))?;
@@ -37,6 +45,7 @@ pub fn floor(loaded: &Loaded, runs: u32) -> Result<f64> {
 
 /// Nanoseconds per request: a guest that calls `wasmmatrix` `ask` for ever from its export `empty` is suspended and resumed.
 pub fn requests(loaded: &Loaded, runs: u32) -> Result<f64> {
+    let loaded = module(loaded)?;
     let engine = loaded.module.engine();
     let mut linker = Linker::<()>::new(engine);
     linker.func_wrap_async("wasmmatrix", "ask", |_caller, (_pointer, _len): (i32, i32)| {

@@ -6,129 +6,27 @@
 //! its lock at the same time.
 
 use crate::error::{Code, Result, explain, fault};
-use rand_chacha::ChaCha20Rng;
+use crate::state::{Limit, Mail, Mailbox, Options, State, Stop};
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use wasmtime::{Instance, InstancePre, Module, ModuleExport, ResourceLimiter, Store, Trap};
-
-pub const GRANTED_CLOCK: u32 = 1;
-pub const GRANTED_RANDOM: u32 = 2;
-pub const GRANTED_ENVIRONMENT: u32 = 4;
-pub const GRANTED_SLEEP: u32 = 8;
+use wasmtime::component::{self, ComponentExportIndex, ResourceTable};
+use wasmtime::{Engine, Instance, InstancePre, Module, ModuleExport, Store, Trap};
 
 /// Operations that every module has before its own imports.
 pub const OPERATION_SLEEP: u32 = 0;
 pub const OPERATION_DENIED: u32 = 1;
 pub const OPERATIONS: [&str; 2] = ["wasi.sleep", "wasi.denied"];
 
-/// What a guest is started with. Sizes in bytes.
-pub struct Options {
-    pub args: Vec<u8>,
-    pub environment: Vec<u8>,
-    pub stdin: Vec<u8>,
-    pub fuel_max: u64,
-    pub fuel_slice: Option<u64>,
-    pub memory_bytes_max: usize,
-    pub stdout_bytes_max: usize,
-    pub stderr_bytes_max: usize,
-    pub fuel_per_micro: f64,
-    pub granted: u32,
-    pub seed: [u8; 32],
-}
-
-/// What passes between a leg's driver and the host functions that run inside it.
-#[derive(Default)]
-pub struct Mail {
-    /// Operation that waits for an answer, with its payload beside it.
-    pub request: Option<u32>,
-    pub payload: Vec<u8>,
-    /// Status of the answer to the request that the last leg ended with, with its bytes beside it.
-    pub answer: Option<i32>,
-    pub response: Vec<u8>,
-    /// Clocks at the start of this leg, in microseconds, and the fuel used until then.
-    pub monotonic_micros: f64,
-    pub civil_micros: f64,
-    pub leg_fuel: u64,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub memory_bytes: usize,
-    pub memory_bytes_peak: usize,
-    pub fuel_used: u64,
-}
-
-pub struct Mailbox(Mutex<Mail>);
-
-impl Mailbox {
-    /// A panic while the lock was held ends that guest; the data is plain and stays usable.
-    pub fn open(&self) -> MutexGuard<'_, Mail> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a host function of this guest sees.
-pub struct State {
-    pub mail: Arc<Mailbox>,
-    pub options: Options,
-    /// Bytes of stdin that were read.
-    pub stdin_read: usize,
-    /// Response that `take` copies from.
-    pub kept: Vec<u8>,
-    pub random: Option<ChaCha20Rng>,
-    pub memory: Option<ModuleExport>,
-    /// Descriptors 0, 1, 2 that the guest has closed, as bits.
-    pub closed: u32,
-}
-
-impl ResourceLimiter for State {
-    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.options.memory_bytes_max {
-            // A growth past the module's own declared maximum is the guest's business: it gets -1.
-            if maximum.is_some_and(|most| desired > most && most <= self.options.memory_bytes_max) {
-                return Ok(false);
-            }
-            return Err(wasmtime::Error::new(Stop::Limit(Limit::Memory)));
-        }
-        let mut mail = self.mail.open();
-        mail.memory_bytes = desired;
-        mail.memory_bytes_peak = mail.memory_bytes_peak.max(desired);
-        Ok(true)
-    }
-
-    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    Memory,
-    Stdout,
-    Stderr,
-    /// More tables, memories or a larger instance than a slot of the pool holds.
-    Pool,
-}
-
-/// Why a host function ends the guest.
-#[derive(Debug)]
-pub enum Stop {
-    Exit(i32),
-    Limit(Limit),
-}
-
-impl std::fmt::Display for Stop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Stop::Exit(code) => write!(f, "exit with code {code}"),
-            Stop::Limit(limit) => write!(f, "limit of {limit:?} reached"),
-        }
-    }
-}
-
-impl std::error::Error for Stop {}
+/// Bound: resources of the host that one guest of a component has at a time (streams, pollables, buckets, messages).
+const RESOURCES_MAX: usize = 1_024;
+/// Bound: handles that the components of one guest have at a time, their own resources among them.
+const HANDLES_MAX: usize = 16_384;
+/// Bound: bytes that a component hands to the host in one call.
+const CALL_BYTES_MAX: usize = 8 << 20;
 
 /// How a leg ended.
 pub enum Step {
@@ -148,29 +46,75 @@ impl Step {
 
 /// One function that a guest can be started at.
 #[derive(Clone, Copy)]
-pub struct Entry {
+pub enum Entry {
+    Module(ModuleEntry),
+    Component { export: ComponentExportIndex, returns: Returns },
+}
+
+#[derive(Clone, Copy)]
+pub struct ModuleEntry {
     pub export: ModuleExport,
     /// `() -> i32` instead of `() -> ()`: the result is the exit code.
     pub returns: bool,
 }
 
-/// A module that was loaded and linked.
+/// How a function of a component tells its exit code.
+#[derive(Clone, Copy)]
+pub enum Returns {
+    Nothing,
+    /// `result`: 0 or 1, as `wasi:cli/run`.
+    Outcome,
+    /// `s32`
+    Code,
+}
+
+/// A module or a component that was loaded and linked.
 pub struct Loaded {
+    pub program: Program,
+    /// Slots that one guest of it takes.
+    pub slots: u32,
+}
+
+pub enum Program {
+    Module(LoadedModule),
+    Component(component::InstancePre<State>),
+}
+
+pub struct LoadedModule {
     pub module: Module,
     pub pre: InstancePre<State>,
     pub memory: Option<ModuleExport>,
     /// `_initialize` of a reactor: called before any entry but `_start`.
-    pub initialise: Option<Entry>,
+    pub initialise: Option<ModuleEntry>,
 }
 
-/// A slot of the pool, given back when dropped.
-pub struct Slot(Arc<AtomicU32>);
+impl Loaded {
+    fn engine(&self) -> &Engine {
+        match &self.program {
+            Program::Module(loaded) => loaded.module.engine(),
+            Program::Component(pre) => pre.engine(),
+        }
+    }
+}
+
+/// Slots of the pool, given back when dropped.
+pub struct Slot {
+    used: Arc<AtomicU32>,
+    count: u32,
+}
 
 impl Slot {
-    pub fn take(used: &Arc<AtomicU32>, most: u32) -> Result<Slot> {
-        let taken = used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < most).then_some(n + 1));
+    pub fn take(used: &Arc<AtomicU32>, most: u32, count: u32) -> Result<Slot> {
+        let taken = used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_add(count).filter(|after| *after <= most));
         match taken {
-            Ok(_) => Ok(Slot(Arc::clone(used))),
+            Ok(_) => Ok(Slot { used: Arc::clone(used), count }),
+            Err(in_use) if count > 1 => Err(fault(
+                Code::PoolFull,
+                format!(
+                    "the component takes {count} slots of the pool; {in_use} of {most} are in use; close a guest or raise poolSlots"
+                ),
+            )),
             Err(_) => Err(fault(
                 Code::PoolFull,
                 format!("all {most} slots of the pool are in use; close a guest or raise poolSlots"),
@@ -181,7 +125,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.used.fetch_sub(self.count, Ordering::AcqRel);
     }
 }
 
@@ -211,6 +155,7 @@ pub struct Guest {
     body: Option<Body>,
     pub mail: Arc<Mailbox>,
     fuel_max: u64,
+    is_component: bool,
     /// The last leg ended with a request.
     waiting: bool,
 }
@@ -228,7 +173,7 @@ pub struct Answer {
     pub status: i32,
 }
 
-async fn call(store: &mut Store<State>, instance: &Instance, entry: &Entry) -> wasmtime::Result<i32> {
+async fn call(store: &mut Store<State>, instance: &Instance, entry: &ModuleEntry) -> wasmtime::Result<i32> {
     let function = instance
         .get_module_export(&mut *store, &entry.export)
         .and_then(wasmtime::Extern::into_func)
@@ -241,40 +186,84 @@ async fn call(store: &mut Store<State>, instance: &Instance, entry: &Entry) -> w
     }
 }
 
-/// The whole life of a guest: instantiate, initialise a reactor, call the entry.
-async fn live(store: &mut Store<State>, loaded: Arc<Loaded>, entry: Entry, reactor: bool) -> wasmtime::Result<i32> {
-    let instance = loaded.pre.instantiate_async(&mut *store).await?;
-    if reactor && let Some(initialise) = &loaded.initialise {
-        call(store, &instance, initialise).await?;
+async fn call_component(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    export: &ComponentExportIndex,
+    returns: Returns,
+) -> wasmtime::Result<i32> {
+    let function =
+        instance.get_func(&mut *store, export).ok_or_else(|| wasmtime::Error::msg("the entry is not a function"))?;
+    match returns {
+        Returns::Nothing => {
+            function.typed::<(), ()>(&*store)?.call_async(store, ()).await?;
+            Ok(0)
+        }
+        Returns::Outcome => {
+            let (outcome,) =
+                function.typed::<(), (std::result::Result<(), ()>,)>(&*store)?.call_async(store, ()).await?;
+            Ok(i32::from(outcome.is_err()))
+        }
+        Returns::Code => Ok(function.typed::<(), (i32,)>(&*store)?.call_async(store, ()).await?.0),
     }
-    call(store, &instance, &entry).await
+}
+
+/// The whole life of a guest: instantiate, initialise a reactor, call the entry.
+async fn live(store: &mut Store<State>, loaded: Arc<Loaded>, entry: Entry) -> wasmtime::Result<i32> {
+    match (&loaded.program, &entry) {
+        (Program::Module(loaded), Entry::Module(entry)) => {
+            let instance = loaded.pre.instantiate_async(&mut *store).await?;
+            if let Some(initialise) = &loaded.initialise {
+                call(store, &instance, initialise).await?;
+            }
+            call(store, &instance, entry).await
+        }
+        (Program::Component(pre), Entry::Component { export, returns }) => {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            call_component(store, &instance, export, *returns).await
+        }
+        _ => Err(wasmtime::Error::msg("the entry is of another kind of program")),
+    }
 }
 
 impl Guest {
     /// Makes the store; no guest code runs before the first leg.
-    pub fn start(loaded: Arc<Loaded>, entry: Entry, reactor: bool, slot: Slot, options: Options) -> Result<Guest> {
+    pub fn start(loaded: Arc<Loaded>, entry: Entry, slot: Slot, options: Options) -> Result<Guest> {
         let broken = |error: wasmtime::Error| fault(Code::Bug, explain(&error));
         let fuel_max = options.fuel_max;
         let fuel_slice = options.fuel_slice;
-        let mail = Arc::new(Mailbox(Mutex::new(Mail::default())));
+        let mail = Arc::new(Mailbox::new(Mail::default()));
+        let (is_component, memory) = match &loaded.program {
+            Program::Module(loaded) => (false, loaded.memory),
+            Program::Component(_) => (true, None),
+        };
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(RESOURCES_MAX);
         let state = State {
             mail: Arc::clone(&mail),
             options,
             stdin_read: 0,
             kept: Vec::new(),
             random: None,
-            memory: loaded.memory,
+            memory,
             closed: 0,
+            resources,
+            held_bytes: 0,
         };
-        let mut store = Box::new(Store::new(loaded.module.engine(), state));
+        let mut store = Box::new(Store::new(loaded.engine(), state));
+        if is_component {
+            store.set_hostcall_fuel(CALL_BYTES_MAX);
+            store.set_max_component_handles(HANDLES_MAX);
+        }
         store.limiter(|state| state);
         store.set_fuel(fuel_max).map_err(broken)?;
         store.fuel_async_yield_interval(fuel_slice).map_err(broken)?;
         let mut owned = Owned(NonNull::from(Box::leak(store)));
         // Safety: the store lives until `Owned` is dropped, which `Body` does after the call that holds this borrow.
         let borrowed: &'static mut Store<State> = unsafe { owned.0.as_mut() };
-        let call: Call = Box::pin(live(borrowed, loaded, entry, reactor));
-        Ok(Guest { body: Some(Body { call, store: owned, _slot: slot }), mail, fuel_max, waiting: false })
+        let call: Call = Box::pin(live(borrowed, loaded, entry));
+        let body = Some(Body { call, store: owned, _slot: slot });
+        Ok(Guest { body, mail, fuel_max, is_component, waiting: false })
     }
 
     /// Refuses an answer where none is expected, and a missing one where it is.
@@ -320,7 +309,7 @@ impl Guest {
                 None => Step::Sliced,
             },
             Ok(Poll::Ready(Ok(code))) => Step::Returned(code),
-            Ok(Poll::Ready(Err(error))) => classify(&error),
+            Ok(Poll::Ready(Err(error))) => classify(&error, self.is_component),
             Err(_) => Step::Trapped { trap: "bug", message: "a host function panicked".to_owned() },
         };
         // Frames have other sizes on each architecture, so where a stack ends says nothing: who falls off it has used up everything.
@@ -335,17 +324,23 @@ impl Guest {
     }
 }
 
-fn classify(error: &wasmtime::Error) -> Step {
+fn classify(error: &wasmtime::Error, is_component: bool) -> Step {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match stop {
             Stop::Exit(code) => Step::Returned(*code),
             Stop::Limit(limit) => Step::Limit(*limit),
+            Stop::Denied(_) => Step::Trapped { trap: "denied", message: stop.to_string() },
         };
     }
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Step::Limit(Limit::Pool);
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
+        // A component that breaks the rules of an interface is told so in the engine's words: a handle that there is not,
+        // text that is not Unicode.
+        if is_component {
+            return Step::Trapped { trap: "interface", message: error.root_cause().to_string() };
+        }
         return Step::Trapped { trap: "host", message: explain(error) };
     };
     let name = match trap {
@@ -361,6 +356,13 @@ fn classify(error: &wasmtime::Error) -> Step {
         Trap::BadConversionToInteger => "bad_conversion_to_integer",
         Trap::UnreachableCodeReached => "unreachable",
         Trap::NullReference => "null_reference",
+        Trap::CannotEnterComponent => "cannot_enter_component",
+        Trap::CannotLeaveComponent => "cannot_leave_component",
+        Trap::InvalidChar
+        | Trap::StringOutOfBounds
+        | Trap::ListOutOfBounds
+        | Trap::InvalidDiscriminant
+        | Trap::UnalignedPointer => "interface",
         _ => "other",
     };
     Step::Trapped { trap: name, message: trap.to_string() }

@@ -2,11 +2,12 @@
 //! reach an operating system. Bytes that the host copies for a guest cost one fuel each, the same as `memory.copy`, so
 //! that fuel bounds time.
 
-use crate::guest::State;
+use crate::guest::{OPERATION_DENIED, OPERATION_SLEEP};
+use crate::state::{Mailbox, State};
 use crate::wasi;
 use std::future::poll_fn;
 use std::task::Poll;
-use wasmtime::{Caller, Engine, Linker, Memory, Result, Trap};
+use wasmtime::{AsContextMut, Caller, Engine, Linker, Memory, Result, Trap};
 
 pub const REQUESTS: &str = "wasmmatrix";
 pub const WASI: &str = "wasi_snapshot_preview1";
@@ -58,21 +59,23 @@ pub fn offset(pointer: i32, by: usize) -> i32 {
 
 /// Takes fuel for work whose size the guest chose; traps like the guest's own instructions when there is too little, and
 /// ends the leg when its slice is used up (setting the fuel starts the engine's own count of the slice again).
-pub async fn charge(caller: &mut Call<'_>, amount: usize) -> Result<()> {
+pub async fn charge<S: AsContextMut<Data = State>>(store: &mut S, amount: usize) -> Result<()> {
     if amount == 0 {
         return Ok(());
     }
-    let rest = caller.get_fuel()?.saturating_sub(amount as u64);
-    caller.set_fuel(rest)?;
+    let mut context = store.as_context_mut();
+    let rest = context.get_fuel()?.saturating_sub(amount as u64);
+    context.set_fuel(rest)?;
     if rest == 0 {
         return Err(Trap::OutOfFuel.into());
     }
-    let state = caller.data();
+    let state = context.data();
     let Some(slice) = state.options.fuel_slice else {
         return Ok(());
     };
     let used = state.options.fuel_max.saturating_sub(rest);
-    if used.saturating_sub(state.mail.open().leg_fuel) >= slice {
+    let over = used.saturating_sub(state.mail.open().leg_fuel) >= slice;
+    if over {
         let mut yielded = false;
         poll_fn(|_| if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
@@ -80,17 +83,43 @@ pub async fn charge(caller: &mut Call<'_>, amount: usize) -> Result<()> {
 }
 
 /// Suspends the guest until the host has answered. The leg after it starts a new fuel slice.
-pub async fn ask(caller: &mut Call<'_>, operation: u32) -> Result<i32> {
-    caller.data().mail.open().request = Some(operation);
-    let state = caller.data();
-    let status = poll_fn(|_| match state.mail.open().answer.take() {
+pub async fn ask<S: AsContextMut<Data = State>>(store: &mut S, operation: u32) -> Result<i32> {
+    let mail: &Mailbox = &store.as_context().data().mail;
+    mail.open().request = Some(operation);
+    let status = poll_fn(|_| match mail.open().answer.take() {
         Some(status) => Poll::Ready(status),
         None => Poll::Pending,
     })
     .await;
-    let left = caller.get_fuel()?;
-    caller.set_fuel(left)?;
+    let mut context = store.as_context_mut();
+    let left = context.get_fuel()?;
+    context.set_fuel(left)?;
     Ok(status)
+}
+
+/// Tells the host that a capability is missing; its answer says nothing.
+pub async fn refuse<S: AsContextMut<Data = State>>(store: &mut S, function: &str) -> Result<()> {
+    {
+        let context = store.as_context();
+        let mut mail = context.data().mail.open();
+        mail.payload.clear();
+        mail.payload.extend_from_slice(function.as_bytes());
+        mail.response.clear();
+    }
+    ask(store, OPERATION_DENIED).await?;
+    Ok(())
+}
+
+/// Waits; the host's status.
+pub async fn sleep<S: AsContextMut<Data = State>>(store: &mut S, nanos: u64) -> Result<i32> {
+    {
+        let context = store.as_context();
+        let mut mail = context.data().mail.open();
+        mail.payload.clear();
+        mail.payload.extend_from_slice(&nanos.to_le_bytes());
+        mail.response.clear();
+    }
+    ask(store, OPERATION_SLEEP).await
 }
 
 /// Defines one request of `wasmmatrix`: `(pointer, len) -> status or length of the response`.

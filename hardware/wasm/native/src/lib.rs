@@ -10,15 +10,21 @@
 
 mod artefact;
 mod bench;
+mod component;
 mod control;
 mod describe;
 mod error;
 mod guest;
 mod host;
 mod hot;
+mod keyvalue;
 mod local;
+mod messaging;
+mod pipes;
 mod profile;
 mod shelves;
+mod state;
+mod system;
 mod wasi;
 mod workers;
 
@@ -38,7 +44,8 @@ use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use wasmtime::{Engine, Module};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Precompiled};
 
 #[napi(object)]
 pub struct NativeStats {
@@ -67,6 +74,7 @@ impl NativeEngine {
             resolved,
             engine: RefCell::new(Some(engine)),
             linker: RefCell::new(Some(linker)),
+            offer: RefCell::new(None),
             modules: RefCell::new(Vec::new()),
             guests: RefCell::new(Shelves::default()),
             slots_used: Arc::new(AtomicU32::new(0)),
@@ -116,23 +124,34 @@ impl NativeEngine {
         self.local.submit(Job::Compile { ticket, run: Box::new(move || compile(&engine, &wasm)) })
     }
 
-    /// Imports and exports of a module, without compiling it. The bytes are validated as a whole.
+    /// Imports and exports of a module or component, without compiling it. The bytes are validated as a whole.
     #[napi(catch_unwind)]
     pub fn describe(&self, wasm: &[u8]) -> Result<Description> {
-        describe::describe(&self.local.engine()?, wasm)
+        let engine = self.local.engine()?;
+        if describe::is_component(wasm) {
+            return describe::describe_component(&engine, self.local.offer()?.as_ref(), wasm);
+        }
+        describe::describe(&engine, wasm)
     }
 
     #[napi(catch_unwind)]
     pub fn load(&self, artefact: &[u8]) -> Result<NativeModule> {
         let engine = self.local.engine()?;
         self.local.runnable()?;
-        if Engine::detect_precompiled(artefact) != Some(wasmtime::Precompiled::Module) {
-            return Err(fault(Code::Artefact, "not an artefact of this engine"));
+        let refuse = |error: wasmtime::Error| self.local.refuse_artefact(&error);
+        match Engine::detect_precompiled(artefact) {
+            Some(Precompiled::Module) => {
+                // Safety: an artefact is machine code; the caller has verified who signed it (documented in engine.ts).
+                let module = unsafe { Module::deserialize(&engine, artefact) };
+                self.local.link(module.map_err(refuse)?)
+            }
+            Some(Precompiled::Component) => {
+                // Safety: as above.
+                let component = unsafe { Component::deserialize(&engine, artefact) };
+                self.local.link_component(component.map_err(refuse)?)
+            }
+            None => Err(fault(Code::Artefact, "not an artefact of this engine")),
         }
-        // Safety: an artefact is machine code; the caller has verified who signed it (documented in engine.ts).
-        let module = unsafe { Module::deserialize(&engine, artefact) };
-        let module = module.map_err(|error| self.local.refuse_artefact(&error))?;
-        self.local.link(module)
     }
 
     #[napi(catch_unwind)]
@@ -141,13 +160,20 @@ impl NativeEngine {
         self.local.runnable()?;
         let found = Engine::detect_precompiled_file(&path)
             .map_err(|error| fault(Code::Artefact, format!("{path}: {}", explain(&error))))?;
-        if found != Some(wasmtime::Precompiled::Module) {
-            return Err(fault(Code::Artefact, format!("{path}: not an artefact of this engine")));
+        let refuse = |error: wasmtime::Error| self.local.refuse_artefact(&error);
+        match found {
+            Some(Precompiled::Module) => {
+                // Safety: as in `load`; the file is not changed while it is mapped (documented in engine.ts).
+                let module = unsafe { Module::deserialize_file(&engine, &path) };
+                self.local.link(module.map_err(refuse)?)
+            }
+            Some(Precompiled::Component) => {
+                // Safety: as above.
+                let component = unsafe { Component::deserialize_file(&engine, &path) };
+                self.local.link_component(component.map_err(refuse)?)
+            }
+            None => Err(fault(Code::Artefact, format!("{path}: not an artefact of this engine"))),
         }
-        // Safety: as in `load`; the file is not changed while it is mapped (documented in engine.ts).
-        let module = unsafe { Module::deserialize_file(&engine, &path) };
-        let module = module.map_err(|error| self.local.refuse_artefact(&error))?;
-        self.local.link(module)
     }
 
     #[napi(catch_unwind)]

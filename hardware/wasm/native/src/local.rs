@@ -1,13 +1,15 @@
 //! What belongs to JavaScript's thread: one engine's modules, guests and threads, and the calls of every leg.
 
+use crate::component::Offer;
 use crate::control::{
     Control, KIND_BYTES, KIND_CLOSED, KIND_ERROR, KIND_EXHAUSTED, KIND_LIMIT, KIND_REQUEST, KIND_RETURNED, KIND_SLICED,
     KIND_TRAPPED, at,
 };
-use crate::error::{Code, Result, fault};
-use crate::guest::{Answer, Clocks, Entry, Guest, Limit, Loaded, Options, Slot, State, Step};
+use crate::error::{Code, Result, explain, fault};
+use crate::guest::{Answer, Clocks, Entry, Guest, Loaded, Program, Slot, Step};
 use crate::profile::Resolved;
 use crate::shelves::Shelves;
+use crate::state::{Limit, Options, State};
 use crate::workers::{Done, Job, Workers};
 use napi::bindgen_prelude::{ToNapiValue, Uint8Array};
 use napi::sys;
@@ -31,6 +33,8 @@ pub struct Local {
     /// Absent when the engine is closed.
     pub engine: RefCell<Option<Engine>>,
     pub linker: RefCell<Option<Linker<State>>>,
+    /// What components may import; made when the first of them is seen.
+    pub offer: RefCell<Option<Rc<Offer>>>,
     pub modules: RefCell<Vec<Option<Linked>>>,
     pub guests: RefCell<Shelves>,
     pub slots_used: Arc<AtomicU32>,
@@ -53,6 +57,16 @@ fn whole(name: &str, value: f64, min: f64, max: f64) -> Result<u64> {
 impl Local {
     pub fn engine(&self) -> Result<Engine> {
         self.engine.borrow().clone().ok_or_else(|| fault(Code::Closed, "the engine is closed"))
+    }
+
+    pub fn offer(&self) -> Result<Rc<Offer>> {
+        let engine = self.engine()?;
+        let mut offer = self.offer.borrow_mut();
+        if let Some(offer) = offer.as_ref() {
+            return Ok(Rc::clone(offer));
+        }
+        let made = Offer::new(&engine).map_err(|error| fault(Code::Bug, explain(&error)))?;
+        Ok(Rc::clone(offer.insert(Rc::new(made))))
     }
 
     pub fn options(&self) -> Result<Options> {
@@ -105,12 +119,19 @@ impl Local {
             .and_then(Option::as_ref)
             .ok_or_else(|| fault(Code::Closed, "the module is closed"))?;
         let entry = entries.get(entry as usize).copied().flatten().ok_or_else(|| {
-            fault(Code::Entry, "the module exports no such function without parameters and with at most an i32 result")
+            let wanted = match loaded.program {
+                Program::Module(_) => {
+                    "the module exports no such function without parameters and with at most an i32 result"
+                }
+                Program::Component(_) => {
+                    "the component exports no such function without parameters and with at most a plain result or s32"
+                }
+            };
+            fault(Code::Entry, wanted)
         })?;
-        let reactor = loaded.initialise.is_some();
         let options = self.options()?;
-        let slot = Slot::take(&self.slots_used, self.resolved.slots)?;
-        Guest::start(Arc::clone(loaded), entry, reactor, slot, options)
+        let slot = Slot::take(&self.slots_used, self.resolved.slots, loaded.slots)?;
+        Guest::start(Arc::clone(loaded), entry, slot, options)
     }
 
     /// Takes the answer that JavaScript has put and checks it against what the guest expects.
@@ -307,6 +328,7 @@ impl Local {
         guests.abandon();
         self.modules.borrow_mut().clear();
         self.linker.replace(None);
+        self.offer.replace(None);
         self.engine.replace(None);
     }
 }

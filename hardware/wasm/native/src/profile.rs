@@ -18,8 +18,13 @@ const MEMORY_BYTES_CEILING: f64 = 4_294_967_296.0;
 /// Bound: most guests of one pool.
 const SLOTS_CEILING: f64 = 100_000.0;
 const TABLE_ELEMENTS_CEILING: f64 = 10_000_000.0;
-/// Bound: tables of one module.
-const TABLES_PER_MODULE: u32 = 4;
+/// Bound: tables of one module, and of one slot.
+pub const TABLES_PER_SLOT: u32 = 4;
+/// Bound: slots that a guest of one component takes: as many memories, or as many times the tables of a slot, as it has.
+pub const SLOTS_PER_COMPONENT: u32 = 4;
+/// Bound: core instances of one component, those that the compiler makes between its parts among them. A number of the engine's
+/// books, which reserves nothing.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
 /// Stack that a guest may use, in bytes; decides when `stack_overflow` is raised.
 const GUEST_STACK_BYTES: usize = 512 << 10;
 /// Stack of a fibre: the guest's and the host functions' on top of it.
@@ -124,9 +129,10 @@ impl Resolved {
     /// What the digest is taken over: one setting a line, in a fixed order.
     pub fn text(&self) -> String {
         format!(
-            "wasmmatrix engine profile 1\nwasmtime {WASMTIME_VERSION}\ntarget {}\nfeatures {}\noptimise {}\n\
+            "wasmmatrix engine profile 2\nwasmtime {WASMTIME_VERSION}\ntarget {}\nfeatures {}\noptimise {}\n\
              reservation {}\nguard {}\nmemory {}\ntable {}\nslots {}\nstack {GUEST_STACK_BYTES}\n\
-             fuel on\nnan {}\nsimd {}\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n",
+             fuel on\nnan {}\nsimd {}\nrelaxed-simd off\nthreads off\npool on\ncow on\nconcurrency off\nepoch off\n\
+             components on\n",
             self.target,
             self.features.join(","),
             if self.speed { "speed" } else { "none" },
@@ -148,12 +154,16 @@ impl Resolved {
     pub fn engine(&self) -> Result<Engine> {
         let bad = |error: wasmtime::Error| fault(Code::Profile, explain(&error));
         let mut pool = PoolingAllocationConfig::default();
-        pool.total_core_instances(self.slots)
+        pool.total_core_instances(self.slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+            .total_component_instances(self.slots)
+            .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+            .max_memories_per_component(SLOTS_PER_COMPONENT)
+            .max_tables_per_component(SLOTS_PER_COMPONENT * TABLES_PER_SLOT)
             .total_memories(self.slots)
-            .total_tables(self.slots.saturating_mul(TABLES_PER_MODULE))
+            .total_tables(self.slots.saturating_mul(TABLES_PER_SLOT))
             .total_stacks(self.slots)
             .max_memories_per_module(1)
-            .max_tables_per_module(TABLES_PER_MODULE)
+            .max_tables_per_module(TABLES_PER_SLOT)
             .max_memory_size(self.memory_bytes_max as usize)
             .table_elements(self.table_elements_max as usize)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
@@ -167,8 +177,10 @@ impl Resolved {
             .wasm_simd(self.has_vectors())
             .wasm_relaxed_simd(false)
             .wasm_memory64(false)
-            .wasm_multi_memory(false)
+            // What the compiler makes between the parts of a composition has several memories; of a guest `describe` refuses that.
+            .wasm_multi_memory(true)
             .concurrency_support(false)
+            .wasm_component_model(true)
             .signals_based_traps(true)
             .memory_init_cow(true)
             .memory_may_move(false)

@@ -1,13 +1,11 @@
 //! WASI preview 1 without an operating system: argument lists, three pipes, clocks that follow fuel, randomness that
 //! follows a seed, sleep that is a request. Everything else is refused natively or asks the host, which is told what.
 
-use crate::guest::{
-    GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, Limit, OPERATION_DENIED, OPERATION_SLEEP, State,
-    Stop,
+use crate::host::{Call, WASI, charge, memory, offset, read_u32, read_u64, refuse, sleep, slice, slice_mut, write};
+use crate::state::{
+    CLOCK_RESOLUTION_NANOS, Clock, GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, State, Stop,
+    now_nanos,
 };
-use crate::host::{Call, WASI, ask, charge, memory, offset, read_u32, read_u64, slice, slice_mut, write};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use wasmtime::{Engine, FuncType, Linker, Result, Val, ValType};
 
 mod errno {
@@ -20,12 +18,10 @@ mod errno {
     pub const NOTCAPABLE: i32 = 76;
 }
 
-/// Bound: subscriptions of one `poll_oneoff`.
-const SUBSCRIPTIONS_MAX: usize = 1_024;
+/// Bound: subscriptions of one `poll_oneoff` or `poll`.
+pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 /// Bound: vectors of one `fd_read` or `fd_write`.
 const VECTORS_MAX: usize = 1_024;
-/// What `clock_res_get` says: the host gives microseconds.
-const CLOCK_RESOLUTION_NANOS: u64 = 1_000;
 
 /// Functions whose capability is never granted; the letters are parameters, `i` for i32 and `l` for i64.
 const DENIED: [(&str, &str); 16] = [
@@ -67,13 +63,7 @@ const PIPES: [(&str, &str, i32); 14] = [
 
 /// Tells the host that a capability is missing; whatever it answers, the guest gets NOTCAPABLE.
 async fn deny(caller: &mut Call<'_>, function: &str) -> Result<i32> {
-    {
-        let mut mail = caller.data().mail.open();
-        mail.payload.clear();
-        mail.payload.extend_from_slice(function.as_bytes());
-        mail.response.clear();
-    }
-    ask(caller, OPERATION_DENIED).await?;
+    refuse(caller, function).await?;
     Ok(errno::NOTCAPABLE)
 }
 
@@ -108,21 +98,6 @@ async fn strings(caller: &mut Call<'_>, pointers_at: i32, text_at: i32, which: f
     Ok(errno::SUCCESS)
 }
 
-/// Nanoseconds of a clock now: the start of the leg, and the fuel used in it at the guest's speed.
-fn now_nanos(caller: &Call<'_>, clock: i32) -> Result<Option<u64>> {
-    let state = caller.data();
-    let used = state.options.fuel_max.saturating_sub(caller.get_fuel()?);
-    let mail = state.mail.open();
-    let start = match clock {
-        0 => mail.civil_micros,
-        1 => mail.monotonic_micros,
-        _ => return Ok(None),
-    };
-    let ran = used.saturating_sub(mail.leg_fuel) as f64 * 1_000.0 / state.options.fuel_per_micro;
-    // Determinism: whole microseconds are turned into whole nanoseconds before the fraction is added.
-    Ok(Some((start as u64).saturating_mul(1_000).saturating_add(ran as u64)))
-}
-
 fn granted(caller: &Call<'_>, capability: u32) -> bool {
     caller.data().options.granted & capability != 0
 }
@@ -147,23 +122,12 @@ async fn fd_write(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, writt
     }
     charge(&mut caller, total).await?;
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
-    let most = if fd == 1 { state.options.stdout_bytes_max } else { state.options.stderr_bytes_max };
-    let mut mail = state.mail.open();
-    let pipe = if fd == 1 { &mut mail.stdout } else { &mut mail.stderr };
     for index in 0..count {
         let at = offset(vectors, index * 8);
         let from = read_u32(bytes, at)? as i32;
         let len = read_u32(bytes, offset(at, 4))? as usize;
-        let from = slice(bytes, from, len)?;
-        let room = most.saturating_sub(pipe.len());
-        // What fits is kept: the start of an output that is too long is what explains it.
-        pipe.extend_from_slice(from.get(..room).unwrap_or(from));
-        if len > room {
-            let limit = if fd == 1 { Limit::Stdout } else { Limit::Stderr };
-            return Err(wasmtime::Error::new(Stop::Limit(limit)));
-        }
+        state.write_pipe(fd, slice(bytes, from, len)?)?;
     }
-    drop(mail);
     write(bytes, written_at, &(total as u32).to_le_bytes())?;
     Ok(errno::SUCCESS)
 }
@@ -236,8 +200,7 @@ async fn random_get(caller: &mut Call<'_>, pointer: i32, len: i32) -> Result<i32
     let memory = memory(caller)?;
     let (bytes, state) = memory.data_and_store_mut(caller);
     let target = slice_mut(bytes, pointer, len)?;
-    let seed = state.options.seed;
-    state.random.get_or_insert_with(|| ChaCha20Rng::from_seed(seed)).fill_bytes(target);
+    state.draw(target);
     Ok(errno::SUCCESS)
 }
 
@@ -274,9 +237,10 @@ fn subscriptions(caller: &mut Call<'_>, at: i32, count: i32) -> Result<Waits> {
                 let clock = read_u32(bytes, offset(one, 16))? as i32;
                 let timeout = read_u64(bytes, offset(one, 24))?;
                 let absolute = slice(bytes, offset(one, 40), 1)?.first().is_some_and(|flags| flags & 1 != 0);
-                let Some(now) = now_nanos(caller, clock)? else {
+                let Some(clock) = Clock::of_preview_1(clock) else {
                     return Ok(Waits::Refused(errno::NOTSUP));
                 };
+                let now = now_nanos(caller, clock)?;
                 clocks.push((user, if absolute { timeout.saturating_sub(now) } else { timeout }));
             }
             1 => {
@@ -306,13 +270,7 @@ async fn poll_oneoff(caller: &mut Call<'_>, at: i32, out: i32, count: i32, event
             if !granted(caller, GRANTED_SLEEP) {
                 return deny(caller, "poll_oneoff").await;
             }
-            {
-                let mut mail = caller.data().mail.open();
-                mail.payload.clear();
-                mail.payload.extend_from_slice(&first.to_le_bytes());
-                mail.response.clear();
-            }
-            let status = ask(caller, OPERATION_SLEEP).await?;
+            let status = sleep(caller, first).await?;
             if status < 0 {
                 let errno = status.saturating_neg();
                 return Ok(if errno <= errno::NOTCAPABLE { errno } else { errno::IO });
@@ -422,9 +380,10 @@ pub fn define(linker: &mut Linker<State>) -> Result<()> {
                 if !granted(&caller, GRANTED_CLOCK) {
                     return deny(&mut caller, "clock_time_get").await;
                 }
-                let Some(now) = now_nanos(&caller, clock)? else {
+                let Some(clock) = Clock::of_preview_1(clock) else {
                     return Ok(errno::NOTSUP);
                 };
+                let now = now_nanos(&caller, clock)?;
                 let memory = memory(&mut caller)?;
                 write(memory.data_mut(&mut caller), at, &now.to_le_bytes())?;
                 Ok(errno::SUCCESS)
