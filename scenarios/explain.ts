@@ -6,6 +6,7 @@ import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
 import { modelText } from './guest-model.ts';
 import { impairmentText } from './impairments.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
+import { batteryText, thermalText } from './power.ts';
 import { isRecord } from './shape.ts';
 import { writeDistance, writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
 
@@ -141,6 +142,8 @@ function fleetSection({ fleet }: Scenario): Section {
       [
         ...node.isaFeatures,
         ...node.hardware,
+        ...(node.thermal === null ? [] : [thermalText(node.thermal)]),
+        ...(node.battery === null ? [] : [batteryText(node.battery)]),
         ...(node.faultDomain === `${node.zone}/${node.node}` ? [] : [`fails with ${node.faultDomain}`]),
       ].join(' '),
     ]),
@@ -300,6 +303,9 @@ function nameOf(step: OperationSpec): string {
   switch (step.do) {
     case 'push':
       return step.module;
+    case 'trust':
+    case 'revoke':
+      return step.author;
     case 'deploy':
     case 'trigger':
       return step.spec.name;
@@ -351,6 +357,10 @@ function fieldsOf(step: OperationSpec, file: Fields, examples: ReadonlyMap<strin
         field('backoffMax', writeDuration(spec.backoffMsMax * 1_000)),
       ];
     }
+    case 'trust':
+      return [field('for', step.forMicros === null ? 'until it is revoked' : writeDuration(step.forMicros))];
+    case 'revoke':
+      return [];
     case 'scale':
       return [field('replicas', String(step.replicas))];
     case 'rollback':
@@ -376,6 +386,7 @@ function pushFields(step: Extract<OperationSpec, { do: 'push' }>, file: Fields, 
     limit('memory', step.limits.memoryBytesMax ?? example?.limits.memoryBytesMax, writeSize),
     limit('output', step.limits.outputBytesMax ?? example?.limits.outputBytesMax, writeSize),
     ...(step.model === null ? [] : [['model', modelText(step.model), true] as const]),
+    ['by', step.author, 'by' in file],
     ['signing', step.signing, 'signing' in file],
     ['accepted', String(step.accepted), 'accepted' in file],
   ];

@@ -6,6 +6,7 @@ import { distanceKm } from './geography.ts';
 import { impairmentsOf } from './impairments.ts';
 import { suggest, type Source } from './mistakes.ts';
 import { mobilityOf } from './mobility.ts';
+import { batteryOf, thermalOf } from './power.ts';
 import { list, pointOf, type Written } from './written.ts';
 import type { FleetFeature, FleetSpec, LatencyLaw, LinkSpec, NodeSpec, ZoneSpec } from './scenario.ts';
 import { checkFleetShape, isRecord } from './shape.ts';
@@ -59,9 +60,13 @@ export function resolveFleet(
 }
 
 /** What a world must be able to produce for this fleet, beyond machines with delays and loss between them. */
-export function featuresOf({ links, vehicles }: FleetSpec): readonly FleetFeature[] {
+export function featuresOf({ links, vehicles, nodes }: FleetSpec): readonly FleetFeature[] {
   const kinds = links.flatMap(({ impairments }) => impairments.map(({ kind }) => kind));
-  return [...new Set<FleetFeature>([...kinds, ...(vehicles.length > 0 ? ['vehicles' as const] : [])])];
+  return [...new Set<FleetFeature>([...kinds, ...(vehicles.length > 0 ? ['vehicles' as const] : []), ...nodes.flatMap(machineFeaturesOf)])];
+}
+
+function machineFeaturesOf({ thermal, battery }: NodeSpec): readonly FleetFeature[] {
+  return [...(thermal === null ? [] : ['thermal' as const]), ...(battery === null ? [] : ['battery' as const])];
 }
 
 function layersOf(
@@ -116,7 +121,11 @@ function nodesOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
       }
       const count = typeof written['count'] === 'number' ? written['count'] : null;
       for (let n = 1; n <= (count ?? 1); n++) {
-        const node = nodeOf(written, count === null ? String(written['node']) : `${String(written['node'])}-${n}`, zone);
+        const node = nodeOf(
+          { source, base: [...base, 'nodes', i], value: written },
+          count === null ? String(written['node']) : `${String(written['node'])}-${n}`,
+          zone,
+        );
         if (inLayer.has(node.node) || node.node === 'controller') {
           source.mistake(
             [...base, 'nodes', i, 'node'],
@@ -132,7 +141,7 @@ function nodesOf(layers: readonly Written[], zones: ReadonlyMap<string, ZoneSpec
   return [...nodes.values()];
 }
 
-function nodeOf(written: Readonly<Record<string, unknown>>, name: string, zone: ZoneSpec): NodeSpec {
+function nodeOf({ source, base, value: written }: Written, name: string, zone: ZoneSpec): NodeSpec {
   const architecture = (written['architecture'] as Architecture | undefined) ?? 'x86_64';
   return {
     node: name as NodeId,
@@ -145,6 +154,8 @@ function nodeOf(written: Readonly<Record<string, unknown>>, name: string, zone: 
     memoryBytes: parseSize(String(written['memory'])) ?? MEMORY_BYTES,
     hardware: texts(written['hardware']),
     fuelPerMicro: numberOr(written['fuelPerMicro'], FUEL_PER_MICRO[architecture]),
+    thermal: thermalOf(source, written['thermal'], [...base, 'thermal']),
+    battery: batteryOf(source, written['battery'], [...base, 'battery']),
     startMicros: parseDuration(String(written['start'])) ?? 0,
   };
 }

@@ -5,7 +5,9 @@ import type { OperatorCommand } from '../system/domain/operator.ts';
 import { describeError } from '../system/domain/outcome.ts';
 import type { Course } from './course.ts';
 import type { OperationSpec, StepSpec } from './scenario.ts';
+import { OPS, STRANGER } from './steps.ts';
 
+const MICROS_PER_MS = 1_000;
 /** Bound: how long an operator waits for the answer to one command, reconnecting as needed. */
 export const COMMAND_DEADLINE_MICROS = 30_000_000;
 
@@ -19,20 +21,46 @@ export class Operator {
     this.#course = course;
   }
 
-  /** Makes the key that signs for the suite a trusted one, for exactly what accepted pushes ask for. */
+  /** Makes the keys of the authors trusted ones, but for those that a step trusts for the first time. */
   async trust(): Promise<void> {
+    const { steps } = this.#course.scenario;
+    const authors = new Set([OPS, ...steps.flatMap((step) => (step.do === 'push' ? [step.author] : []))]);
+    for (const step of steps) {
+      if (step.do === 'revoke') break;
+      if (step.do === 'trust') authors.delete(step.author);
+    }
+    for (const author of authors) await this.#trust(author, null);
+  }
+
+  /** For exactly what accepted pushes of the author ask for. */
+  async #trust(author: string, forMicros: number | null): Promise<void> {
     const { testbed, scenario, stopWith } = this.#course;
-    const ops = await testbed.keys.open('ops');
-    if (!ops.ok) return stopWith(`The key of the operator could not be opened: ${describeError(ops.error)}`);
+    const key = await testbed.keys.open(author);
+    if (!key.ok) return stopWith(`The key of ${author} could not be opened: ${describeError(key.error)}`);
     // A push that has to be refused may be one that asks for more than its signer may grant.
-    const capabilities = scenario.steps.flatMap((step) => (step.do === 'push' && step.accepted ? (step.capabilities ?? []) : []));
-    return this.#command({ kind: 'trust-add', publicKey: ops.value.publicKey, mayGrant: [...new Set(capabilities)].sort(compare) }, true);
+    const capabilities = scenario.steps.flatMap((step) =>
+      step.do === 'push' && step.accepted && step.author === author ? (step.capabilities ?? []) : [],
+    );
+    const mayGrant = [...new Set(capabilities)].sort(compare);
+    const notAfterMs = forMicros === null ? {} : { notAfterMs: testbed.clock.civilMs() + Math.ceil(forMicros / MICROS_PER_MS) };
+    return this.#command({ kind: 'trust-add', publicKey: key.value.publicKey, mayGrant, ...notAfterMs }, true);
+  }
+
+  async #revoke(author: string): Promise<void> {
+    const { testbed, stopWith } = this.#course;
+    const key = await testbed.keys.open(author);
+    if (!key.ok) return stopWith(`The key of ${author} could not be opened: ${describeError(key.error)}`);
+    return this.#command({ kind: 'trust-revoke', key: key.value.key }, true);
   }
 
   async operate(step: OperationSpec): Promise<void> {
     switch (step.do) {
       case 'push':
         return this.#push(step);
+      case 'trust':
+        return this.#trust(step.author, step.forMicros);
+      case 'revoke':
+        return this.#revoke(step.author);
       case 'deploy':
         return this.#command({ kind: 'deployment-apply', spec: step.spec }, true);
       case 'trigger':
@@ -68,7 +96,7 @@ export class Operator {
     };
     let signature: Signature | null = null;
     if (step.signing !== 'unsigned') {
-      const person = step.signing === 'untrusted' ? 'stranger' : 'ops';
+      const person = step.signing === 'untrusted' ? STRANGER : step.author;
       const key = await keys.open(person);
       const bytes = await keys.sign(person, new TextEncoder().encode(manifestText(manifest)));
       if (!key.ok) return stopWith(`The key ${person} could not be opened: ${describeError(key.error)}`);

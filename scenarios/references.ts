@@ -8,6 +8,7 @@ import type { DeploymentSpec } from '../system/domain/deployment.ts';
 import { suggest, type Path, type Source } from './mistakes.ts';
 import { TEMPLATE } from './publisher.ts';
 import type { FaultSpec, GoalSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
+import { OPS, STRANGER } from './steps.ts';
 
 /** Event data may be this long; events a workload may publish. */
 const EVENTS_MAX = 1_000_000;
@@ -52,6 +53,10 @@ export function checkReferences(source: Source, scenario: Scenario, examples: re
         `the first delay (${step.spec.backoffMs} ms) is longer than the largest (${step.spec.backoffMsMax} ms)`,
       );
   }
+  const authors = [OPS, ...of('push').map(({ step }) => step.author)];
+  for (const { step, path } of [...of('trust'), ...of('revoke')]) known(source, [...path, step.do], 'author', step.author, authors);
+  for (const { step, path } of of('push'))
+    if (step.author === STRANGER) source.mistake([...path, 'by'], `'${STRANGER}' is whom nobody trusts; expected another author`);
   for (const { step, path } of of('scale')) known(source, [...path, 'scale'], 'deployment', step.deployment, deployments);
   const nodes = scenario.fleet.nodes.map(({ node }) => node as string);
   for (const { step, path } of [...of('drain'), ...of('undrain')]) known(source, [...path, step.do], 'node', step.node, nodes);

@@ -56,6 +56,31 @@ export type VehicleSpec = {
   readonly interruptionMicros: number;
 };
 
+/** A processor that gets hot and slows itself down. Degrees Celsius. */
+export type ThermalSpec = {
+  /** Around it, and where it begins. */
+  readonly ambientCelsius: number;
+  /** Where it would end up with all cores busy at full speed. */
+  readonly fullCelsius: number;
+  /** After so long it has gone 63 % of the way to where it ends up. */
+  readonly constantMicros: number;
+  /** From here on it is throttled, until it has cooled down to `releaseCelsius`. */
+  readonly limitCelsius: number;
+  readonly releaseCelsius: number;
+  readonly factor: number;
+};
+
+export type BatterySpec = {
+  /** How long a full one lasts with all cores busy, and with none. */
+  readonly fullMicros: number;
+  readonly idleMicros: number;
+  /** With so much left and less the machine saves power. */
+  readonly lowPermille: number;
+  readonly factor: number;
+  /** How long an empty one takes until it is full and its machine starts; null: until the phase of work ends. */
+  readonly chargeMicros: number | null;
+};
+
 export type NodeSpec = {
   readonly node: NodeId;
   readonly zone: ZonePath;
@@ -68,6 +93,10 @@ export type NodeSpec = {
   readonly hardware: readonly string[];
   /** Fuel that one core executes in a microsecond. */
   readonly fuelPerMicro: number;
+  /** Null: it never gets hot. */
+  readonly thermal: ThermalSpec | null;
+  /** Null: it hangs on the mains. */
+  readonly battery: BatterySpec | null;
   /** When its agent is started, from the start of the run. */
   readonly startMicros: number;
 };
@@ -83,10 +112,19 @@ export type FleetSpec = {
 };
 
 /** What of a fleet a world may not be able to produce. */
-export type FleetFeature = Impairment['kind'] | 'vehicles';
-export const FLEET_FEATURES: readonly FleetFeature[] = ['bandwidth', 'burst-loss', 'duplication', 'reordering', 'corruption', 'vehicles'];
+export type FleetFeature = Impairment['kind'] | 'vehicles' | 'thermal' | 'battery';
+export const FLEET_FEATURES: readonly FleetFeature[] = [
+  'bandwidth',
+  'burst-loss',
+  'duplication',
+  'reordering',
+  'corruption',
+  'vehicles',
+  'thermal',
+  'battery',
+];
 
-/** How a module is signed: by the trusted key of the suite, by a key nobody trusts, not at all, or changed after signing. */
+/** How a module is signed: by the key of its author, by a key nobody trusts, not at all, or changed after signing. */
 export type SigningSpec = 'trusted' | 'untrusted' | 'unsigned' | 'tampered';
 
 /** Fuel of one invocation. */
@@ -249,9 +287,14 @@ export type StepSpec = { readonly at: TimeSpec } & (
       /** The simulator plays its guests by this; null: the engine runs them. Other worlds always run them. */
       readonly model: GuestModelSpec | null;
       readonly signing: SigningSpec;
+      /** Whose key signs it. */
+      readonly author: string;
       /** False: the push must be refused; the runner fails the run when it is not as said. */
       readonly accepted: boolean;
     }
+  /** The key of an author is a trusted one from here on, for so long, or (null) until it is revoked. */
+  | { readonly do: 'trust'; readonly author: string; readonly forMicros: number | null }
+  | { readonly do: 'revoke'; readonly author: string }
   | { readonly do: 'deploy'; readonly spec: DeploymentSpec }
   | { readonly do: 'trigger'; readonly spec: TriggerSpec }
   | { readonly do: 'scale'; readonly deployment: DeploymentName; readonly replicas: number }

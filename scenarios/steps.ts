@@ -9,6 +9,10 @@ import type { FaultSpec, SigningSpec, StepSpec, TimeSpec } from './scenario.ts';
 import { isRecord, STEP_KINDS } from './shape.ts';
 import { parseDuration, parseRatio, parseShift, parseSize } from './units.ts';
 
+/** Who signs where nothing is said. */
+export const OPS = 'ops';
+/** Whose key nobody trusts. */
+export const STRANGER = 'stranger';
 const INSTANCE_MEMORY_BYTES = 16 * 1_048_576;
 const INSTANCE_CPU_MILLIS = 100;
 
@@ -26,6 +30,10 @@ export function resolveStep(source: Source, step: Fields, path: Path): StepSpec 
   switch (stepKindOf(step)) {
     case 'push':
       return { at, ...push(source, step, path) };
+    case 'trust':
+      return { at, do: 'trust', author: String(step['trust']), forMicros: step['for'] === undefined ? null : duration(step['for']) };
+    case 'revoke':
+      return { at, do: 'revoke', author: String(step['revoke']) };
     case 'deploy':
       return { at, ...deploy(step) };
     case 'trigger':
@@ -155,6 +163,7 @@ function push(source: Source, step: Fields, path: Path): Omit<Extract<StepSpec, 
     },
     model: isRecord(step['model']) ? modelOf(source, step['model'], [...path, 'model']) : null,
     signing,
+    author: typeof step['by'] === 'string' ? step['by'] : OPS,
     accepted: typeof step['accepted'] === 'boolean' ? step['accepted'] : signing === 'trusted',
   };
 }

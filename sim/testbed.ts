@@ -20,6 +20,7 @@ import type { Kernel } from './kernel/kernel.ts';
 import { KeyRing } from './keys/keys.ts';
 import type { CryptoPrimitives } from './keys/keys.ts';
 import { SimNetwork } from './network/network.ts';
+import { Power } from './power/power.ts';
 import { createRandom } from './random/random.ts';
 import { RecordSink } from './telemetry/telemetry.ts';
 import { Computer } from './testbed/computer.ts';
@@ -77,6 +78,7 @@ class SimTestbed implements Testbed {
   readonly #keyRing: KeyRing;
   readonly #engine: ModelledEngine;
   readonly #services: ServiceFaults;
+  readonly #power: Power;
   readonly #faults: Faults;
   /** Bound: nodes. */
   readonly #rogues = new Map<string, Rogue>();
@@ -103,6 +105,7 @@ class SimTestbed implements Testbed {
     this.keys = this.#personalKeys();
     this.#engine = new ModelledEngine({ engine: injected.engine, kernel, digest: (bytes) => this.keys.digest(bytes) });
     this.#services = new ServiceFaults(kernel, OPERATOR_IDENTITY);
+    this.#power = new Power(kernel);
     this.#faults = new Faults({
       services: this.#services,
       kernel,
@@ -119,7 +122,7 @@ class SimTestbed implements Testbed {
         install: (machine, version) => void this.#versions.set(machine, version),
         babble: (machine, lasting) => this.#babble(machine, lasting),
         disk: (machine) => this.#computerOf(machine).disk,
-        throttle: (machine, slowness) => this.#computers.get(machine)?.machine.throttle(slowness),
+        throttle: (machine, slowness) => this.#computers.get(machine)?.throttle('fault', slowness),
         clocks: (machine) => this.#computerOf(machine).machine.time,
         fill: (machine) => this.#computers.get(machine)?.setFull(true),
         free: (machine) => this.#computers.get(machine)?.setFull(false),
@@ -142,7 +145,7 @@ class SimTestbed implements Testbed {
     const controller = this.#createController(world, scenario);
     this.#computers.set(CONTROLLER, controller);
     this.#network.assignEndpoint(CONTROLLER_ENDPOINT, CONTROLLER);
-    for (const node of fleet.nodes) this.#computers.set(node.node, this.#createNode(world, node));
+    for (const node of fleet.nodes) this.#computers.set(node.node, this.#powered(node, this.#createNode(world, node)));
     this.#driver = new Driver({
       kernel: this.#kernel,
       network: this.#network,
@@ -193,6 +196,7 @@ class SimTestbed implements Testbed {
 
   healAll(): void {
     this.#faults.healAll();
+    this.#power.chargeAll();
   }
 
   onRecord(listener: (record: RunRecord) => void): void {
@@ -242,7 +246,7 @@ class SimTestbed implements Testbed {
       keys: this.#keyRing,
       engine: this.#engine,
       sink: this.#sink,
-      isKeptOff: (machine) => this.#faults.keepsOff(machine),
+      isKeptOff: (machine) => this.#faults.keepsOff(machine) || this.#power.keepsOff(machine),
       recordMachine: {
         started: ({ options, machine }) =>
           this.record('machine.started', {
@@ -283,6 +287,23 @@ class SimTestbed implements Testbed {
       profiles: [...profiles.values()],
       createProgram: (ports) => createController(ports, config),
     });
+  }
+
+  #powered({ node, cores, thermal, battery }: NodeSpec, computer: Computer): Computer {
+    this.#power.add({
+      machine: computer.machine,
+      cores,
+      thermal,
+      battery,
+      throttle: (factor, cause) => {
+        computer.throttle('power', factor);
+        this.record('machine.throttled', { machine: node, factor, cause });
+      },
+      off: () => computer.crash('battery empty'),
+      // An event of its own: a machine does not boot in the event that crashed it.
+      on: () => void this.#kernel.after(0, null, 'power returns', () => computer.start()),
+    });
+    return computer;
   }
 
   #createNode(world: World, node: NodeSpec): Computer {

@@ -129,8 +129,9 @@ export function addTrust(program: Command): void {
         'Trusts a key of this user by its name, or any public key in base64. Its modules may have the capabilities that are named here, and no others; adding a key again replaces them.',
       )
       .argument('<key>', 'name of a key of this user, or a public key in base64')
-      .option('--grant <capability>', "what its modules may have, such as 'publish:alerts.>'; may be repeated", collect),
-  ).action(async (key: string, options: CommonOptions & { readonly grant?: readonly string[] }) => {
+      .option('--grant <capability>', "what its modules may have, such as 'publish:alerts.>'; may be repeated", collect)
+      .option('--until <time>', 'when it expires, such as 2031-01-01T00:00:00Z: what it signed stops then', parseTime),
+  ).action(async (key: string, options: TrustOptions) => {
     process.exitCode = await trustKey(key, options);
   });
   addCommon(
@@ -144,7 +145,15 @@ export function addTrust(program: Command): void {
   });
 }
 
-async function trustKey(key: string, options: CommonOptions & { readonly grant?: readonly string[] }): Promise<number> {
+type TrustOptions = CommonOptions & { readonly grant?: readonly string[]; readonly until?: number };
+
+function parseTime(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('Write a time such as 2031-01-01T00:00:00Z.');
+  return ms;
+}
+
+async function trustKey(key: string, options: TrustOptions): Promise<number> {
   const bytes = Buffer.from(key, 'base64');
   const isPublic = bytes.length === PUBLIC_KEY_BYTES && bytes.toString('base64') === key;
   const own = isPublic ? null : await existingKey(key);
@@ -152,7 +161,8 @@ async function trustKey(key: string, options: CommonOptions & { readonly grant?:
   const publicKey = own === null ? new Uint8Array(bytes) : own.value.publicKey;
   const mayGrant = [...new Set(options.grant ?? [])].sort();
   return withOperator(options, async (session) => {
-    const reply = await session.execute({ kind: 'trust-add', publicKey, mayGrant });
+    const until = options.until === undefined ? {} : { notAfterMs: options.until };
+    const reply = await session.execute({ kind: 'trust-add', publicKey, mayGrant, ...until });
     if (!reply.ok) return refuse(reply.error);
     print(
       `key ${own === null ? key : `${key} (${own.value.key})`} is trusted; its modules may have ${mayGrant.length === 0 ? 'no capabilities' : mayGrant.join(', ')}`,

@@ -87,6 +87,7 @@ const INSTANCES: readonly Column<InstanceView>[] = [
 const TRUST: readonly Column<TrustedKey>[] = [
   { title: 'KEY', of: ({ key }) => key },
   { title: 'STATE', of: ({ revoked }) => (revoked ? 'revoked' : 'trusted') },
+  { title: 'UNTIL', of: ({ notAfterMs }) => (notAfterMs === undefined ? '-' : describeTime(notAfterMs)) },
   { title: 'MAY GRANT', of: ({ mayGrant }) => none(mayGrant) },
 ];
 

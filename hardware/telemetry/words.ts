@@ -118,6 +118,7 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
   'machine.stopped': plain('debug'),
   'machine.paused': plain('debug'),
   'machine.resumed': plain('debug'),
+  'machine.throttled': plain('debug'),
   'vehicle.moved': plain('debug'),
   'vehicle.attached': plain('debug'),
   'fault.begun': plain('debug'),

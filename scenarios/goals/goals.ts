@@ -17,7 +17,7 @@ export function createInvariants(scenario: Scenario, slackMicros = 0): readonly 
   return [
     registration(scenario, slackMicros),
     failureAndRecovery(scenario, slackMicros),
-    signatures(scenario),
+    signatures(scenario, slackMicros),
     versions(slackMicros),
     capabilities(scenario),
     proximity(scenario),

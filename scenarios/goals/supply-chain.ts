@@ -5,16 +5,34 @@ import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
 import type { Subject } from '../../system/domain/identifiers.ts';
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
+import { Slowness } from './slowness.ts';
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
 const ROLLBACK_MICROS = 10_000;
-/** Kinds of fault after which no time of their machine says anything about the product. */
-const SLOWING: readonly string[] = ['throttle', 'disk-slow', 'disk-rot', 'disk-lies', 'wipe'];
+/** How long what was sent to a node before a revocation may be on its way. */
+const REVOKED_MICROS = 1_000_000;
+/** Kinds of fault after which a node may have to fetch again what it had. */
+const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe'];
 
 /** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
-export function signatures(scenario: Scenario): Goal {
+export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
   const trusted = new Set<string>();
+  /** When each key was revoked. Nodes hear of it when they are next told what is desired. */
+  const revoked = new Map<string, number>();
+  /** When each node was last told. */
+  const told = new Map<string, number>();
+  /** By module and version. */
+  const keys = new Map<string, string>();
+  const specs = new Map(scenario.steps.flatMap((step) => (step.do === 'deploy' ? [[step.spec.name as string, step.spec] as const] : [])));
+  // Out of touch an agent serves no movable work for longer than its lease, which its own clock measures.
+  const leaseMicros = scenario.platform.leaseMs * 1_200 + REVOKED_MICROS + slackMicros;
+  /** Whether this node must know by now that the key is not trusted: it was told since, or may not go on without being told. */
+  const knows = (node: string, key: string, micros: number, movable: boolean): boolean => {
+    const since = revoked.get(key);
+    if (since === undefined || trusted.has(key)) return false;
+    return (told.get(node) ?? 0) > since + REVOKED_MICROS + slackMicros || (movable && micros > since + leaseMicros);
+  };
   const forged = new Map<string, string>();
   /** Forged signatures whose artefact the controller has not recorded as signed yet. */
   const forging = new Set<string>();
@@ -27,10 +45,28 @@ export function signatures(scenario: Scenario): Goal {
       switch (record.kind) {
         case 'trust.added':
           trusted.add(record.fields.key);
+          revoked.delete(record.fields.key);
           break;
         case 'trust.revoked':
           trusted.delete(record.fields.key);
+          revoked.set(record.fields.key, record.micros);
           break;
+        case 'agent.desired':
+          if (record.fields.applied) told.set(record.fields.node, record.micros);
+          break;
+        case 'invocation.started': {
+          const { node, instance, version, event } = record.fields;
+          const spec = specs.get(deploymentOf(instance));
+          const key = keys.get(`${spec?.module} ${version}`);
+          if (spec === undefined || key === undefined) break;
+          ledger.expect(
+            !knows(node, key, record.micros, spec.whenUnreachable === 'move'),
+            record,
+            () => `Node ${node} ran event ${event} with ${spec.module} version ${version}, whose key ${key} was revoked before.`,
+            node,
+          );
+          break;
+        }
         case 'forgery.made':
           forged.set(record.fields.digest, record.fields.detail);
           if (record.fields.what === 'artefact') forging.add(record.fields.digest);
@@ -52,6 +88,7 @@ export function signatures(scenario: Scenario): Goal {
             () => `Module ${module} version ${version} was stored although its signature must not be believed: ${forged.get(digest)}.`,
           );
           stored.add(digest);
+          keys.set(`${module} ${version}`, key);
           break;
         }
         case 'module.refused':
@@ -73,7 +110,7 @@ export function signatures(scenario: Scenario): Goal {
             node,
           );
           ledger.expect(
-            trusted.has(key),
+            trusted.has(key) || (revoked.has(key) && !knows(node, key, record.micros, false)),
             record,
             () => `Node ${node} loaded ${module} version ${version}, signed by ${key}, which is not trusted.`,
             node,
@@ -104,16 +141,21 @@ export function versions(slackMicros = 0): Goal {
   const acknowledged = { sequence: 0, id: '' };
   const rollbackTo = new Map<string, { version: number; micros: number }>();
   const commanded = new Map<string, number>();
-  /** Machines that were slowed down, or lost their copies. */
-  const slowed = new Set<string>();
+  const slowness = new Slowness();
+  /** Nodes whose disk may not have what they had. */
+  const forgetful = new Set<string>();
   /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
   const served = new Map<string, number>();
+  const forget = (node: string): void => {
+    for (const key of served.keys()) if (key.startsWith(`${node} `)) served.delete(key);
+  };
   const observed = new Map<string, Map<number, string>>();
   let worstIssue = 0;
   let worstServe = 0;
   return goalOf(
     ledger,
     (record) => {
+      slowness.observe(record);
       switch (record.kind) {
         case 'module.stored': {
           const { module, version, digest } = record.fields;
@@ -153,12 +195,14 @@ export function versions(slackMicros = 0): Goal {
           rollbackTo.set(deployment, { version: to, micros: record.micros });
           break;
         }
-        // The budget is one of machines at their own speed that have the code; one that is slowed down or lost its copy has neither.
+        // The budget is one of machines at their own speed that have the code.
         case 'fault.begun':
-          if (SLOWING.includes(record.fields.kind)) slowed.add(record.fields.target);
+          if (!FORGETTING.includes(record.fields.kind)) break;
+          forgetful.add(record.fields.target);
+          forget(record.fields.target);
           break;
         case 'rollback.issued':
-          if (slowed.has('controller')) break;
+          if (slowness.excuses('controller', record.micros - record.fields.micros)) break;
           worstIssue = Math.max(worstIssue, record.fields.micros);
           ledger.expect(
             record.fields.micros <= ROLLBACK_MICROS + slackMicros,
@@ -169,6 +213,10 @@ export function versions(slackMicros = 0): Goal {
           break;
         // Out of power or frozen, it could not do what it was told.
         case 'machine.stopped':
+          commanded.delete(record.fields.machine);
+          // What its memory still had is gone now, and what its disk has shows when it starts.
+          if (forgetful.has(record.fields.machine)) forget(record.fields.machine);
+          break;
         case 'machine.paused':
           commanded.delete(record.fields.machine);
           break;
@@ -183,9 +231,9 @@ export function versions(slackMicros = 0): Goal {
           const key = `${node} ${deployment} ${version}`;
           const held = served.get(key) ?? record.micros;
           served.set(key, held);
-          if (slowed.has(node)) break;
           if (since !== undefined && held >= since) break;
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
+          if (slowness.excuses(node, since)) break;
           worstServe = Math.max(worstServe, record.micros - since);
           ledger.expect(
             record.micros - since <= ROLLBACK_MICROS + slackMicros,

@@ -57,6 +57,8 @@ export const SIM_FLEET_FEATURES: readonly FleetFeature[] = [
   'reordering',
   'corruption',
   'vehicles',
+  'thermal',
+  'battery',
 ];
 
 /** While one of these lasts, its machine is off. */

@@ -27,6 +27,8 @@ export interface Machine {
   execute(costMicros: number, label: string, run: () => void): ScheduledEvent;
   /** Its clocks; they survive a boot. */
   readonly time: MachineTime;
+  /** Time that its cores have worked so far, all together. What a power loss interrupts is not in it. */
+  busyMicros(): number;
   /** From here on all work takes `slowness` times as long as it costs (whole, 1: full speed), what is under way included. */
   throttle(slowness: number): void;
 }
@@ -63,6 +65,7 @@ export class SimMachine implements Machine, Owner {
   readonly #waiting = new Fifo<Work>();
   #running: Work[] = [];
   #slowness = 1;
+  #busyMicros = 0;
   #crashedAtStep = -1;
 
   constructor(kernel: MachineKernel, name: string, options: MachineOptions) {
@@ -105,7 +108,7 @@ export class SimMachine implements Machine, Owner {
   pause(): void {
     if (!this.alive || this.paused) return;
     this.paused = true;
-    for (const work of this.#running) work.suspend(this.#kernel.now(), this.#slowness);
+    for (const work of this.#running) this.#suspend(work);
   }
 
   resume(): void {
@@ -122,9 +125,20 @@ export class SimMachine implements Machine, Owner {
   throttle(slowness: number): void {
     assert(Number.isInteger(slowness) && slowness >= 1, `machine ${this.name} gets slower by a whole factor, not ${slowness}`);
     if (slowness === this.#slowness) return;
-    for (const work of this.#running) work.suspend(this.#kernel.now(), this.#slowness);
+    for (const work of this.#running) this.#suspend(work);
     this.#slowness = slowness;
     if (!this.paused) for (const work of this.#running) this.#begin(work);
+  }
+
+  busyMicros(): number {
+    const now = this.#kernel.now();
+    return this.#running.reduce((sum, work) => sum + work.workedMicros(now), this.#busyMicros);
+  }
+
+  #suspend(work: Work): void {
+    const now = this.#kernel.now();
+    this.#busyMicros += work.workedMicros(now);
+    work.suspend(now, this.#slowness);
   }
 
   hold(event: Event): void {
@@ -162,6 +176,7 @@ export class SimMachine implements Machine, Owner {
   }
 
   #begin(work: Work): void {
+    work.begunMicros = this.#kernel.now();
     work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, () => {
       const run = work.run;
       work.run = null;
@@ -177,6 +192,7 @@ export class SimMachine implements Machine, Owner {
     if (index < 0) return;
     if (running.length === 1) running.length = 0;
     else running.splice(index, 1);
+    this.#busyMicros += work.workedMicros(this.#kernel.now());
     if (this.#waiting.size > 0) this.#dispatch();
   }
 }
@@ -187,6 +203,7 @@ class Work implements ScheduledEvent {
   readonly label: string;
   run: (() => void) | null;
   event: ScheduledEvent | null = null;
+  begunMicros = 0;
   readonly #machine: SimMachine;
   readonly #incarnation: number;
 
@@ -212,6 +229,11 @@ class Work implements ScheduledEvent {
     this.run = null;
     this.event?.cancel();
     this.#machine.drop(this);
+  }
+
+  /** Since it was begun (again); 0 while it stands still. */
+  workedMicros(now: number): number {
+    return this.event === null ? 0 : Math.min(now, this.event.micros) - this.begunMicros;
   }
 
   suspend(now: number, slowness: number): void {

@@ -76,6 +76,7 @@ export class Computer {
   #wasm: SimWasm | null = null;
   /** False before its first start and after the last stop: nothing restarts it then. */
   #wanted = false;
+  readonly #slowness = { fault: 1, power: 1 };
 
   constructor(world: World, options: ComputerOptions) {
     this.#world = world;
@@ -115,8 +116,14 @@ export class Computer {
     });
   }
 
-  crash(): void {
-    if (this.machine.alive) this.#down('power', 'power loss');
+  /** Of several reasons to be slow (faults; heat and battery) all count. */
+  throttle(reason: 'fault' | 'power', factor: number): void {
+    this.#slowness[reason] = factor;
+    this.machine.throttle(this.#slowness.fault * this.#slowness.power);
+  }
+
+  crash(cause = 'power loss'): void {
+    if (this.machine.alive) this.#down('power', cause);
   }
 
   pause(): void {

@@ -25,7 +25,7 @@ export function planCommand(
 ): Outcome<readonly Entry[]> {
   switch (command.kind) {
     case 'trust-add':
-      return planTrust(command, keys);
+      return planTrust(command, keys, atMs);
     case 'trust-revoke': {
       const key = state.modules.trust.get(command.key);
       if (key === undefined) {
@@ -101,8 +101,9 @@ export function planCommand(
 function planTrust(
   command: Extract<PlannedCommand, { readonly kind: 'trust-add' }>,
   keys: Pick<Keys, 'keyIdOf'>,
+  atMs: number,
 ): Outcome<readonly Entry[]> {
-  const { publicKey, mayGrant } = command;
+  const { publicKey, mayGrant, notAfterMs } = command;
   if (publicKey.length !== PUBLIC_KEY_BYTES) {
     return rejected('WM_ARGUMENT', {
       message: `A public key of ${publicKey.length} bytes is no Ed25519 key.`,
@@ -119,7 +120,14 @@ function planTrust(
       next: 'Use capabilities of docs/reference/guest-abi.md.',
     });
   }
-  return ok([{ kind: 'module-trust', key: { key: keys.keyIdOf(publicKey), publicKey, mayGrant, revoked: false } }]);
+  if (notAfterMs !== undefined && notAfterMs <= atMs) {
+    return rejected('WM_ARGUMENT', {
+      message: `The key would expire at ${notAfterMs}, and it is ${atMs} now (civil milliseconds).`,
+      next: 'Name a time to come.',
+    });
+  }
+  const until = notAfterMs === undefined ? {} : { notAfterMs };
+  return ok([{ kind: 'module-trust', key: { key: keys.keyIdOf(publicKey), publicKey, mayGrant, revoked: false, ...until } }]);
 }
 
 function findDeployment(state: ControllerState, name: DeploymentName): Outcome<DeploymentRecord> {

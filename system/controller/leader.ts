@@ -24,6 +24,7 @@ import { Matrix } from './matrix.ts';
 import type { Head } from './head.ts';
 import { Placing } from './placing.ts';
 import { plan, PLANS_MAX } from './planning.ts';
+import { planExpiry } from '../modules/modules.ts';
 import { answerQuery, type Inventory } from './queries.ts';
 import type { Recent } from './recent.ts';
 import { Rollbacks } from './rollbacks.ts';
@@ -272,6 +273,7 @@ export class Leader {
   #accept(id: string, command: Exclude<OperatorRequest['command'], { readonly kind: 'module-push' }>): Outcome<void> {
     if (this.#stopped) return interrupted();
     const { clock, keys } = this.#options.ports;
+    this.#expireKeys();
     const planned = planCommand(this.#head.state, command, keys, clock.civilMs());
     if (!planned.ok) return planned;
     this.#answer(id, command.kind, planned.value, { kind: 'done' });
@@ -290,6 +292,7 @@ export class Leader {
     const prepared = await prepareUpload(ports, this.#head, this.#matrix, push);
     this.#uploads -= 1;
     if (this.#stopped) return interrupted();
+    this.#expireKeys();
     const planned = prepared.ok ? planUpload(ports, this.#head, push, prepared.value) : prepared;
     if (planned.ok) {
       const { version, entries } = planned.value;
@@ -353,6 +356,7 @@ export class Leader {
     const { clock } = this.#options.ports;
     this.#tick = clock.after(this.#liveness.checkIntervalMicros, () => {
       this.#checkSilence();
+      this.#expireKeys();
       this.#followDemand();
       if (!this.#stopped) this.#scheduleTick();
     });
@@ -368,6 +372,12 @@ export class Leader {
       this.commit(lost ? [...entries, ...this.#roster.planLoss(node)] : entries);
       if (lost) this.#roster.drop(node, 'its node is unavailable');
     }
+  }
+
+  /** Before anything is believed, and at each tick. */
+  #expireKeys(): void {
+    const entries = planExpiry(this.#head.state.modules, this.#options.ports.clock.civilMs());
+    if (entries.length > 0) this.commit(entries);
   }
 
   #followDemand(): void {

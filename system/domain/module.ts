@@ -48,6 +48,8 @@ export type TrustedKey = {
   /** Texts of capabilities that modules signed with this key may have. */
   readonly mayGrant: readonly string[];
   readonly revoked: boolean;
+  /** Civil milliseconds at which it is revoked by itself. Absent, as in journals of earlier versions: never. */
+  readonly notAfterMs?: number;
 };
 
 /** The exact bytes that the author's signature covers: one field a line, in this order. */

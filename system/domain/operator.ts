@@ -15,7 +15,7 @@ export const WATCH_METHOD = '/wasmmatrix.v1.Operator/Watch';
 export const LOGS_METHOD = '/wasmmatrix.v1.Operator/Logs';
 
 export type OperatorCommand =
-  | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[] }
+  | { readonly kind: 'trust-add'; readonly publicKey: Uint8Array; readonly mayGrant: readonly string[]; readonly notAfterMs?: number }
   | { readonly kind: 'trust-revoke'; readonly key: KeyId }
   | {
       readonly kind: 'module-push';

@@ -81,6 +81,7 @@ export const RECORD_FIELDS: { readonly [K in RecordKind]: { readonly [F in keyof
   'machine.stopped': { machine: true, role: true, cause: true },
   'machine.paused': { machine: true },
   'machine.resumed': { machine: true },
+  'machine.throttled': { machine: true, factor: true, cause: true },
   'vehicle.moved': { vehicle: true, latitude: true, longitude: true },
   'vehicle.attached': { vehicle: true, from: true, to: true, zone: true },
   'fault.begun': { fault: true, kind: true, target: true, detail: true },

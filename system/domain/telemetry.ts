@@ -136,6 +136,8 @@ export type RecordKinds = {
   'machine.stopped': { machine: string; role: 'controller' | 'node'; cause: string };
   'machine.paused': { machine: string };
   'machine.resumed': { machine: string };
+  /** All of its work takes so many times as long from here on, 1: as it did, on account of heat or its battery. */
+  'machine.throttled': { machine: string; factor: number; cause: string };
   /** A zone that moves is somewhere else; degrees. */
   'vehicle.moved': { vehicle: string; latitude: number; longitude: number };
   /** From cell to cell, null for none; `zone` is where the new one enters the network. */

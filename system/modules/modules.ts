@@ -89,6 +89,13 @@ export function findVersion(state: ModulesState, module: ModuleName, version: nu
   return state.versions.get(module)?.[version - 1] ?? null;
 }
 
+/** Keys whose time is over: revoked from here on, as if an operator had said so. */
+export function planExpiry(state: ModulesState, atMs: number): readonly ModuleEntry[] {
+  return [...state.trust.values()]
+    .filter(({ revoked, notAfterMs }) => !revoked && notAfterMs !== undefined && notAfterMs <= atMs)
+    .map((key): ModuleEntry => ({ kind: 'module-trust', key: { ...key, revoked: true } }));
+}
+
 /** The version to deploy: `version`, or the newest when null. A revoked signer makes it undeployable (P3). */
 export function checkDeployable(state: ModulesState, module: ModuleName, version: number | null): Outcome<ModuleVersion> {
   const versions = state.versions.get(module);

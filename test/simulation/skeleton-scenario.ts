@@ -21,6 +21,8 @@ function node(name: string, zone: ZonePath, architecture: Architecture) {
     memoryBytes: 1024 ** 3,
     hardware: [],
     fuelPerMicro: 500,
+    thermal: null,
+    battery: null,
     startMicros: 100_000,
   };
 }
@@ -49,6 +51,7 @@ export function skeletonScenario(options: SkeletonOptions): Scenario {
       limits: {},
       model: null,
       signing: 'trusted',
+      author: 'ops',
       accepted: true,
     },
     {

@@ -81,9 +81,17 @@ function drawAll(seed: string, shape: Dice, subset: readonly FaultKind[]): Groun
   const durationMs = shape.between(DURATION_MS.least, DURATION_MS.most);
   const spoils = subset.some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
   const redeployMs = spoils ? durationMs - REDEPLOY_MS : null;
-  const { fleet, site } = drawFleet(new Dice(seed, 'fleet'));
+  const { fleet, site } = drawFleet(
+    {
+      fleet: new Dice(seed, 'fleet'),
+      ways: new Dice(seed, 'ways'),
+      power: new Dice(seed, 'power'),
+      vehicles: new Dice(seed, 'vehicles'),
+    },
+    durationMs,
+  );
   const platform = drawPlatform(new Dice(seed, 'platform'));
-  const work = drawWork(new Dice(seed, 'work'), site, durationMs, redeployMs);
+  const work = drawWork({ work: new Dice(seed, 'work'), authors: new Dice(seed, 'authors') }, site, durationMs, redeployMs);
   return {
     document: {
       duration: written(durationMs),

@@ -35,6 +35,8 @@ const GUESTS: readonly Guest[] = [
 ];
 
 const GUESTS_MAX = 3;
+/** Bound: what a revoked key keeps from running waits so long, and its deliveries must not run out. */
+const REVOKED_MS_MAX = 4_000;
 const SETUP_MS = 2_000;
 /** Events begin when the trigger is there for certain: what nobody listens to yet is accepted and gone. */
 export const CALM_UNTIL_MS = 5_000;
@@ -48,10 +50,14 @@ const EVENTS_OF: Readonly<Record<string, readonly number[]>> = { counter: COUNTE
 /** A counter must be given every event in the end: no delivery is its last. What always goes wrong must be over with soon. */
 const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 };
 
-export function drawWork(dice: Dice, site: Site, durationMs: number, redeployMs: number | null): DrawnWork {
+/** A stream for each purpose. */
+export type WorkDice = { readonly work: Dice; readonly authors: Dice };
+
+export function drawWork({ work: dice, authors }: WorkDice, site: Site, durationMs: number, redeployMs: number | null): DrawnWork {
   const parts = dice
     .sample(GUESTS, dice.between(1, GUESTS_MAX))
-    .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700 }));
+    .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700 }))
+    .map((part) => drawAuthor(authors, drawNearer(authors, part), durationMs));
   return {
     steps: [...parts.flatMap(({ steps }) => steps), ...drawDrains(dice, site, durationMs)],
     workload: parts.flatMap(({ workload }) => workload),
@@ -121,6 +127,32 @@ function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atM
       { running: { deployment: name, atLeast: replicas } },
       { 'version-everywhere': { deployment: name, version } },
       ...(name === 'counter' ? [{ 'counted-once': { key: 'counter/count', subject: guest.subject } }] : []),
+    ],
+  };
+}
+
+/** Work that follows demand, unless it is bound to its node. */
+function drawNearer(dice: Dice, part: DrawnWork): DrawnWork {
+  if (!dice.chance(1, 4)) return part;
+  const follows = ({ ms, step }: TimedStep): TimedStep =>
+    'deploy' in step && step['whenUnreachable'] === undefined ? { ms, step: { ...step, whenNearer: 'move' } } : { ms, step };
+  return { ...part, steps: part.steps.map(follows) };
+}
+
+/** An author of its own, whose key is revoked when everything was pushed and deployed, and trusted again. */
+function drawAuthor(dice: Dice, part: DrawnWork, durationMs: number): DrawnWork {
+  const lastMs = Math.max(...part.steps.map(({ ms }) => ms));
+  const fromMs = Math.max(lastMs + 1_000, CALM_UNTIL_MS);
+  if (!dice.chance(1, 5) || fromMs > durationMs - REVOKED_MS_MAX - 2_000) return part;
+  const author = `author-of-${String(part.steps.flatMap(({ step }) => ('push' in step ? [step['push']] : []))[0])}`;
+  const revokeMs = dice.between(fromMs, durationMs - REVOKED_MS_MAX - 1_000);
+  const signed = part.steps.map(({ ms, step }) => ({ ms, step: 'push' in step ? { ...step, by: author } : step }));
+  return {
+    ...part,
+    steps: [
+      ...signed,
+      { ms: revokeMs, step: { revoke: author } },
+      { ms: revokeMs + dice.between(100, REVOKED_MS_MAX), step: { trust: author } },
     ],
   };
 }

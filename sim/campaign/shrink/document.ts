@@ -16,20 +16,22 @@ export type Document = {
   readonly controller: unknown;
   readonly zones: readonly Item[];
   readonly links: readonly Item[];
+  readonly cells: readonly Item[];
+  readonly vehicles: readonly Item[];
   readonly nodes: readonly Item[];
   readonly steps: readonly Item[];
   readonly workload: readonly Item[];
   readonly goals: readonly Item[];
 };
 
-const LISTS = ['zones', 'links', 'nodes', 'steps', 'workload', 'goals'] as const;
+const LISTS = ['zones', 'links', 'cells', 'vehicles', 'nodes', 'steps', 'workload', 'goals'] as const;
 export type ListName = (typeof LISTS)[number];
 
 const MICROS_PER_MS = 1_000;
 
 export function readDocument(text: string, library: FleetLibrary): Document {
   const { fleet, steps, workload, goals, description: _, ...head } = parse(text) as Fields;
-  const { controller, zones, links, nodes } = writtenOut(fleet, library);
+  const { controller, zones, links, cells, vehicles, nodes } = writtenOut(fleet, library);
   let key = 0;
   const items = (list: unknown): readonly Item[] => listOf(list).map((fields) => ({ key: key++, fields }));
   return {
@@ -37,6 +39,8 @@ export function readDocument(text: string, library: FleetLibrary): Document {
     controller,
     zones: items(zones),
     links: items(links),
+    cells: items(cells),
+    vehicles: items(vehicles),
     nodes: items(nodes),
     steps: items(steps),
     workload: items(workload),
@@ -44,12 +48,19 @@ export function readDocument(text: string, library: FleetLibrary): Document {
   };
 }
 
-export function writeDocument({ head, controller, zones, links, nodes, steps, workload, goals }: Document): string {
+export function writeDocument({ head, controller, zones, links, cells, vehicles, nodes, steps, workload, goals }: Document): string {
   const plain = (list: readonly Item[]): readonly Fields[] => list.map(({ fields }) => fields);
   return stringify(
     {
       ...head,
-      fleet: { controller, zones: plain(zones), ...(links.length === 0 ? {} : { links: plain(links) }), nodes: plain(nodes) },
+      fleet: {
+        controller,
+        zones: plain(zones),
+        ...(links.length === 0 ? {} : { links: plain(links) }),
+        ...(cells.length === 0 ? {} : { cells: plain(cells) }),
+        ...(vehicles.length === 0 ? {} : { vehicles: plain(vehicles) }),
+        nodes: plain(nodes),
+      },
       steps: plain(steps),
       ...(workload.length === 0 ? {} : { workload: plain(workload) }),
       goals: plain(goals),
@@ -117,6 +128,8 @@ function writtenOut(fleet: unknown, library: FleetLibrary): Fields {
     controller: own['controller'] ?? base['controller'],
     zones: merged(base['zones'], own['zones'], ({ zone }) => String(zone)),
     links: merged(base['links'], own['links'], ({ between }) => [...(between as readonly string[])].sort().join(' ')),
+    cells: merged(base['cells'], own['cells'], ({ cell }) => String(cell)),
+    vehicles: merged(base['vehicles'], own['vehicles'], ({ vehicle }) => String(vehicle)),
     nodes: merged(ungrouped(base['nodes']), ungrouped(own['nodes']), ({ node }) => String(node)),
   };
 }

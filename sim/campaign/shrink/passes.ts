@@ -35,11 +35,27 @@ const DURATIONS = [
 
 /** Fields of which a scenario may say nothing. */
 const OPTIONS: Readonly<Partial<Record<ListName, readonly string[]>>> = {
-  nodes: ['architecture', 'cores', 'memory', 'fuelPerMicro', 'start', 'isaFeatures', 'hardware', 'faultDomain', 'location'],
-  links: ['loss', 'latency'],
+  nodes: [
+    'architecture',
+    'cores',
+    'memory',
+    'fuelPerMicro',
+    'start',
+    'isaFeatures',
+    'hardware',
+    'faultDomain',
+    'location',
+    'thermal',
+    'battery',
+  ],
+  links: ['loss', 'latency', 'bandwidth', 'burstLoss', 'duplication', 'reordering', 'corruption'],
+  cells: ['loss', 'bandwidth', 'edge'],
+  vehicles: ['hysteresis', 'interruption'],
   steps: [
     'spread',
     'whenUnreachable',
+    'whenNearer',
+    'by',
     'concurrency',
     'needs',
     'limits',
@@ -70,6 +86,8 @@ const PASSES: readonly Pass[] = [
   { name: 'commands', changes: ({ steps }) => steps.filter((step) => !isFault(step)).map(removing('steps')) },
   { name: 'zones', changes: ({ zones }) => zones.map(({ fields }) => withoutZone(String(fields['zone']))) },
   { name: 'events', changes: ({ workload }) => workload.flatMap(({ key }) => [rarer(key), sooner(key)]) },
+  { name: 'vehicles', changes: ({ vehicles }) => vehicles.map(removing('vehicles')) },
+  { name: 'cells', changes: ({ cells }) => cells.map(removing('cells')) },
   { name: 'links', changes: ({ links }) => links.map(removing('links')) },
   { name: 'options', changes: options },
 ];

@@ -12,7 +12,17 @@ import {
   type OperatorRequest as WireRequest,
 } from '../generated/wasmmatrix/v1/operator_pb.js';
 import { branded, bytesOf, decodeWith, encodeWith, name, oneOf, optional, orNull, present, text, whole, wrong } from './fields.ts';
-import { capabilitiesFrom, manifestFrom, manifestTo, signatureFrom, signatureTo, trustedKeyFrom, trustedKeyTo } from './parts.ts';
+import {
+  capabilitiesFrom,
+  manifestFrom,
+  manifestTo,
+  notAfterFrom,
+  notAfterTo,
+  signatureFrom,
+  signatureTo,
+  trustedKeyFrom,
+  trustedKeyTo,
+} from './parts.ts';
 import { cellFrom, cellTo } from './matrix.ts';
 import { deploymentPlanFrom, deploymentPlanTo, triggerPlanFrom, triggerPlanTo } from './plan.ts';
 import { deploymentFrom, deploymentTo, triggerFrom, triggerTo } from './specs.ts';
@@ -36,7 +46,10 @@ type WireCommand = NonNullable<MessageInitShape<typeof OperatorRequestSchema>['c
 function commandTo(command: OperatorCommand): WireCommand {
   switch (command.kind) {
     case 'trust-add':
-      return { case: 'trustAdd', value: { publicKey: command.publicKey, mayGrant: [...command.mayGrant] } };
+      return {
+        case: 'trustAdd',
+        value: { publicKey: command.publicKey, mayGrant: [...command.mayGrant], ...notAfterTo(command.notAfterMs) },
+      };
     case 'trust-revoke':
       return { case: 'trustRevoke', value: { key: command.key } };
     case 'module-push':
@@ -83,6 +96,7 @@ function commandFrom(command: WireRequest['command']): OperatorCommand {
         kind: 'trust-add',
         publicKey: bytesOf(command.value.publicKey, 'public_key', 32),
         mayGrant: capabilitiesFrom(command.value.mayGrant, 'may_grant'),
+        ...notAfterFrom(command.value.notAfterMs, 'not_after_ms'),
       };
     case 'trustRevoke':
       return { kind: 'trust-revoke', key: branded(command.value.key, 'key') };

@@ -69,7 +69,15 @@ export function capabilitiesFrom(texts: readonly string[], field: string): reado
 }
 
 export function trustedKeyTo(key: TrustedKey): MessageInitShape<typeof TrustedKeySchema> {
-  return { key: key.key, publicKey: key.publicKey, mayGrant: [...key.mayGrant], revoked: key.revoked };
+  return { key: key.key, publicKey: key.publicKey, mayGrant: [...key.mayGrant], revoked: key.revoked, ...notAfterTo(key.notAfterMs) };
+}
+
+export function notAfterTo(notAfterMs: number | undefined): { readonly notAfterMs?: bigint } {
+  return notAfterMs === undefined ? {} : { notAfterMs: BigInt(notAfterMs) };
+}
+
+export function notAfterFrom(notAfterMs: bigint | undefined, field: string): { readonly notAfterMs?: number } {
+  return notAfterMs === undefined ? {} : { notAfterMs: whole(notAfterMs, field) };
 }
 
 export function trustedKeyFrom(wire: WireKey, field: string): TrustedKey {
@@ -78,6 +86,7 @@ export function trustedKeyFrom(wire: WireKey, field: string): TrustedKey {
     publicKey: bytesOf(wire.publicKey, `${field}.public_key`, 32),
     mayGrant: capabilitiesFrom(wire.mayGrant, `${field}.may_grant`),
     revoked: wire.revoked,
+    ...notAfterFrom(wire.notAfterMs, `${field}.not_after_ms`),
   };
 }
 

@@ -24,6 +24,8 @@ export function nodeOf(node: string, zone: string, other: Partial<NodeSpec> = {}
     memoryBytes: 64 * 1_048_576,
     hardware: [],
     fuelPerMicro: 1_000,
+    thermal: null,
+    battery: null,
     startMicros: 0,
     ...other,
   };
@@ -70,6 +72,7 @@ export function pushOf(other: Partial<Extract<StepSpec, { do: 'push' }>> = {}): 
     limits: {},
     model: null,
     signing: 'trusted',
+    author: 'ops',
     accepted: true,
     ...other,
   };

@@ -147,12 +147,19 @@ const artefact: fc.Arbitrary<SignedArtefact> = fc.record({
   }),
   signature,
 });
-export const trustedKey: fc.Arbitrary<TrustedKey> = fc.record({
-  key: identifier(),
-  publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-  mayGrant: some(capabilityText),
-  revoked: fc.boolean(),
-});
+/** Absent is another thing than any time. */
+export const notAfter: fc.Arbitrary<{ readonly notAfterMs?: number }> = fc.oneof(fc.constant({}), fc.record({ notAfterMs: whole }));
+export const trustedKey: fc.Arbitrary<TrustedKey> = fc
+  .tuple(
+    fc.record({
+      key: identifier<TrustedKey['key']>(),
+      publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      mayGrant: some(capabilityText),
+      revoked: fc.boolean(),
+    }),
+    notAfter,
+  )
+  .map(([key, until]) => ({ ...key, ...until }));
 export const facts: fc.Arbitrary<NodeFacts> = fc.record({
   node: nodeId,
   architecture: fc.constantFrom('x86_64' as const, 'aarch64' as const, 'riscv64' as const),

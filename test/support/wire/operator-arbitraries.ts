@@ -25,6 +25,7 @@ import {
   load,
   manifest,
   name,
+  notAfter,
   nodeId,
   positive,
   signature,
@@ -71,11 +72,16 @@ const trigger: fc.Arbitrary<TriggerSpec> = fc
   })
   .map((spec) => ({ ...spec, backoffMs: Math.min(spec.backoffMs, spec.backoffMsMax) }));
 const command: fc.Arbitrary<OperatorCommand> = fc.oneof(
-  fc.record({
-    kind: fc.constant('trust-add' as const),
-    publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-    mayGrant: some(capabilityText),
-  }),
+  fc
+    .tuple(
+      fc.record({
+        kind: fc.constant('trust-add' as const),
+        publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        mayGrant: some(capabilityText),
+      }),
+      notAfter,
+    )
+    .map(([add, until]) => ({ ...add, ...until })),
   fc.record({ kind: fc.constant('trust-revoke' as const), key: identifier<TrustedKey['key']>() }),
   fc.record({ kind: fc.constant('module-push' as const), manifest, signature: fc.option(signature), bytes }),
   fc.record({ kind: fc.constant('deployment-apply' as const), spec: deployment }),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { capabilities, signatures, versions } from '../../../scenarios/goals/supply-chain.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
-import { at, pushOf, scenarioOf, specOf, triggerOf } from '../../support/scenarios/scenario.ts';
+import { at as atMicros, pushOf, scenarioOf, specOf, triggerOf } from '../../support/scenarios/scenario.ts';
 
 const KEY = 'ed25519:ops';
 const trusts = said(0, 'trust.added', { key: KEY });
@@ -44,6 +44,31 @@ describe('P3', () => {
     expect(judged(stores(1, 'd1'), loads('x1', { key: 'ed25519:stranger' })).because).toBe(
       'Node a-1 loaded echo version 1, signed by ed25519:stranger, which is not trusted.',
     );
+  });
+
+  const runs = (micros: number): RunRecord =>
+    said(micros, 'invocation.started', { node: 'a-1', instance: 'echo/0', epoch: 1, version: 1, trigger: 'echo', event: 'e1', attempt: 1 });
+  const isTold = (micros: number): RunRecord =>
+    said(micros, 'agent.desired', { node: 'a-1', term: 1, revision: 5, assignments: 0, applied: true });
+  const revokes = said(10 * S, 'trust.revoked', { key: KEY });
+
+  it('is broken when what a revoked key signed runs where that is known, or where no lease can be left', () => {
+    const before = [stores(1, 'd1'), signs('x1'), loads('x1'), revokes];
+    expect(judged(...before, runs(10 * S + 500 * MS)).held).toBe(true);
+    expect(judged(...before, isTold(11 * S + 1), runs(11 * S + 2)).because).toBe(
+      `Node a-1 ran event e1 with echo version 1, whose key ${KEY} was revoked before.`,
+    );
+    // A lease of 2.5 s by a clock that is off by a fifth, and a second for what was on its way.
+    expect(judged(...before, runs(13_900 * MS)).held).toBe(true);
+    expect(judged(...before, runs(14_100 * MS)).held).toBe(false);
+    expect(judged(...before, said(12 * S, 'trust.added', { key: KEY }), runs(20 * S)).held).toBe(true);
+  });
+
+  it('lets a node that cannot know go on with what is bound to it', () => {
+    const staying = scenarioOf({ steps: [pushOf(), { at: atMicros(0), do: 'deploy', spec: specOf({ whenUnreachable: 'stay' }) }] });
+    const before = [trusts, stores(1, 'd1'), signs('x1'), revokes];
+    expect(judge(signatures(staying), [...before, loads('x1'), runs(60 * S)]).held).toBe(true);
+    expect(judge(signatures(staying), [...before, isTold(12 * S), loads('x1')]).held).toBe(false);
   });
 
   it('believes an artefact that the controller signed again with its own hand', () => {
@@ -106,11 +131,39 @@ describe('P4', () => {
 
   it('says nothing of the time of a machine that was slowed down, or lost its copy of the code', () => {
     const begins = (kind: string, target: string) => said(5 * S, 'fault.begun', { fault: 'f', kind, target, detail: '' });
-    const late = [rollsBack, serves(1 * S), isCommanded(10_020 * MS), serves(10_031 * MS)];
-    expect(judged(begins('wipe', 'a-1'), ...late).held).toBe(true);
+    const late = [rollsBack, isCommanded(10_020 * MS), serves(10_031 * MS)];
+    const served = serves(1 * S);
+    expect(judged(served, begins('wipe', 'a-1'), ...late).held).toBe(true);
+    expect(judged(served, begins('throttle', 'a-1'), ...late).held).toBe(true);
     expect(judged(begins('disk-slow', 'controller'), rollsBack, isIssued(11 * MS)).held).toBe(true);
-    expect(judged(begins('wipe', 'a-2'), ...late).held).toBe(false);
-    expect(judged(begins('loss', 'a-1'), ...late).held).toBe(false);
+    expect(judged(served, begins('wipe', 'a-2'), ...late).held).toBe(false);
+    expect(judged(served, begins('loss', 'a-1'), ...late).held).toBe(false);
+  });
+
+  it('holds a machine to its times again when it has worked off what gathered while it was slow', () => {
+    const throttled = (endMicros: number): readonly RunRecord[] => [
+      serves(1 * S),
+      said(5 * S, 'fault.begun', { fault: 'f', kind: 'throttle', target: 'a-1', detail: '' }),
+      said(endMicros, 'fault.ended', { fault: 'f', kind: 'throttle', target: 'a-1' }),
+    ];
+    const late = [rollsBack, isCommanded(10_020 * MS), serves(10_031 * MS)];
+    // Slow for two seconds, and two more to catch up: the command at 10.02 s finds it as it should be.
+    expect(judged(...throttled(7 * S), ...late).because).toBe(
+      'Node a-1 served version 1 of echo/0 11.0 ms after its command; the budget is 10.0 ms.',
+    );
+    // Slow for three: it may still be catching up.
+    expect(judged(...throttled(8 * S), ...late).held).toBe(true);
+    const hot = (micros: number, factor: number) => said(micros, 'machine.throttled', { machine: 'a-1', factor, cause: '85 degrees' });
+    expect(judged(serves(1 * S), hot(5 * S, 3), ...late).held).toBe(true);
+    expect(judged(serves(1 * S), hot(5 * S, 3), hot(6 * S, 1), ...late).held).toBe(false);
+  });
+
+  it('holds a node that lost its copies to its times again when it has served the version once more', () => {
+    const rots = said(5 * S, 'fault.begun', { fault: 'f', kind: 'disk-rot', target: 'a-1', detail: '' });
+    const late = [rollsBack, isCommanded(10_020 * MS), serves(10_031 * MS)];
+    expect(judged(serves(1 * S), rots, serves(6 * S), ...late).held).toBe(false);
+    const stops = said(7 * S, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'power loss' });
+    expect(judged(serves(1 * S), rots, serves(6 * S), stops, ...late).held).toBe(true);
   });
 
   it('is broken by a rollback that is issued or served late (R2.2)', () => {
@@ -137,8 +190,8 @@ describe('P5', () => {
   const scenario = scenarioOf({
     steps: [
       pushOf({ capabilities: ['state-write:counter/', 'publish:alerts.*'] }),
-      { at: at(0), do: 'deploy', spec: specOf() },
-      { at: at(0), do: 'trigger', spec: triggerOf() },
+      { at: atMicros(0), do: 'deploy', spec: specOf() },
+      { at: atMicros(0), do: 'trigger', spec: triggerOf() },
     ],
   });
   const writes = (key: string, instance: string | null = 'echo/0'): RunRecord =>

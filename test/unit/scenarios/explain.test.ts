@@ -23,7 +23,7 @@ describe('a small file', () => {
     expect(linesOf(sections, 'Platform')).toContain('queue | 100 | events that the broker holds at most');
     expect(linesOf(sections, 'Platform')).toContain('lease | (2.5s) | time out of touch after which an agent stops movable work');
     expect(linesOf(sections, 'Timetable')[0]).toBe(
-      '1s | push echo ~ example echo ~ capabilities log ~ fuel 7 ~ memory 64KiB ~ output 1KiB ~ signing trusted ~ accepted true',
+      '1s | push echo ~ example echo ~ capabilities log ~ fuel 7 ~ memory 64KiB ~ output 1KiB ~ by ops ~ signing trusted ~ accepted true',
     );
     expect(linesOf(sections, 'Timetable')[1]).toMatch(
       /^2s \| deploy echo, origin cloud\/a ~ module echo ~ version newest ~ replicas 1 ~ spread none/,

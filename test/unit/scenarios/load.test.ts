@@ -36,6 +36,7 @@ describe('a small file', () => {
         limits: {},
         model: null,
         signing: 'trusted',
+        author: 'ops',
         accepted: true,
       },
       {
@@ -110,6 +111,8 @@ describe('a small file', () => {
       memoryBytes: 512 * 1_048_576,
       hardware: [],
       fuelPerMicro: 1_000,
+      thermal: null,
+      battery: null,
       startMicros: 0,
     });
     expect(nodes[2]).toMatchObject({ architecture: 'aarch64', fuelPerMicro: 800, hardware: ['can'] });

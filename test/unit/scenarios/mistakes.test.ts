@@ -27,7 +27,7 @@ const SHAPE: readonly Change[] = [
   ['a bad name', 'tags: [calm]', 'tags: [§Calm]', 'found "Calm", expected lower-case letters, digits and inner hyphens'],
   ['an unknown word', 'architecture: aarch64', 'architecture: §arm', `found "arm"; expected one of: x86_64, aarch64, riscv64`],
   ['an unknown requirement', '[P1, R2.1]', '[P1, §Q2.1]', 'found "Q2.1"'],
-  ['a step that is none', 'crash: a-1, for: 2s', '§explode: a-1, for: 2s', "'explode' is no step; expected one of: push, deploy"],
+  ['a step that is none', 'crash: a-1, for: 2s', '§explode: a-1, for: 2s', "'explode' is no step; expected one of: push, trust"],
   ['a misspelt step', 'crash: a-1, for: 2s', '§crush: a-1, for: 2s', "'crush' is no step; did you mean"],
   ['an unknown field of a step', 'crash: a-1, for: 2s', 'crash: a-1, for: 2s, §hard: true', "unknown field 'hard'"],
   ['a field that a step lacks', 'crash: a-1, for: 2s', 'crash: a-1', "'for' is missing"],

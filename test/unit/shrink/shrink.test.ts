@@ -165,3 +165,16 @@ describe('failing alike', () => {
     expect(failureOf(run('P11', '', 'cancelled', 'Stopped by the user.'))).toBeNull();
   });
 });
+
+test('a failure that a drive shows keeps the vehicle and its cells, and nothing else', async () => {
+  const seed = Array.from({ length: 200 }, (_, i) => `0x${(i + 1).toString(16)}`).find((one) =>
+    drawRun(one, SIM_FAULT_KINDS, null).text.includes('vehicles:'),
+  );
+  const { text } = drawRun(seed ?? '', SIM_FAULT_KINDS, null);
+  const before = load(text);
+  const { scenario } = await shrunk(text, ({ fleet }) => fleet.vehicles.length > 0);
+  expect(before?.fleet.vehicles).toHaveLength(1);
+  expect(scenario.fleet.vehicles[0]?.path).toEqual(before?.fleet.vehicles[0]?.path);
+  expect(scenario.fleet.cells).toHaveLength(1);
+  expect(scenario.steps.some(({ do: what }) => what === 'fault')).toBe(false);
+});

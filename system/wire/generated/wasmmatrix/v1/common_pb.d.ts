@@ -113,6 +113,11 @@ export declare type TrustedKey = Message<"wasmmatrix.v1.TrustedKey"> & {
    * @generated from field: bool revoked = 4;
    */
   revoked: boolean;
+
+  /**
+   * @generated from field: optional uint64 not_after_ms = 5;
+   */
+  notAfterMs?: bigint | undefined;
 };
 
 /**

@@ -179,6 +179,11 @@ export declare type TrustAdd = Message<"wasmmatrix.v1.TrustAdd"> & {
    * @generated from field: repeated string may_grant = 2;
    */
   mayGrant: string[];
+
+  /**
+   * @generated from field: optional uint64 not_after_ms = 3;
+   */
+  notAfterMs?: bigint | undefined;
 };
 
 /**
