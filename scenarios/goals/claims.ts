@@ -18,6 +18,7 @@ import {
   type GoalDefinition,
   type GoalParameters,
 } from './goal.ts';
+import { Identifiers } from './identifiers.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
 function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
@@ -30,8 +31,9 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
   );
   const results = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
-  const published = new Map<string, number>();
-  const waiting = new Set<string>();
+  /** Accepted events without a result, and when they were published first. */
+  const waiting = new Map<string, number>();
+  const answered = new Identifiers();
   /** Results that overtook the acknowledgement of their event. */
   const early = new Map<string, number>();
   const micros: number[] = [];
@@ -42,20 +44,23 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
         if (record.fields.outcome !== 'accepted') return;
         // The record is written when the acknowledgement arrives; the event left `micros` earlier.
         const since = record.micros - record.fields.micros;
-        published.set(record.fields.event, since);
         const result = early.get(record.fields.event);
         early.delete(record.fields.event);
-        if (result === undefined) waiting.add(record.fields.event);
-        else micros.push(result - since);
+        if (result === undefined) waiting.set(record.fields.event, since);
+        else if (answered.add(record.fields.event)) micros.push(result - since);
       }
       if (record.kind === 'workload.result' && results.has(record.fields.trigger)) {
-        const since = published.get(record.fields.source);
-        if (since === undefined) early.set(record.fields.source, record.micros);
-        else if (waiting.delete(record.fields.source)) micros.push(record.micros - since);
+        const { source } = record.fields;
+        const since = waiting.get(source);
+        if (since !== undefined) {
+          waiting.delete(source);
+          answered.add(source);
+          micros.push(record.micros - since);
+        } else if (!answered.has(source)) early.set(source, record.micros);
       }
     },
     (end) => {
-      for (const event of waiting) {
+      for (const event of waiting.keys()) {
         ledger.expectByEnd(false, end, () => `Event ${event} was accepted and has no result by the end.`);
       }
       const worst = percentile(micros, percent);

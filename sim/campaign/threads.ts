@@ -17,6 +17,8 @@ export type ThreadsOptions = {
 export type Thread = { readonly worker: Worker; readonly ready: boolean };
 
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.main.ts' : './worker.main.js', import.meta.url);
+/** Room for what events leave behind: in Node's own 48 MiB the objects of a fleet of thousands are copied over and over. */
+const YOUNG_MIB = 192;
 
 export class Threads {
   readonly #options: ThreadsOptions;
@@ -42,7 +44,8 @@ export class Threads {
     }
     const { player, settings, worker } = this.#options;
     const setup: WorkerSetup = { player: player.href, settings: settings ?? null, cancel: this.#cancel };
-    return { worker: new Worker(worker ?? WORKER, { workerData: setup, execArgv: [] }), ready: false };
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB };
+    return { worker: new Worker(worker ?? WORKER, { workerData: setup, execArgv: [], resourceLimits }), ready: false };
   }
 
   /** It has no run, and was ready. */

@@ -26,24 +26,35 @@ function spelled(text: string): string {
 }
 
 export function createStream(seed: string, name: string): RandomStream {
-  const source = seedrandom(`${spelled(seed)}\n${spelled(name)}`);
-  return new Sfc32(source.int32(), source.int32(), source.int32());
+  return new Sfc32(seed, name);
 }
 
+/** Seeded by its first draw: most streams of a large fleet are never drawn from, and seeding takes longer than a thousand draws. */
 class Sfc32 implements RandomStream {
-  #a: number;
-  #b: number;
-  #c: number;
+  readonly #seed: string;
+  readonly #name: string;
+  #isSeeded = false;
+  #a = 0;
+  #b = 0;
+  #c = 0;
   #counter = 1;
 
-  constructor(a: number, b: number, c: number) {
-    this.#a = a | 0;
-    this.#b = b | 0;
-    this.#c = c | 0;
+  constructor(seed: string, name: string) {
+    this.#seed = seed;
+    this.#name = name;
+  }
+
+  #begin(): void {
+    this.#isSeeded = true;
+    const source = seedrandom(`${spelled(this.#seed)}\n${spelled(this.#name)}`);
+    this.#a = source.int32() | 0;
+    this.#b = source.int32() | 0;
+    this.#c = source.int32() | 0;
     for (let draw = 0; draw < WARM_UP_DRAWS; draw++) this.uint32();
   }
 
   uint32(): number {
+    if (!this.#isSeeded) this.#begin();
     const sum = (this.#a + this.#b + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
     this.#a = this.#b ^ (this.#b >>> 9);
