@@ -8,7 +8,8 @@ import { createKernel, Pace } from '../../sim/kernel/kernel.ts';
 import { LoopedNodes } from '../../sim/testbed/loop.ts';
 import type { NodeSpec } from '../../scenarios/scenario.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
-import { Bug, describeError, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { Bug, describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import type { Connection } from '../../system/ports/network.ts';
 import { acceptsName, CONTROLLER } from '../compose.main.ts';
 import { nodeCrypto } from '../keys/keys.ts';
 import { machineMicros } from '../local/local.ts';
@@ -18,11 +19,14 @@ import { openEngine } from '../wasm/native/native.ts';
 import { architectureOf, openNodeEngine } from '../wasm/node-engine.ts';
 import { SynchronousEngine } from '../wasm/wasm.ts';
 import { ISA_AUTO } from '../../system/domain/isa.ts';
+import { Gate } from './gate.ts';
 import type { FromLoop, LoopSetup, ToLoop } from './messages.ts';
 import { systemWall } from './wall.ts';
 
 /** Bound: nodes that join at the same time. */
 const JOINS_AT_ONCE = 4;
+/** Bound: connections to one place that begin at the same time; others wait for that, no longer than for the connection itself. */
+const DIALS_AT_ONCE = 8;
 const LATENESS_EVERY_MS = 250;
 
 /** `agent/depot-1@10.0.0.5:7430` is an endpoint of `depot-1`, whatever address it goes by elsewhere. */
@@ -37,6 +41,8 @@ function say(message: FromLoop): void {
 class Loop {
   readonly #setup: LoopSetup;
   readonly #networks = new Map<string, GrpcNetwork>();
+  /** By the endpoint that is dialled. Bound: the machines that are not simulated. */
+  readonly #gates = new Map<Endpoint, Gate>();
   readonly #file: number;
   #lines: string[] = [];
   /** Until there is anything that could stop in order. */
@@ -75,7 +81,7 @@ class Loop {
       profile,
       crypto: nodeCrypto,
       agentVersion,
-      dial: (peer, endpoint, deadlineMicros) => this.#networkOf(peer.name).connect(endpoint, { deadlineMicros }),
+      dial: (peer, endpoint, deadlineMicros) => this.#dial(peer.name, endpoint, deadlineMicros),
       onRecord: (record) => this.#lines.push(JSON.stringify({ ...record, micros: originMicros + record.micros })),
       onEvent: (event) => say({ ...event, micros: originMicros + kernel.now() }),
     });
@@ -118,16 +124,30 @@ class Loop {
   /** A few at a time, since each takes both sides some milliseconds of a processor. */
   async #joinAll(nodes: readonly NodeSpec[]): Promise<Outcome<void>> {
     const waiting = nodes.map(({ node }) => node as string);
-    let failed: Outcome<void> = ok();
+    let outcome: Outcome<void> = ok();
     const worker = async (): Promise<void> => {
-      for (let node = waiting.shift(); node !== undefined && failed.ok; node = waiting.shift()) {
+      for (let node = waiting.shift(); node !== undefined && outcome.ok; node = waiting.shift()) {
         const joined = await join({ token: this.#setup.joinToken, name: `node/${node}` });
-        if (!joined.ok) failed = joined;
+        if (!joined.ok) outcome = joined;
         else this.#networks.set(`node/${node}`, this.#networkFor(joined.value.identity, joined.value.addresses));
       }
     };
     await Promise.all(Array.from({ length: JOINS_AT_ONCE }, worker));
-    return failed;
+    return outcome;
+  }
+
+  #dial(peer: string, endpoint: Endpoint, deadlineMicros: number): Promise<Outcome<Connection>> {
+    const sinceMicros = machineMicros();
+    let gate = this.#gates.get(endpoint);
+    if (gate === undefined) this.#gates.set(endpoint, (gate = new Gate(DIALS_AT_ONCE)));
+    return gate.pass(async () => {
+      const leftMicros = deadlineMicros - (machineMicros() - sinceMicros);
+      if (leftMicros > 0) return this.#networkOf(peer).connect(endpoint, { deadlineMicros: leftMicros });
+      return failed('WM_UNREACHABLE', {
+        message: `${endpoint} could not be reached: its turn to be dialled did not come in time.`,
+        next: 'Try again with backoff.',
+      });
+    });
   }
 
   #networkFor(identity: Parameters<typeof createGrpcNetwork>[0]['identity'], controllers: readonly string[]): GrpcNetwork {

@@ -3,7 +3,7 @@
 import { Channel, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
 import type { ChannelOptions, StatusObject } from '@grpc/grpc-js';
 import { isIP } from 'node:net';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { failed, ok } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import { MESSAGE_BYTES_MAX } from '../../system/ports/network.ts';
@@ -103,14 +103,25 @@ type CheckPeer = (subjectAltName: string | undefined, serial: string, validTo: s
 
 function credentialsOf(identity: Identity | Trust | null, check: CheckPeer) {
   if (identity === null) return credentials.createInsecure();
-  const context = createSecureContext({
-    ...('certificate' in identity ? { cert: identity.certificate, key: identity.privateKey } : {}),
-    ca: [...identity.authorities],
-    minVersion: 'TLSv1.3',
-  });
-  return credentials.createFromSecureContext(context, {
+  return credentials.createFromSecureContext(contextOf(identity), {
     checkServerIdentity: (_host, certificate) => check(certificate.subjectaltname, certificate.serialNumber, certificate.valid_to),
   });
+}
+
+/** Reading keys and certificates takes longer than the handshake that uses them: once for each identity is enough. */
+const contexts = new WeakMap<Identity | Trust, SecureContext>();
+
+function contextOf(identity: Identity | Trust): SecureContext {
+  let context = contexts.get(identity);
+  if (context === undefined) {
+    context = createSecureContext({
+      ...('certificate' in identity ? { cert: identity.certificate, key: identity.privateKey } : {}),
+      ca: [...identity.authorities],
+      minVersion: 'TLSv1.3',
+    });
+    contexts.set(identity, context);
+  }
+  return context;
 }
 
 /** Null when the channel is ready, else why it is not. */
