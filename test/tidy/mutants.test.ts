@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RunSummary } from '../../scenarios/record.ts';
 import { CANARY, judgeMutant, MUTANTS, MUTANTS_PAGE, mutantsPage, readMutants } from '../support/mutants/mutants.ts';
+import { isSmall, readSmall, smallSection } from '../support/mutants/small.ts';
+import { readScenario } from '../../sim/campaign/library.main.ts';
 import { rowsOf } from './checks/tables.ts';
 import { ROOT } from './checks/source.ts';
 
@@ -35,6 +37,20 @@ describe('planted bugs', () => {
     expect(
       rows.map(([name]) => name).filter((name) => !['', 'mutant', ...mutants.map((mutant) => mutant.name)].includes(name ?? '')),
     ).toEqual([]);
+  });
+});
+
+describe('planted bugs made small', () => {
+  const small = readSmall();
+
+  test('are scenarios of known bugs, and ten or more have at most 5 nodes and 3 faults', () => {
+    expect(small.map(({ mutant }) => mutant).filter((name) => !mutants.some((mutant) => mutant.name === name))).toEqual([]);
+    for (const { file } of small) expect(readScenario(file)).toMatchObject({ ok: true });
+    expect(small.filter(isSmall).length).toBeGreaterThanOrEqual(10);
+  });
+
+  test('have the rows that their files make', () => {
+    expect(readFileSync(MUTANTS_PAGE, 'utf8').endsWith(smallSection(small))).toBe(true);
   });
 });
 

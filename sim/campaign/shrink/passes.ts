@@ -76,7 +76,11 @@ const HEAD_OPTIONS = ['platform', 'observe', 'observeState', 'tags'] as const;
 const CUT: Pass = { name: 'cut', changes: (_, endMs) => [shortenedTo(Math.ceil(endMs / MS_PER_S) * MS_PER_S)] };
 const QUIET: Pass = { name: 'quiet', changes: () => [quietFor(12_000), quietFor(3_000)] };
 
+/** A scenario has a goal; this one holds wherever anything happens. */
+const LEAST_GOAL: Item = { key: -1, fields: { happens: { record: 'controller.started', atLeast: 1 } } };
+
 const PASSES: readonly Pass[] = [
+  { name: 'goals', changes: () => [(document) => ({ ...document, goals: [LEAST_GOAL] })] },
   { name: 'faults', changes: ({ steps }) => steps.filter(isFault).map(removing('steps')) },
   { name: 'deployments', changes: (document) => namesOf(document, 'deploy').map(withoutDeployment) },
   { name: 'nodes', changes: ({ nodes }) => nodes.map(({ fields }) => withoutMachine(String(fields['node']))) },
