@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
 import type { GoalResult, SuiteSummary } from '../scenarios/record.ts';
+import { STATE_NAMES, StateWatch } from '../scenarios/goals/goals.ts';
 import { FAULT_KINDS } from '../scenarios/scenario.ts';
 import { print, refuse } from '../sim/campaign/teller.main.ts';
 import { describeError } from '../system/domain/outcome.ts';
@@ -15,7 +16,7 @@ export function addCoverage(program: Command): void {
     .command('coverage')
     .summary('say what recorded runs exercised, and what they never did')
     .description(
-      'Reads recorded runs and says which transitions of the protocol they went through while which kinds of fault were active, and which invariants and goals had something to check in runs with which kinds; then what was never met.',
+      'Reads recorded runs and says which transitions of the protocol they went through and which named states they reached while which kinds of fault were active, and which invariants and goals had something to check in runs with which kinds; then what was never met.',
     )
     .argument('<record...>', 'report folders of `run` or `fuzz`, or run.jsonl files')
     .option('--json', 'print it, and nothing else, as JSON on stdout')
@@ -25,7 +26,7 @@ export function addCoverage(program: Command): void {
 }
 
 async function coverage(records: readonly string[], json: boolean): Promise<number> {
-  const whole = new Coverage(FAULT_KINDS);
+  const whole = new Coverage(FAULT_KINDS, { names: STATE_NAMES, watch: () => new StateWatch() });
   try {
     for (const wanted of records) {
       const counted = join(wanted, COVERAGE_FILE);

@@ -1,5 +1,6 @@
-// Coverage (H3.3): which kinds of fault, transitions of the protocol and invariants a set of recorded runs exercised, and which
-// together. A transition counts as met by a fault that is active then, or ended shortly before. Pure; reads records.
+// Coverage (H3.3): which kinds of fault, transitions of the protocol, named states and invariants a set of recorded runs exercised,
+// and which together. A transition or state counts as met by a fault that is active then, or ended shortly before. Pure; reads
+// records; which states there are, it is told.
 import { INSTANCE_TRANSITIONS } from '../system/domain/deployment.ts';
 import { NODE_TRANSITIONS } from '../system/domain/node.ts';
 import type { GoalResult, RunRecord } from '../scenarios/record.ts';
@@ -34,10 +35,27 @@ export const TRANSITIONS: readonly string[] = [
   ...Object.values(TURNS),
 ];
 
+/** Between the two names of a pair; in neither of them. */
+const PAIR = ' × ';
+
 /** A campaign that keeps no records counts as it goes, and leaves this. */
 export const COVERAGE_FILE = 'coverage.json';
 
 type Cell = { runs: number; readonly under: Map<string, number> };
+
+/** Named states of runs (`scenarios/goals`), and how to find them in the records of one run. */
+export type StateSource = {
+  readonly names: readonly string[];
+  readonly watch: () => { readonly next: (record: RunRecord) => readonly string[] };
+};
+
+/** What one run brought. */
+export type RunCoverage = {
+  /** Pairs of (transition, state or invariant) and kind of fault that no run before had; the kind is empty where no fault was needed. */
+  readonly fresh: readonly string[];
+  /** How often each state was reached; those that were not are left out. */
+  readonly states: ReadonlyMap<string, number>;
+};
 
 export type CoverageRow = {
   readonly name: string;
@@ -52,64 +70,102 @@ export type CoverageSummary = {
   readonly runs: number;
   readonly faults: readonly CoverageRow[];
   readonly transitions: readonly CoverageRow[];
+  readonly states: readonly CoverageRow[];
   readonly invariants: readonly CoverageRow[];
-  readonly never: { readonly faults: readonly string[]; readonly transitions: readonly string[]; readonly invariants: readonly string[] };
+  readonly never: {
+    readonly faults: readonly string[];
+    readonly transitions: readonly string[];
+    readonly states: readonly string[];
+    readonly invariants: readonly string[];
+  };
 };
+
+/** What a file of coverage holds. */
+type Counted = Omit<CoverageSummary, 'states'> & Partial<Pick<CoverageSummary, 'states'>>;
 
 export class Coverage {
   readonly #faults: ReadonlyMap<string, Cell>;
   readonly #transitions = tableOf(TRANSITIONS);
+  readonly #states: ReadonlyMap<string, Cell>;
   readonly #invariants = new Map<string, Cell>();
+  readonly #source: StateSource;
   #runs = 0;
 
   /** `kinds`: of the faults that there are. */
-  constructor(kinds: readonly string[]) {
+  constructor(kinds: readonly string[], source: StateSource) {
     this.#faults = tableOf(kinds);
+    this.#states = tableOf(source.names);
+    this.#source = source;
+  }
+
+  /** Pairs that `RunCoverage.fresh` counts: met so far, and all that there could be, whether or not anything can lead there. */
+  get pairs(): { readonly met: number; readonly of: number } {
+    const cells = [this.#transitions, this.#states, this.#invariants].flatMap((table) => [...table.values()]);
+    const met = cells.reduce((total, { runs, under }) => total + (runs === 0 ? 0 : 1 + under.size), 0);
+    return { met, of: cells.length * (this.#faults.size + 1) };
+  }
+
+  /** Runs that met a pair, as `RunCoverage.fresh` names it. */
+  runsOf(pair: string): number {
+    const [name = '', kind = ''] = pair.split(PAIR);
+    const cell = this.#transitions.get(name) ?? this.#states.get(name) ?? this.#invariants.get(name);
+    return (kind === '' ? cell?.runs : cell?.under.get(kind)) ?? 0;
   }
 
   /** One run; call `next` with each of its records in order, then `end`, with what its goals checked where that is known. */
-  run(): { readonly next: (record: RunRecord) => void; readonly end: (goals: readonly GoalResult[]) => void } {
-    const active = new Map<string, string>();
+  run(): { readonly next: (record: RunRecord) => void; readonly end: (goals: readonly GoalResult[]) => RunCoverage } {
+    const watch = this.#source.watch();
+    const states = new Map<string, number>();
+    const begun = new Map<string, string>();
     const ended = new Map<string, number>();
     const seen = new Set<string>();
     const met = new Map<string, Set<string>>();
     const under = (micros: number): readonly string[] => [
-      ...new Set([...active.values(), ...[...ended].flatMap(([kind, at]) => (micros - at <= AFTERMATH_MICROS ? [kind] : []))]),
+      ...new Set([...begun.values(), ...[...ended].flatMap(([kind, at]) => (micros - at <= AFTERMATH_MICROS ? [kind] : []))]),
     ];
     return {
       next: (record) => {
         if (record.kind === 'fault.begun') {
-          active.set(record.fields.fault, record.fields.kind);
+          begun.set(record.fields.fault, record.fields.kind);
           seen.add(record.fields.kind);
         } else if (record.kind === 'fault.ended') {
-          active.delete(record.fields.fault);
+          begun.delete(record.fields.fault);
           ended.set(record.fields.kind, record.micros);
         }
-        const name = transitionOf(record);
-        if (name === null) return;
-        const kinds = met.get(name) ?? new Set<string>();
-        for (const kind of under(record.micros)) kinds.add(kind);
-        met.set(name, kinds);
+        const reached = watch.next(record);
+        for (const state of reached) states.set(state, (states.get(state) ?? 0) + 1);
+        const transition = transitionOf(record);
+        if (transition === null && reached.length === 0) return;
+        const active = under(record.micros);
+        for (const name of transition === null ? reached : [transition, ...reached]) {
+          const kinds = met.get(name) ?? new Set<string>();
+          for (const kind of active) kinds.add(kind);
+          met.set(name, kinds);
+        }
       },
       end: (goals) => {
+        const fresh: string[] = [];
         this.#runs += 1;
-        for (const kind of seen) count(this.#faults.get(kind), [...seen]);
-        for (const [name, kinds] of met) count(this.#transitions.get(name), [...kinds]);
+        for (const kind of seen) count(this.#faults.get(kind), kind, [...seen]);
+        for (const [name, kinds] of met) fresh.push(...count(this.#transitions.get(name) ?? this.#states.get(name), name, [...kinds]));
         for (const name of new Set(goals.map((goal) => goal.name))) {
           if (!this.#invariants.has(name)) this.#invariants.set(name, { runs: 0, under: new Map() });
-          if (goals.some((goal) => goal.name === name && goal.checks > 0)) count(this.#invariants.get(name), [...seen]);
+          if (goals.some((goal) => goal.name === name && goal.checks > 0))
+            fresh.push(...count(this.#invariants.get(name), name, [...seen]));
         }
+        return { fresh, states };
       },
     };
   }
 
-  /** What another set of runs came to. */
-  include({ runs, faults, transitions, invariants }: CoverageSummary): void {
+  /** What another set of runs came to; one that was counted before states were has none. */
+  include({ runs, faults, transitions, states = [], invariants }: Counted): void {
     this.#runs += runs;
     for (const { name } of invariants) if (!this.#invariants.has(name)) this.#invariants.set(name, { runs: 0, under: new Map() });
     for (const [rows, table] of [
       [faults, this.#faults],
       [transitions, this.#transitions],
+      [states, this.#states],
       [invariants, this.#invariants],
     ] as const) {
       for (const row of rows) {
@@ -122,23 +178,24 @@ export class Coverage {
   }
 
   summary(): CoverageSummary {
-    const [faults, transitions, invariants] = [this.#faults, this.#transitions, this.#invariants].map(rowsOf);
+    const [faults, transitions, states, invariants] = [this.#faults, this.#transitions, this.#states, this.#invariants].map(rowsOf);
     const never = (rows: readonly CoverageRow[] = []): readonly string[] => rows.filter(({ runs }) => runs === 0).map(({ name }) => name);
     return {
       schema: 1,
       runs: this.#runs,
       faults: faults ?? [],
       transitions: transitions ?? [],
+      states: states ?? [],
       invariants: invariants ?? [],
-      never: { faults: never(faults), transitions: never(transitions), invariants: never(invariants) },
+      never: { faults: never(faults), transitions: never(transitions), states: never(states), invariants: never(invariants) },
     };
   }
 }
 
-/** A table for people: a row for each transition and invariant, a column for each kind of fault that was met. */
+/** A table for people: a row for each transition, state and invariant, a column for each kind of fault that was met. */
 export function coverageLines(summary: CoverageSummary): readonly string[] {
   const kinds = summary.faults.filter(({ runs }) => runs > 0).map(({ name }) => name);
-  const all = [...summary.transitions, ...summary.invariants];
+  const all = [...summary.transitions, ...summary.states, ...summary.invariants];
   const width = Math.max(...all.map(({ name }) => name.length));
   const line = ({ name, runs, under }: CoverageRow): string =>
     `${name.padEnd(width)}  ${String(runs).padStart(6)}  ${kinds.map((kind) => String(under[kind] ?? '·').padStart(Math.max(4, kind.length))).join('  ')}`.trimEnd();
@@ -147,7 +204,7 @@ export function coverageLines(summary: CoverageSummary): readonly string[] {
 }
 
 export function neverLine({ never }: CoverageSummary): string {
-  const all = [...never.faults.map((kind) => `fault ${kind}`), ...never.transitions, ...never.invariants];
+  const all = [...never.faults.map((kind) => `fault ${kind}`), ...never.transitions, ...never.states, ...never.invariants];
   return all.length === 0 ? 'Everything was met.' : `Never: ${all.join(', ')}.`;
 }
 
@@ -176,10 +233,17 @@ function tableOf(names: readonly string[]): ReadonlyMap<string, Cell> {
   return new Map(names.map((name) => [name, { runs: 0, under: new Map<string, number>() }]));
 }
 
-function count(cell: Cell | undefined, kinds: readonly string[]): void {
-  if (cell === undefined) return;
+/** Tells the pairs that are counted for the first time. */
+function count(cell: Cell | undefined, name: string, kinds: readonly string[]): readonly string[] {
+  if (cell === undefined) return [];
+  const fresh = cell.runs === 0 ? [`${name}${PAIR}`] : [];
   cell.runs += 1;
-  for (const kind of kinds) cell.under.set(kind, (cell.under.get(kind) ?? 0) + 1);
+  for (const kind of kinds) {
+    const before = cell.under.get(kind) ?? 0;
+    if (before === 0) fresh.push(`${name}${PAIR}${kind}`);
+    cell.under.set(kind, before + 1);
+  }
+  return fresh;
 }
 
 function rowsOf(table: ReadonlyMap<string, Cell>): readonly CoverageRow[] {

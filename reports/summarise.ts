@@ -1,5 +1,5 @@
 // What a suite of runs comes to: runs grouped by scenario, one verdict each, the exit code. Pure; knows records only.
-import type { GoalResult, RunSummary, Verdict } from '../scenarios/record.ts';
+import type { GoalResult, RunSummary, SometimesSummary, Verdict } from '../scenarios/record.ts';
 
 /** Worst first: a suite is as good as its worst run. */
 const SEVERITY: readonly Verdict[] = ['bug', 'nondeterministic', 'violated', 'unconverged', 'rejected', 'cancelled', 'held'];
@@ -19,8 +19,15 @@ export function worstVerdict(verdicts: readonly Verdict[]): Verdict {
   return SEVERITY.find((verdict) => verdicts.includes(verdict)) ?? 'held';
 }
 
-export function exitCodeOf(suite: { readonly runs: readonly Pick<RunSummary, 'verdict'>[] }): number {
-  return EXIT_CODES[worstVerdict(suite.runs.map((run) => run.verdict))];
+/** What never happened counts as not held where that was asked for, and where nothing worse did. */
+export function exitCodeOf(suite: {
+  readonly runs: readonly Pick<RunSummary, 'verdict'>[];
+  readonly sometimes?: readonly SometimesSummary[];
+  readonly requireSometimes?: boolean;
+}): number {
+  const code = EXIT_CODES[worstVerdict(suite.runs.map((run) => run.verdict))];
+  const isLacking = suite.requireSometimes === true && (suite.sometimes ?? []).some(({ reached }) => reached === 0);
+  return code === 0 && isLacking ? EXIT_CODES.violated : code;
 }
 
 /** The world whose time is virtual; elsewhere time is only played. */

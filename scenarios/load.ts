@@ -116,9 +116,9 @@ function workloadOf(fields: Fields, durationMicros: number): WorkloadSpec {
 function goalsOf(fields: Fields): readonly GoalSpec[] {
   return Object.entries(fields).map(([goal, given]) => {
     const kinds = { ...CLAIMS[goal]?.required, ...CLAIMS[goal]?.optional };
-    const parameters: Record<string, string | number | boolean> = {};
+    const parameters: Record<string, GoalSpec['parameters'][string]> = {};
     for (const [name, value] of Object.entries(isRecord(given) ? given : {})) {
-      parameters[name] = kinds[name] === 'duration' ? (parseDuration(String(value)) ?? 0) : (value as string | number | boolean);
+      parameters[name] = kinds[name] === 'duration' ? (parseDuration(String(value)) ?? 0) : (value as GoalSpec['parameters'][string]);
     }
     return { goal, parameters };
   });

@@ -121,6 +121,18 @@ export function suggest(found: string, names: readonly string[]): string {
   return names.length === 0 ? 'there are none' : `expected one of: ${names.join(', ')}`;
 }
 
+/** A mistake where a name is none of these. */
+export function known(
+  source: Source,
+  path: Path,
+  what: string,
+  name: string,
+  names: readonly string[],
+  at: 'value' | 'key' = 'value',
+): void {
+  if (!names.includes(name)) source.mistake(path, `unknown ${what} '${name}'; ${suggest(name, [...new Set(names)])}`, at);
+}
+
 /** The name that was probably meant; null when none is close. */
 export function nearest(found: string, names: readonly string[]): string | null {
   const close = names.map((name) => ({ name, distance: editDistance(found, name) })).sort((a, b) => a.distance - b.distance)[0];

@@ -46,6 +46,11 @@ export type GoalResult = {
   readonly checks: number;
   /** Measured figures by name with unit, such as `p99Micros`. */
   readonly figures: Readonly<Record<string, number>>;
+  /**
+   * How often it happened in this run: only of a `sometimes`, which holds in every run and is judged over a campaign. 0 is no
+   * failure of the run.
+   */
+  readonly reached?: number;
 };
 
 export type RunSummary = {
@@ -85,6 +90,21 @@ export type MachineSummary = {
   readonly longitude: number;
 };
 
+/** What a `sometimes` came to over all runs of a scenario in a world. */
+export type SometimesSummary = {
+  readonly scenario: string;
+  readonly world: string;
+  readonly claim: string;
+  /** Runs that were watched for it. */
+  readonly runs: number;
+  /** Runs in which it happened; 0: it never did. */
+  readonly reached: number;
+  /** How often it happened in all of them. */
+  readonly times: number;
+  /** Seed of the first run in which it happened, in the order of the campaign; null when there was none. */
+  readonly firstSeed: string | null;
+};
+
 export type SuiteSummary = {
   /** Version of this shape. */
   readonly schema: 1;
@@ -94,6 +114,9 @@ export type SuiteSummary = {
   readonly startedAt: string;
   readonly wallMs: number;
   readonly verify: boolean;
+  readonly sometimes: readonly SometimesSummary[];
+  /** A `sometimes` that never happened is a failure of the suite (`--require-sometimes`). */
+  readonly requireSometimes: boolean;
   readonly runs: readonly RunSummary[];
 };
 

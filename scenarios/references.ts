@@ -2,12 +2,12 @@
 // tests nothing, is refused before it is played.
 import { isWithinZone } from '../system/domain/identifiers.ts';
 import { parseCapability } from '../system/domain/capability.ts';
-import { isRecordKind, RECORD_FIELDS } from '../system/domain/record-fields.ts';
 import { matchesSubject } from '../system/domain/subject.ts';
 import type { DeploymentSpec } from '../system/domain/deployment.ts';
-import { suggest, type Path, type Source } from './mistakes.ts';
+import { checkGoalReferences } from './goal-references.ts';
+import { known, suggest, type Path, type Source } from './mistakes.ts';
 import { TEMPLATE } from './publisher.ts';
-import type { FaultSpec, GoalSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
+import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
 import { OPS, STRANGER } from './steps.ts';
 
 /** Event data may be this long; events a workload may publish. */
@@ -72,7 +72,7 @@ export function checkReferences(source: Source, scenario: Scenario, examples: re
   }
   for (const { step, path } of of('fault')) checkFault(source, scenario, step.fault, path, zones);
   checkWorkload(source, scenario, zones);
-  for (const [i, goal] of scenario.goals.entries()) if (goal.goal === 'happens') checkHappens(source, goal, ['goals', i, 'happens']);
+  for (const [i, goal] of scenario.goals.entries()) checkGoalReferences(source, goal, ['goals', i, goal.goal]);
 }
 
 function checkDeployments(
@@ -196,16 +196,6 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
   }
 }
 
-/** A record that nobody writes, or a field that it does not have, would be counted for ever and never found. */
-function checkHappens(source: Source, { parameters }: GoalSpec, path: Path): void {
-  const record = String(parameters['record']);
-  const { field } = parameters;
-  if (!isRecordKind(record)) return known(source, [...path, 'record'], 'record', record, Object.keys(RECORD_FIELDS));
-  if (field !== undefined) known(source, [...path, 'field'], 'field', String(field), Object.keys(RECORD_FIELDS[record]));
-  if ((field === undefined) !== (parameters['value'] === undefined))
-    source.mistake(path, `the goal 'happens' has ${field === undefined ? 'a value of no field' : 'a field without its value'}`);
-}
-
 function checkWorkload(source: Source, scenario: Scenario, zones: readonly string[]): void {
   const names = new Set<string>();
   const triggers = scenario.steps.flatMap((step) => (step.do === 'trigger' ? [step.spec] : []));
@@ -234,10 +224,6 @@ function checkWorkload(source: Source, scenario: Scenario, zones: readonly strin
       );
     }
   });
-}
-
-function known(source: Source, path: Path, what: string, name: string, names: readonly string[]): void {
-  if (!names.includes(name)) source.mistake(path, `unknown ${what} '${name}'; ${suggest(name, [...new Set(names)])}`);
 }
 
 /** Steps in the order in which they happen; a drawn time counts from its earliest. */

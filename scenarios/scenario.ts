@@ -326,8 +326,13 @@ export type WorkloadSpec = {
   readonly attemptsMax: number;
 };
 
+export type GoalValue = string | number | boolean;
+
 /** A goal by name with its parameters, times in microseconds. Which names there are: `scenarios/goals`. */
-export type GoalSpec = { readonly goal: string; readonly parameters: Readonly<Record<string, string | number | boolean>> };
+export type GoalSpec = {
+  readonly goal: string;
+  readonly parameters: Readonly<Record<string, GoalValue | Readonly<Record<string, GoalValue>>>>;
+};
 
 export type Scenario = {
   /** File name without ending: the name it is run by. */

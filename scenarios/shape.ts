@@ -121,6 +121,7 @@ const EXPECTED: Readonly<Record<ParameterKind, string>> = {
   percent: 'a whole number from 1 to 100',
   name: 'a name',
   text: 'a text',
+  fields: 'fields with their values, such as { to: unavailable }',
 };
 
 function fits(kind: ParameterKind, value: unknown): boolean {
@@ -133,8 +134,14 @@ function fits(kind: ParameterKind, value: unknown): boolean {
       return Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= 100;
     case 'name':
     case 'text':
-      return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+      return isScalar(value);
+    case 'fields':
+      return isRecord(value) && Object.keys(value).length > 0 && Object.values(value).every(isScalar);
   }
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }
 
 function run(source: Source, check: ValidateFunction, value: unknown, base: Path, except: readonly string[]): void {

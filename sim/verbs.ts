@@ -11,6 +11,7 @@ import { PACE_MAX } from '../hardware/local/local.ts';
 import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
 import { listScenarios, selectScenarios, withoutLarge } from '../scenarios/listing.main.ts';
+import { sometimesOf } from '../reports/sometimes.ts';
 import { suiteLines } from '../reports/reporters/terminal.ts';
 import { writeReports } from '../reports/write.main.ts';
 import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
@@ -72,6 +73,7 @@ type RunOptions = {
   readonly out?: string;
   readonly verify?: true;
   readonly permute?: true;
+  readonly requireSometimes?: true;
   readonly list?: true;
   readonly json?: true;
   readonly digests?: true;
@@ -113,6 +115,7 @@ export function addRun(program: Command): void {
     .option('--out <folder>', 'where the reports go (default: reports/out/<time>)')
     .option('--verify', 'play every seed twice and name the first difference')
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
+    .option('--require-sometimes', 'end with 1 when something that has to happen in some run happened in none')
     .option('--list', 'list the scenarios and play none')
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('--digests', 'print the digest of each run')
@@ -241,6 +244,8 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
       startedAt: startedAt.toISOString(),
       wallMs: Math.round(performance.now() - startMs),
       verify: options.verify === true,
+      sometimes: sometimesOf(runs),
+      requireSometimes: options.requireSometimes === true,
       runs,
     };
     teller.clear();
@@ -263,7 +268,7 @@ function reproduceOf(
   world: World,
   { file, name }: Scenario,
   seed: string,
-  { machines, processes, pace: asked, verify }: RunOptions,
+  { machines, processes, pace: asked, verify, permute }: RunOptions,
 ): string {
   return [
     `npx wasmmatrix run ${isInCatalogue(file) ? name : quotePath(file)}`,
@@ -272,6 +277,7 @@ function reproduceOf(
     ...(world === 'loop' && processes !== undefined ? [`--processes ${processes}`] : []),
     ...(world !== 'sim' && asked !== undefined ? [`--pace ${asked}`] : []),
     `--seed ${seed}`,
+    ...(permute === true ? ['--permute'] : []),
     ...(verify === true ? ['--verify'] : []),
   ].join(' ');
 }

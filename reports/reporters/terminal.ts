@@ -1,8 +1,9 @@
 // What a person reads in the terminal: one line for each scenario, and for a failure the goal in words, what happened, the
 // last events of the machine concerned, and the one command that reproduces it. Returns lines; never writes.
-import type { RunSummary, SuiteSummary, Verdict } from '../../scenarios/record.ts';
+import type { RunSummary, SometimesSummary, SuiteSummary, Verdict } from '../../scenarios/record.ts';
 import { compareWorlds, type Comparison } from '../compare.ts';
 import { describeFigure, describeRatio, describeRecord, describeSpan, describeTime } from '../describe.ts';
+import { describeReach } from '../sometimes.ts';
 import { decidingGoal, groupByScenario, SIMULATED, sum, worstVerdict, type ScenarioGroup } from '../summarise.ts';
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
@@ -21,6 +22,8 @@ const MARKS: Readonly<Record<Verdict, readonly [mark: string, style: Style]>> = 
 
 /** Seeds of a failed scenario that are told in full; the others are counted. */
 const FAILURES_TOLD_MAX = 2;
+/** What happened in some run is told of so many; what never did, of all. */
+const REACHED_TOLD_MAX = 12;
 
 export function scenarioLines(group: ScenarioGroup, nameWidth: number, paint: Paint): readonly string[] {
   const [mark, style] = MARKS[group.verdict];
@@ -84,6 +87,29 @@ export function failureLines(run: RunSummary, paint: Paint): readonly string[] {
   return lines;
 }
 
+/** What never happened first, since that is what to look at; then how often the rest did. */
+export function sometimesLines(sometimes: readonly SometimesSummary[], paint: Paint): readonly string[] {
+  if (sometimes.length === 0) return [];
+  const line = (one: SometimesSummary): string => {
+    const where = `${one.scenario}${one.world === SIMULATED ? '' : ` on ${one.world}`}`;
+    return `${one.reached === 0 ? paint('yellow', '!') : paint('green', '✔')} ${where}  ${describeReach(one)}: ${one.claim}`;
+  };
+  const lacking = sometimes.filter(({ reached }) => reached === 0);
+  const reached = sometimes.filter((one) => one.reached > 0);
+  const left = reached.length - REACHED_TOLD_MAX;
+  return [
+    '',
+    lacking.length === 0
+      ? `Everything that has to happen in some run did: ${sometimes.length} of ${sometimes.length}.`
+      : paint(
+          'yellow',
+          `${lacking.length} of ${sometimes.length} things that have to happen in some run never did. Play more seeds, or change what leads there.`,
+        ),
+    ...[...lacking, ...reached.slice(0, REACHED_TOLD_MAX)].map((one) => `  ${line(one)}`),
+    ...(left > 0 ? [paint('dim', `  and ${left} more that did; summary.json has all.`)] : []),
+  ];
+}
+
 export function suiteLines(suite: SuiteSummary, outFolder: string, paint: Paint): readonly string[] {
   const groups = groupByScenario(suite.runs);
   const lines: string[] = [];
@@ -99,6 +125,7 @@ export function suiteLines(suite: SuiteSummary, outFolder: string, paint: Paint)
       );
   }
   for (const comparison of compareWorlds(suite.runs)) lines.push('', ...comparisonLines(comparison, paint));
+  lines.push(...sometimesLines(suite.sometimes, paint));
   const held = suite.runs.filter((run) => run.verdict === 'held').length;
   const scenarios = [...new Set(groups.map((group) => group.scenario))];
   const scenariosHeld = scenarios.filter((name) => groups.every((group) => group.scenario !== name || group.verdict === 'held')).length;

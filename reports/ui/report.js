@@ -139,6 +139,49 @@ function scenarios() {
   );
 }
 
+/** What has to happen in some run: where it never did comes first. */
+function somewhere() {
+  if (suite.sometimes.length === 0) return '';
+  const lacking = suite.sometimes.filter(({ reached }) => reached === 0).length;
+  const rows = [...suite.sometimes]
+    .sort((a, b) => Number(a.reached > 0) - Number(b.reached > 0))
+    .map(({ scenario, world, claim, runs, reached, times, firstSeed }) => {
+      const first = suite.runs.find((run) => run.scenario === scenario && run.world === world && run.seed === firstSeed);
+      return el(
+        'tr',
+        {},
+        el('td', { class: reached === 0 ? 'warn' : 'ok' }, reached === 0 ? '! never' : '✔ happened'),
+        el('td', {}, el('b', {}, scenario, on(world)), el('div', {}, claim)),
+        el('td', { class: 'number' }, `${count(reached)} of ${count(runs)}`),
+        el('td', { class: 'number' }, count(times)),
+        el('td', {}, first === undefined ? '–' : seedButton(first)),
+      );
+    });
+  return el(
+    'section',
+    { class: 'card', 'aria-label': 'Things that have to happen in some run' },
+    el('h2', {}, 'Sometimes'),
+    el(
+      'p',
+      lacking === 0 ? { class: 'soft' } : { class: 'warn' },
+      lacking === 0
+        ? 'Everything that has to happen in some run did.'
+        : `${lacking} of ${suite.sometimes.length} things that have to happen in some run never did${suite.requireSometimes ? ', and that was required' : '; no run failed for it'}.`,
+    ),
+    table(
+      'Sometimes and seeds',
+      [
+        ['', ''],
+        ['what', ''],
+        ['runs', 'number'],
+        ['times', 'number'],
+        ['first seed', ''],
+      ],
+      rows,
+    ),
+  );
+}
+
 /** One table for each scenario that was played in more than one world. */
 function worldsSideBySide() {
   if (comparisons.length === 0) return '';
@@ -349,6 +392,6 @@ function showAddressed() {
   if (run !== undefined) showRun(run, seconds === '' || Number.isNaN(Number(seconds)) ? null : Number(seconds) * 1e6);
 }
 
-document.getElementById('page')?.append(header(), scenarios(), worldsSideBySide(), runCard, tip);
+document.getElementById('page')?.append(header(), scenarios(), somewhere(), worldsSideBySide(), runCard, tip);
 addEventListener('hashchange', showAddressed);
 showAddressed();

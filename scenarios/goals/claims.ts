@@ -2,6 +2,7 @@
 import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Scenario } from '../scenario.ts';
+import { BUDGET } from './budget.ts';
 import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
 import { drained } from './draining.ts';
 import { near, tracked } from './driving.ts';
@@ -19,6 +20,7 @@ import {
   type GoalParameters,
 } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
+import { TEMPORAL } from './temporal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
 function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
@@ -346,4 +348,6 @@ export const CLAIMS: Readonly<Record<string, GoalDefinition>> = {
     optional: { field: 'text', value: 'text', atLeast: 'count', atMost: 'count' },
     create: happens,
   },
+  ...TEMPORAL,
+  budget: BUDGET,
 };

@@ -1,6 +1,6 @@
 // Goals that count records: what must be refused so often, and what must happen so often and no more.
 import type { RunRecord } from '../record.ts';
-import { countOf, goalOf, Ledger, textOf, type Goal, type GoalParameters } from './goal.ts';
+import { countOf, goalOf, Ledger, machineOf, textOf, type Goal, type GoalParameters } from './goal.ts';
 
 /** At least so many pushes were refused with this code. */
 export function refused(parameters: GoalParameters): Goal {
@@ -87,8 +87,4 @@ function counting(
       ledger.figures['times'] = n;
     },
   );
-}
-
-function machineOf(record: RunRecord): string {
-  return 'node' in record.fields && typeof record.fields.node === 'string' ? record.fields.node : record.source;
 }

@@ -1,7 +1,7 @@
 // What a goal is, and the ledger in which it keeps its checks and its first breach. Goals read records only; the first
 // breach explains the run, so later ones are counted and not kept.
 import type { RunRecord, GoalResult } from '../record.ts';
-import type { Scenario } from '../scenario.ts';
+import type { GoalSpec, Scenario } from '../scenario.ts';
 
 export interface Goal {
   readonly name: string;
@@ -14,10 +14,10 @@ export interface Goal {
 
 export type RunEnd = { readonly micros: number };
 
-export type GoalParameters = Readonly<Record<string, string | number | boolean>>;
+export type GoalParameters = GoalSpec['parameters'];
 
-/** `duration` values are written as `2s` in a scenario and arrive as microseconds. */
-export type ParameterKind = 'duration' | 'count' | 'name' | 'text' | 'percent';
+/** `duration` values are written as `2s` in a scenario and arrive as microseconds; `fields` are a mapping of fields to values. */
+export type ParameterKind = 'duration' | 'count' | 'name' | 'text' | 'percent' | 'fields';
 
 export type GoalDefinition = {
   /** One sentence for the list of goals. */
@@ -34,6 +34,8 @@ export class Ledger {
   readonly claim: string;
   readonly figures: Record<string, number> = {};
   checks = 0;
+  /** How often it happened: only of a goal that asks for reaching something in some run. */
+  reached: number | null = null;
   #breach: Breach | null = null;
 
   constructor(name: string, claim: string) {
@@ -76,6 +78,7 @@ export class Ledger {
       micros: breach?.micros ?? null,
       checks: this.checks,
       figures: this.figures,
+      ...(this.reached === null ? {} : { reached: this.reached }),
     };
   }
 }
@@ -96,6 +99,11 @@ export function goalOf(ledger: Ledger, observe: (record: RunRecord) => void, fin
       return ledger.result();
     },
   };
+}
+
+/** The node that a record is about, or who says it. */
+export function machineOf(record: RunRecord): string {
+  return 'node' in record.fields && typeof record.fields.node === 'string' ? record.fields.node : record.source;
 }
 
 /** `1.250 s`, `3.1 ms`, `40 µs`. */

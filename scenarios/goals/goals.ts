@@ -9,7 +9,10 @@ import { retries } from './retries.ts';
 import { capabilities, signatures, versions } from './supply-chain.ts';
 
 export { CLAIMS } from './claims.ts';
+export { CONDITIONS } from './conditions.ts';
+export { DURATIONS } from './durations.ts';
 export { Repetitions } from './repetitions.ts';
+export { STATE_NAMES, STATES, StateWatch } from './states.ts';
 export type { Goal, ParameterKind } from './goal.ts';
 
 /** P1 to P8, P11, the fence and the limits of retries: checked throughout every run. `slackMicros` is what the world adds to budgets of time. */

@@ -5,16 +5,20 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from '
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
-import { Coverage, COVERAGE_FILE, neverLine, type CoverageSummary } from '../../reports/coverage.ts';
+import { Coverage, COVERAGE_FILE, neverLine, type CoverageSummary, type RunCoverage } from '../../reports/coverage.ts';
+import { SometimesTally } from '../../reports/sometimes.ts';
 import { exitCodeOf } from '../../reports/summarise.ts';
+import { STATE_NAMES, StateWatch } from '../../scenarios/goals/goals.ts';
 import { loadScenario } from '../../scenarios/load.ts';
-import type { RunRecord, RunSummary, Verdict } from '../../scenarios/record.ts';
+import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { assert, describeError } from '../../system/domain/outcome.ts';
 import { SIM_FAULT_KINDS } from '../faults/faults.ts';
 import { count, positive, seedOf } from './arguments.main.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from './campaign.ts';
-import { drawRun, type Base, type Drawn } from './draw/draw.ts';
+import { drawPlan, type Base, type Drawn, type Plan } from './draw/draw.ts';
+import { batchSize, Explorer } from './explore.ts';
+import { FAILURES_MAX, firstLine, tellSummary, type Ending, type FuzzFailure, type FuzzSummary } from './fuzz-summary.ts';
 import { describePath, findScenario, fleetLibrary, quotePath, readScenarios } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
@@ -27,43 +31,21 @@ const MS_PER_MINUTE = 60_000;
 const MS_PER_HOUR = 3_600_000;
 /** Bound: runs of one call. */
 const RUNS_MAX = 1_000_000;
-/** Runs that are drawn and handed to a set of workers at a time. */
-const BATCH_RUNS = 64;
-/** Bound: failures that are kept; a campaign with more is told to stop and look at these first. */
-const FAILURES_MAX = 50;
 const SEEDS = 1n << 64n;
 
 type FuzzOptions = {
   readonly minutes?: number;
   readonly runs?: number;
   readonly seed?: string;
+  readonly untilQuiet?: number;
   readonly jobs?: number;
+  readonly permute?: true;
+  /** `--no-guide` makes it false. */
+  readonly guide: boolean;
+  readonly requireSometimes?: true;
   readonly out?: string;
   readonly json?: true;
   readonly quiet?: true;
-};
-
-export type FuzzFailure = {
-  readonly seed: string;
-  readonly verdict: Verdict;
-  /** Goal or invariant; null when it was none. */
-  readonly goal: string | null;
-  readonly because: string;
-  readonly scenario: string;
-  readonly reproduce: string;
-};
-
-export type FuzzSummary = {
-  readonly schema: 1;
-  readonly seed: string;
-  readonly runs: number;
-  readonly held: number;
-  readonly simulatedMicros: number;
-  readonly wallMs: number;
-  readonly cpuMs: number;
-  readonly runsPerCoreHour: number;
-  readonly interrupted: boolean;
-  readonly failures: readonly FuzzFailure[];
 };
 
 export function addFuzz(program: Command): void {
@@ -71,13 +53,17 @@ export function addFuzz(program: Command): void {
     .command('fuzz')
     .summary('draw fleets, work and faults from seeds, and play them')
     .description(
-      'Swarm testing in the simulator: every run draws its own fleet, work, kinds of fault and rates from one seed, and is held to all invariants and to what must stand when everything has healed. With names, the fleet and work of these scenarios are kept and only the faults are drawn. A failure is written as a scenario file, with the command that reproduces it.',
+      'Swarm testing in the simulator: every run draws its own fleet, work, kinds of fault and rates from one seed, and is held to all invariants and to what must stand when everything has healed. With names, the fleet and work of these scenarios are kept and only the faults are drawn. Half of the runs are drawn near earlier ones that met something new. A failure is written as a scenario file, with the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files, to draw faults for')
-    .option('--minutes <n>', `play for so long (default: ${MINUTES}, or until --runs)`, positive)
+    .option('--minutes <n>', `play for so long (default: ${MINUTES}, or until --runs or --until-quiet)`, positive)
     .option('--runs <n>', 'play so many runs', count(RUNS_MAX))
+    .option('--until-quiet <n>', 'play until so many runs, one after the other, met nothing new', count(RUNS_MAX))
     .option('--seed <seed>', 'seed of the first run, the next ones follow it (default: a random one)', seedOf)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
+    .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
+    .option('--no-guide', 'draw every run afresh, and none near one that met something new')
+    .option('--require-sometimes', 'end with 1 when a `sometimes` of the scenarios named happened in no run')
     .option('--out <folder>', 'where plans and failures go (default: reports/out/fuzz-<time>)')
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('-q, --quiet', 'no progress, and no line for a run that held')
@@ -87,6 +73,10 @@ export function addFuzz(program: Command): void {
 }
 
 async function fuzz(names: readonly string[], options: FuzzOptions): Promise<number> {
+  if (options.requireSometimes === true && names.length === 0)
+    return refuse([
+      'WM_ARGUMENT (rejected): --require-sometimes is about goals of scenarios, and none is named. Name scenarios that have a `sometimes`, or leave it out.',
+    ]);
   const bases = readBases(names);
   if ('errors' in bases) return refuse(bases.errors);
   const folder = options.out ?? join('reports', 'out', `fuzz-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
@@ -103,8 +93,12 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   writeFileSync(join(folder, COVERAGE_FILE), `${JSON.stringify(campaign.coverage(), null, 2)}\n`);
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   if (options.json === true) print(JSON.stringify(summary, null, 2));
-  else campaign.tell(summary);
-  const worst = exitCodeOf({ runs: summary.failures });
+  else tellSummary(summary, neverLine(campaign.coverage()), join(folder, 'plans.jsonl'));
+  const worst = exitCodeOf({
+    runs: summary.failures,
+    sometimes: summary.sometimes,
+    requireSometimes: options.requireSometimes === true && !summary.interrupted,
+  });
   return worst !== 0 ? worst : summary.interrupted ? EXIT_INTERRUPTED : 0;
 }
 
@@ -117,7 +111,13 @@ function readBases(names: readonly string[]): { readonly bases: readonly Base[] 
   return { bases: scenarios.map((scenario, i) => ({ scenario, text: readFileSync(files[i] ?? '', 'utf8') })) };
 }
 
-type Planned = { readonly seed: string; readonly drawn: Drawn; readonly scenario: Scenario };
+type Planned = {
+  readonly seed: string;
+  readonly plan: Plan;
+  readonly base: Base | null;
+  readonly drawn: Drawn;
+  readonly scenario: Scenario;
+};
 
 class FuzzCampaign {
   readonly #bases: readonly Base[];
@@ -130,8 +130,14 @@ class FuzzCampaign {
   readonly #failures: FuzzFailure[] = [];
   readonly #startMs = performance.now();
   readonly #startCpu = process.cpuUsage();
-  readonly #coverage = new Coverage(SIM_FAULT_KINDS);
+  readonly #coverage = new Coverage(SIM_FAULT_KINDS, { names: STATE_NAMES, watch: () => new StateWatch() });
+  readonly #states = new SometimesTally();
+  readonly #sometimes = new SometimesTally();
+  readonly #explorer: Explorer;
+  #batches = 0;
   #runs = 0;
+  /** Runs since one met something new. */
+  #quietRuns = 0;
   #held = 0;
   #simulatedMicros = 0;
   #interrupted = false;
@@ -142,7 +148,14 @@ class FuzzCampaign {
     this.#options = options;
     this.#seed = options.seed ?? `0x${randomBytes(6).toString('hex').replace(/^0+/, '') || '1'}`;
     this.#runsMax = options.runs ?? RUNS_MAX;
-    this.#msMax = options.minutes === undefined && options.runs !== undefined ? Infinity : (options.minutes ?? MINUTES) * MS_PER_MINUTE;
+    const isBounded = options.runs !== undefined || options.untilQuiet !== undefined;
+    this.#msMax = options.minutes === undefined && isBounded ? Infinity : (options.minutes ?? MINUTES) * MS_PER_MINUTE;
+    this.#explorer = new Explorer({
+      seed: this.#seed,
+      kinds: SIM_FAULT_KINDS,
+      isGuided: options.guide,
+      runsOf: (pair) => this.#coverage.runsOf(pair),
+    });
     this.#line = createProgressLine(options.quiet === true || options.json === true);
   }
 
@@ -156,11 +169,10 @@ class FuzzCampaign {
       over.abort();
     });
     const timer = Number.isFinite(this.#msMax) ? setTimeout(() => over.abort(), this.#msMax) : undefined;
-    if (this.#options.json !== true) say(`Drawing from seed ${this.#seed}; every run is \`wasmmatrix fuzz --seed <its seed> --runs 1\`.`);
+    if (this.#options.json !== true)
+      say(`Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1\`.`);
     try {
-      while (!over.signal.aborted && this.#runs < this.#runsMax && this.#failures.length < FAILURES_MAX) {
-        await this.#playBatch(settings, over.signal);
-      }
+      while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(settings, over.signal);
     } finally {
       clearTimeout(timer);
       release();
@@ -169,34 +181,28 @@ class FuzzCampaign {
     return this.#summary();
   }
 
+  /** Null while nothing that was asked for has ended it. */
+  #ending(): Ending | null {
+    if (this.#failures.length >= FAILURES_MAX) return 'failures';
+    if (this.#quietRuns >= (this.#options.untilQuiet ?? Infinity)) return 'quiet';
+    return this.#runs >= this.#runsMax ? 'runs' : null;
+  }
+
   coverage(): CoverageSummary {
     return this.#coverage.summary();
   }
 
-  tell(summary: FuzzSummary): void {
-    const { runs, held, failures, runsPerCoreHour, simulatedMicros, wallMs } = summary;
-    say('');
-    say(
-      `${runs} runs, ${held} held, ${failures.length} failed; ${Math.round(simulatedMicros / MS_PER_MINUTE / 1_000)} simulated minutes in ${Math.round(wallMs / 1_000)} s; ${runsPerCoreHour} runs per core-hour.`,
-    );
-    for (const failure of failures) {
-      say(`  ${failure.seed}  ${failure.verdict}  ${failure.goal ?? ''}  ${firstLine(failure.because)}`);
-      say(`  reproduce: ${failure.reproduce}`);
-    }
-    if (failures.length >= FAILURES_MAX) say(`  stopped at ${FAILURES_MAX} failures.`);
-    if (summary.interrupted) say('  interrupted.');
-    say(`  ${neverLine(this.coverage())}`);
-    say(`  what was drawn: ${describePath(join(this.#folder, 'plans.jsonl'))}`);
-  }
-
   async #playBatch(settings: unknown, signal: AbortSignal): Promise<void> {
-    const planned = Array.from({ length: Math.min(BATCH_RUNS, this.#runsMax - this.#runs) }, (_, i) => this.#plan(this.#runs + i));
+    const length = Math.min(batchSize(this.#batches++), this.#runsMax - this.#runs);
+    const planned = Array.from({ length }, (_, i) => this.#plan(this.#runs + i));
+    const enough = new AbortController();
     const jobs = planned.map(({ seed, scenario }): PlayJob => ({
       scenario,
       seed,
       verify: false,
+      permute: this.#options.permute === true,
       recordFile: this.#recordFile(seed),
-      reproduce: `npx wasmmatrix run ${quotePath(scenario.file)} --seed ${seed}`,
+      reproduce: `npx wasmmatrix run ${quotePath(scenario.file)} --seed ${seed}${this.#options.permute === true ? ' --permute' : ''}`,
     }));
     const simulatedMicros = this.#simulatedMicros;
     await runCampaign({
@@ -204,43 +210,54 @@ class FuzzCampaign {
       player: PLAYER,
       settings,
       workersMax: this.#options.jobs ?? 1,
-      signal,
+      signal: AbortSignal.any([signal, enough.signal]),
       onProgress: (progress) => this.#line.draw(() => this.#progress(progress, simulatedMicros)),
       onResult: (summary, i) => {
-        this.#settle(planned[i], summary);
+        // What had ended when enough was reached is left out: how many that is depends on threads.
+        if (this.#ending() === null) this.#settle(planned[i], summary);
+        if (this.#ending() !== null) enough.abort();
         rmSync(this.#recordFile(summary.seed), { force: true });
       },
     });
   }
 
-  /** Run `i` of this campaign is the first one of a campaign that begins with its seed. */
+  /** A fresh run of this campaign is the first one of a campaign that begins with its seed. */
   #plan(i: number): Planned {
     const seed = `0x${((BigInt(this.#seed) + BigInt(i)) % SEEDS).toString(16)}`;
-    const base = this.#bases.length === 0 ? null : (this.#bases[Number(BigInt(seed) % BigInt(this.#bases.length))] ?? null);
-    const drawn = drawRun(seed, SIM_FAULT_KINDS, base);
+    const plan = this.#explorer.planOf(i, seed);
+    const base = this.#bases.length === 0 ? null : (this.#bases[Number(BigInt(plan.ground) % BigInt(this.#bases.length))] ?? null);
+    const drawn = drawPlan(plan, base);
     const loaded = loadScenario({ file: join(describePath(this.#folder), drawn.file), text: drawn.text }, fleetLibrary);
     assert(loaded.ok, `seed ${seed} draws a valid scenario: ${loaded.ok ? '' : describeError(loaded.error)}\n${drawn.text}`);
-    return { seed, drawn, scenario: loaded.value };
+    return { seed, plan, base, drawn, scenario: loaded.value };
   }
 
   #settle(planned: Planned | undefined, summary: RunSummary): void {
     if (planned === undefined || summary.verdict === 'cancelled') return;
-    const { seed, drawn } = planned;
+    const { seed, plan, base, drawn } = planned;
     this.#runs += 1;
     this.#simulatedMicros += summary.simulatedMicros;
-    this.#cover(summary);
+    const { fresh, states } = this.#cover(summary);
+    this.#quietRuns = fresh.length > 0 ? 0 : this.#quietRuns + 1;
+    if (summary.verdict === 'held') this.#explorer.learn(plan, fresh);
+    this.#states.add({ ...summary, goals: STATE_NAMES.map((claim) => ({ claim, reached: states.get(claim) ?? 0 })) }, '');
+    if (base !== null) this.#sometimes.add(summary, base.scenario.name);
     const goal = brokenGoal(summary);
-    const plan = {
+    const line = {
       seed,
+      near: plan.near,
       verdict: summary.verdict,
       digest: summary.digest,
       nodes: drawn.nodes,
       faults: drawn.faults,
       goal: goal?.name ?? null,
+      met: fresh.length,
     };
-    appendFileSync(join(this.#folder, 'plans.jsonl'), `${JSON.stringify(plan)}\n`);
+    appendFileSync(join(this.#folder, 'plans.jsonl'), `${JSON.stringify(line)}\n`);
     this.#line.clear();
-    const told = `${seed}  ${summary.verdict.padEnd(11)} ${drawn.nodes} nodes, ${planned.scenario.durationMicros / 1_000_000} s, ${describeFaults(drawn.faults)}`;
+    const found = fresh.length === 0 ? '' : `, ${fresh.length} new`;
+    const near = plan.near === null ? '' : `, near ${plan.near}`;
+    const told = `${seed}  ${summary.verdict.padEnd(11)} ${drawn.nodes} nodes, ${planned.scenario.durationMicros / 1_000_000} s${near}${found}, ${describeFaults(drawn.faults)}`;
     if (summary.verdict === 'held') {
       this.#held += 1;
       if (this.#options.quiet !== true && this.#options.json !== true) say(told);
@@ -257,11 +274,11 @@ class FuzzCampaign {
   }
 
   /** A record is read once and removed: thousands of runs would fill a disk, and any of them can be played again. */
-  #cover({ seed, goals }: RunSummary): void {
+  #cover({ seed, goals }: RunSummary): RunCoverage {
     const run = this.#coverage.run();
     for (const line of readFileSync(this.#recordFile(seed), 'utf8').split('\n'))
       if (line !== '' && !line.startsWith('{"run":')) run.next(JSON.parse(line) as RunRecord);
-    run.end(goals);
+    return run.end(goals);
   }
 
   #recordFile(seed: string): string {
@@ -274,7 +291,8 @@ class FuzzCampaign {
     const byRuns = this.#runs > 0 ? (wallMs / this.#runs) * (this.#runsMax - this.#runs) : Infinity;
     const leftMs = Math.min(this.#msMax - wallMs, this.#runsMax < RUNS_MAX ? byRuns : Infinity);
     const left = Number.isFinite(leftMs) ? `, about ${Math.ceil(Math.max(0, leftMs) / 1_000)} s left` : '';
-    return `${this.#runs} runs, ${this.#failures.length} failed, ${this.#rate()} per core-hour, ×${ratio}${left}`;
+    const { met, of } = this.#coverage.pairs;
+    return `${this.#runs} runs, ${this.#failures.length} failed, ${met} of ${of} pairs, ${this.#quietRuns} runs without a new one, ${this.#rate()} per core-hour, ×${ratio}${left}`;
   }
 
   /** Of processor time, so that a busy machine does not make it worse. */
@@ -299,6 +317,12 @@ class FuzzCampaign {
       cpuMs: this.#cpuMs(),
       runsPerCoreHour: this.#rate(),
       interrupted: this.#interrupted,
+      ended: this.#interrupted ? 'interrupt' : (this.#ending() ?? 'time'),
+      permute: this.#options.permute === true,
+      guided: this.#options.guide,
+      coverage: { ...this.#coverage.pairs, quietRuns: this.#quietRuns },
+      states: this.#states.summary().map(({ claim: state, reached, times, firstSeed }) => ({ state, reached, times, firstSeed })),
+      sometimes: this.#sometimes.summary(),
       failures: this.#failures,
     };
   }
@@ -310,8 +334,4 @@ function describeFaults(faults: Readonly<Record<string, number>>): string {
       .map(([kind, n]) => `${kind} ${n}`)
       .join(', ') || 'no fault'
   );
-}
-
-function firstLine(text: string): string {
-  return text.split('\n')[0] ?? '';
 }

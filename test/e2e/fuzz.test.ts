@@ -8,11 +8,23 @@ import { writeScenario } from '../support/e2e/scenarios.ts';
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-type Plan = { readonly seed: string; readonly verdict: string; readonly digest: string; readonly faults: Readonly<Record<string, number>> };
+type Plan = {
+  readonly seed: string;
+  readonly near: string | null;
+  readonly verdict: string;
+  readonly digest: string;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly met: number;
+};
+type Reached = { readonly reached: number; readonly firstSeed: string | null };
 type Summary = {
   readonly runs: number;
   readonly held: number;
   readonly interrupted: boolean;
+  readonly ended: string;
+  readonly coverage: { readonly met: number; readonly of: number; readonly quietRuns: number };
+  readonly states: readonly (Reached & { readonly state: string })[];
+  readonly sometimes: readonly (Reached & { readonly scenario: string; readonly claim: string })[];
   readonly failures: readonly { readonly goal: string; readonly scenario: string; readonly reproduce: string; readonly because: string }[];
 };
 
@@ -37,13 +49,67 @@ describe('fuzz', () => {
     expect(JSON.parse(one.stdout)).toMatchObject({ runs: 1, held: 1, failures: [], interrupted: false });
     const plans = plansIn(first);
     expect(plans.map(({ seed }) => seed)).toEqual(['0x11', '0x12', '0x13']);
-    expect(plansIn(second)).toEqual(plans.slice(1, 2));
+    // What a run is the first to meet depends on those before it; what it is does not.
+    const itself = ({ met: _, ...plan }: Plan) => plan;
+    expect(plansIn(second).map(itself)).toEqual(plans.slice(1, 2).map(itself));
     expect(readdirSync(first).sort()).toEqual(['coverage.json', 'plans.jsonl', 'summary.json']);
     const both = await wasmmatrix(['coverage', first, second, '--json']);
     const { runs, invariants } = JSON.parse(both.stdout) as { runs: number; invariants: { name: string; runs: number }[] };
     expect({ runs, checked: invariants.find(({ name }) => name === 'P1')?.runs }).toEqual({ runs: 4, checked: 4 });
     const table = await wasmmatrix(['coverage', first]);
     expect(table.stdout).toMatch(/^instance pending to assigned +3 /m);
+  });
+
+  test('draws the same runs whatever the threads, some of them near earlier ones that met something new', async () => {
+    const holding = writeScenario(folder.path, 'guided', 'somewhere');
+    const args = ['fuzz', holding, '--seed', '0x11', '--runs', '16', '--json'];
+    const [one, two, blind] = ['one', 'two', 'blind'].map((name) => join(folder.path, `guided-${name}`)) as [string, string, string];
+    const first = await wasmmatrix([...args, '--jobs', '1', '--out', one]);
+    await wasmmatrix([...args, '--jobs', '2', '--out', two]);
+    await wasmmatrix([...args, '--no-guide', '--jobs', '2', '--out', blind]);
+    const plans = plansIn(one);
+    expect(plansIn(two)).toEqual(plans);
+    const near = plans.flatMap((plan, i) => (plan.near === null ? [] : [[i, plans.findIndex(({ seed }) => seed === plan.near)] as const]));
+    expect(near.length).toBeGreaterThan(0);
+    for (const [run, parent] of near) expect(parent >= 0 && parent < run && (plans[parent]?.met ?? 0) > 0).toBe(true);
+    expect(plansIn(blind).every((plan) => plan.near === null)).toBe(true);
+    expect(plansIn(blind).slice(0, 8)).toEqual(plans.slice(0, 8));
+    const { coverage, sometimes, states, ended } = JSON.parse(first.stdout) as Summary;
+    expect(ended).toBe('runs');
+    expect(coverage.met).toBe(plans.reduce((total, { met }) => total + met, 0));
+    expect(coverage.of).toBeGreaterThan(coverage.met);
+    expect(sometimes.map(({ scenario, reached, firstSeed }) => [scenario, reached, firstSeed])[0]).toEqual(['guided', 16, '0x11']);
+    expect(states.find(({ state }) => state === 'two-nodes-down')?.reached).toBeGreaterThan(0);
+  });
+
+  test('ends when so many runs met nothing new, after the same run whatever the threads', async () => {
+    const args = ['fuzz', writeScenario(folder.path, 'quiet', 'holds'), '--seed', '0x11', '--until-quiet', '1', '--json'];
+    const ended = [];
+    for (const jobs of ['1', '2']) {
+      const out = join(folder.path, `quiet-${jobs}`);
+      const { code, stdout, stderr } = await wasmmatrix([...args, '--jobs', jobs, '--out', out]);
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ ended: 'quiet', interrupted: false, coverage: { quietRuns: 1 } });
+      const met = plansIn(out).map((plan) => plan.met);
+      expect(met.map((n) => n === 0)).toEqual(met.map((_, i) => i === met.length - 1));
+      ended.push(plansIn(out));
+    }
+    expect(ended[1]).toEqual(ended[0]);
+  });
+
+  test('says what a permuted failure needs to fail again', async () => {
+    const out = join(folder.path, 'permuted');
+    const late = writeScenario(folder.path, 'permutes', 'late');
+    const { stdout } = await wasmmatrix(['fuzz', late, '--seed', '0x5', '--runs', '1', '--permute', '--json', '--out', out]);
+    const { failures } = JSON.parse(stdout) as Summary;
+    const { reproduce = '' } = failures[0] ?? {};
+    expect(reproduce).toMatch(/ --seed 0x5 --permute$/);
+    const again = await shell(
+      `${reproduce.replace('npx wasmmatrix', '$WASMMATRIX')} --json --out '${join(folder.path, 'permuted again')}'`,
+    );
+    const [run] = (JSON.parse(again.stdout) as { runs: { digest: string; reproduce: string }[] }).runs;
+    expect(run?.digest).toBe(plansIn(out)[0]?.digest);
+    expect(run?.reproduce).toMatch(/ --seed 0x5 --permute$/);
   });
 
   test('leaves a failure as a scenario whose command fails alike', async () => {
@@ -127,6 +193,9 @@ describe('fuzz', () => {
     expect(unknown).toMatchObject({ code: 2, stdout: '' });
     expect(unknown.stderr).toMatch(/^WM_SCENARIO_NOT_FOUND \(rejected\): .*did you mean 'node-failure'\?/);
     expect(existsSync(join(folder.path, 'unknown'))).toBe(false);
+    const nothing = await wasmmatrix(['fuzz', '--require-sometimes']);
+    expect(nothing).toMatchObject({ code: 2, stdout: '' });
+    expect(nothing.stderr).toMatch(/^WM_ARGUMENT \(rejected\): --require-sometimes is about goals of scenarios, and none is named\./);
     const seed = await wasmmatrix(['fuzz', '--seed', 'six']);
     expect(seed).toMatchObject({ code: 2, stdout: '' });
   });

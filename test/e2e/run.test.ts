@@ -300,6 +300,29 @@ describe('a failure', () => {
   });
 });
 
+describe('what has to happen in some run', () => {
+  test('is told where it never did, and fails only where it is required', async () => {
+    const place = folder.make('somewhere');
+    const args = ['run', writeScenario(place, 'somewhere', 'somewhere'), '--seeds', '2', '--quiet'];
+    const told = await wasmmatrix([...args, '--out', join(place, 'told')]);
+    expect(told, told.stderr).toMatchObject({ code: 0 });
+    expect(told.stdout).toContain('1 of 2 things that have to happen in some run never did.');
+    expect(told.stdout).toMatch(/^ {2}! somewhere {2}never, in 2 runs: In some run a controller starts from a snapshot/m);
+    expect(told.stdout).toMatch(
+      /^ {2}✔ somewhere {2}in 2 of 2 runs, \d+ times, first with seed 0x1: In some run workload\.result is written\.$/m,
+    );
+    expect(summaryIn(join(place, 'told')).sometimes.map(({ reached, firstSeed }) => [reached, firstSeed])).toEqual([
+      [2, '0x1'],
+      [0, null],
+    ]);
+    expect(readFileSync(join(place, 'told', 'junit.xml'), 'utf8')).toMatch(/tests="3" failures="0" errors="0" skipped="1"/);
+    const required = await wasmmatrix([...args, '--require-sometimes', '--out', join(place, 'required')]);
+    expect(required.code).toBe(1);
+    expect(required.stdout).toContain('✔ 2 of 2 runs held');
+    expect(readFileSync(join(place, 'required', 'junit.xml'), 'utf8')).toMatch(/tests="3" failures="1" errors="0" skipped="0"/);
+  });
+});
+
 describe('digests', () => {
   const play = async (name: string, ...options: readonly string[]): Promise<readonly string[]> => {
     const place = folder.make(`digests-${name}`);

@@ -8,9 +8,11 @@ import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { FAULT_DRAWS } from './faults.ts';
 import { drawFleet, drawPlatform, type Site } from './fleet.ts';
 import { baseOf } from './base.ts';
+import { freshPlan, kindsOf, type Plan } from './plan.ts';
 import { CALM_UNTIL_MS, drawWork, type TimedStep } from './work.ts';
 
 export { FAULT_DRAWS } from './faults.ts';
+export { drawNear, freshPlan, type Plan } from './plan.ts';
 
 const DURATION_MS = { least: 15_000, most: 45_000 };
 /** Long enough for the largest backoff, a lease and a placement, one after the other, and then for what has gathered. */
@@ -38,12 +40,15 @@ export type Drawn = {
 
 /** The same seed, kinds and base draw the same text anywhere. `seed` is canonical. */
 export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | null): Drawn {
-  const shape = new Dice(seed, 'shape');
-  // A stream for each kind here and below: a new kind, or one more draw in one, leaves the others where they were.
-  const subset = kinds.filter((kind) => new Dice(seed, `whether ${kind}`).chance(1, 3));
-  const drawn = base === null ? drawAll(seed, shape, subset) : baseOf(base);
+  return drawPlan(freshPlan(seed, kinds), base);
+}
+
+/** The same plan and base draw the same text anywhere. */
+export function drawPlan(plan: Plan, base: Base | null): Drawn {
+  const { seed } = plan;
+  const drawn = base === null ? drawAll(plan) : baseOf(base);
   const { site, durationMs, redeployMs, calmMs } = drawn;
-  const faults = drawFaults(seed, subset, site, { fromMs: calmMs, durationMs, redeployMs });
+  const faults = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
   const counts: Record<string, number> = {};
   for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1;
   const steps = [...(drawn.document['steps'] as readonly Fields[]), ...faults.map(stepOf)];
@@ -58,9 +63,13 @@ export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | 
   };
   const name = base === null ? `fuzz-${seed}` : `fuzz-${base.scenario.name}-${seed}`;
   const from = base === null ? '' : ` ${base.scenario.name}`;
+  const how =
+    plan.near === null
+      ? `Drawn by \`wasmmatrix fuzz${from} --seed ${seed} --runs 1\``
+      : `Drawn by \`wasmmatrix fuzz${from}\`, near the run of ${plan.near}`;
   return {
     file: `${name}${SCENARIO_SUFFIX}`,
-    text: `# Drawn by \`wasmmatrix fuzz${from} --seed ${seed} --runs 1\`. Seed ${seed}.\n${stringify(document, { flowCollectionPadding: true })}`,
+    text: `# ${how}. Seed ${seed}.\n${stringify(document, { flowCollectionPadding: true })}`,
     faults: counts,
     nodes: site.nodes.length,
   };
@@ -77,21 +86,21 @@ export type Ground = {
   readonly calmMs: number;
 };
 
-function drawAll(seed: string, shape: Dice, subset: readonly FaultKind[]): Ground {
-  const durationMs = shape.between(DURATION_MS.least, DURATION_MS.most);
-  const spoils = subset.some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
+function drawAll({ ground, faults }: Plan): Ground {
+  const durationMs = new Dice(ground, 'shape').between(DURATION_MS.least, DURATION_MS.most);
+  const spoils = kindsOf(faults).some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
   const redeployMs = spoils ? durationMs - REDEPLOY_MS : null;
   const { fleet, site } = drawFleet(
     {
-      fleet: new Dice(seed, 'fleet'),
-      ways: new Dice(seed, 'ways'),
-      power: new Dice(seed, 'power'),
-      vehicles: new Dice(seed, 'vehicles'),
+      fleet: new Dice(ground, 'fleet'),
+      ways: new Dice(ground, 'ways'),
+      power: new Dice(ground, 'power'),
+      vehicles: new Dice(ground, 'vehicles'),
     },
     durationMs,
   );
-  const platform = drawPlatform(new Dice(seed, 'platform'));
-  const work = drawWork({ work: new Dice(seed, 'work'), authors: new Dice(seed, 'authors') }, site, durationMs, redeployMs);
+  const platform = drawPlatform(new Dice(ground, 'platform'));
+  const work = drawWork({ work: new Dice(ground, 'work'), authors: new Dice(ground, 'authors') }, site, durationMs, redeployMs);
   return {
     document: {
       duration: written(durationMs),
@@ -114,15 +123,14 @@ function drawAll(seed: string, shape: Dice, subset: readonly FaultKind[]): Groun
 type DrawnFault = TimedStep & { readonly kind: FaultKind };
 
 function drawFaults(
-  seed: string,
-  subset: readonly FaultKind[],
+  plan: Plan,
   site: Site,
   { fromMs, durationMs, redeployMs }: { readonly fromMs: number; readonly durationMs: number; readonly redeployMs: number | null },
 ): readonly DrawnFault[] {
   const faults: DrawnFault[] = [];
-  for (const kind of subset) {
+  for (const kind of kindsOf(plan.faults)) {
     const { draw, spoilsModules } = FAULT_DRAWS[kind];
-    const dice = new Dice(seed, `fault ${kind}`);
+    const dice = new Dice(plan.faults[kind] ?? plan.seed, `fault ${kind}`);
     const distanceMs = dice.pick(DISTANCES_MS);
     const spoils = spoilsModules === true;
     if (spoils && redeployMs === null) continue;

@@ -9,6 +9,8 @@ const GOALS = {
   broken: 'happens: { record: event.accepted, atMost: 0 }',
   /** Could still come true, and does not before the end. */
   late: 'running: { deployment: echo, atLeast: 50 }',
+  /** One thing that happens in each run, and one that happens in none. */
+  somewhere: 'sometimes: { record: workload.result }\n  - sometimes: { state: snapshot-restored }',
 } as const;
 
 export type Goal = keyof typeof GOALS;

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { loadScenario } from '../../../scenarios/load.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { fleetLibrary } from '../../../sim/campaign/library.main.ts';
-import { drawRun, FAULT_DRAWS, type Drawn } from '../../../sim/campaign/draw/draw.ts';
+import { drawNear, drawPlan, drawRun, FAULT_DRAWS, freshPlan, type Drawn, type Plan } from '../../../sim/campaign/draw/draw.ts';
+import { Dice } from '../../../sim/campaign/draw/dice.ts';
 import { SIM_FAULT_KINDS } from '../../../sim/faults/faults.ts';
 
 const SEEDS = Array.from({ length: 300 }, (_, i) => `0x${(i + 1).toString(16)}`);
@@ -69,6 +70,49 @@ describe('a drawn run', () => {
   });
 });
 
+describe('a run drawn near another', () => {
+  const parents = SEEDS.map((seed) => freshPlan(seed, SIM_FAULT_KINDS));
+  const near = (seed: string, parent: Plan, i: number): Plan =>
+    drawNear(new Dice(seed, 'near'), seed, parent, parents[(i + 7) % parents.length] ?? parent, SIM_FAULT_KINDS);
+  const plans = parents.map((parent, i) => near(`0x${(10_000 + i).toString(16)}`, parent, i));
+
+  test('is a valid scenario, says near what it was drawn, and names its own seed', () => {
+    for (const plan of plans) {
+      const drawn = drawPlan(plan, null);
+      load(drawn);
+      expect(drawn.text.split('\n')[0]).toBe(`# Drawn by \`wasmmatrix fuzz\`, near the run of ${plan.near}. Seed ${plan.seed}.`);
+      expect(/^#.*\bSeed (0x[0-9a-f]+)/m.exec(drawn.text)?.[1]).toBe(plan.seed);
+    }
+  });
+
+  test('keeps something of what it is near to, and is itself something else', () => {
+    plans.forEach((plan, i) => {
+      const parent = parents[i] as Plan;
+      const kept = Object.entries(plan.faults).filter(([kind, seed]) => parent.faults[kind as FaultKind] === seed);
+      expect(plan.near).toBe(parent.seed);
+      expect(plan.ground === parent.ground || kept.length > 0 || Object.keys(parent.faults).length === 0).toBe(true);
+      expect(plan.seed).not.toBe(parent.seed);
+    });
+    // Each of the ways to differ is taken.
+    const grounds = plans.filter((plan, i) => plan.ground !== parents[i]?.ground).length;
+    const alike = plans.filter((plan, i) => JSON.stringify(plan.faults) === JSON.stringify(parents[i]?.faults)).length;
+    const more = plans.filter((plan, i) => Object.keys(plan.faults).length > Object.keys(parents[i]?.faults ?? {}).length).length;
+    for (const n of [grounds, alike - grounds, more]) expect(n).toBeGreaterThan(20);
+  });
+
+  test('is drawn alike from the same plan, with the faults that it kept where they were', () => {
+    const parent = parents[4] as Plan;
+    const kept: Plan = { ...parent, seed: '0xabc', near: parent.seed };
+    const steps = (plan: Plan) => load(drawPlan(plan, null)).steps;
+    expect(steps(kept)).toEqual(steps(parent));
+    const [first = 'crash'] = Object.keys(parent.faults) as FaultKind[];
+    const changed = steps({ ...kept, faults: { ...parent.faults, [first]: '0xabc' } });
+    const others = (of: typeof changed) => of.filter((step) => step.do !== 'fault' || step.fault.kind !== first);
+    expect(others(changed)).toEqual(others(steps(parent)));
+    expect(changed).not.toEqual(steps(parent));
+  });
+});
+
 describe('a run drawn for a scenario', () => {
   const text = [
     'question: Does it hold?',
@@ -81,16 +125,16 @@ describe('a run drawn for a scenario', () => {
     '  - { at: 4s, trigger: echo, on: questions.plain }',
     '  - { at: 9s, crash: a-1, for: 1234567us }',
     'workload: [{ name: questions, subject: questions.plain, from: cloud/eu/a, start: 5s, every: 100ms }]',
-    'goals: [{ running: { deployment: echo, atLeast: 2 } }, { answered: { subject: questions.plain, within: 1ms } }]',
+    'goals: [{ running: { deployment: echo, atLeast: 2 } }, { answered: { subject: questions.plain, within: 1ms } }, { sometimes: { state: guest-cut-off } }, { never: { state: two-nodes-down } }]',
   ].join('\n');
   const scenario = load({ file: 'mine.scenario.yaml', text, faults: {}, nodes: 6 });
 
-  test('keeps its fleet, its work and the goals about the end, and has faults of its own', () => {
+  test('keeps its fleet, its work, the goals about the end and what has to happen in some run, and has faults of its own', () => {
     const runs = SEEDS.slice(0, 50).map((seed) => load(drawRun(seed, SIM_FAULT_KINDS, { scenario, text })));
     for (const run of runs) {
       expect(run.fleet).toEqual(scenario.fleet);
       expect(run.workload).toEqual(scenario.workload);
-      expect(run.goals.map(({ goal }) => goal)).toEqual(['running']);
+      expect(run.goals.map(({ goal }) => goal)).toEqual(['running', 'sometimes']);
       expect(run.steps.filter((step) => step.do !== 'fault')).toEqual(scenario.steps.filter((step) => step.do !== 'fault'));
       expect(run.steps.some((step) => step.do === 'fault' && step.fault.forMicros === 1_234_567)).toBe(false);
     }

@@ -12,8 +12,14 @@ const node = (micros: number, from: string, to: string): RunRecord =>
   said(micros, 'node.status', { node: 'n', incarnation: 1, from, to, cause: '' });
 const goal = (name: string, checks: number): GoalResult => ({ name, checks }) as unknown as GoalResult;
 
+/** States for these tests: a command is refused, or a trust is revoked. */
+const STATES = {
+  names: ['refused', 'revoked'],
+  watch: () => ({ next: ({ kind }: RunRecord) => (kind === 'command.refused' ? ['refused'] : []) }),
+};
+
 function covered(...runs: readonly (readonly [readonly RunRecord[], readonly GoalResult[]])[]) {
-  const coverage = new Coverage(['crash', 'loss', 'pause']);
+  const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
   for (const [records, goals] of runs) {
     const run = coverage.run();
     for (const record of records) run.next(record);
@@ -56,7 +62,36 @@ describe('coverage', () => {
       ['loss', 1],
       ['pause', 0],
     ]);
-    expect(never).toEqual({ faults: ['pause'], transitions: TRANSITIONS, invariants: ['P5'] });
+    expect(never).toEqual({ faults: ['pause'], transitions: TRANSITIONS, states: ['refused', 'revoked'], invariants: ['P5'] });
+  });
+
+  test('counts states as it does transitions, and says what each run was the first to meet', () => {
+    const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
+    const refused = said(3 * S, 'command.refused', { id: 'c', command: 'scale', code: 'WM_UNKNOWN' });
+    const play = (...records: readonly RunRecord[]) => {
+      const run = coverage.run();
+      for (const record of records) run.next(record);
+      return run.end([goal('P1', 1)]);
+    };
+    const first = play(refused, refused);
+    expect(first.fresh).toEqual(['command refused × ', 'refused × ', 'P1 × ']);
+    expect([...first.states]).toEqual([['refused', 2]]);
+    expect(play(begun(1 * S, 'crash'), refused).fresh).toEqual(['command refused × crash', 'refused × crash', 'P1 × crash']);
+    expect(play(begun(1 * S, 'crash'), refused).fresh).toEqual([]);
+    expect(['refused × ', 'refused × crash', 'refused × loss', 'nothing × '].map((pair) => coverage.runsOf(pair))).toEqual([3, 2, 0, 0]);
+    // Of transitions, two states and an invariant, each alone and under three kinds.
+    expect(coverage.pairs).toEqual({ met: 6, of: (TRANSITIONS.length + 3) * 4 });
+    expect(coverage.summary().states).toEqual([
+      { name: 'refused', runs: 3, under: { crash: 2 } },
+      { name: 'revoked', runs: 0, under: {} },
+    ]);
+  });
+
+  test('reads what was counted before there were states', () => {
+    const { states: _, ...older } = covered([[begun(1 * S, 'crash')], [goal('P1', 1)]]);
+    const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
+    coverage.include(older);
+    expect(coverage.summary()).toMatchObject({ runs: 1, states: [{ runs: 0 }, { runs: 0 }] });
   });
 
   test('of two campaigns is the sum of both', () => {
@@ -64,7 +99,7 @@ describe('coverage', () => {
       covered([[begun(1 * S, 'crash'), node(2 * S, 'healthy', 'suspect')], [goal('P1', 1)]]),
       covered([[node(2 * S, 'healthy', 'suspect')], [goal('P5', 1)]]),
     ];
-    const both = new Coverage(['crash', 'loss', 'pause']);
+    const both = new Coverage(['crash', 'loss', 'pause'], STATES);
     both.include(first);
     both.include(second);
     expect(both.summary()).toMatchObject({

@@ -33,6 +33,15 @@ describe('the data of the page', () => {
     expect(told[200]?.goals.map(({ name }) => name)).toEqual(['P2']);
   });
 
+  test('has what has to happen in some run, over all runs', () => {
+    const claim = 'In some run it rains.';
+    const runs = Array.from({ length: 201 }, (_, n) =>
+      run({ seed: `0x${n}`, goals: [goal({ name: 'sometimes', claim, reached: n === 200 ? 4 : 0 })] }),
+    );
+    const told = dataOf(htmlReport(suite(runs), [], { script: '', style: '' })).suite.sometimes;
+    expect(told).toEqual([{ scenario: 'node-failure', world: 'sim', claim, runs: 201, reached: 1, times: 4, firstSeed: '0x200' }]);
+  });
+
   test('shares the log lines among the runs', () => {
     expect(logLinesEach(1)).toBe(LOG_LINES_MAX);
     expect(logLinesEach(33)).toBe(1_000);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { junitXml } from '../../../reports/reporters/junit.ts';
 import { failureLines, scenarioLines, suiteLines, type Paint } from '../../../reports/reporters/terminal.ts';
+import { sometimesOf } from '../../../reports/sometimes.ts';
 import { causeOf, exitCodeOf, groupByScenario } from '../../../reports/summarise.ts';
 import type { Verdict } from '../../../scenarios/record.ts';
 import { goal, record, run, suite } from './runs.ts';
@@ -64,6 +65,53 @@ describe('the terminal', () => {
   test('counts the failures that it does not tell', () => {
     const runs = [1, 2, 3, 4].map((seed) => run({ seed: `0x${seed}`, verdict: 'violated', goals: [broken] }));
     expect(suiteLines(suite(runs), 'out', plain).join('\n')).toContain('and 2 more seeds of node-failure: 0x3 0x4');
+  });
+});
+
+const asked = (seed: string, reached: number, claim = 'In some run it rains.') =>
+  run({ seed, goals: [goal({ name: 'sometimes', claim, reached, checks: reached })] });
+
+describe('what has to happen in some run', () => {
+  const runs = [asked('0x1', 0), asked('0x2', 2), asked('0x3', 1), asked('0x1', 0, 'In some run it snows.')];
+
+  test('is counted over all runs of a scenario in a world', () => {
+    expect(sometimesOf([...runs, run({ ...asked('0x9', 3), world: 'local' })])).toEqual([
+      { scenario: 'node-failure', world: 'sim', claim: 'In some run it rains.', runs: 3, reached: 2, times: 3, firstSeed: '0x2' },
+      { scenario: 'node-failure', world: 'sim', claim: 'In some run it snows.', runs: 1, reached: 0, times: 0, firstSeed: null },
+      { scenario: 'node-failure', world: 'local', claim: 'In some run it rains.', runs: 1, reached: 1, times: 3, firstSeed: '0x9' },
+    ]);
+    expect(sometimesOf([run()])).toEqual([]);
+  });
+
+  test('is told in the terminal, what never happened first', () => {
+    const lines = suiteLines(suite(runs), 'out', plain);
+    expect(lines.slice(0, 4)).toEqual([
+      '',
+      '1 of 2 things that have to happen in some run never did. Play more seeds, or change what leads there.',
+      '  ! node-failure  never, in 1 run: In some run it snows.',
+      '  ✔ node-failure  in 2 of 3 runs, 3 times, first with seed 0x2: In some run it rains.',
+    ]);
+    expect(suiteLines(suite([run()]), 'out', plain).join('\n')).not.toContain('in some run');
+    expect(suiteLines(suite(runs.slice(0, 3)), 'out', plain)[1]).toBe('Everything that has to happen in some run did: 1 of 1.');
+  });
+
+  test('fails the suite only where that was asked for, and where nothing worse did', () => {
+    expect(exitCodeOf(suite(runs))).toBe(0);
+    expect(exitCodeOf({ ...suite(runs), requireSometimes: true })).toBe(1);
+    expect(exitCodeOf({ ...suite(runs.slice(0, 3)), requireSometimes: true })).toBe(0);
+    expect(exitCodeOf({ ...suite([...runs, run({ verdict: 'unconverged' })]), requireSometimes: true })).toBe(3);
+  });
+
+  test('is a property in JUnit XML, and where it never happened a case that is skipped, or fails where that was asked for', () => {
+    const skipped = junitXml(suite(runs));
+    expect(skipped).toContain('<property name="sometimes: In some run it rains." value="in 2 of 3 runs, 3 times, first with seed 0x2"/>');
+    expect(skipped).toContain('<testsuite name="node-failure" tests="5" failures="0" errors="0" skipped="1"');
+    expect(skipped).toMatch(
+      /name="sometimes: In some run it snows\." time="0\.000">\n +<skipped message="It happened never, in 1 run\."\/>/,
+    );
+    const failed = junitXml({ ...suite(runs), requireSometimes: true });
+    expect(failed).toContain('<testsuites name="wasmmatrix" tests="5" failures="1" errors="0"');
+    expect(failed).toMatch(/<failure type="sometimes" message=/);
   });
 });
 

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import schema from '../../../scenarios/schema.json' with { type: 'json' };
-import { CLAIMS, createInvariants } from '../../../scenarios/goals/goals.ts';
+import { CLAIMS, CONDITIONS, createInvariants, DURATIONS, STATES } from '../../../scenarios/goals/goals.ts';
 import { FAULT_KINDS } from '../../../scenarios/scenario.ts';
 import { fleetsOnDisk, mustLoad } from '../../support/scenarios/files.ts';
+import { goalDefinitions, goalProperties } from '../../support/scenarios/goal-schema.ts';
 import { scenarioOf } from '../../support/scenarios/scenario.ts';
 
 const TEXT = readFileSync(fileURLToPath(new URL('../../../docs/reference/scenarios.md', import.meta.url)), 'utf8');
@@ -113,6 +114,22 @@ describe('goals', () => {
     expect(bare(row[1])).toBe(written(required));
     expect(bare(row[2])).toBe(written(optional));
     expect(row[3]).toContain(meaning.replace(/\.$/, ''));
+  });
+
+  it('are what the schema completes (test/support/scenarios/goal-schema.ts makes its part)', () => {
+    expect(schema.properties.goals.items.properties).toEqual(goalProperties());
+    const mine = Object.entries(definitions).filter(([name]) => name === 'recordKind' || name === 'state' || name.startsWith('goal-'));
+    expect(Object.fromEntries(mine)).toEqual(goalDefinitions());
+  });
+
+  it('name the states, conditions and durations that there are', () => {
+    const listed = (heading: string, head: string): readonly (readonly string[])[] =>
+      rows(section(heading), head).map((cells) => cells.map(bare));
+    expect(listed('### States', 'state')).toEqual(Object.entries(STATES));
+    expect(listed('### Conditions', 'condition')).toEqual(Object.entries(CONDITIONS).map(([name, { meaning }]) => [name, meaning]));
+    expect(listed('### Durations', 'duration')).toEqual(
+      Object.entries(DURATIONS).map(([name, { meaning, ends }]) => [name, meaning, ends]),
+    );
   });
 
   it('include the invariants', () => {

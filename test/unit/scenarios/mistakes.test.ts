@@ -3,6 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { loadText, SMALL } from '../../support/scenarios/files.ts';
 
+/** What is changed where a goal has the mistake. */
+const HAPPENS = 'happens: { record: node.status, atMost: 4 }';
+
 type Change = readonly [what: string, from: string, to: string, told: string];
 
 const SHAPE: readonly Change[] = [
@@ -69,6 +72,19 @@ const SHAPE: readonly Change[] = [
   ['what is no YAML', 'tags: [calm]', 'tags: [calm]]', 'not valid YAML'],
   ['a value that stands twice', 'tags: [calm]', 'tags: §[calm, calm]', 'found ["calm","calm"], expected no value twice'],
   ['too little', 'origin: cloud/a }', 'origin: cloud/a, replicas: §-1 }', 'found -1, expected 0 or more'],
+  [
+    'fields that are none',
+    HAPPENS,
+    'never: { record: node.status, where: §unavailable }',
+    'found "unavailable", expected fields with their values',
+  ],
+  ['fields without any', HAPPENS, 'never: { record: node.status, where: §{} }', 'found {}, expected fields with their values'],
+  [
+    'a percentage of more than all',
+    HAPPENS,
+    'budget: { of: answer, within: 2s, percentile: §101 }',
+    'found 101, expected a whole number from 1 to 100',
+  ],
   ['a goal without a name', '- happens: { record: node.status, atMost: 4 }', '- §{}', 'expected one goal with its parameters, found none'],
 ];
 
@@ -112,6 +128,61 @@ const MEANING: readonly Change[] = [
     'happens: { record: node.status, atMost',
     'happens: §{ record: node.status, field: to, atMost',
     "the goal 'happens' has a field without its value",
+  ],
+  ['a state that nobody knows', HAPPENS, 'sometimes: { state: §lease-lapsed-over-gest }', "did you mean 'lease-lapsed-over-guest'?"],
+  ['a goal that looks for nothing', HAPPENS, '§never: {}', "the goal 'never' needs either 'state' or 'record', and has none of them"],
+  [
+    'a goal that looks for two things',
+    HAPPENS,
+    '§sometimes: { state: queue-full, record: node.status }',
+    "needs either 'state' or 'record', and has state and record",
+  ],
+  ['a sometimes that needs no time', HAPPENS, 'sometimes: { state: queue-full, atLeast: §0 }', 'found 0, expected 1 or more'],
+  ['a record that nobody writes, of never', HAPPENS, 'never: { record: §node.state }', "did you mean 'node.status'?"],
+  [
+    'a field of where that a record does not have',
+    HAPPENS,
+    'never: { record: node.status, where: { to: unavailable, §form: healthy } }',
+    "unknown field 'form'; did you mean 'from'?",
+  ],
+  ['a choice among nothing', HAPPENS, 'never: { state: queue-full, §where: { to: healthy } }', "and there is no 'record'"],
+  ['a condition that nobody knows', HAPPENS, 'eventually: { holds: §nodes-healty, within: 2s }', "did you mean 'nodes-healthy'?"],
+  [
+    'a condition after something',
+    HAPPENS,
+    'eventually: { holds: nodes-healthy, §after: node.status, within: 2s }',
+    "a condition holds from the healing on; 'after' is for what happens",
+  ],
+  [
+    'an occasion that never is',
+    HAPPENS,
+    'eventually: { record: node.status, after: §node.state, within: 2s }',
+    "unknown record 'node.state'",
+  ],
+  [
+    'a field of an occasion that it does not have',
+    HAPPENS,
+    'eventually: { record: node.status, after: node.enrolled, afterWhere: { §nod: a-1 }, within: 2s }',
+    "unknown field 'nod'; did you mean 'node'?",
+  ],
+  [
+    'a field that only one of two records has',
+    HAPPENS,
+    'eventually: { record: node.status, after: node.enrolled, same: §cause, within: 2s }',
+    "unknown field 'cause'",
+  ],
+  [
+    'what is the same as nothing',
+    HAPPENS,
+    'eventually: { record: node.status, §same: node, within: 2s }',
+    "'same' compares a field of 'after' with one of 'record', and needs both",
+  ],
+  ['a duration that nobody measures', HAPPENS, 'budget: { of: §invokation, within: 2s }', "did you mean 'invocation'?"],
+  [
+    'a choice by a field that is not there',
+    HAPPENS,
+    'budget: { of: invocation, within: 2s, where: { §nodes: a-1 } }',
+    "unknown field 'nodes'; did you mean 'node'?",
   ],
   ['an unknown deployment', 'trigger: echo, on', 'trigger: echo, deployment: §ego, on', "unknown deployment 'ego'; did you mean 'echo'?"],
   ['an unknown machine', 'crash: a-1', 'crash: §a-3', "unknown machine 'a-3'; did you mean 'a-1'?"],
