@@ -61,7 +61,7 @@ export function addArch(program: Command): void {
     .command('arch')
     .summary('say whether this build behaves identically on every architecture')
     .description(
-      'Plays a conformance set (arithmetic, floats with NaNs, vectors, memory, traps, fuel, WASI, generated expressions, every example module) and the scenarios of the catalogue on every architecture, at every ISA feature level, and compares results, traps, fuel and artefacts byte by byte. Architectures that this machine is not run under qemu-user or, with --tier, on emulated machines; what they need is built from Debian packages when it is first needed, and kept.',
+      'Plays a conformance set (arithmetic, floats with NaNs, vectors, memory, traps, fuel, WASI, components, generated expressions, every example module) and the scenarios of the catalogue on every architecture, at every ISA feature level, and compares results, traps, fuel and artefacts byte by byte. Architectures that this machine is not run under qemu-user or, with --tier, on emulated machines; what they need is built from Debian packages when it is first needed, and kept.',
     )
     .option('--targets <list>', `architectures, separated by commas (default: ${ARCHITECTURES.join(',')})`, collectTargets)
     .addOption(
