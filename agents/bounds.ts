@@ -66,6 +66,8 @@ export type AgentBounds = {
   readonly busRetryMsMax: number;
   /** Running invocations of an instance that is given up in order may finish within this time. */
   readonly drainMs: number;
+  /** The same when the agent stops: whoever stops it says how long they wait. */
+  readonly stopDrainMs: number;
   /** When the agent stops: for its last reports to leave. */
   readonly flushMs: number;
   readonly logCharactersMax: number;
@@ -130,6 +132,7 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   busRetryMs: 50,
   busRetryMsMax: 2_000,
   drainMs: 5_000,
+  stopDrainMs: 5_000,
   flushMs: 500,
   logCharactersMax: 2_048,
   stateKeyCharactersMax: 512,

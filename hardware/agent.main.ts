@@ -206,6 +206,8 @@ export async function startAgent(settings: Values, addon: EngineAddon): Promise<
         joinToken: '',
         controller: CONTROLLER,
         version: VERSION,
+        // What runs may finish in all of the time that whoever stops this agent waits.
+        bounds: { stopDrainMs: Number(settings['drain']) },
         ...(locationFile === null ? {} : { locate: () => readLocation(locationFile) }),
       },
     );

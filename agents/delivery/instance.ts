@@ -104,14 +104,14 @@ export class ServedInstance {
     this.#bind(assignment);
   }
 
-  /** Bound: what still runs after `drainMs` is closed. */
-  drain(cause: EndCause): void {
+  /** Bound: what still runs after `boundMs` is closed. */
+  drain(cause: EndCause, boundMs: number): void {
     if (this.#phase !== 'serving') return;
     this.#phase = 'draining';
     this.#drainCause = cause;
     this.#unbind((pending) => this.#giveBack(pending.map((item) => [item.binding.spec, item.delivery])));
     if (this.#running.size === 0) return this.end(cause);
-    this.#drainTimer = this.#tools.ports.clock.after(this.#tools.bounds.drainMs * MICROS_PER_MS, () => this.end(cause));
+    this.#drainTimer = this.#tools.ports.clock.after(boundMs * MICROS_PER_MS, () => this.end(cause));
   }
 
   /** At once: from here on every invocation is closed before its next host request or result takes effect. */

@@ -166,7 +166,8 @@ export class Lifecycle {
     const drained = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
-    for (const served of [...this.#instances.values()]) served.drain({ text: 'the agent stops', code: null });
+    for (const served of [...this.#instances.values()])
+      served.drain({ text: 'the agent stops', code: null }, this.#tools.bounds.stopDrainMs);
     if (this.#instances.size === 0) this.#onEmpty?.();
     return drained;
   }
@@ -218,7 +219,7 @@ export class Lifecycle {
         this.#instances.get(step.instance)?.end({ text: step.cause, code: step.code });
         return;
       case 'drain':
-        this.#instances.get(step.instance)?.drain({ text: step.cause, code: null });
+        this.#instances.get(step.instance)?.drain({ text: step.cause, code: null }, this.#tools.bounds.drainMs);
         return;
       case 'serve':
         this.#serve(step.assignment);

@@ -427,3 +427,24 @@ test('an agent that stops lets running invocations finish, says goodbye and leav
     expect((await world.controller.author('author')).key).toBe(world.controller.desired.trust[0]?.key as KeyId);
   });
 });
+
+test.each([
+  ['is closed when the bound of stopping has passed', 1_000, []],
+  ['finishes within a bound that is longer than that of other drains', 20_000, ['e1']],
+])('what runs when an agent stops %s', async (_title, stopDrainMs, acknowledged) => {
+  const world = new AgentWorld({ bounds: { drainMs: 1_000, stopDrainMs } });
+  world.scripts.set('echo', slow);
+  await world.play(async () => {
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules: [await world.controller.grant('echo', 1)],
+      assignments: [triggered()],
+    };
+    await world.start();
+    await world.pass(1 * S);
+    world.offer(CONSUMER, 'e1');
+    await world.pass(1 * S);
+    await world.on(world.machine, () => world.agent.stop());
+    expect(world.bus.settled.filter(({ settlement }) => settlement.kind === 'ack').map(({ event }) => event)).toEqual(acknowledged);
+  });
+});
