@@ -20,7 +20,20 @@ describe('wasmmatrix arch', () => {
     expect({ verdict, differences, code }, stderr).toEqual({ verdict: 'held', differences: 0, code: 0 });
     expect(machines.map(({ name, tier }) => [name, tier])).toEqual([[OWN, 'native']]);
     expect(new Set(cells.map(({ group }) => group))).toEqual(
-      new Set(['played', 'integers', 'floats', 'conversions', 'vectors', 'memory', 'traps', 'fuel', 'wasi', 'generated', 'examples']),
+      new Set([
+        'played',
+        'integers',
+        'components',
+        'floats',
+        'conversions',
+        'vectors',
+        'memory',
+        'traps',
+        'fuel',
+        'wasi',
+        'generated',
+        'examples',
+      ]),
     );
     expect(compared).toBeGreaterThan(1_900);
     expect(readFileSync(junit, 'utf8')).toContain(`<testsuite name="${OWN} (native)"`);
