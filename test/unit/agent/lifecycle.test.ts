@@ -1,5 +1,6 @@
 // Desired state in, a node that is so: artefacts, versions, leases, restarts (R1.3, R2, R3, P3).
 import { describe, expect, test } from 'vitest';
+import type { AgentBounds } from '../../../agents/agent.ts';
 import { consumerOf } from '../../../system/domain/deployment.ts';
 import type { Digest, KeyId, ProfileId, SubjectFilter, TriggerName } from '../../../system/domain/identifiers.ts';
 import type { Assignment, ModuleGrant } from '../../../system/domain/session.ts';
@@ -24,8 +25,8 @@ const slow: Script = function* (_options, write) {
 const triggered = (fields: Partial<Assignment> = {}): Assignment =>
   assignmentOf('echo/0', { triggers: [bindingOf('t', { ackWaitMs: 60_000 })], ...fields });
 
-function worldOf(script: Script): AgentWorld {
-  const world = new AgentWorld();
+function worldOf(script: Script, bounds: Partial<AgentBounds> = {}): AgentWorld {
+  const world = new AgentWorld({ bounds });
   world.scripts.set('echo', script);
   return world;
 }
@@ -432,8 +433,7 @@ test.each([
   ['is closed when the bound of stopping has passed', 1_000, []],
   ['finishes within a bound that is longer than that of other drains', 20_000, ['e1']],
 ])('what runs when an agent stops %s', async (_title, stopDrainMs, acknowledged) => {
-  const world = new AgentWorld({ bounds: { drainMs: 1_000, stopDrainMs } });
-  world.scripts.set('echo', slow);
+  const world = worldOf(slow, { drainMs: 1_000, stopDrainMs });
   await world.play(async () => {
     world.controller.desired = {
       ...world.controller.desired,
