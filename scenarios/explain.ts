@@ -156,7 +156,10 @@ function fleetSection({ fleet }: Scenario): Section {
 }
 
 function linksSection({ fleet }: Scenario): Section {
-  const rows = fleet.links.map(({ a, b, latency, loss, impairments }) =>
+  // What is in a vehicle reaches everything else over its cell, whatever the distance would come to.
+  const vehicles = new Set(fleet.vehicles.map(({ vehicle }) => vehicle));
+  const links = fleet.links.filter(({ a, b }) => a === b || !(vehicles.has(a) || vehicles.has(b)));
+  const rows = links.map(({ a, b, latency, loss, impairments }) =>
     row([
       a === b ? `within ${a}` : `${a} to ${b}`,
       lawText(latency),

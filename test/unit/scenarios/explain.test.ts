@@ -91,3 +91,12 @@ describe('every file that ships', () => {
     expect(files.filter((file) => file.startsWith(CATALOGUE)).length).toBeGreaterThan(10);
   });
 });
+
+describe('a vehicle', () => {
+  it('has no link but its own: it reaches everything else over its cell', () => {
+    const text = readFileSync(`${CATALOGUE}truck-drives-by.scenario.yaml`, 'utf8');
+    const sections = explainScenario(mustLoad(text, fleetsOnDisk), parse(text), EXAMPLES);
+    const links = linesOf(sections, 'Links').filter((line) => line.includes('fleet/truck-7'));
+    expect(links).toEqual(['within fleet/truck-7 | 100us | none | ']);
+  });
+});
