@@ -33,10 +33,20 @@ export type PlacingOptions = {
   readonly onUnfinished: () => void;
 };
 
+/** What the turns of one pass have settled. Bound: the instances there are. */
+type Pass = {
+  readonly settled: Set<InstanceId>;
+  /** Refusal of one instance, for others of its deployment. */
+  readonly hopeless: Map<DeploymentName, PlacementDecision>;
+};
+
 export class Placing {
   readonly #options: PlacingOptions;
   /** Last refusal of each pending instance. */
   readonly #refused = new Map<InstanceId, PlacementDecision>();
+  #pass: Pass | null = null;
+  /** Something changed while a pass was under way. */
+  #isAnotherWanted = false;
   /** The last instance that a look considered. */
   #lookedAt = '';
 
@@ -58,27 +68,49 @@ export class Placing {
     this.#refused.delete(instance);
   }
 
+  /** There is more to decide than one turn may: the next `run` goes on. */
+  get isUnfinished(): boolean {
+    return this.#pass !== null;
+  }
+
+  /** One turn of a pass over everything that waits. What an earlier turn has settled is left alone: who is refused would be asked for ever. */
   run(): void {
     const { head } = this.#options;
-    if (!head.placingWanted) return;
+    if (head.placingWanted) {
+      this.#isAnotherWanted ||= this.#pass !== null;
+      this.#pass ??= { settled: new Set(), hopeless: new Map() };
+    }
+    if (this.#pass === null) return;
+    const isDone = this.#turn(this.#pass);
+    // What this turn itself has changed asks for nothing.
     head.placingWanted = false;
+    if (isDone) this.#pass = this.#isAnotherWanted ? { settled: new Set(), hopeless: new Map() } : null;
+    if (isDone) this.#isAnotherWanted = false;
+    if (this.#pass !== null) this.#options.onUnfinished();
+  }
+
+  /** False when there is more than a turn may do. */
+  #turn({ settled, hopeless }: Pass): boolean {
+    const { head } = this.#options;
     let decisions = 0;
-    const hopeless = new Map<DeploymentName, PlacementDecision>();
     // Those that may go to one node only come first: whoever may go anywhere would take their room for good.
     const bound = [...head.pending].filter((id) => this.#nodeOf(head.getInstance(id)) !== null);
     for (const id of new Set([...bound, ...head.pending])) {
-      if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
+      if (settled.has(id)) continue;
+      if (decisions >= DECISIONS_PER_TURN_MAX) return false;
       decisions += this.#placeOne(head.getInstance(id), hopeless);
+      settled.add(id);
     }
     for (const node of head.drainingNodes()) {
       for (const instance of head.instancesOn(node)) {
-        if (decisions >= DECISIONS_PER_TURN_MAX) return this.#continueLater();
-        if (!holdsNode(instance)) continue;
-        decisions += 1;
+        if (!holdsNode(instance) || settled.has(instance.id)) continue;
+        if (decisions >= DECISIONS_PER_TURN_MAX) return false;
+        if (this.#mayMove(instance)) decisions += 1;
         this.#move(instance, 'its node is drained');
+        settled.add(instance.id);
       }
     }
-    head.placingWanted = false;
+    return true;
   }
 
   /** R4.1 after the first placement: instances that may, move to a node that has become much better. True when one did. */
@@ -104,23 +136,17 @@ export class Placing {
     // As if it were not there: its own room is free to it.
     head.fleet.promise(node, -memoryBytes, -cpuMillis);
     const decision = this.#decide(instance, deployment);
+    const present = this.#decide(instance, deployment, { boundTo: node }).chosen;
     head.fleet.promise(node, memoryBytes, cpuMillis);
-    const { chosen, runnersUp } = decision;
-    if (chosen === null || chosen.node === node) return false;
-    // One that is not among the best is no better than the last of them.
-    const present = runnersUp.find((other) => other.node === node) ?? runnersUp.at(-1);
-    if (present === undefined || chosen.score - present.score < FOLLOW_POINTS_MIN) return false;
+    const { chosen } = decision;
+    // Where its own node would not do for it any more, there is no score to beat, and a move for its own sake is none of this.
+    if (chosen === null || present === null || chosen.score - present.score < FOLLOW_POINTS_MIN) return false;
     const cause = `${chosen.node} has become nearer to ${deployment.spec.origin} than ${node}`;
     head.commit([
       { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
       this.#assign(instance, deployment, decision, cause),
     ]);
     return true;
-  }
-
-  #continueLater(): void {
-    this.#options.head.placingWanted = true;
-    this.#options.onUnfinished();
   }
 
   #placeOne(instance: InstanceRecord, hopeless: Map<DeploymentName, PlacementDecision>): number {
@@ -171,11 +197,16 @@ export class Placing {
     return { isMade: false, decisions };
   }
 
+  #mayMove(instance: InstanceRecord): boolean {
+    const { deployments } = this.#options.head.state.deployments;
+    return (deployments.get(instance.deployment)?.spec.whenUnreachable ?? 'stay') !== 'stay';
+  }
+
   /** To another node, when it may move and there is room for it. */
   #move(instance: InstanceRecord & { readonly node: NodeId }, cause: string): boolean {
     const { head, civilMs } = this.#options;
     const deployment = head.state.deployments.deployments.get(instance.deployment);
-    if (deployment === undefined || deployment.spec.whenUnreachable === 'stay') return false;
+    if (deployment === undefined || !this.#mayMove(instance)) return false;
     const decision = this.#decide(instance, deployment, { leaves: instance.node });
     if (decision.chosen === null) return false;
     head.commit([
@@ -188,7 +219,7 @@ export class Placing {
   #decide(
     instance: InstanceRecord,
     deployment: DeploymentRecord,
-    changed: Partial<Pick<PlacementRequest, 'requirements' | 'leaves'>> = {},
+    changed: Partial<Pick<PlacementRequest, 'requirements' | 'leaves' | 'boundTo'>> = {},
   ): PlacementDecision {
     const { head, weights } = this.#options;
     const { spec, version } = deployment;

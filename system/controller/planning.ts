@@ -52,7 +52,7 @@ export async function plan({ head, placing, keys, clock }: PlanningOptions, quer
     const entries = planCommand(copy.state, { kind: 'deployment-apply', spec }, keys, atMs);
     if (!entries.ok) return entries;
     copy.commit(entries.value);
-    for (trial.run(); copy.placingWanted; trial.run()) await clock.sleep(0);
+    for (trial.run(); trial.isUnfinished; trial.run()) await clock.sleep(0);
   }
   const triggers: TriggerPlan[] = [];
   for (const spec of query.triggers) {

@@ -43,7 +43,7 @@ describe('a node that moves', () => {
 
 describe('work that may follow', () => {
   /** Placed in the EU, which is nearer to the demand of `fleet/a` than the US; then it is the other way round. */
-  async function demandMoves(other: Partial<DeploymentSpec>, factor = 20): Promise<readonly (string | null)[]> {
+  async function demandMoves(other: Partial<DeploymentSpec>, factor = 20, sites: readonly string[] = ['us']): Promise<readonly (string | null)[]> {
     const world = new ControllerWorld();
     const nodes: (string | null)[] = [];
     const note = async (): Promise<void> => {
@@ -54,7 +54,7 @@ describe('work that may follow', () => {
       world.network.begin('far', { kind: 'latency', a: 'cloud/us', b: 'fleet/a', factor: [factor, 1] });
       await world.startNode('truck', { zone: 'fleet/a', facts: { memoryBytes: 0 } });
       await world.startNode('eu', { zone: 'cloud/eu' });
-      await world.startNode('us', { zone: 'cloud/us' });
+      for (const site of sites) await world.startNode(site, { zone: 'cloud/us' });
       await world.pass(1 * S);
       await world.trust();
       await world.push('echo', 'echo 1');
@@ -77,6 +77,11 @@ describe('work that may follow', () => {
     expect(await demandMoves({ whenNearer: 'move' })).toEqual(['eu', 'us']);
   });
 
+  test('does so where more nodes are much nearer than a decision lists', async () => {
+    const [before, after] = await demandMoves({ whenNearer: 'move' }, 20, ['us-1', 'us-2', 'us-3', 'us-4', 'us-5', 'us-6']);
+    expect([before, after]).toEqual(['eu', expect.stringMatching(/^us-/)]);
+  });
+
   test('stays where it is unless its deployment says so', async () => {
     expect(await demandMoves({})).toEqual(['eu', 'eu']);
     expect(await demandMoves({ whenNearer: 'stay' })).toEqual(['eu', 'eu']);
@@ -96,6 +101,36 @@ describe('work that may follow', () => {
         spec: deploymentOf({ whenUnreachable: 'stay', whenNearer: 'move' }),
       });
       expect(refused.ok ? '' : refused.error.message).toContain('whenNearer: move');
+    });
+  });
+});
+
+describe('more that waits than one turn may decide', () => {
+  const WAITING = 300;
+
+  test('leaves nobody behind for ever, and a plan comes to its end', async () => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('eu', { zone: 'cloud/eu' });
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      const { requirements } = deploymentOf({});
+      for (let n = 0; n < WAITING; n++)
+        await world.must({
+          kind: 'deployment-apply',
+          spec: deploymentOf({ name: `w-${n}` as never, replicas: 1, requirements: { ...requirements, within: 'cloud/us' as never } }),
+        });
+      const last = deploymentOf({ name: 'z' as never, replicas: 1 });
+      const planned = await world.ask({ kind: 'plan', deployments: [last], triggers: [] });
+      expect(planned).toMatchObject({ ok: true, value: { deployments: [{ instances: [{ decision: { chosen: { node: 'eu' } } }] }] } });
+      await world.must({ kind: 'deployment-apply', spec: last });
+      await world.pass(2 * S);
+      expect((await world.query('instances')).instances.find(({ deployment }) => deployment === 'z')?.node).toBe('eu');
+      // Nothing is asked again while nothing changes.
+      const before = world.kernel.steps;
+      await world.pass(1 * S);
+      expect(world.kernel.steps - before).toBeLessThan(1_000);
     });
   });
 });
