@@ -246,6 +246,18 @@ const FUNCTIONS = {
     '(param i32 i32 i32)',
   ],
   message: ['message-types', '[constructor]message', '(param "data" (list u8)) (result (own $message))', '(param i32 i32) (result i32)'],
+  'set-content-type': [
+    'message-types',
+    '[method]message.set-content-type',
+    '(param "self" (borrow $message)) (param "content-type" string)',
+    '(param i32 i32 i32)',
+  ],
+  'content-type': [
+    'message-types',
+    '[method]message.content-type',
+    '(param "self" (borrow $message)) (result (option string))',
+    '(param i32 i32)',
+  ],
   'add-metadata': [
     'message-types',
     '[method]message.add-metadata',

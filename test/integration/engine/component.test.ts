@@ -367,4 +367,59 @@ describe('requests of a component', () => {
       'wasi.log trace\ntwo lines\nvalue of it',
     ]);
   });
+
+  it('count what a batch has read against the memory limit before the guest has any of it', () => {
+    const LIST = `(func (export "go") (local $n i32)
+      (i32.store8 (i32.const 64) (i32.const 97))
+      (loop $next
+        (i32.store (i32.add (i32.const 3072) (i32.mul (local.get $n) (i32.const 8))) (i32.const 64))
+        (i32.store (i32.add (i32.const 3076) (i32.mul (local.get $n) (i32.const 8))) (i32.const 1))
+        (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 64))))
+      (call $open (i32.const 64) (i32.const 0) (i32.const 2048))
+      (call $get-many (i32.load (i32.const 2052)) (i32.const 3072) (i32.const 64) (i32.const 2048)))`;
+    using module = componentOf(LIST, ['open', 'get-many']);
+    const value = bytes(`1\n${'x'.repeat(64 << 10)}`);
+    const { step, requests } = ran(module, { entry: 'go', memoryBytesMax: 1 << 20 }, () => ({ status: 0, bytes: value }));
+    expect(step).toMatchObject({ kind: 'limit', limit: 'memory' });
+    expect(requests).toHaveLength(16);
+  });
+
+  const LONG = 60_000;
+  const BUCKET = '(call $open (i32.const 64) (i32.const 0) (i32.const 2048)) (local.set $b (i32.load (i32.const 2052)))';
+  const MESSAGE = '(local.set $b (call $message (i32.const 0) (i32.const 0)))';
+  it.each<readonly [title: string, uses: readonly HostFunction[], before: string, call: string]>([
+    ['open', ['open'], '', '(call $open (i32.const 65536) (local.get $n) (i32.const 2048))'],
+    ['delete', ['open', 'delete'], BUCKET, '(call $delete (local.get $b) (i32.const 65536) (local.get $n) (i32.const 2048))'],
+    [
+      'list-keys',
+      ['open', 'list-keys'],
+      BUCKET,
+      '(call $list-keys (local.get $b) (i32.const 1) (i32.const 65536) (local.get $n) (i32.const 2048))',
+    ],
+    ['a key that is none', ['open', 'get'], BUCKET, '(call $get (local.get $b) (i32.const 65536) (local.get $n) (i32.const 2048))'],
+    ['client.connect', ['connect'], '', '(call $connect (i32.const 65536) (local.get $n) (i32.const 2048))'],
+    [
+      'message.content-type',
+      ['message', 'set-content-type', 'content-type'],
+      `${MESSAGE} (call $set-content-type (local.get $b) (i32.const 65536) (local.get $n))`,
+      '(call $content-type (local.get $b) (i32.const 2048)) (call $content-type (local.get $b) (i32.const 2048))',
+    ],
+    [
+      'message.add-metadata beside what is there',
+      ['message', 'add-metadata'],
+      `${MESSAGE} (call $add-metadata (local.get $b) (i32.const 64) (i32.const 1) (i32.const 65536) (local.get $n))`,
+      '(call $add-metadata (local.get $b) (i32.const 65) (i32.const 1) (i32.const 64) (i32.const 1)) (call $add-metadata (local.get $b) (i32.const 66) (i32.const 1) (i32.const 64) (i32.const 1))',
+    ],
+  ])('cost fuel for the bytes that pass: %s', (_title, uses, before, call) => {
+    // Zeroes with a line break among them, which no name may have.
+    const body = `(func $do (param $n i32) (local $b i32)
+      (i32.store8 (i32.const 65537) (i32.const 10)) (i32.store8 (i32.const 64) (i32.const 97)) ${before} ${call})
+      (func (export "short") (call $do (i32.const 2))) (func (export "long") (call $do (i32.const ${LONG})))`;
+    using module = loadText(addon, engine, componentText({ uses, body, lifted: [{ name: 'short' }, { name: 'long' }] }));
+    const [short, long] = ['short', 'long'].map((entry) => ran(module, { entry }).step);
+    const fuel = (step: Step | undefined): number => (step?.kind === 'returned' ? step.fuelUsed : Number.NaN);
+    // What is passed to set it and what is passed by the calls looked at.
+    const passes = before.includes('$n') ? 3 : 1;
+    expect(fuel(long) - fuel(short)).toBeGreaterThanOrEqual(passes * (LONG - 2));
+  });
 });

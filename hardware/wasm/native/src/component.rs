@@ -76,7 +76,7 @@ impl Interface<'_> {
         })
     }
 
-    /// A function that asks nobody and costs no fuel of its own.
+    /// A function that asks nobody and costs no fuel of its own: for what passes no bytes whose number the guest chose.
     pub fn call<P, R>(
         &mut self,
         name: &'static str,
@@ -173,7 +173,8 @@ pub fn is_command(entry: &str) -> bool {
 }
 
 impl State {
-    fn hold(&mut self, before: usize, after: usize) -> Result<()> {
+    /// Counts host memory that the guest holds against its limit: `before` bytes become `after`.
+    pub fn hold(&mut self, before: usize, after: usize) -> Result<()> {
         let held = self.held_bytes.saturating_sub(before).saturating_add(after);
         if held > self.options.memory_bytes_max {
             return Err(Error::new(Stop::Limit(Limit::Memory)));

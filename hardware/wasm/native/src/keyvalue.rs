@@ -5,6 +5,7 @@
 use crate::component::{
     Context, Held, OPERATION_STATE_GET, OPERATION_STATE_SET, Offer, is_line, request, status, words,
 };
+use crate::host::charge;
 use wasmtime::Result;
 use wasmtime::component::{ComponentType, Lift, Lower, Resource};
 
@@ -76,6 +77,7 @@ fn key_of(store: &Context<'_>, bucket: &Resource<Bucket>, key: &str) -> Result<S
 
 async fn get(store: &mut Context<'_>, key: &str) -> Result<Outcome<Option<Entry>>> {
     if !is_line(key) {
+        charge(store, key.len()).await?;
         return Ok(Err(error(status::INVALID)));
     }
     let mut response = match request(store, OPERATION_STATE_GET, &[key.as_bytes()]).await? {
@@ -94,6 +96,7 @@ async fn get(store: &mut Context<'_>, key: &str) -> Result<Outcome<Option<Entry>
 /// `expected`: a version, `0` for a key that must not exist, `*` for whatever is there.
 async fn set(store: &mut Context<'_>, key: &str, expected: &str, value: &[u8]) -> Result<std::result::Result<(), i32>> {
     if !is_line(key) {
+        charge(store, key.len() + value.len()).await?;
         return Ok(Err(status::INVALID));
     }
     let parts = [key.as_bytes(), b"\n", expected.as_bytes(), b"\n", value];
@@ -140,23 +143,47 @@ struct KeyResponse<C> {
     cursor: Option<C>,
 }
 
-fn define_list<C: ComponentType + Lift + Lower + 'static>(offer: &mut Offer, name: &'static str) -> Result<()> {
-    offer
-        .interface(name)?
-        .call("[method]bucket.list-keys", |_store, (_bucket, _cursor): (Resource<Bucket>, Option<C>)| {
-            Ok(other::<KeyResponse<C>>(NO_LIST))
-        })
+/// Where a list goes on.
+trait Cursor: ComponentType + Lift + Lower + Send + 'static {
+    fn bytes(&self) -> usize;
+}
+
+impl Cursor for String {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Cursor for u64 {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+fn define_list<C: Cursor>(offer: &mut Offer, name: &'static str) -> Result<()> {
+    offer.interface(name)?.answer(
+        "[method]bucket.list-keys",
+        |mut store, (_bucket, cursor): (Resource<Bucket>, Option<C>)| {
+            Box::new(async move {
+                charge(&mut store, cursor.map_or(0, |cursor| cursor.bytes())).await?;
+                Ok(other::<KeyResponse<C>>(NO_LIST))
+            })
+        },
+    )
 }
 
 fn define_store(offer: &mut Offer, name: &'static str) -> Result<()> {
     let mut interface = offer.interface(name)?;
     interface.resource::<Bucket>("bucket")?;
-    interface.call("open", |mut store, (name,): (String,)| {
-        if !is_line(&name) {
-            return Ok((Err(StoreError::NoSuchStore),));
-        }
-        let prefix = if name.is_empty() || name == "default" { String::new() } else { format!("{name}/") };
-        Ok((Outcome::Ok(store.data_mut().put(Bucket { prefix })?),))
+    interface.answer("open", |mut store, (name,): (String,)| {
+        Box::new(async move {
+            charge(&mut store, name.len()).await?;
+            if !is_line(&name) {
+                return Ok((Err(StoreError::NoSuchStore),));
+            }
+            let prefix = if name.is_empty() || name == "default" { String::new() } else { format!("{name}/") };
+            Ok((Outcome::Ok(store.data_mut().put(Bucket { prefix })?),))
+        })
     })?;
     interface.answer("[method]bucket.get", |mut store, (bucket, key): (Resource<Bucket>, String)| {
         Box::new(async move {
@@ -179,8 +206,12 @@ fn define_store(offer: &mut Offer, name: &'static str) -> Result<()> {
             Ok((get(&mut store, &key).await?.map(|entry| entry.is_some()),))
         })
     })?;
-    interface
-        .call("[method]bucket.delete", |_store, (_bucket, _key): (Resource<Bucket>, String)| Ok(other::<()>(NO_DELETE)))
+    interface.answer("[method]bucket.delete", |mut store, (_bucket, key): (Resource<Bucket>, String)| {
+        Box::new(async move {
+            charge(&mut store, key.len()).await?;
+            Ok(other::<()>(NO_DELETE))
+        })
+    })
 }
 
 fn define_cas(offer: &mut Offer) -> Result<()> {
@@ -251,14 +282,28 @@ fn define_batch(offer: &mut Offer, name: &'static str) -> Result<()> {
     interface.answer("get-many", |mut store, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
         Box::new(async move {
             let mut pairs: Vec<Option<Pair>> = Vec::new();
+            let mut held = 0;
+            let mut outcome = Ok(());
             for key in keys {
                 let full = key_of(&store, &bucket, &key)?;
                 match get(&mut store, &full).await? {
-                    Ok(entry) => pairs.push(entry.map(|entry| (key, entry.value))),
-                    Err(error) => return Ok((Err(error),)),
+                    Ok(entry) => {
+                        let pair = entry.map(|entry| (key, entry.value));
+                        // All of them are here before the first is the guest's: its limit counts them meanwhile.
+                        let bytes =
+                            size_of::<Option<Pair>>() + pair.as_ref().map_or(0, |(key, value)| key.len() + value.len());
+                        store.data_mut().hold(0, bytes)?;
+                        held += bytes;
+                        pairs.push(pair);
+                    }
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
                 }
             }
-            Ok((Outcome::Ok(pairs),))
+            store.data_mut().hold(held, 0)?;
+            Ok((outcome.map(|()| pairs),))
         })
     })?;
     interface.answer("set-many", |mut store, (bucket, pairs): (Resource<Bucket>, Vec<Pair>)| {
@@ -272,8 +317,12 @@ fn define_batch(offer: &mut Offer, name: &'static str) -> Result<()> {
             Ok((Outcome::Ok(()),))
         })
     })?;
-    interface
-        .call("delete-many", |_store, (_bucket, _keys): (Resource<Bucket>, Vec<String>)| Ok(other::<()>(NO_DELETE)))
+    interface.answer("delete-many", |mut store, (_bucket, keys): (Resource<Bucket>, Vec<String>)| {
+        Box::new(async move {
+            charge(&mut store, keys.iter().map(String::len).sum()).await?;
+            Ok(other::<()>(NO_DELETE))
+        })
+    })
 }
 
 pub fn define(offer: &mut Offer) -> Result<()> {

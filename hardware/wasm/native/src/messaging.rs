@@ -79,6 +79,13 @@ impl Level {
 }
 
 async fn send(store: &mut Context<'_>, topic: &str, message: Message) -> Result<Outcome<()>> {
+    // What is sent pays in `request`; what is refused before has been handed over all the same.
+    if message.content_type.is_some()
+        || message.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty())
+        || !is_line(topic)
+    {
+        charge(store, topic.len() + message.bytes()).await?;
+    }
     if message.content_type.is_some() || message.metadata.is_some_and(|metadata| !metadata.is_empty()) {
         let text = "a message's content type and metadata are not carried; send it without them";
         return Ok(Err(MessagingError::Other(text.to_owned())));
@@ -116,9 +123,9 @@ fn define_message(offer: &mut Offer) -> Result<()> {
     types.call("[method]message.topic", |_store, (_message,): (This,)| Ok((String::new(),)))?;
     types.answer("[method]message.data", |mut store, (message,): (This,)| {
         Box::new(async move {
-            let data = store.data().resources.get(&message)?.data.clone();
-            charge(&mut store, data.len()).await?;
-            Ok((data,))
+            let bytes = store.data().resources.get(&message)?.data.len();
+            charge(&mut store, bytes).await?;
+            Ok((store.data().resources.get(&message)?.data.clone(),))
         })
     })?;
     types.answer("[method]message.set-data", |mut store, (message, data): (This, Vec<u8>)| {
@@ -127,8 +134,12 @@ fn define_message(offer: &mut Offer) -> Result<()> {
             store.data_mut().change(&message, |message| message.data = data)
         })
     })?;
-    types.call("[method]message.content-type", |store, (message,): (This,)| {
-        Ok((store.data().resources.get(&message)?.content_type.clone(),))
+    types.answer("[method]message.content-type", |mut store, (message,): (This,)| {
+        Box::new(async move {
+            let bytes = store.data().resources.get(&message)?.content_type.as_ref().map_or(0, String::len);
+            charge(&mut store, bytes).await?;
+            Ok((store.data().resources.get(&message)?.content_type.clone(),))
+        })
     })?;
     types.answer("[method]message.set-content-type", |mut store, (message, text): (This, String)| {
         Box::new(async move {
@@ -138,15 +149,15 @@ fn define_message(offer: &mut Offer) -> Result<()> {
     })?;
     types.answer("[method]message.metadata", |mut store, (message,): (This,)| {
         Box::new(async move {
-            let message = store.data().resources.get(&message)?;
-            let (metadata, bytes) = (message.metadata.clone(), message.bytes());
+            let bytes = store.data().resources.get(&message)?.bytes();
             charge(&mut store, bytes).await?;
-            Ok((metadata,))
+            Ok((store.data().resources.get(&message)?.metadata.clone(),))
         })
     })?;
     types.answer("[method]message.add-metadata", |mut store, (message, name, value): (This, String, String)| {
         Box::new(async move {
-            charge(&mut store, name.len() + value.len()).await?;
+            let present = store.data().resources.get(&message)?.bytes();
+            charge(&mut store, present + name.len() + value.len()).await?;
             let mut metadata = store.data().resources.get(&message)?.metadata.clone().unwrap_or_default();
             metadata.retain(|(known, _)| *known != name);
             metadata.push((name, value));
@@ -176,8 +187,11 @@ pub fn define(offer: &mut Offer) -> Result<()> {
     let mut types = offer.interface(TYPES)?;
     types.resource::<Client>("client")?;
     // There is one broker; any name means it.
-    types.call("[static]client.connect", |mut store, (_name,): (String,)| {
-        Ok((Outcome::Ok(store.data_mut().put(Client)?),))
+    types.answer("[static]client.connect", |mut store, (name,): (String,)| {
+        Box::new(async move {
+            charge(&mut store, name.len()).await?;
+            Ok((Outcome::Ok(store.data_mut().put(Client)?),))
+        })
     })?;
     types.call("[method]client.disconnect", |_store, (_client,): (Resource<Client>,)| Ok((Outcome::Ok(()),)))?;
     offer.interface(PRODUCER)?.answer(
