@@ -38,11 +38,16 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
   const answered = new Identifiers();
   /** Results that overtook the acknowledgement of their event. */
   const early = new Map<string, number>();
+  /** Events of other subjects, whose results are none of these. */
+  const others = new Identifiers();
   const micros: number[] = [];
   return goalOf(
     ledger,
     (record) => {
-      if (record.kind === 'workload.published' && matchesSubject(filter, record.fields.subject as Subject)) {
+      if (record.kind === 'workload.published' && !matchesSubject(filter, record.fields.subject as Subject)) {
+        others.add(record.fields.event);
+        early.delete(record.fields.event);
+      } else if (record.kind === 'workload.published') {
         if (record.fields.outcome !== 'accepted') return;
         // The record is written when the acknowledgement arrives; the event left `micros` earlier.
         const since = record.micros - record.fields.micros;
@@ -58,7 +63,7 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
           waiting.delete(source);
           answered.add(source);
           micros.push(record.micros - since);
-        } else if (!answered.has(source)) early.set(source, record.micros);
+        } else if (!answered.has(source) && !others.has(source)) early.set(source, record.micros);
       }
     },
     (end) => {

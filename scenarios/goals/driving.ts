@@ -25,27 +25,41 @@ export function near(parameters: GoalParameters, scenario: Scenario, slackMicros
   let handovers = 0;
   let worst = 0;
   let isSettled = true;
+  /** Nothing is near before anything is served at all. */
+  let hasServed = false;
+  /** From when on it has not been served in the zone, without a break; null: it is. */
+  let astraySince: number | null = null;
   const settle = (record: RunRecord): void => {
-    if (zone === null || serving.size === 0) return;
-    const astray = [...serving].find(([, node]) => zones.get(node) !== zone);
-    if (astray === undefined && !isSettled) {
-      isSettled = true;
-      ledger.checks += 1;
-      worst = Math.max(worst, record.micros - since);
+    if (zone === null || !hasServed) {
+      astraySince = null;
+      return;
     }
-    if (astray === undefined || record.micros - since <= within + slackMicros) return;
-    const [instance, node] = astray;
+    const astray = [...serving].find(([, node]) => zones.get(node) !== zone);
+    if (astray === undefined && serving.size > 0) {
+      astraySince = null;
+      if (!isSettled) {
+        isSettled = true;
+        ledger.checks += 1;
+        worst = Math.max(worst, record.micros - since);
+      }
+      return;
+    }
+    astraySince ??= record.micros;
+    if (record.micros - Math.max(astraySince, since) <= within + slackMicros) return;
+    const where =
+      astray === undefined ? `${deployment} is served nowhere` : `${astray[0]} is still served on ${astray[1]} in ${zones.get(astray[1])}`;
     ledger.expect(
       false,
       record,
-      () =>
-        `${describeMicros(record.micros - since)} after ${vehicle} changed to the cell of ${zone}, ${instance} is still served on ${node} in ${zones.get(node)}.`,
-      node,
+      () => `${describeMicros(record.micros - since)} after ${vehicle} changed to the cell of ${zone}, ${where}.`,
+      astray?.[1] ?? 'controller',
     );
   };
   return goalOf(
     ledger,
     (record) => {
+      // As it was until now, and as it is from now on.
+      settle(record);
       if (record.kind === 'vehicle.attached' && record.fields.vehicle === vehicle) {
         handovers += record.fields.zone === null ? 0 : 1;
         zone = record.fields.zone;
@@ -53,7 +67,8 @@ export function near(parameters: GoalParameters, scenario: Scenario, slackMicros
         isSettled = false;
       }
       if (record.kind === 'instance.serving' && record.fields.instance.startsWith(`${deployment}/`)) {
-        if (serving.size === 0) since = record.micros;
+        if (!hasServed) since = record.micros;
+        hasServed = true;
         serving.set(record.fields.instance, record.fields.node);
       }
       if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node)

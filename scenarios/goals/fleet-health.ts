@@ -66,7 +66,10 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
           break;
         case 'vehicle.attached':
           if (record.fields.to === null) away.add(record.fields.vehicle);
-          else if (away.delete(record.fields.vehicle)) for (const machine of waiting.keys()) waiting.set(machine, record.micros);
+          else if (away.delete(record.fields.vehicle)) {
+            for (const machine of waiting.keys())
+              if (facts.get(machine)?.zone === record.fields.vehicle) waiting.set(machine, record.micros);
+          }
           break;
         case 'node.enrolled': {
           const node = facts.get(record.fields.node);
@@ -81,7 +84,7 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
             record.fields.node,
           );
           const since = waiting.get(record.fields.node);
-          if (since !== undefined && controllerUp && disturbed === 0 && away.size === 0) {
+          if (since !== undefined && controllerUp && disturbed === 0 && !away.has(node?.zone ?? '')) {
             ledger.expect(
               record.micros - since <= ENROLMENT_MICROS + slackMicros,
               record,

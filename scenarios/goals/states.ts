@@ -62,10 +62,16 @@ export class StateWatch {
   readonly #status = new Map<string, string>();
   readonly #fetched = new Set<string>();
   readonly #faults = new Map<string, string>();
+  #isOver = false;
 
   /** States that this record completes. Records come in the order of the run. */
   next(record: RunRecord): readonly StateName[] {
+    // At the end everything is stopped, which is none of what a run got into.
+    if (this.#isOver) return NONE;
     switch (record.kind) {
+      case 'run.phase':
+        this.#isOver = record.fields.phase === 'end';
+        return NONE;
       case 'machine.started':
       case 'machine.resumed':
         this.#down.delete(record.fields.machine);

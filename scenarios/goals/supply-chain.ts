@@ -22,6 +22,10 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const revoked = new Map<string, number>();
   /** When each node was last told. */
   const told = new Map<string, number>();
+  /** Since when each node has had a session, without a break, and the network and all machines have been at peace. */
+  const connected = new Map<string, number>();
+  let faults = 0;
+  let peaceSince = 0;
   /** By module and version. */
   const keys = new Map<string, string>();
   const specs = new Map(scenario.steps.flatMap((step) => (step.do === 'deploy' ? [[step.spec.name as string, step.spec] as const] : [])));
@@ -31,7 +35,13 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const knows = (node: string, key: string, micros: number, movable: boolean): boolean => {
     const since = revoked.get(key);
     if (since === undefined || trusted.has(key)) return false;
-    return (told.get(node) ?? 0) > since + REVOKED_MICROS + slackMicros || (movable && micros > since + leaseMicros);
+    // Whoever has a session in peace is told: that nobody tells it is no excuse.
+    const inTouch = faults === 0 ? Math.max(since, peaceSince, connected.get(node) ?? Infinity) : Infinity;
+    return (
+      (told.get(node) ?? 0) > since + REVOKED_MICROS + slackMicros ||
+      (movable && micros > since + leaseMicros) ||
+      micros > inTouch + leaseMicros
+    );
   };
   const forged = new Map<string, string>();
   /** Forged signatures whose artefact the controller has not recorded as signed yet. */
@@ -53,6 +63,22 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
           break;
         case 'agent.desired':
           if (record.fields.applied) told.set(record.fields.node, record.micros);
+          break;
+        case 'agent.session':
+          if (record.fields.state === 'connected') connected.set(record.fields.node, record.micros);
+          else connected.delete(record.fields.node);
+          break;
+        case 'machine.stopped':
+        case 'machine.paused':
+          connected.delete(record.fields.machine);
+          if (record.fields.machine === 'controller') connected.clear();
+          break;
+        case 'fault.begun':
+          faults += 1;
+          break;
+        case 'fault.ended':
+          faults -= 1;
+          peaceSince = record.micros;
           break;
         case 'invocation.started': {
           const { node, instance, version, event } = record.fields;
@@ -144,6 +170,8 @@ export function versions(slackMicros = 0): Goal {
   const slowness = new Slowness();
   /** Nodes whose disk may not have what they had. */
   const forgetful = new Set<string>();
+  /** Faults that last and make a node forget, and whose they are. */
+  const forgetting = new Map<string, string>();
   /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
   const served = new Map<string, number>();
   const forget = (node: string): void => {
@@ -199,7 +227,11 @@ export function versions(slackMicros = 0): Goal {
         case 'fault.begun':
           if (!FORGETTING.includes(record.fields.kind)) break;
           forgetful.add(record.fields.target);
+          forgetting.set(record.fields.fault, record.fields.target);
           forget(record.fields.target);
+          break;
+        case 'fault.ended':
+          forgetting.delete(record.fields.fault);
           break;
         case 'rollback.issued':
           if (slowness.excuses('controller', record.micros - record.fields.micros)) break;
@@ -216,6 +248,7 @@ export function versions(slackMicros = 0): Goal {
           commanded.delete(record.fields.machine);
           // What its memory still had is gone now, and what its disk has shows when it starts.
           if (forgetful.has(record.fields.machine)) forget(record.fields.machine);
+          if (![...forgetting.values()].includes(record.fields.machine)) forgetful.delete(record.fields.machine);
           break;
         case 'machine.paused':
           commanded.delete(record.fields.machine);

@@ -3,7 +3,7 @@
 import type { CellSpec, VehicleSpec } from '../../scenarios/scenario.ts';
 import type { ZonePath } from '../../system/domain/identifiers.ts';
 import type { GeoPoint } from '../../system/domain/node.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
 import { placeAt, radioAt, receive, type Radio } from './radio.ts';
 
 /** A modem's measurement period for its neighbours (3GPP TS 36.133, 200 ms). */
@@ -29,7 +29,13 @@ export type MobilityOptions = {
   readonly moved: (vehicle: ZonePath, place: GeoPoint) => void;
 };
 
-type Driving = { readonly spec: VehicleSpec; readonly endMicros: number; looks: number; attachment: Attachment };
+type Driving = {
+  readonly spec: VehicleSpec;
+  readonly endMicros: number;
+  looks: number;
+  attachment: Attachment;
+  handover: ScheduledEvent | null;
+};
 
 export class Mobility {
   readonly #options: MobilityOptions;
@@ -39,7 +45,7 @@ export class Mobility {
     this.#options = options;
     for (const spec of options.vehicles) {
       const attachment = { cell: null, radio: null, interrupted: false };
-      this.#driving.set(spec.vehicle, { spec, endMicros: spec.path.at(-1)?.micros ?? 0, looks: 0, attachment });
+      this.#driving.set(spec.vehicle, { spec, endMicros: spec.path.at(-1)?.micros ?? 0, looks: 0, attachment, handover: null });
     }
   }
 
@@ -68,8 +74,10 @@ export class Mobility {
     const reception = receive(cells, place, before.cell, spec.hysteresis);
     const cell = reception?.cell ?? null;
     const isHandover = !isFirst && cell !== null && cell !== before.cell;
+    // Another handover, or the loss of the cell, takes the place of one that is under way.
+    if (cell !== before.cell) driving.handover?.cancel();
     if (isHandover && spec.interruptionMicros > 0) {
-      kernel.after(spec.interruptionMicros, null, 'handover ends', () => {
+      driving.handover = kernel.after(spec.interruptionMicros, null, 'handover ends', () => {
         driving.attachment = { ...driving.attachment, interrupted: false };
         changed(vehicle);
       });

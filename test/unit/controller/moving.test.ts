@@ -43,7 +43,11 @@ describe('a node that moves', () => {
 
 describe('work that may follow', () => {
   /** Placed in the EU, which is nearer to the demand of `fleet/a` than the US; then it is the other way round. */
-  async function demandMoves(other: Partial<DeploymentSpec>, factor = 20, sites: readonly string[] = ['us']): Promise<readonly (string | null)[]> {
+  async function demandMoves(
+    other: Partial<DeploymentSpec>,
+    factor = 20,
+    sites: readonly string[] = ['us'],
+  ): Promise<readonly (string | null)[]> {
     const world = new ControllerWorld();
     const nodes: (string | null)[] = [];
     const note = async (): Promise<void> => {

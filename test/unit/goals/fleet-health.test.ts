@@ -48,6 +48,15 @@ describe('P1', () => {
     expect(judged(faultBegun, nodeStarts(0), faultEnded, enrols(19 * S), isSeen()).held).toBe(false);
   });
 
+  it('excuses what is in a vehicle out of reach, and nobody else', () => {
+    const away = (vehicle: string) => said(0, 'vehicle.attached', { vehicle, from: 'mast', to: null, zone: null });
+    expect(judged(away('cloud/a'), nodeStarts(0), enrols(11 * S), isSeen()).held).toBe(true);
+    expect(judged(away('fleet/truck'), nodeStarts(0), enrols(11 * S), isSeen()).held).toBe(false);
+    const back = (vehicle: string) => said(8 * S, 'vehicle.attached', { vehicle, from: null, to: 'mast', zone: 'cloud/b' });
+    expect(judged(away('cloud/a'), nodeStarts(0), back('cloud/a'), enrols(17 * S), isSeen()).held).toBe(true);
+    expect(judged(away('fleet/truck'), nodeStarts(0), back('fleet/truck'), enrols(17 * S), isSeen()).held).toBe(false);
+  });
+
   it('is broken by a change of status that does not exist', () => {
     const result = judged(nodeStarts(0), enrols(1 * S), becomes(2 * S, 'unavailable', 'suspect'), isSeen());
     expect(result.because).toBe('Node a-1 went from unavailable to suspect, which is no change of status that exists.');

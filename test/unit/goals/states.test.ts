@@ -131,6 +131,12 @@ const CASES: Readonly<Record<(typeof STATE_NAMES)[number], Case>> = {
   },
 };
 
+test('the orderly end of a run is no state that it got into', () => {
+  const watch = new StateWatch();
+  const records = [begins('a-1'), commands, said(9 * S, 'run.phase', { phase: 'end' }), stops('a-1'), stops('a-2'), stops('controller')];
+  expect(records.flatMap((record) => watch.next(record))).toEqual([]);
+});
+
 test.each(STATE_NAMES)('%s', (name) => {
   const { reached, not = [] } = CASES[name];
   const watch = new StateWatch();

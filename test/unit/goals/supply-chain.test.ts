@@ -71,6 +71,22 @@ describe('P3', () => {
     expect(judge(signatures(staying), [...before, isTold(12 * S), loads('x1')]).held).toBe(false);
   });
 
+  it('is broken when a node with a session in peace goes on because nobody tells it', () => {
+    const staying = scenarioOf({ steps: [pushOf(), { at: atMicros(0), do: 'deploy', spec: specOf({ whenUnreachable: 'stay' }) }] });
+    const before = [trusts, stores(1, 'd1'), signs('x1'), loads('x1')];
+    const session = (micros: number, state: 'connected' | 'lost') =>
+      said(micros, 'agent.session', { node: 'a-1', state, attempt: 1, cause: '' });
+    const judgedFor = (...records: readonly RunRecord[]) => judge(signatures(staying), [...before, ...records]);
+    expect(judgedFor(session(1 * S, 'connected'), revokes, runs(14_100 * MS)).because).toContain('was revoked before');
+    expect(judgedFor(session(1 * S, 'connected'), revokes, runs(13_900 * MS)).held).toBe(true);
+    expect(judgedFor(session(1 * S, 'connected'), revokes, session(11 * S, 'lost'), runs(60 * S)).held).toBe(true);
+    const cut = said(9 * S, 'fault.begun', { fault: 'f', kind: 'partition', target: 'a-1', detail: '' });
+    expect(judgedFor(session(1 * S, 'connected'), cut, revokes, runs(60 * S)).held).toBe(true);
+    const healed = said(20 * S, 'fault.ended', { fault: 'f', kind: 'partition', target: 'a-1' });
+    expect(judgedFor(session(1 * S, 'connected'), cut, revokes, healed, runs(23_900 * MS)).held).toBe(true);
+    expect(judgedFor(session(1 * S, 'connected'), cut, revokes, healed, runs(24_100 * MS)).held).toBe(false);
+  });
+
   it('believes an artefact that the controller signed again with its own hand', () => {
     expect(judged(stores(1, 'd1'), forges('artefact', 'x1'), signs('x1'), signs('x1'), loads('x1')).held).toBe(true);
   });
@@ -164,6 +180,11 @@ describe('P4', () => {
     expect(judged(serves(1 * S), rots, serves(6 * S), ...late).held).toBe(false);
     const stops = said(7 * S, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'power loss' });
     expect(judged(serves(1 * S), rots, serves(6 * S), stops, ...late).held).toBe(true);
+    // What a fault that is over did shows at the next start, and not at every later one.
+    const ends = said(6 * S, 'fault.ended', { fault: 'f', kind: 'disk-rot', target: 'a-1' });
+    const again = said(9 * S, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'power loss' });
+    expect(judged(serves(1 * S), rots, ends, stops, ...late).held).toBe(true);
+    expect(judged(serves(1 * S), rots, ends, stops, serves(8 * S), again, ...late).held).toBe(false);
   });
 
   it('is broken by a rollback that is issued or served late (R2.2)', () => {

@@ -140,6 +140,36 @@ describe('a connection of a vehicle', () => {
     expect(calls).toEqual(['meanwhile', 'afterwards']);
   });
 
+  it('stands still until the last of two handovers that overlap is done', async () => {
+    const { world, client, serve, attached, until } = driving(
+      [
+        cell('a', WEST, 0, { reachMetres: 500 }),
+        cell('b', EAST, 0.004, { reachMetres: 500 }),
+        cell('c', WEST, 0.008, { reachMetres: 500 }),
+      ],
+      [
+        vehicle(
+          [
+            { micros: 0, location: at(0) },
+            { micros: 2 * SECOND, location: at(0) },
+            { micros: 2_800 * MS, location: at(0.008) },
+          ],
+          { interruptionMicros: 1 * SECOND },
+        ),
+      ],
+    );
+    const late = await world.play(client, async () => {
+      await serve(echo());
+      const connection = await connected(world, 'client');
+      await until(2_900 * MS);
+      const before = world.kernel.now();
+      await connection.call('/a/B', bytes('meanwhile'), { deadlineMicros: 5 * SECOND });
+      return Math.round((world.kernel.now() - before) / MS);
+    });
+    expect(attached.slice(1)).toEqual(['a to b at 2.4', 'b to c at 2.8']);
+    expect(late).toBe(900 + 24);
+  });
+
   it('breaks out of reach of every cell, and comes back with the vehicle', async () => {
     const { world, client, serve, attached, until } = driving(
       [cell('west', WEST, 0)],
