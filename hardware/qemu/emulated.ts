@@ -55,6 +55,9 @@ export class EmulatedMachine implements FleetMachine {
   #isFrozen = false;
   /** Whether its network card shall have a link. */
   #isLinked = true;
+  /** What its disk is to be, and what it is. */
+  #isFull = false;
+  #isFilled = false;
   /** Why its power was taken; null: it was not, and an end is its own. */
   #taken: string | null = null;
   /** What it is told, one after the other. */
@@ -129,7 +132,8 @@ export class EmulatedMachine implements FleetMachine {
 
   /** No byte more fits on its disk, or there is room again. */
   setFull(isFull: boolean): void {
-    this.#order(async () => void (await this.#obey(isFull ? 'fill' : 'free')));
+    this.#isFull = isFull;
+    this.#order(() => this.#tellDisk());
   }
 
   /** Its emulator is frozen, so that its clock goes on as that of a frozen process; QEMU's own `stop` would stop the clock too. */
@@ -149,6 +153,7 @@ export class EmulatedMachine implements FleetMachine {
       this.#options.hooks.onResumed();
       if (this.#pid !== null) signal(this.#pid, 'SIGCONT');
       await this.#tellLink();
+      await this.#tellDisk();
     });
   }
 
@@ -184,6 +189,13 @@ export class EmulatedMachine implements FleetMachine {
     if (this.#pid !== null && !this.#isFrozen) await this.#break(this.#isLinked ? 'mend' : 'cut');
   }
 
+  /** One that is off, frozen or still booting takes no orders: it is told when it can obey, and its disk keeps what it has. */
+  async #tellDisk(): Promise<void> {
+    if (this.#pid === null || this.#isFrozen || !this.#isUp || this.#isFull === this.#isFilled) return;
+    const isFull = this.#isFull;
+    if (await this.#obey(isFull ? 'fill' : 'free')) this.#isFilled = isFull;
+  }
+
   async #break(fault: MachineFault): Promise<boolean> {
     const done = await breakMachine(this.#options.folder, this.name, fault);
     // A machine that has just ended takes no orders; that it ended is told by itself.
@@ -217,6 +229,7 @@ export class EmulatedMachine implements FleetMachine {
       this.#isUp = true;
       this.#stillborn = 0;
       this.#up(ok(JSON.parse(line)));
+      this.#order(() => this.#tellDisk());
     } else if (performance.now() - sinceMs > UP_MS_MAX) {
       if (this.#looking !== null) clearInterval(this.#looking);
       this.#looking = null;

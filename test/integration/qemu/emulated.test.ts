@@ -160,6 +160,29 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     expect(ordersTaken('in-order')).toBe('fill end free ');
   });
 
+  it('has the disk that it is to have, whatever it was doing when that changed', async () => {
+    machine = machineOf('disk');
+    // It is off, then it boots: it obeys when it is up.
+    machine.setFull(true);
+    machine.commission();
+    await until(() => ordersTaken('disk') === 'fill ');
+    off = true;
+    machine.crash();
+    machine.setFull(false);
+    await until(() => machine?.pid === null);
+    off = false;
+    machine.start();
+    await until(() => ordersTaken('disk') === 'fill free ');
+    machine.pause();
+    machine.setFull(true);
+    machine.resume();
+    await until(() => ordersTaken('disk') === 'fill free fill ');
+    // Nothing is asked for that it has already.
+    machine.setFull(true);
+    machine.setFull(false);
+    await until(() => ordersTaken('disk') === 'fill free fill free ');
+  });
+
   it('loses its power when it does not end as it was ordered, and that is told', async () => {
     machine = machineOf('deaf');
     machine.commission();
