@@ -33,6 +33,7 @@ export class Power {
   readonly #kernel: Kernel;
   /** Bound: the nodes of a fleet. */
   readonly #powered = new Map<string, Powered>();
+  #isOnMains = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -58,8 +59,9 @@ export class Power {
     return this.#powered.get(machine)?.cell?.isEmpty === true;
   }
 
-  /** Every battery is full again. */
+  /** Every battery is full, and stays so: it hangs on the mains. */
   chargeAll(): void {
+    this.#isOnMains = true;
     for (const powered of this.#powered.values()) this.#charge(powered);
   }
 
@@ -76,7 +78,7 @@ export class Power {
     const busyPermille = Math.min(PERMILLE, Math.round(((busyMicros - powered.busyMicros) * PERMILLE) / (cores * LOOK_MICROS)));
     powered.busyMicros = busyMicros;
     heat?.pass(LOOK_MICROS, busyPermille);
-    if (machine.alive) cell?.pass(LOOK_MICROS, busyPermille);
+    if (machine.alive && !this.#isOnMains) cell?.pass(LOOK_MICROS, busyPermille);
     if (cell?.isEmpty === true) {
       this.#empty(powered);
       return;

@@ -119,4 +119,9 @@ describe('a battery', () => {
     expect(kept).toEqual([false, true, false]);
     expect(said).toEqual(['times 4 at 80', 'off at 100', 'on at 201.05', 'times 1 at 201.1']);
   });
+
+  it('lasts as long as nothing breaks any more: from then on it hangs on the mains', async () => {
+    const heal = ({ kernel, power }: Watched): void => void kernel.after(50 * S, null, 'heal', () => power.chargeAll());
+    expect(await watch({ battery: BATTERY }, heal, 300)).toEqual([]);
+  });
 });
