@@ -184,7 +184,7 @@ class LeadingController implements Controller {
   }
 
   #closing(sequence: number): void {
-    this.#leader?.onClose();
+    this.#leader?.onClose(sequence);
     this.#snapshots?.onClose(sequence);
   }
 

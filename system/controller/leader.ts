@@ -176,9 +176,9 @@ export class Leader {
     for (const settle of [...this.#waiting]) settle(false);
   }
 
-  /** The state is the fold through the batch that is about to be closed: what is built of it leaves when that is durable. */
-  onClose(): void {
-    this.#roster.prepareDesired(this.#options.journal);
+  /** The state is the fold through record `sequence`, which is about to be closed: what is built of it leaves when that is durable. */
+  onClose(sequence: number): void {
+    this.#roster.prepareDesired(this.#options.journal, sequence);
     this.#watching.prepare();
   }
 

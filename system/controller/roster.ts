@@ -94,8 +94,8 @@ export class Roster {
       .map((instance): Entry => ({ kind: 'instance-unplaced', instance: instance.id, atMs, cause: `node ${node} is unavailable` }));
   }
 
-  /** Builds what changed as of the record that is about to be closed; it is sent when that record is durable. */
-  prepareDesired(journal: { readonly nextSequence: number; whenDurable(release: () => void): void }): void {
+  /** Builds what changed as of record `sequence`, which is about to be closed; it is sent when that is durable. */
+  prepareDesired(journal: { whenDurable(release: () => void): void }, sequence: number): void {
     const { head, term, ready, rollbacks } = this.#options;
     const landmarks = JSON.stringify(landmarksOfHead(head));
     if (landmarks !== this.#landmarks) {
@@ -103,7 +103,6 @@ export class Roster {
       for (const node of this.#sessions.keys()) head.dirty.add(node);
     }
     if (head.dirty.size === 0) return;
-    const sequence = journal.nextSequence;
     for (const node of [...head.dirty].sort()) {
       const session = this.#sessions.get(node);
       if (session === undefined) continue;

@@ -25,7 +25,10 @@ type Batch = { readonly entries: string[]; readonly releases: Release[]; bytes: 
 export type JournalOptions = {
   readonly clock: Pick<Clock, 'civilMs'>;
   readonly store: JournalStore;
-  /** Called synchronously before a batch is closed, while the head state is exactly the fold through that batch. */
+  /**
+   * Called synchronously before a batch is closed, while the head state is exactly the fold through record `sequence`: the one that
+   * the batch becomes, or the last that there is when it has no entries.
+   */
   readonly onClose: (sequence: number) => void;
   /** An append or sync failed: the process must end. */
   readonly onBroken: (cause: string) => void;
@@ -106,7 +109,8 @@ export class Journal<Entry> {
   async #pump(): Promise<void> {
     while (!this.#broken && !this.#inFlight && this.#queue.length > 0) {
       // Only the last batch of the queue ends where the head state is.
-      if (this.#queue.length === 1) this.#options.onClose(this.#appended + 1);
+      const [closing] = this.#queue;
+      if (this.#queue.length === 1) this.#options.onClose(this.#appended + (closing?.entries.length === 0 ? 0 : 1));
       const batch = this.#queue.shift();
       if (batch === undefined) return;
       if (batch.entries.length > 0) {
