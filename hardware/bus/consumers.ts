@@ -87,6 +87,19 @@ export class Consumers {
     return deleted.ok ? ok() : deleted;
   }
 
+  /** The server's own pages bound each question; there are as many consumers as were created. */
+  list(): Promise<Outcome<readonly ConsumerName[]>> {
+    return this.#link.ask('the list of consumers', async () => {
+      const names: ConsumerName[] = [];
+      // Others are of this platform's own making, or of other programs.
+      for await (const { config } of this.#link.manager.consumers.list(this.#names.events)) {
+        const spec = decodeSpec(config.metadata?.[METADATA]);
+        if (spec !== null) names.push(spec.name);
+      }
+      return names;
+    });
+  }
+
   /** What the consumer was created with, not older than `FRESH_MS`. */
   async get(name: ConsumerName): Promise<Outcome<ConsumerSpec>> {
     const refused = checkConsumerName(name);

@@ -41,6 +41,8 @@ export type JetStreamBusTools = {
 export type NatsBus = Bus & {
   /** Resolves when effects of this instance with a lower epoch are refused. It lasts: also over restarts of everything. */
   fence(token: FencingToken): Promise<Outcome<void>>;
+  /** Names of all consumers of events. */
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>>;
   /** Events that were held when this process last looked, and how many may be; null when it never did. */
   backlog(): { readonly depth: number; readonly bound: number } | null;
 };
@@ -89,6 +91,10 @@ export class JetStreamBus implements NatsBus {
     if (this.#closed) return isClosed();
     const deleted = await this.#consumers.delete(name);
     return deleted.ok ? this.#histories.forget(name) : deleted;
+  }
+
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>> {
+    return this.#closed ? Promise.resolve(isClosed()) : this.#consumers.list();
   }
 
   async fetch(

@@ -210,6 +210,10 @@ export class EmbeddedBroker {
     return (await log.durable()) ? ok() : notKnown(`the end of consumer ${name}`);
   }
 
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>> {
+    return Promise.resolve(this.#log === null ? notRunning() : ok([...this.#state.consumers.keys()]));
+  }
+
   #openDesk(name: ConsumerName): Desk {
     const { clock, telemetry } = this.#ports;
     let { spec } = this.#consumer(name);

@@ -30,6 +30,8 @@ export interface ControllerBroker {
   handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
+  /** Names of all consumers that there are, whoever created them. */
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>>;
   /** From now on, effects of this instance with a lower epoch are refused. Not journalled: raise all again after a start. */
   fence(token: FencingToken): void;
 }
@@ -49,6 +51,7 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
     handleCall: (method, _peer, request) => handleBrokerCall(broker, method, request),
     createConsumer: (spec) => createInProcess(broker, spec),
     deleteConsumer: (name) => broker.deleteConsumer(name),
+    listConsumers: () => broker.listConsumers(),
     fence: (token) => broker.fence(token),
     publishLocal: (event) => publishInProcess(broker, { event, fence: null }),
   };
@@ -65,6 +68,7 @@ export function createBusGateway(ports: Pick<Ports, 'clock' | 'random' | 'teleme
     handleCall: (method, _peer, request) => gateway.handleCall(method, request),
     createConsumer: (spec) => gateway.createConsumer(spec),
     deleteConsumer: (name) => gateway.deleteConsumer(name),
+    listConsumers: () => gateway.listConsumers(),
     fence: (token) => gateway.fence(token),
   };
 }

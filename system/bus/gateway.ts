@@ -20,6 +20,8 @@ const RETRY_MS_MAX = 5_000;
 export type FencedBus = Bus & {
   /** Resolves when effects of this instance with a lower epoch are refused. */
   fence(token: FencingToken): Promise<Outcome<void>>;
+  /** Names of all consumers that there are. */
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>>;
   /** As well as it knows; null when it does not. */
   backlog(): { readonly depth: number; readonly bound: number } | null;
 };
@@ -77,6 +79,10 @@ export class BusGateway {
     return this.#insist(`the end of consumer ${name}`, () => this.#bus.deleteConsumer(name));
   }
 
+  listConsumers(): Promise<Outcome<readonly ConsumerName[]>> {
+    return this.#insist('the list of consumers', () => this.#bus.listConsumers());
+  }
+
   fence(token: FencingToken): void {
     const waiting = this.#unraised.get(token.instance);
     if (waiting !== undefined && waiting.epoch >= token.epoch) return;
@@ -99,7 +105,7 @@ export class BusGateway {
   }
 
   /** Again and again while the bus is away or full; what it refuses it refuses. */
-  async #insist(what: string, request: () => Promise<Outcome<void>>): Promise<Outcome<void>> {
+  async #insist<T>(what: string, request: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
     const stream = this.#ports.random.stream('bus/gateway');
     for (let delayMs = RETRY_MS; !this.#isStopped; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       const done = await request();

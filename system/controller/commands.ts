@@ -5,7 +5,7 @@ import type { OperatorCommand } from '../domain/operator.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
 import { checkDeployment, planApply, planDelete, planRollback, type DeploymentRecord } from '../deployments/deployments.ts';
-import { checkTrigger, triggersOf } from '../events/events.ts';
+import { checkTrigger, TRIGGERS_MAX, triggersOf } from '../events/events.ts';
 import { checkDeployable } from '../modules/modules.ts';
 import { planDrain, planUndrain } from '../nodes/nodes.ts';
 import type { Keys } from '../ports/keys.ts';
@@ -73,7 +73,13 @@ export function planCommand(
       if (!checked.ok) return checked;
       const deployment = findDeployment(state, command.spec.deployment);
       if (!deployment.ok) return deployment;
-      return ok([{ kind: 'trigger-applied', spec: command.spec }]);
+      const { triggers } = state.events;
+      if (triggers.has(command.spec.name) || triggers.size < TRIGGERS_MAX) return ok([{ kind: 'trigger-applied', spec: command.spec }]);
+      return rejected('WM_ARGUMENT', {
+        message: `There are ${triggers.size} triggers; '${command.spec.name}' would be one more than the bound of ${TRIGGERS_MAX}.`,
+        next: 'Delete triggers that are not needed, or give one a filter that covers several subjects.',
+        detail: { triggersMax: TRIGGERS_MAX },
+      });
     }
     case 'trigger-delete': {
       if (state.events.triggers.has(command.trigger)) return ok([{ kind: 'trigger-deleted', trigger: command.trigger }]);

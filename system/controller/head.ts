@@ -120,6 +120,10 @@ export class Head {
   }
 
   #before(entry: Entry): void {
+    if (entry.kind === 'trigger-applied' || entry.kind === 'trigger-deleted') {
+      const served = this.state.events.triggers.get(entry.kind === 'trigger-applied' ? entry.spec.name : entry.trigger);
+      if (served !== undefined) this.markDeployment(served.deployment);
+    }
     if (!('instance' in entry)) return;
     const instance = this.state.deployments.instances.get(entry.instance);
     if (instance === undefined) return;

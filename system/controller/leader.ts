@@ -111,6 +111,8 @@ export class Leader {
     this.#rollbacks = new Rollbacks({ clock: ports.clock, tell: (fact) => this.#tell(fact) });
     this.#triggers = new Triggers({
       broker: options.broker,
+      clock: ports.clock,
+      telemetry: ports.telemetry,
       onReady: (deployment) => {
         head.markDeployment(deployment);
         this.#flush();
@@ -157,7 +159,7 @@ export class Leader {
   async start(): Promise<void> {
     const { clock } = this.#options.ports;
     for (const node of this.#head.state.nodes.nodes.keys()) this.#liveness.watch(node, clock.monotonicMicros());
-    for (const trigger of this.#head.state.events.triggers.values()) await this.#triggers.create(trigger);
+    await this.#triggers.start(this.#head.state.events.triggers);
     if (this.#stopped) return;
     for (const instance of this.#head.state.deployments.instances.values()) this.#scheduleRetry(instance);
     this.commit([]);
@@ -170,6 +172,7 @@ export class Leader {
     this.#continuing?.cancel();
     for (const timer of this.#retries.values()) timer.cancel();
     this.#compiler.stop();
+    this.#triggers.stop();
     this.#roster.stop(cause);
     this.#watching.stop();
     this.#logs.stop();
@@ -210,6 +213,8 @@ export class Leader {
     this.#placing.run();
     for (const entry of entries) {
       if (entry.kind === 'deployment-deleted') this.#logs.forget(entry.deployment);
+      if (entry.kind === 'trigger-applied') this.#options.journal.whenDurable(() => this.#triggers.apply(entry.spec));
+      if (entry.kind === 'trigger-deleted') this.#options.journal.whenDurable(() => this.#triggers.delete(entry.trigger));
       if (entry.kind === 'instance-stopped') this.#placing.forget(entry.instance);
       if (entry.kind === 'instance-failed') this.#scheduleRetry(this.#head.getInstance(entry.instance));
       if (entry.kind === 'node-enrolled' || entry.kind === 'node-facts' || entry.kind === 'module-stored') this.#compiler.poke();
@@ -262,8 +267,9 @@ export class Leader {
     assert(reply !== undefined, `command ${id} was answered when it was accepted`);
     const durable = this.#durable();
     if (!(await durable)) return interrupted();
-    await this.#followUp(command);
+    const followed = await this.#followUp(command);
     if (this.#stopped) return interrupted();
+    if (!followed.ok) return followed;
     const { clock, telemetry } = this.#options.ports;
     const micros = clock.monotonicMicros() - receivedMicros;
     telemetry.record('command.acknowledged', { id, command: command.kind, sequence: reply.sequence, micros }, correlation);
@@ -313,14 +319,17 @@ export class Leader {
   }
 
   /** What an accepted command needs of the broker before its sender may rely on it. */
-  async #followUp(command: OperatorRequest['command']): Promise<void> {
-    if (command.kind === 'trigger-apply') {
-      const trigger = this.#head.state.events.triggers.get(command.spec.name);
-      if (trigger !== undefined) await this.#triggers.create(trigger);
-    } else if (command.kind === 'trigger-delete' || command.kind === 'deployment-delete') {
-      const wanted = this.#head.state.events.triggers;
-      await Promise.all([...this.#triggers.ready].filter((name) => !wanted.has(name)).map((name) => this.#triggers.delete(name)));
-    }
+  async #followUp(command: OperatorRequest['command']): Promise<Outcome<void>> {
+    if (command.kind === 'trigger-delete' || command.kind === 'deployment-delete') await this.#triggers.settled();
+    if (command.kind !== 'trigger-apply') return ok();
+    await this.#triggers.settled();
+    const error = this.#triggers.refusalOf(command.spec.name);
+    if (error === null) return ok();
+    return rejected(error.code, {
+      message: `Trigger '${command.spec.name}' is applied, but the broker refuses it: ${error.message}`,
+      next: `${error.next} The broker is asked again until it takes the trigger.`,
+      detail: error.detail,
+    });
   }
 
   #watchRollback(command: Extract<OperatorRequest['command'], { readonly kind: 'rollback' }>, receivedMicros: number): void {

@@ -64,8 +64,11 @@ export type TriggerSpec = {
   readonly backoffMsMax: number;
 };
 
+/** Consumers with such a name belong to triggers: the controller deletes those that have none. */
+export const TRIGGER_CONSUMER_PREFIX = 'trigger-';
+
 export function consumerOf(trigger: TriggerName): ConsumerName {
-  return `trigger-${trigger}` as ConsumerName;
+  return `${TRIGGER_CONSUMER_PREFIX}${trigger}` as ConsumerName;
 }
 
 /**

@@ -12,6 +12,9 @@ export { checkTrigger } from './check.ts';
 /** Bound: deliveries of one trigger that may be outstanding over all its instances. */
 export const TRIGGER_PENDING_MAX = 1_024;
 
+/** Bound: triggers. Half of what the embedded broker has room for: the rest is for consumers of operators and gateways. */
+export const TRIGGERS_MAX = 2_048;
+
 export type EventsState = { readonly triggers: Map<TriggerName, TriggerSpec> };
 
 export type TriggerEntry =

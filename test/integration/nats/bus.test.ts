@@ -228,6 +228,16 @@ describe.skipIf('missing' in NATS)(`the bus on NATS JetStream (${'missing' in NA
     });
   });
 
+  test('names the consumers that there are', async () => {
+    await onPlatform(async (platform) => {
+      const { bus } = await platform.join('platform');
+      const names = Array.from({ length: 4 }, (_, at) => `work-${at}`);
+      for (const name of names) get(await bus.createConsumer(consumerOf(name)));
+      get(await bus.deleteConsumer('work-2' as ConsumerName));
+      expect([...get(await bus.listConsumers())].sort()).toEqual(names.filter((name) => name !== 'work-2').sort());
+    });
+  });
+
   test('says what is wrong with its prefix, and that streams are not there yet', async () => {
     await onPlatform(async (platform) => {
       const { link, bus } = await platform.join('agent');

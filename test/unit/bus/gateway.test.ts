@@ -25,7 +25,7 @@ async function open(changes: (bus: FencedBus) => Partial<FencedBus> = () => ({})
   get(await serve(BUS, site.broker));
   const direct = createBusClient({ network }, { broker: BUS });
   const fence = (token: FencingToken): Promise<Outcome<void>> => Promise.resolve(ok(site.broker.fence(token)));
-  const bus: FencedBus = { ...direct, fence, backlog: () => site.broker.backlog() };
+  const bus: FencedBus = { ...direct, fence, backlog: () => site.broker.backlog(), listConsumers: () => site.broker.listConsumers() };
   const gateway = createBusGateway({ clock: site.clock, random: memoryRandom(), telemetry: site.telemetry }, { ...bus, ...changes(bus) });
   get(await gateway.start());
   get(await serve(CONTROLLER, gateway));
@@ -117,6 +117,7 @@ it('a controller with a bus of its own places, answers events through its endpoi
         ...createBusClient(ports, { broker: BUS }),
         fence: (token) => Promise.resolve(ok(broker.fence(token))),
         backlog: () => broker.backlog(),
+        listConsumers: () => broker.listConsumers(),
       };
       return {
         ...createBusGateway(ports, bus),
