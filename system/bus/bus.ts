@@ -1,13 +1,12 @@
 // The embedded broker (architecture §8): product code over storage and clock, hosted by the controller or any named node,
 // and its client, which is the `bus` port of whoever sits elsewhere. It runs unchanged in the simulator. It knows events,
-// consumers and fences; which triggers exist and who may publish what is not its business.
+// consumers and fences; which triggers exist and who may do what is not its business: it asks for each call.
 // Surprising: an event that no consumer asks for is accepted and dropped, but its identifier is remembered. What a consumer
 // has not settled when it is deleted is let go with it. A letter of a letter is not written.
-import type { ConsumerSpec } from '../domain/broker.ts';
+import type { Admission, ConsumerSpec } from '../domain/broker.ts';
 import type { BusEvent, FencingToken, PublishAck } from '../domain/event.ts';
 import type { ConsumerName } from '../domain/identifiers.ts';
 import { ok, type Outcome } from '../domain/outcome.ts';
-import type { PeerIdentity } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
 import { EmbeddedBroker, type BrokerConfig, type BrokerPorts } from './broker.ts';
 import { BusGateway, type FencedBus } from './gateway.ts';
@@ -26,8 +25,8 @@ export interface ControllerBroker {
   readonly ended: Promise<string>;
   /** Events that are stored and awaited, and how many may be; null when this broker does not know. */
   backlog(): { readonly depth: number; readonly bound: number } | null;
-  /** Answers the methods of `/wasmmatrix.v1.Bus/`. */
-  handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
+  /** Answers the methods of `/wasmmatrix.v1.Bus/` to a caller of whom `admit` says what it may ask for. */
+  handleCall(method: string, admit: Admission, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
   /** Names of all consumers that there are, whoever created them. */
@@ -48,7 +47,7 @@ export function createBroker(ports: BrokerPorts, config: BrokerConfig): Broker {
     stop: () => broker.stop(),
     ended: broker.ended,
     backlog: () => broker.backlog(),
-    handleCall: (method, _peer, request) => handleBrokerCall(broker, method, request),
+    handleCall: (method, admit, request) => handleBrokerCall(broker, method, admit, request),
     createConsumer: (spec) => createInProcess(broker, spec),
     deleteConsumer: (name) => broker.deleteConsumer(name),
     listConsumers: () => broker.listConsumers(),
@@ -65,7 +64,7 @@ export function createBusGateway(ports: Pick<Ports, 'clock' | 'random' | 'teleme
     stop: () => gateway.stop(),
     ended: gateway.ended,
     backlog: () => gateway.backlog(),
-    handleCall: (method, _peer, request) => gateway.handleCall(method, request),
+    handleCall: (method, admit, request) => gateway.handleCall(method, admit, request),
     createConsumer: (spec) => gateway.createConsumer(spec),
     deleteConsumer: (name) => gateway.deleteConsumer(name),
     listConsumers: () => gateway.listConsumers(),

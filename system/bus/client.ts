@@ -1,5 +1,6 @@
 // The embedded broker as agents and publishers see it: one call each, over a connection that is dialled when it is needed
 // and dialled again when it is lost. It never repeats a call on its own: whoever called knows whether that is right.
+// A late answer is no lost connection: what is under way on it comes to its end, and what comes is sent on another.
 import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD } from '../domain/broker.ts';
 import type { Endpoint } from '../domain/identifiers.ts';
 import { failed, ok, type Outcome } from '../domain/outcome.ts';
@@ -24,23 +25,29 @@ const FETCH_ANSWER_MICROS = 2_000_000;
 
 const CLOSED = failed('WM_CANCELLED', { message: 'This client of the broker was closed.', next: 'Make a new client.' });
 
+/** A connection, and how many of its calls are not answered. */
+type Line = { readonly connection: Connection; outstanding: number };
+
 export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonly broker: Endpoint }): Bus {
-  let connection: Connection | null = null;
-  let dialling: Promise<Outcome<Connection>> | null = null;
+  let line: Line | null = null;
+  /** Bound: beside the newest, as many as had a late answer within the longest deadline; each ends with its last call. */
+  const lines = new Set<Line>();
+  let dialling: Promise<Outcome<Line>> | null = null;
   let closed = false;
 
-  const dial = async (deadlineMicros: number): Promise<Outcome<Connection>> => {
+  const dial = async (deadlineMicros: number): Promise<Outcome<Line>> => {
     if (closed) return CLOSED;
-    if (connection !== null) return ok(connection);
-    dialling ??= ports.network.connect(config.broker, { deadlineMicros }).then((dialled) => {
+    if (line !== null) return ok(line);
+    dialling ??= ports.network.connect(config.broker, { deadlineMicros }).then((dialled): Outcome<Line> => {
       dialling = null;
       if (!dialled.ok) return dialled;
       if (closed) {
         dialled.value.close();
         return CLOSED;
       }
-      connection = dialled.value;
-      return dialled;
+      line = { connection: dialled.value, outstanding: 0 };
+      lines.add(line);
+      return ok(line);
     });
     return dialling;
   };
@@ -48,13 +55,16 @@ export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonl
   const call = async (method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> => {
     const dialled = await dial(deadlineMicros);
     if (!dialled.ok) return dialled;
-    const answer = await dialled.value.call(method, request, { deadlineMicros });
-    if (
-      !answer.ok &&
-      (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')
-    ) {
-      if (connection === dialled.value) connection = null;
-      dialled.value.close();
+    const used = dialled.value;
+    used.outstanding += 1;
+    const answer = await used.connection.call(method, request, { deadlineMicros });
+    used.outstanding -= 1;
+    const code = answer.ok ? null : answer.error.code;
+    const isLost = code === 'WM_CONNECTION_LOST' || code === 'WM_UNREACHABLE';
+    if ((isLost || code === 'WM_DEADLINE') && line === used) line = null;
+    if (isLost || (line !== used && used.outstanding === 0)) {
+      lines.delete(used);
+      used.connection.close();
     }
     return answer;
   };
@@ -85,8 +95,9 @@ export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonl
     },
     close() {
       closed = true;
-      connection?.close();
-      connection = null;
+      for (const { connection } of lines) connection.close();
+      lines.clear();
+      line = null;
     },
   };
 }

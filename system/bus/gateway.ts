@@ -1,7 +1,7 @@
 // A bus of another make behind the controller's endpoint: what operators and gateways publish and fetch goes through it, while
 // agents use that bus themselves. The controller sees no difference to its embedded broker, except that this one may be away:
 // fences and consumers wait for it and are tried again, since nothing that was placed may act before its fence is raised.
-import type { ConsumerSpec, PublishRequest, FetchEventsRequest, SettleRequest } from '../domain/broker.ts';
+import type { Admission, ConsumerSpec, PublishRequest, FetchEventsRequest, SettleRequest } from '../domain/broker.ts';
 import type { FencingToken } from '../domain/event.ts';
 import type { ConsumerName, InstanceId } from '../domain/identifiers.ts';
 import { describeError, failed, type Outcome } from '../domain/outcome.ts';
@@ -67,8 +67,8 @@ export class BusGateway {
     return this.#bus.backlog();
   }
 
-  handleCall(method: string, request: Uint8Array): Promise<Outcome<Uint8Array>> {
-    return handleBrokerCall(this.#calls, method, request);
+  handleCall(method: string, admit: Admission, request: Uint8Array): Promise<Outcome<Uint8Array>> {
+    return handleBrokerCall(this.#calls, method, admit, request);
   }
 
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>> {

@@ -5,6 +5,7 @@ import {
   FETCH_EVENTS_METHOD,
   PUBLISH_METHOD,
   SETTLE_METHOD,
+  type Admission,
   type ConsumerSpec,
   type DeliveredEvent,
   type FetchEventsRequest,
@@ -37,23 +38,37 @@ export type BrokerCalls = {
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
 };
 
-export async function handleBrokerCall(broker: BrokerCalls, method: string, bytes: Uint8Array): Promise<Outcome<Uint8Array>> {
+/** `admit` is asked of every call, once it is known what it is about. */
+export async function handleBrokerCall(
+  broker: BrokerCalls,
+  method: string,
+  admit: Admission,
+  bytes: Uint8Array,
+): Promise<Outcome<Uint8Array>> {
   switch (method) {
     case PUBLISH_METHOD: {
       const request = decodePublishRequest(bytes);
       if (!request.ok) return request;
+      const admitted = admit({ kind: 'publish', ...request.value });
+      if (!admitted.ok) return admitted;
       const ack = await broker.publish(request.value);
       return ack.ok ? ok(encodePublishReply(ack.value)) : ack;
     }
     case FETCH_EVENTS_METHOD: {
       const request = decodeFetchEventsRequest(bytes);
       if (!request.ok) return request;
+      const { consumer, fence } = request.value;
+      const admitted = admit({ kind: 'fetch', consumer, fence });
+      if (!admitted.ok) return admitted;
       const fetched = await broker.fetch(request.value);
       return fetched.ok ? ok(encodeFetchEventsReply({ deliveries: fetched.value })) : fetched;
     }
     case SETTLE_METHOD: {
       const request = decodeSettleRequest(bytes);
       if (!request.ok) return request;
+      const { consumer, fence } = request.value;
+      const admitted = admit({ kind: 'settle', consumer, fence });
+      if (!admitted.ok) return admitted;
       const settled = await broker.settle(request.value);
       return settled.ok ? ok(DONE) : settled;
     }
@@ -61,6 +76,8 @@ export async function handleBrokerCall(broker: BrokerCalls, method: string, byte
       const request = decodeConsumerRequest(bytes);
       if (!request.ok) return request;
       const { value } = request;
+      const admitted = admit({ kind: 'consumer', consumer: value.kind === 'create' ? value.spec.name : value.name });
+      if (!admitted.ok) return admitted;
       const changed = value.kind === 'create' ? await broker.createConsumer(value.spec) : await broker.deleteConsumer(value.name);
       return changed.ok ? ok(DONE) : changed;
     }

@@ -4,7 +4,7 @@
 import { createApi } from '../api/api.ts';
 import { createBroker, type ControllerBroker } from '../bus/bus.ts';
 import type { FencingToken } from '../domain/event.ts';
-import type { CorrelationId, Term } from '../domain/identifiers.ts';
+import type { CorrelationId, NodeId, Term } from '../domain/identifiers.ts';
 import type { TrustedKey } from '../domain/module.ts';
 import { failed, ok, unknown, type Outcome } from '../domain/outcome.ts';
 import type { Census, Fact } from '../domain/telemetry.ts';
@@ -13,13 +13,14 @@ import type { JournalStore } from '../ports/storage.ts';
 import type { Listener } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
 import { createStateStore, type StateStore } from '../state/state.ts';
+import { Authority, Holders } from './authority.ts';
 import { CONTROLLER_KEY } from './compiler.ts';
 import { assertConfig, isOperator, type ControllerConfig } from './config.ts';
 import { Head } from './head.ts';
 import { Leader } from './leader.ts';
 import { recover, type Recovered } from './recovery.ts';
 import { Snapshots } from './snapshots.ts';
-import type { Entry } from './state.ts';
+import type { ControllerState, Entry } from './state.ts';
 
 export { DEFAULT_CONFIG, type ControllerConfig } from './config.ts';
 
@@ -53,6 +54,7 @@ class LeadingController implements Controller {
   readonly #config: ControllerConfig;
   readonly #broker: ControllerBroker;
   readonly #store: StateStore;
+  readonly #holders = new Holders();
   readonly ended: Promise<string>;
   #settleEnded: (cause: string) => void = () => {};
   #over = false;
@@ -87,7 +89,7 @@ class LeadingController implements Controller {
     void this.#store.ended.then((cause) => this.#end(`state store: ${cause}`));
     const controllerKey: TrustedKey = { ...key.value, mayGrant: [], revoked: false };
     const leading = await this.#lead(store.value, recovered.value, controllerKey);
-    return leading.ok ? this.#listen(leading.value) : leading;
+    return leading.ok ? this.#listen(leading.value, recovered.value.state) : leading;
   }
 
   /** Takes the next term, durably, and repeats what may not have been told or fenced before. */
@@ -102,7 +104,7 @@ class LeadingController implements Controller {
     const head = new Head(recovered.state, {
       journal,
       tell: (facts, correlation, sequence) => this.#tell(facts, correlation, sequence),
-      raiseFence: ({ instance, epoch }) => this.#fence({ instance, epoch }),
+      raiseFence: ({ instance, epoch, node }) => this.#place({ instance, epoch }, node),
     });
     // What was read counts, or a controller that is restarted often enough would never take a snapshot.
     head.entriesSinceSnapshot = recovered.entries;
@@ -130,7 +132,7 @@ class LeadingController implements Controller {
     this.#ports.telemetry.record(started.kind, started.fields);
     recent.add(started, { sequence: journal.durableSequence, timeMs: clock.civilMs(), correlation: null });
     for (const fact of lastFacts) this.#ports.telemetry.record(fact.kind, fact.fields, `repeated/${lastSequence}` as CorrelationId);
-    for (const { id, epoch } of head.state.deployments.instances.values()) if (epoch > 0) this.#fence({ instance: id, epoch });
+    for (const { id, epoch, node } of head.state.deployments.instances.values()) if (epoch > 0) this.#place({ instance: id, epoch }, node);
     const leader = new Leader({
       ports: this.#ports,
       config: this.#config,
@@ -147,7 +149,8 @@ class LeadingController implements Controller {
     return ok(leader);
   }
 
-  async #listen(leader: Leader): Promise<Outcome<void>> {
+  async #listen(leader: Leader, state: ControllerState): Promise<Outcome<void>> {
+    const authority = new Authority({ config: this.#config, state, holders: this.#holders });
     const api = createApi({
       isOperator: (peer) => isOperator(this.#config, peer.name),
       execute: (request) => leader.execute(request),
@@ -156,8 +159,8 @@ class LeadingController implements Controller {
       session: (stream) => leader.serve(stream),
       watch: (stream) => leader.watch(stream),
       logs: (stream) => leader.logs(stream),
-      bus: (method, peer, request) => this.#broker.handleCall(method, peer, request),
-      state: (method, peer, request) => this.#store.handleCall(method, peer, request),
+      bus: (method, peer, request) => this.#broker.handleCall(method, authority.admissionOf(peer.name), request),
+      state: (method, peer, request) => this.#store.handleCall(method, authority.admissionOf(peer.name), request),
     });
     const listening = await this.#ports.network.listen(this.#config.endpoint, api);
     if (!listening.ok) {
@@ -188,7 +191,9 @@ class LeadingController implements Controller {
     this.#snapshots?.onClose(sequence);
   }
 
-  #fence(token: FencingToken): void {
+  /** The newest placement of an instance is durable: nobody else acts for it from here on. `node` null: nobody at all. */
+  #place(token: FencingToken, node: NodeId | null): void {
+    this.#holders.place(token, node);
     this.#broker.fence(token);
     this.#store.fence(token);
   }

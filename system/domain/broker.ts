@@ -1,6 +1,7 @@
 // What clients say to the embedded broker and to the state store beside it, each as one call on their endpoint.
 import type { BusEvent, FailureReason, FencingToken } from './event.ts';
 import type { ConsumerName, SubjectFilter } from './identifiers.ts';
+import type { Outcome } from './outcome.ts';
 
 export const PUBLISH_METHOD = '/wasmmatrix.v1.Bus/Publish';
 export const CONSUMER_METHOD = '/wasmmatrix.v1.Bus/Consumer';
@@ -8,6 +9,10 @@ export const FETCH_EVENTS_METHOD = '/wasmmatrix.v1.Bus/Fetch';
 export const SETTLE_METHOD = '/wasmmatrix.v1.Bus/Settle';
 export const STATE_GET_METHOD = '/wasmmatrix.v1.State/Get';
 export const STATE_PUT_METHOD = '/wasmmatrix.v1.State/Put';
+
+/** Bound: characters of a key of the state store, and bytes of its value. */
+export const STATE_KEY_LENGTH_MAX = 256;
+export const STATE_VALUE_BYTES_MAX = 64 * 1_024;
 
 export type ConsumerSpec = {
   readonly name: ConsumerName;
@@ -76,3 +81,13 @@ export type StatePutRequest = {
   readonly fence: FencingToken | null;
 };
 export type StatePutReply = { readonly version: number };
+
+/** What a call to the broker or to the state store is about, for whoever decides whether its caller may make it. */
+export type BusCall =
+  | { readonly kind: 'publish'; readonly event: BusEvent; readonly fence: FencingToken | null }
+  | { readonly kind: 'consumer'; readonly consumer: ConsumerName }
+  | { readonly kind: 'fetch' | 'settle'; readonly consumer: ConsumerName; readonly fence: FencingToken | null }
+  | { readonly kind: 'put'; readonly key: string; readonly fence: FencingToken | null };
+
+/** Whether one caller may make this call now. */
+export type Admission = (call: BusCall) => Outcome<void>;

@@ -188,7 +188,11 @@ export const WM_ERRORS = {
     next: 'The event is retried and then dead-lettered; read the log of the guest.',
   },
   WM_NODE_UNKNOWN: { kind: 'rejected', meaning: 'No node has this name.', next: 'List the nodes, or enrol the node.' },
-  WM_NODE_REFUSED: { kind: 'rejected', meaning: 'An agent was not let in.', next: 'Check the join token and the identity of the node.' },
+  WM_NODE_REFUSED: {
+    kind: 'rejected',
+    meaning: 'An agent was not let in, or a caller asked for what is not its own.',
+    next: 'Check the join token, and the identity of whoever called.',
+  },
   WM_CERTIFICATE_REFUSED: {
     kind: 'rejected',
     meaning: 'A certificate was not accepted: expired, revoked, from another authority, or not of the machine that was expected.',

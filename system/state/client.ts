@@ -1,4 +1,5 @@
-// The state store as agents see it: one call each, over a connection that is dialled when it is needed.
+// The state store as agents see it: one call each, over a connection that is dialled when it is needed. A late answer is no
+// lost connection: what is under way on it comes to its end, and what comes is sent on another.
 import { STATE_GET_METHOD, STATE_PUT_METHOD } from '../domain/broker.ts';
 import type { Endpoint } from '../domain/identifiers.ts';
 import { ok, type Outcome } from '../domain/outcome.ts';
@@ -7,27 +8,29 @@ import type { Ports } from '../ports/ports.ts';
 import type { State } from '../ports/state.ts';
 import { decodeStateGetReply, decodeStatePutReply, encodeStateGetRequest, encodeStatePutRequest } from '../wire/codec/broker.ts';
 
+/** A connection, and how many of its calls are not answered. */
+type Line = { readonly connection: Connection; outstanding: number };
+
 export function createStateClient(ports: Pick<Ports, 'network'>, config: { readonly store: Endpoint }): State {
-  let connection: Connection | null = null;
+  let line: Line | null = null;
 
   const call = async (method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> => {
-    let current = connection;
-    if (current === null) {
+    let used = line;
+    if (used === null) {
       const dialled = await ports.network.connect(config.store, { deadlineMicros });
       if (!dialled.ok) return dialled;
       // Two calls may have dialled at once: the first one's connection serves both.
-      if (connection === null) connection = dialled.value;
+      if (line === null) line = { connection: dialled.value, outstanding: 0 };
       else dialled.value.close();
-      current = connection;
+      used = line;
     }
-    const answer = await current.call(method, request, { deadlineMicros });
-    if (
-      !answer.ok &&
-      (answer.error.code === 'WM_CONNECTION_LOST' || answer.error.code === 'WM_UNREACHABLE' || answer.error.code === 'WM_DEADLINE')
-    ) {
-      current.close();
-      if (connection === current) connection = null;
-    }
+    used.outstanding += 1;
+    const answer = await used.connection.call(method, request, { deadlineMicros });
+    used.outstanding -= 1;
+    const code = answer.ok ? null : answer.error.code;
+    const isLost = code === 'WM_CONNECTION_LOST' || code === 'WM_UNREACHABLE';
+    if ((isLost || code === 'WM_DEADLINE') && line === used) line = null;
+    if (isLost || (line !== used && used.outstanding === 0)) used.connection.close();
     return answer;
   };
 

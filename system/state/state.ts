@@ -1,11 +1,10 @@
 // The state store that guests reach through capabilities (R10.2): keys with compare-and-set, behind two calls. It refuses
 // writes of superseded instances: a fence is raised by the controller before their successors are told to start.
-// Capabilities are the agent's to check; the store knows keys, versions and fences.
-import { STATE_GET_METHOD, STATE_PUT_METHOD, type StatePutRequest } from '../domain/broker.ts';
+// It knows keys, versions and fences; who may write which key it asks for each write.
+import { STATE_GET_METHOD, STATE_PUT_METHOD, type Admission, type StatePutRequest } from '../domain/broker.ts';
 import type { FencingToken } from '../domain/event.ts';
 import type { Epoch, InstanceId } from '../domain/identifiers.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../domain/outcome.ts';
-import type { PeerIdentity } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
 import { decodeStateGetRequest, decodeStatePutRequest, encodeStateGetReply, encodeStatePutReply } from '../wire/codec/broker.ts';
 
@@ -14,8 +13,8 @@ export { createStateClient } from './client.ts';
 export interface StateStore {
   /** Resolves, with the cause, when the storage failed and the store must not go on. */
   readonly ended: Promise<string>;
-  /** Answers the methods of `/wasmmatrix.v1.State/`. */
-  handleCall(method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>>;
+  /** Answers the methods of `/wasmmatrix.v1.State/` to a caller of whom `admit` says what it may write. */
+  handleCall(method: string, admit: Admission, request: Uint8Array): Promise<Outcome<Uint8Array>>;
   /** From now on, writes of this instance with a lower epoch are refused. */
   fence(token: FencingToken): void;
 }
@@ -58,7 +57,7 @@ export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): S
 
   return {
     ended,
-    async handleCall(method, _peer, bytes) {
+    async handleCall(method, admit, bytes) {
       if (isEnded)
         return failed('WM_CANCELLED', {
           message: 'The state store ended when its storage failed.',
@@ -72,7 +71,10 @@ export function createStateStore(ports: Pick<Ports, 'storage' | 'telemetry'>): S
       }
       if (method === STATE_PUT_METHOD) {
         const request = decodeStatePutRequest(bytes);
-        return request.ok ? put(request.value) : request;
+        if (!request.ok) return request;
+        const { key, fence } = request.value;
+        const admitted = admit({ kind: 'put', key, fence });
+        return admitted.ok ? put(request.value) : admitted;
       }
       return rejected('WM_MESSAGE_INVALID', { message: `The state store has no method ${method}.`, next: 'Use Get or Put.' });
     },

@@ -31,6 +31,8 @@ import type {
 } from '../../system/domain/identifiers.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { Bus } from '../../system/ports/bus.ts';
+import type { ServiceHandler } from '../../system/ports/network.ts';
+import { admitAll } from '../support/bus/site.ts';
 import { NATS, startNats, type NatsServer } from '../support/nats/nats.ts';
 import { MemoryTelemetry } from '../support/ports/memory-telemetry.ts';
 import { GrpcWorld, TestAuthority } from './grpc-world.ts';
@@ -107,7 +109,7 @@ const ARMS: readonly Arm[] = [
         get(await broker.start());
         get(
           await world.network.portOf('broker').listen(BROKER, {
-            call: (method, peer, request) => broker.handleCall(method, peer, request),
+            call: (method, _peer, request) => broker.handleCall(method, admitAll, request),
             stream: async () => {},
           }),
         );
@@ -134,7 +136,8 @@ const ARMS: readonly Arm[] = [
       const bus = createBusClient({ network: client }, { broker: BROKER });
       try {
         get(await broker.start());
-        const handler = { call: broker.handleCall.bind(broker), stream: async () => {} };
+        const call: ServiceHandler['call'] = (method, _peer, request) => broker.handleCall(method, admitAll, request);
+        const handler = { call, stream: async () => {} };
         get(await controller.listen(BROKER, handler));
         return await body({ bus, fence: (token) => broker.fence(token), sleep: realSleep, nowMicros: () => clock.monotonicMicros() });
       } finally {

@@ -9,12 +9,11 @@ import {
   encodeStateGetRequest,
   encodeStatePutRequest,
 } from '../../../system/wire/codec/broker.ts';
-import { codeOf, fenceOf, get } from '../../support/bus/site.ts';
+import { admitAll, codeOf, fenceOf, get } from '../../support/bus/site.ts';
 import { MemoryTime } from '../../support/ports/memory-clock.ts';
 import { MemoryDisk } from '../../support/ports/memory-storage.ts';
 import { MemoryTelemetry } from '../../support/ports/memory-telemetry.ts';
 
-const PEER = { name: 'node/test' };
 const key = fc.constantFrom('a', 'b');
 
 const steps = fc.array(
@@ -60,7 +59,7 @@ it('holds what was written last, under a version that grows by one', async () =>
           expectedVersion: step.expected,
           fence: step.epoch === null ? null : fenceOf('app/0', step.epoch),
         });
-        const written = await store.handleCall(STATE_PUT_METHOD, PEER, request);
+        const written = await store.handleCall(STATE_PUT_METHOD, admitAll, request);
         const isFenced = step.epoch !== null && step.epoch < fence;
         const isConflict = step.expected !== null && step.expected !== version;
         expect(codeOf(written)).toBe(isFenced ? 'WM_FENCED' : isConflict ? 'WM_CONFLICT' : 'ok');
@@ -70,7 +69,7 @@ it('holds what was written last, under a version that grows by one', async () =>
       }
       for (const name of ['a', 'b']) {
         const { entry } = get(
-          decodeStateGetReply(get(await store.handleCall(STATE_GET_METHOD, PEER, encodeStateGetRequest({ key: name })))),
+          decodeStateGetReply(get(await store.handleCall(STATE_GET_METHOD, admitAll, encodeStateGetRequest({ key: name })))),
         );
         const expected = model.get(name);
         expect(entry).toEqual(expected === undefined ? null : { version: expected.version, value: Uint8Array.of(expected.byte) });

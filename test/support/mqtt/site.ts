@@ -14,7 +14,7 @@ import type { BusEvent } from '../../../system/domain/event.ts';
 import type { ConsumerName, CorrelationId, Endpoint, EventId, Subject, SubjectFilter } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import type { Bus } from '../../../system/ports/bus.ts';
-import { consumerOf } from '../bus/site.ts';
+import { admitAll, consumerOf } from '../bus/site.ts';
 import { MemoryTelemetry } from '../ports/memory-telemetry.ts';
 import type { Mosquitto } from './mosquitto.ts';
 
@@ -71,7 +71,7 @@ export class Platform {
     this.#network = loopback(this.address);
     get(
       await this.#network.listen(BROKER, {
-        call: (method, peer, request) => broker.handleCall(method, peer, request),
+        call: (method, _peer, request) => broker.handleCall(method, admitAll, request),
         stream: async () => {},
       }),
     );

@@ -7,8 +7,10 @@ export class MemoryNetwork implements Network {
   readonly #handlers = new Map<Endpoint, ServiceHandler>();
   /** Answers are lost after the handler ran. */
   losesAnswers = false;
+  /** Methods whose answers come after any deadline. */
+  readonly late = new Set<string>();
   dials = 0;
-  readonly #open = new Set<{ isClosed: boolean }>();
+  readonly #open = new Set<{ isClosed: boolean; readonly closed: Promise<void> }>();
 
   get connections(): number {
     return this.#open.size;
@@ -22,20 +24,23 @@ export class MemoryNetwork implements Network {
   async connect(endpoint: Endpoint) {
     this.dials += 1;
     if (!this.#handlers.has(endpoint)) return failed('WM_UNREACHABLE', { message: `Nobody listens at ${endpoint}.`, next: 'Try again.' });
-    const line = { isClosed: false };
+    let tellClosed: () => void = () => {};
+    const line = { isClosed: false, closed: new Promise<void>((resolve) => (tellClosed = resolve)) };
+    const lost = unknown('WM_CONNECTION_LOST', { message: 'The line is dead.', next: 'Observe.' });
     this.#open.add(line);
     const close = (): void => {
       line.isClosed = true;
       this.#open.delete(line);
+      tellClosed();
     };
     const peer = { name: 'test/client' };
     const connection: Connection = {
       peer: { name: endpoint },
       call: async (method, request) => {
         const handler = this.#handlers.get(endpoint);
-        if (line.isClosed || handler === undefined)
-          return unknown('WM_CONNECTION_LOST', { message: 'The line is dead.', next: 'Observe.' });
-        const answer = await handler.call(method, peer, request.slice());
+        if (line.isClosed || handler === undefined) return lost;
+        const answer = await Promise.race([handler.call(method, peer, request.slice()), line.closed.then(() => lost)]);
+        if (this.late.has(method)) return unknown('WM_DEADLINE', { message: 'The answer did not come in time.', next: 'Observe.' });
         return this.losesAnswers ? unknown('WM_CONNECTION_LOST', { message: 'The answer was lost.', next: 'Observe.' }) : answer;
       },
       open: async () => failed('WM_UNREACHABLE', { message: 'No streams here.', next: 'Use calls.' }),

@@ -1,8 +1,9 @@
 // The broker's client: the port of whoever sits elsewhere.
 import { expect, it } from 'vitest';
+import { PUBLISH_METHOD } from '../../../system/domain/broker.ts';
 import { createBusClient } from '../../../system/bus/bus.ts';
-import type { Endpoint } from '../../../system/domain/identifiers.ts';
-import { codeOf, consumerOf, eventOf, FAILURE, fenceOf, get, Site } from '../../support/bus/site.ts';
+import type { Endpoint, Subject } from '../../../system/domain/identifiers.ts';
+import { admitAll, codeOf, consumerOf, eventOf, FAILURE, fenceOf, get, Site } from '../../support/bus/site.ts';
 import { MemoryNetwork } from '../../support/ports/memory-network.ts';
 
 const BROKER = 'broker' as Endpoint;
@@ -11,7 +12,8 @@ const OPTIONS = { fence: null, deadlineMicros: 1_000_000 };
 async function open() {
   const site = await Site.open();
   const network = new MemoryNetwork();
-  const serve = () => network.listen(BROKER, { call: (...request) => site.broker.handleCall(...request), stream: async () => {} });
+  const serve = () =>
+    network.listen(BROKER, { call: (method, _peer, request) => site.broker.handleCall(method, admitAll, request), stream: async () => {} });
   const listener = get(await serve());
   return { site, network, serve, listener, bus: createBusClient({ network }, { broker: BROKER }) };
 }
@@ -63,4 +65,20 @@ it('does nothing more once it is closed, and leaves no connection', async () => 
   const late = await bus.publish(eventOf('e1'), OPTIONS);
   expect(late).toMatchObject({ ok: false, error: { kind: 'failed', code: 'WM_CANCELLED' } });
   expect(network.connections).toBe(0);
+});
+
+it('lets what else is under way come to its end when one answer is late, and dials again for what comes', async () => {
+  const { site, bus, network } = await open();
+  const { name } = consumerOf('work');
+  get(await bus.createConsumer(consumerOf('work')));
+  const fetching = bus.fetch(name, { eventsMax: 1, waitMs: 60_000, fence: null });
+  network.late.add(PUBLISH_METHOD);
+  expect(codeOf(await bus.publish(eventOf('e0', { subject: 'other' as Subject }), OPTIONS))).toBe('WM_DEADLINE');
+  network.late.clear();
+  get(await bus.publish(eventOf('e1'), OPTIONS));
+  expect(network.dials).toBe(2);
+  const [delivery] = get(await site.time.until(fetching));
+  expect(delivery?.event.id).toBe('e1');
+  get(await bus.settle(name, delivery!, { kind: 'ack' }, { fence: null }));
+  expect(network.connections).toBe(1);
 });

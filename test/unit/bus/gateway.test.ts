@@ -6,7 +6,7 @@ import { FETCH_EVENTS_METHOD } from '../../../system/domain/broker.ts';
 import type { FencingToken } from '../../../system/domain/event.ts';
 import type { ConsumerName, Endpoint } from '../../../system/domain/identifiers.ts';
 import { failed, ok, rejected, type Outcome } from '../../../system/domain/outcome.ts';
-import { consumerOf, codeOf, eventOf, FAILURE, fenceOf, get, Site } from '../../support/bus/site.ts';
+import { admitAll, consumerOf, codeOf, eventOf, FAILURE, fenceOf, get, Site } from '../../support/bus/site.ts';
 import { ControllerWorld, deploymentOf, S, triggerOf } from '../../support/controller/world.ts';
 import { MemoryNetwork } from '../../support/ports/memory-network.ts';
 import { memoryRandom } from '../../support/ports/memory-telemetry.ts';
@@ -21,7 +21,7 @@ async function open(changes: (bus: FencedBus) => Partial<FencedBus> = () => ({})
   const site = await Site.open();
   const network = new MemoryNetwork();
   const serve = (endpoint: Endpoint, broker: ControllerBroker) =>
-    network.listen(endpoint, { call: (...request) => broker.handleCall(...request), stream: async () => {} });
+    network.listen(endpoint, { call: (method, _peer, request) => broker.handleCall(method, admitAll, request), stream: async () => {} });
   get(await serve(BUS, site.broker));
   const direct = createBusClient({ network }, { broker: BUS });
   const fence = (token: FencingToken): Promise<Outcome<void>> => Promise.resolve(ok(site.broker.fence(token)));
@@ -52,8 +52,8 @@ describe('a gateway to a bus', () => {
 
   it('refuses bytes that are no request', async () => {
     const { gateway } = await open();
-    expect(codeOf(await gateway.handleCall(FETCH_EVENTS_METHOD, { name: 'x' }, new Uint8Array([255])))).toBe('WM_MESSAGE_INVALID');
-    expect(codeOf(await gateway.handleCall('/wasmmatrix.v1.Bus/Unknown', { name: 'x' }, new Uint8Array(0)))).toBe('WM_MESSAGE_INVALID');
+    expect(codeOf(await gateway.handleCall(FETCH_EVENTS_METHOD, admitAll, new Uint8Array([255])))).toBe('WM_MESSAGE_INVALID');
+    expect(codeOf(await gateway.handleCall('/wasmmatrix.v1.Bus/Unknown', admitAll, new Uint8Array(0)))).toBe('WM_MESSAGE_INVALID');
   });
 
   it('raises the newest fence of an instance when the bus is back, however long it was away', async () => {
@@ -123,7 +123,10 @@ it('a controller with a bus of its own places, answers events through its endpoi
         ...createBusGateway(ports, bus),
         start: async () => {
           get(await broker.start());
-          const listening = await ports.network.listen(BUS, { call: (...call) => broker.handleCall(...call), stream: async () => {} });
+          const listening = await ports.network.listen(BUS, {
+            call: (method, _peer, request) => broker.handleCall(method, admitAll, request),
+            stream: async () => {},
+          });
           return listening.ok ? ok() : listening;
         },
       };

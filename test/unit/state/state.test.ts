@@ -1,12 +1,13 @@
 // The state store and its client: compare-and-set, fences, bounds, and what a failing disk means.
 import { describe, expect, it } from 'vitest';
-import { STATE_PUT_METHOD } from '../../../system/domain/broker.ts';
+import { STATE_GET_METHOD, STATE_KEY_LENGTH_MAX, STATE_PUT_METHOD, STATE_VALUE_BYTES_MAX } from '../../../system/domain/broker.ts';
 import type { FencingToken } from '../../../system/domain/event.ts';
 import type { Endpoint } from '../../../system/domain/identifiers.ts';
+import type { ServiceHandler } from '../../../system/ports/network.ts';
 import type { State } from '../../../system/ports/state.ts';
 import { createStateClient, createStateStore } from '../../../system/state/state.ts';
-import { encodeStatePutRequest, STATE_KEY_LENGTH_MAX, STATE_VALUE_BYTES_MAX } from '../../../system/wire/codec/broker.ts';
-import { codeOf, fenceOf, get } from '../../support/bus/site.ts';
+import { encodeStatePutRequest } from '../../../system/wire/codec/broker.ts';
+import { admitAll, codeOf, fenceOf, get } from '../../support/bus/site.ts';
 import { MemoryTime } from '../../support/ports/memory-clock.ts';
 import { MemoryNetwork } from '../../support/ports/memory-network.ts';
 import { MemoryDisk } from '../../support/ports/memory-storage.ts';
@@ -21,7 +22,8 @@ async function open() {
   const network = new MemoryNetwork();
   const time = new MemoryTime();
   const store = createStateStore({ storage: disk.portOf(time.process()), telemetry });
-  const serve = () => network.listen(STORE, { call: (...request) => store.handleCall(...request), stream: async () => {} });
+  const serve = () =>
+    network.listen(STORE, { call: (method, _peer, request) => store.handleCall(method, admitAll, request), stream: async () => {} });
   const listener = get(await serve());
   return { disk, telemetry, network, store, serve, listener, state: createStateClient({ network }, { store: STORE }) };
 }
@@ -74,7 +76,7 @@ describe('the state store', () => {
     expect(codeOf(await put(state, 'k'.repeat(STATE_KEY_LENGTH_MAX + 1), 'a'))).toBe('WM_MESSAGE_INVALID');
     expect(codeOf(await put(state, 'k', 'a'.repeat(STATE_VALUE_BYTES_MAX + 1)))).toBe('WM_MESSAGE_INVALID');
     expect(get(await put(state, 'k'.repeat(STATE_KEY_LENGTH_MAX), 'a'.repeat(STATE_VALUE_BYTES_MAX)))).toBe(1);
-    expect(codeOf(await store.handleCall('/wasmmatrix.v1.State/Drop', { name: 'x' }, new Uint8Array()))).toBe('WM_MESSAGE_INVALID');
+    expect(codeOf(await store.handleCall('/wasmmatrix.v1.State/Drop', admitAll, new Uint8Array()))).toBe('WM_MESSAGE_INVALID');
   });
 
   it('ends when it does not know what the disk holds', async () => {
@@ -85,7 +87,7 @@ describe('the state store', () => {
     disk.isBroken = false;
     expect(await put(state, 'count', 'a')).toMatchObject({ ok: false, error: { kind: 'failed', code: 'WM_CANCELLED' } });
     const request = encodeStatePutRequest({ key: 'count', value: new Uint8Array(), expectedVersion: null, fence: null });
-    expect(codeOf(await store.handleCall(STATE_PUT_METHOD, { name: 'x' }, request))).toBe('WM_CANCELLED');
+    expect(codeOf(await store.handleCall(STATE_PUT_METHOD, admitAll, request))).toBe('WM_CANCELLED');
   });
 });
 
@@ -101,5 +103,25 @@ describe('its client', () => {
     get(await serve());
     expect(get(await put(state, 'a', 'x'))).toBe(1);
     expect(network.connections).toBe(1);
+  });
+
+  it('lets what else is under way come to its end when one answer is late', async () => {
+    const { state, network, store } = await open();
+    get(await put(state, 'a', 'x'));
+    let answer: () => void = () => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const call: ServiceHandler['call'] = async (method, _peer, request) => {
+      if (method === STATE_PUT_METHOD) await answered;
+      return store.handleCall(method, admitAll, request);
+    };
+    get(await network.listen(STORE, { call, stream: async () => {} }));
+    const writing = put(state, 'b', 'x');
+    network.late.add(STATE_GET_METHOD);
+    expect(codeOf(await state.get('a', DEADLINE))).toBe('WM_DEADLINE');
+    network.late.clear();
+    expect(await read(state, 'a')).toEqual([1, 'x']);
+    answer();
+    expect(get(await writing)).toBe(1);
+    expect([network.dials, network.connections]).toEqual([2, 1]);
   });
 });
