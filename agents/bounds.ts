@@ -71,8 +71,6 @@ export type AgentBounds = {
   /** When the agent stops: for its last reports to leave. */
   readonly flushMs: number;
   readonly logCharactersMax: number;
-  readonly stateKeyCharactersMax: number;
-  readonly stateValueBytesMax: number;
 
   // what it says about itself
   readonly metricsIntervalMs: number;
@@ -135,8 +133,6 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   stopDrainMs: 5_000,
   flushMs: 500,
   logCharactersMax: 2_048,
-  stateKeyCharactersMax: 512,
-  stateValueBytesMax: 256 * KIB,
 
   metricsIntervalMs: 5_000,
   locateIntervalMs: 1_000,

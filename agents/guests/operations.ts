@@ -1,6 +1,7 @@
 // What guests ask of the host, as data (docs/reference/guest-abi.md). Pure: bytes of a request in, an operation out.
 // Texts are UTF-8; a request that is none is invalid. The value or payload is whatever follows the last newline of the head.
 import type { Subject } from '../../system/domain/identifiers.ts';
+import { STATE_KEY_LENGTH_MAX, STATE_VALUE_BYTES_MAX } from '../../system/domain/broker.ts';
 import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX } from '../../system/domain/event.ts';
 import { isSubject } from '../../system/domain/subject.ts';
 import type { Digest, EventId, TriggerName } from '../../system/domain/identifiers.ts';
@@ -26,7 +27,7 @@ export type Operation =
   | { readonly kind: 'denied'; readonly function: string }
   | { readonly kind: 'bad'; readonly status: number };
 
-type OperationBounds = Pick<AgentBounds, 'logCharactersMax' | 'stateKeyCharactersMax' | 'stateValueBytesMax'>;
+type OperationBounds = Pick<AgentBounds, 'logCharactersMax'>;
 
 const NEWLINE = 0x0a;
 const KEY = /^[A-Za-z0-9._/-]+$/;
@@ -38,10 +39,10 @@ export function readOperation(name: string, payload: Uint8Array, bounds: Operati
   switch (name) {
     case 'state_get': {
       const key = textOf(payload);
-      return key !== null && isKey(key, bounds) ? { kind: 'state-get', key } : INVALID;
+      return key !== null && isKey(key) ? { kind: 'state-get', key } : INVALID;
     }
     case 'state_set':
-      return readStateSet(payload, bounds);
+      return readStateSet(payload);
     case 'publish': {
       const head = splitLine(payload);
       if (head === null || !isSubject(head.line)) return INVALID;
@@ -67,12 +68,12 @@ export function readOperation(name: string, payload: Uint8Array, bounds: Operati
   }
 }
 
-function readStateSet(payload: Uint8Array, bounds: OperationBounds): Operation {
+function readStateSet(payload: Uint8Array): Operation {
   const first = splitLine(payload);
   const second = first === null ? null : splitLine(first.rest);
-  if (first === null || second === null || !isKey(first.line, bounds)) return INVALID;
+  if (first === null || second === null || !isKey(first.line)) return INVALID;
   if (second.line !== '*' && !VERSION.test(second.line)) return INVALID;
-  if (second.rest.length > bounds.stateValueBytesMax) return TOO_MUCH;
+  if (second.rest.length > STATE_VALUE_BYTES_MAX) return TOO_MUCH;
   return { kind: 'state-set', key: first.line, expectedVersion: second.line === '*' ? null : Number(second.line), value: second.rest };
 }
 
@@ -97,8 +98,8 @@ function readLog(payload: Uint8Array, bounds: OperationBounds): Operation {
   return { kind: 'log', level, text: text.slice(0, bounds.logCharactersMax) };
 }
 
-function isKey(key: string, bounds: OperationBounds): boolean {
-  return key.length <= bounds.stateKeyCharactersMax && KEY.test(key);
+function isKey(key: string): boolean {
+  return key.length <= STATE_KEY_LENGTH_MAX && KEY.test(key);
 }
 
 function textOf(bytes: Uint8Array): string | null {
@@ -157,11 +158,11 @@ export function stateAnswer(version: number, value: Uint8Array): HostAnswer {
 
 /**
  * Name of an event that an invocation makes: the `count`-th one that the guest publishes (from 1), or its result (null).
- * The same for every invocation of one event by one trigger, so that the broker stores it once. A name that would be too
- * long, at the end of a long chain of triggers, is replaced by its digest.
+ * The same for every invocation of one event by one trigger, so that the broker stores it once, and of no other effect: no
+ * trigger has `/` or `#` in its name. A name that would be too long, at the end of a long chain of triggers, is replaced by its digest.
  */
 export function effectIdOf(event: EventId, trigger: TriggerName, count: number | null, digest: (bytes: Uint8Array) => Digest): EventId {
-  const id = count === null ? `${event}/${trigger}` : `${event}/${trigger}/${count}`;
+  const id = count === null ? `${event}/${trigger}` : `${event}/${trigger}#${count}`;
   if (id.length <= EVENT_ID_LENGTH_MAX) return id as EventId;
   return digest(new TextEncoder().encode(id)) as string as EventId;
 }

@@ -1,5 +1,6 @@
 // Whether an upload may be stored. The order matters: nothing of the module is looked at before its signature holds (R3.1).
 import { coversCapability, parseCapability } from '../domain/capability.ts';
+import { EVENT_BYTES_MAX } from '../domain/event.ts';
 import { isDigest, isName, type KeyId } from '../domain/identifiers.ts';
 import { manifestText, type ModuleManifest, type ModuleVersion, type Signature, type TrustedKey } from '../domain/module.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
@@ -8,10 +9,9 @@ import type { Wasm } from '../ports/wasm.ts';
 
 /** Bound: capabilities that one module may declare. */
 const CAPABILITIES_MAX = 128;
-/** Bound: fuel, memory and output that a manifest may ask for. */
+/** Bound: fuel and memory that a manifest may ask for; of output, what an event may carry. */
 const FUEL_MAX = Number.MAX_SAFE_INTEGER;
 const MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024;
-const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
 type Upload = { readonly manifest: ModuleManifest; readonly signature: Signature | null; readonly bytes: Uint8Array };
 
@@ -25,7 +25,7 @@ function checkManifest(manifest: ModuleManifest): Outcome<void> {
   const limits = [
     ['fuelMax', fuelMax, FUEL_MAX],
     ['memoryBytesMax', memoryBytesMax, MEMORY_BYTES_MAX],
-    ['outputBytesMax', outputBytesMax, OUTPUT_BYTES_MAX],
+    ['outputBytesMax', outputBytesMax, EVENT_BYTES_MAX],
   ] as const;
   for (const [name, value, bound] of limits) {
     if (Number.isSafeInteger(value) && value >= 0 && value <= bound) continue;

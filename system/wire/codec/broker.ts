@@ -1,5 +1,6 @@
 // Codec of the embedded broker's and the state store's calls. Decoders accept any bytes and never throw.
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { STATE_KEY_LENGTH_MAX, STATE_VALUE_BYTES_MAX } from '../../domain/broker.ts';
 import type {
   ConsumerSpec,
   DeliveredEvent,
@@ -53,9 +54,6 @@ import { fenceFrom, fenceTo } from './parts.ts';
 /** Bound: headers that an event is published with, and those that the broker may add. */
 const HEADERS_MAX = 32;
 const HEADERS_ADDED_MAX = 8;
-/** Bound: characters of a key of the state store, and bytes of its value. */
-export const STATE_KEY_LENGTH_MAX = 256;
-export const STATE_VALUE_BYTES_MAX = 64 * 1_024;
 
 export type ConsumerRequest =
   | { readonly kind: 'create'; readonly spec: ConsumerSpec }

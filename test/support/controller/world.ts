@@ -303,7 +303,7 @@ export class ControllerWorld {
   async push(
     module: string,
     text: string,
-    options: { readonly key?: string | null; readonly capabilities?: readonly string[] } = {},
+    options: { readonly key?: string | null; readonly capabilities?: readonly string[]; readonly outputBytesMax?: number } = {},
   ): Promise<Outcome<OperatorReply>> {
     const keys = this.keys(OPERATOR);
     const bytes = new TextEncoder().encode(text);
@@ -311,7 +311,7 @@ export class ControllerWorld {
       name: module as ModuleName,
       digest: keys.digest(bytes),
       capabilities: options.capabilities ?? [],
-      limits: { fuelMax: 1_000_000, memoryBytesMax: 1_000_000, outputBytesMax: 10_000 },
+      limits: { fuelMax: 1_000_000, memoryBytesMax: 1_000_000, outputBytesMax: options.outputBytesMax ?? 10_000 },
     };
     const name = options.key === undefined ? 'ops' : options.key;
     if (name === null) return this.execute({ kind: 'module-push', manifest, signature: null, bytes });

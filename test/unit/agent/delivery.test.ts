@@ -258,7 +258,7 @@ describe('what a guest asks of its host', () => {
         world.offer(CONSUMER, 'e1');
         await world.pass(500 * MS);
         expect(answers).toEqual([-2, '1', -3, '1\none', '', '', '']);
-        expect(world.bus.published.map((event) => event.id)).toEqual(['e1/t/1', 'e1/t/2', 'e1/t']);
+        expect(world.bus.published.map((event) => event.id)).toEqual(['e1/t#1', 'e1/t#2', 'e1/t']);
         expect(world.bus.published[0]).toMatchObject({ subject: 'alerts.x', correlation: 'c-e1' });
         expect(world.of('log').some((record) => record.fields.message === 'guest echo/0: line' && record.correlation === 'c-e1')).toBe(
           true,

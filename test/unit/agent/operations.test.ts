@@ -9,8 +9,10 @@ import {
   STATUS_LIMIT_EXCEEDED,
   wasiCapability,
 } from '../../../agents/guests/operations.ts';
+import { STATE_KEY_LENGTH_MAX, STATE_VALUE_BYTES_MAX } from '../../../system/domain/broker.ts';
 import { EVENT_BYTES_MAX, EVENT_ID_LENGTH_MAX } from '../../../system/domain/event.ts';
 import type { Digest, EventId, TriggerName } from '../../../system/domain/identifiers.ts';
+import { decodeStatePutRequest, encodeStatePutRequest } from '../../../system/wire/codec/broker.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const read = (name: string, payload: Uint8Array): ReturnType<typeof readOperation> => readOperation(name, payload, AGENT_BOUNDS);
@@ -22,7 +24,7 @@ describe('state', () => {
     expect(read('state_get', bytes('counter/a.b'))).toEqual({ kind: 'state-get', key: 'counter/a.b' });
   });
   test('is not read by what is no key', () => {
-    for (const key of ['', 'a key', 'a\nb', 'ü', 'k'.repeat(AGENT_BOUNDS.stateKeyCharactersMax + 1)])
+    for (const key of ['', 'a key', 'a\nb', 'ü', 'k'.repeat(STATE_KEY_LENGTH_MAX + 1)])
       expect(read('state_get', bytes(key))).toEqual(INVALID);
     expect(read('state_get', Uint8Array.of(0xff, 0xfe))).toEqual(INVALID);
   });
@@ -38,8 +40,14 @@ describe('state', () => {
     expect(read('state_set', bytes('k'))).toEqual(INVALID);
   });
   test('is not written beyond its bound', () => {
-    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(AGENT_BOUNDS.stateValueBytesMax)}`)).kind).toBe('state-set');
-    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(AGENT_BOUNDS.stateValueBytesMax + 1)}`))).toEqual(TOO_MUCH);
+    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(STATE_VALUE_BYTES_MAX)}`)).kind).toBe('state-set');
+    expect(read('state_set', bytes(`k\n0\n${'v'.repeat(STATE_VALUE_BYTES_MAX + 1)}`))).toEqual(TOO_MUCH);
+  });
+  test('that a guest may write is taken by the store, up to the longest key and the largest value', () => {
+    const write = read('state_set', bytes(`${'k'.repeat(STATE_KEY_LENGTH_MAX)}\n*\n${'v'.repeat(STATE_VALUE_BYTES_MAX)}`));
+    if (write.kind !== 'state-set') throw new Error(`the agent lets it through, and does not say ${write.kind}`);
+    const { key, value, expectedVersion } = write;
+    expect(decodeStatePutRequest(encodeStatePutRequest({ key, value, expectedVersion, fence: null }))).toMatchObject({ ok: true });
   });
   test('is answered as version, newline, value', () => {
     expect(stateAnswer(12, bytes('a\nb'))).toEqual({ status: 0, bytes: bytes('12\na\nb') });
@@ -106,7 +114,11 @@ describe('names of effects', () => {
   const name = (id: string, count: number | null): string => effectIdOf(id as EventId, 't' as TriggerName, count, digest);
   test('are the same for every invocation of an event by a trigger', () => {
     expect(name('e1', null)).toBe('e1/t');
-    expect(name('e1', 2)).toBe('e1/t/2');
+    expect(name('e1', 2)).toBe('e1/t#2');
+  });
+  test('are of one effect alone, also where triggers are called by numbers', () => {
+    const resultOfResult = effectIdOf(name('e1', null) as EventId, '1' as TriggerName, null, digest);
+    expect(resultOfResult).not.toBe(name('e1', 1));
   });
   test('never grow beyond what an event may be called', () => {
     expect(name('e'.repeat(EVENT_ID_LENGTH_MAX), null).length).toBeLessThanOrEqual(EVENT_ID_LENGTH_MAX);

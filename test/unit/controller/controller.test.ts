@@ -1,5 +1,6 @@
 // The controller with real agents in the simulated world: what an operator and a fleet may rely on.
 import { describe, expect, test } from 'vitest';
+import { EVENT_BYTES_MAX } from '../../../system/domain/event.ts';
 import type { DeploymentName } from '../../../system/domain/identifiers.ts';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
@@ -222,6 +223,18 @@ describe('an upload', () => {
       expect(world.of('module.refused').map((record) => record.fields.code)).toEqual(codes);
       expect(world.of('module.stored')).toHaveLength(0);
     });
+  });
+});
+
+test('an upload whose output no event could carry is refused', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.trust();
+    expect(await world.push('echo', 'echo 1', { outputBytesMax: EVENT_BYTES_MAX + 1 })).toMatchObject({
+      ok: false,
+      error: { code: 'WM_MODULE_INVALID', message: expect.stringContaining(`from 0 to ${EVENT_BYTES_MAX}`) },
+    });
+    expect((await world.push('echo', 'echo 1', { outputBytesMax: EVENT_BYTES_MAX })).ok).toBe(true);
   });
 });
 
