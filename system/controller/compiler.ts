@@ -1,9 +1,11 @@
 // Compiles stored modules for enrolled profiles, signs what comes out and keeps it by digest (R3.4, R11.3). One job at a time:
 // compiling is the heaviest thing the controller does.
 import type { Digest, ProfileId } from '../domain/identifiers.ts';
-import { artefactText, type ModuleVersion, type SignedArtefact } from '../domain/module.ts';
-import { failed, ok, type Outcome } from '../domain/outcome.ts';
+import { artefactText, type ModuleManifest, type ModuleVersion, type SignedArtefact } from '../domain/module.ts';
+import { describeError, failed, ok, type Outcome, type WmError } from '../domain/outcome.ts';
+import { retryDelayMs } from '../deployments/deployments.ts';
 import { findCompileJob, viewModules } from '../modules/modules.ts';
+import { MICROS_PER_MS, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { readBlob } from './blobs.ts';
 import type { Head } from './head.ts';
@@ -13,7 +15,7 @@ import type { Entry } from './state.ts';
 /** Name of the controller's key pair. */
 export const CONTROLLER_KEY = 'controller';
 
-export type CompilerPorts = Pick<Ports, 'keys' | 'storage' | 'telemetry' | 'wasm'>;
+export type CompilerPorts = Pick<Ports, 'clock' | 'keys' | 'storage' | 'telemetry' | 'wasm'>;
 
 /** Signed, stored, and how long compiling it took where that is measured. */
 type Made = SignedArtefact & { readonly compileMicros?: number };
@@ -57,6 +59,10 @@ export class Compiler {
   readonly #again: { readonly version: ModuleVersion; readonly profile: ProfileId; readonly target: string }[] = [];
   #running = false;
   #stopped = false;
+  /** Set while something is refused that may be tried again. */
+  #retry: Timer | null = null;
+  /** Attempts in vain since something was last compiled: decides the delay before the next. */
+  #failures = 0;
 
   constructor(options: CompilerOptions) {
     this.#options = options;
@@ -69,6 +75,21 @@ export class Compiler {
 
   stop(): void {
     this.#stopped = true;
+    this.#retry?.cancel();
+  }
+
+  /** It could not be compiled for this profile. Unless that is the module's fault, it is tried again, after growing pauses. */
+  refuse({ name, digest }: Pick<ModuleManifest, 'name' | 'digest'>, profile: ProfileId, error: WmError): void {
+    const { matrix, ports } = this.#options;
+    if (matrix.refuse(digest, profile, error))
+      ports.telemetry.log('warn', `Module ${name} is not available for profile ${profile}: ${describeError(error)}`);
+    if (this.#stopped || this.#retry !== null) return;
+    this.#failures += 1;
+    this.#retry = ports.clock.after(retryDelayMs(this.#failures) * MICROS_PER_MS, () => {
+      this.#retry = null;
+      matrix.tryPassing();
+      this.poke();
+    });
   }
 
   /** An agent did not believe this artefact: if our own signature over it does not hold, it is made anew. */
@@ -102,16 +123,12 @@ export class Compiler {
       const done = await this.#compile(job.version, job.profile, job.target);
       if (this.#stopped) break;
       if (done.ok) {
+        this.#failures = 0;
+        matrix.made(job.version.manifest.digest, job.profile);
         this.#options.commit([
           { kind: 'module-artefact', module: job.version.manifest.name, version: job.version.version, artefact: done.value },
         ]);
-      } else {
-        matrix.refuse(job.version.manifest.digest, job.profile, done.error);
-        this.#options.ports.telemetry.log(
-          'warn',
-          `Module ${job.version.manifest.name} version ${job.version.version} is not available for profile ${job.profile}: ${done.error.message}`,
-        );
-      }
+      } else this.refuse(job.version.manifest, job.profile, done.error);
     }
     this.#running = false;
   }

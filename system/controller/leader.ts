@@ -237,8 +237,8 @@ export class Leader {
     if (this.#plans >= PLANS_MAX) return { ok: false, error: tooMany('plans', PLANS_MAX) };
     const { keys, clock } = this.#options.ports;
     this.#plans += 1;
-    const planned = await plan({ head: this.#head, placing: this.#placing, keys, clock }, query);
-    this.#plans -= 1;
+    const planning = plan({ head: this.#head, placing: this.#placing, keys, clock }, query);
+    const planned = await planning.finally(() => (this.#plans -= 1));
     return this.#stopped ? interrupted() : planned;
   }
 
@@ -295,8 +295,8 @@ export class Leader {
     }
     const { ports } = this.#options;
     this.#uploads += 1;
-    const prepared = await prepareUpload(ports, this.#head, this.#matrix, push);
-    this.#uploads -= 1;
+    const tools = { matrix: this.#matrix, compiler: this.#compiler };
+    const prepared = await prepareUpload(ports, this.#head, tools, push).finally(() => (this.#uploads -= 1));
     if (this.#stopped) return interrupted();
     this.#expireKeys();
     const planned = prepared.ok ? planUpload(ports, this.#head, push, prepared.value) : prepared;

@@ -13,7 +13,11 @@ import type { FleetProfile, Head } from './head.ts';
 /** Bound: letters of why a cell is refused, in a placement's reason. */
 const WHY_LENGTH_MAX = 256;
 
-type Refusal = Pick<WmError, 'code' | 'message'>;
+/** Codes that say something about the module or the profile: another attempt has the same end. */
+const LASTING: readonly string[] = ['WM_MODULE_INVALID', 'WM_MODULE_IMPORT', 'WM_MODULE_FEATURE', 'WM_PROFILE_MISMATCH'];
+
+/** `isDue`: it may be tried again; until that succeeds it is told as refused. */
+type Refusal = Pick<WmError, 'code' | 'message'> & { isDue: boolean };
 type Column = FleetProfile & { readonly isUsed: boolean };
 
 export class Matrix {
@@ -29,13 +33,27 @@ export class Matrix {
   }
 
   isRefused(module: Digest, profile: ProfileId): boolean {
-    return this.#refusals.has(`${module} ${profile}`);
+    return this.#refusals.get(`${module} ${profile}`)?.isDue === false;
   }
 
-  /** It could not be compiled, and is not tried again before a restart. */
-  refuse(module: Digest, profile: ProfileId, { code, message }: WmError): void {
-    this.#refusals.set(`${module} ${profile}`, { code, message });
+  /** It could not be compiled. False: that was known before. */
+  refuse(module: Digest, profile: ProfileId, { code, message }: WmError): boolean {
+    const key = `${module} ${profile}`;
+    const before = this.#refusals.get(key);
+    this.#refusals.set(key, { code, message, isDue: false });
+    if (before?.code === code && before.message === message) return false;
     this.#onRefused();
+    return true;
+  }
+
+  /** It is compiled. */
+  made(module: Digest, profile: ProfileId): void {
+    this.#refusals.delete(`${module} ${profile}`);
+  }
+
+  /** What failed for reasons of this machine (a full disk, a key that is away) may be tried again. */
+  tryPassing(): void {
+    for (const refusal of this.#refusals.values()) if (!LASTING.includes(refusal.code)) refusal.isDue = true;
   }
 
   /** The bytes of this module are stored (again): that they were missing is no reason any more. */

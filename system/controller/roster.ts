@@ -12,6 +12,7 @@ import { checkHello, planHeartbeat, planHello, planMoved, type Liveness } from '
 import { MICROS_PER_S } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ControllerConfig } from './config.ts';
+import { FEATURES_MAX } from '../placement/placement.ts';
 import { buildDesired, landmarksOfHead } from './desired.ts';
 import type { Head } from './head.ts';
 import type { Rollbacks } from './rollbacks.ts';
@@ -142,6 +143,13 @@ export class Roster {
     }
     const checked = checkHello(message, peer, this.#options.config.joinToken);
     if (!checked.ok) return checked.error;
+    if (!this.#options.head.fleet.hasRoomFor(message.facts)) {
+      return rejected('WM_NODE_REFUSED', {
+        message: `With the ISA features and hardware of ${message.facts.node} the fleet would name more than ${FEATURES_MAX} of them.`,
+        next: 'Use the same names for the same hardware on all nodes. Names that no node has any more count until the controller starts again.',
+        detail: { featuresMax: FEATURES_MAX },
+      }).error;
+    }
     if (message.instances.length <= REPORTS_MAX) return null;
     return rejected('WM_NODE_REFUSED', {
       message: `The agent reports ${message.instances.length} instances.`,

@@ -4,7 +4,7 @@ import type { OperatorCommand } from '../domain/operator.ts';
 import type { ModuleVersion, SignedArtefact } from '../domain/module.ts';
 import { ok, type Outcome } from '../domain/outcome.ts';
 import { checkUpload, findArtefact } from '../modules/modules.ts';
-import { compileAndSign, type CompilerPorts } from './compiler.ts';
+import { compileAndSign, type Compiler, type CompilerPorts } from './compiler.ts';
 import type { Head } from './head.ts';
 import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
@@ -18,7 +18,7 @@ const MODULE_FAULTS: readonly string[] = ['WM_MODULE_INVALID', 'WM_MODULE_IMPORT
 export async function prepareUpload(
   ports: CompilerPorts,
   head: Head,
-  matrix: Matrix,
+  tools: { readonly matrix: Matrix; readonly compiler: Compiler },
   push: Push,
 ): Promise<Outcome<readonly SignedArtefact[]>> {
   const checked = checkUpload(head.state.modules, push, ports.keys, ports.wasm);
@@ -26,6 +26,7 @@ export async function prepareUpload(
   const { manifest } = checked.value;
   const stored = await ports.storage.blobs.put(manifest.digest, push.bytes);
   if (!stored.ok) return stored;
+  const { matrix, compiler } = tools;
   matrix.stored(manifest.digest);
   const artefacts: SignedArtefact[] = [];
   for (const { profile, target } of head.profiles()) {
@@ -33,10 +34,7 @@ export async function prepareUpload(
     const compiled = await compileAndSign(ports, manifest.digest, push.bytes, profile, target);
     if (compiled.ok) artefacts.push(compiled.value);
     else if (MODULE_FAULTS.includes(compiled.error.code)) return compiled;
-    else {
-      matrix.refuse(manifest.digest, profile, compiled.error);
-      ports.telemetry.log('warn', `Module ${manifest.name} is not available for profile ${profile}: ${compiled.error.message}`);
-    }
+    else compiler.refuse(manifest, profile, compiled.error);
   }
   return ok(artefacts);
 }

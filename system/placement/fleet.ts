@@ -15,8 +15,8 @@ const ROWS_MIN = 64;
 const ORIGINS_MAX = 64;
 /** Bound: requirements to lie within a zone whose answers are kept; the oldest goes first. */
 const ZONES_WITHIN_MAX = 64;
-/** Bound: distinct names of features over the fleet. */
-const FEATURES_MAX = 1_024;
+/** Bound: distinct names of features over the fleet, those of nodes that were there earlier in this term included. */
+export const FEATURES_MAX = 1_024;
 const BITS = 32;
 const WORD_SHIFT = 5;
 /** No round trip can be told. */
@@ -69,6 +69,11 @@ function bitsOf(ids: readonly number[]): Uint32Array {
   const bits = new Uint32Array(ids.reduce((words, id) => Math.max(words, (id >>> WORD_SHIFT) + 1), 0));
   for (const id of ids) bits[id >>> WORD_SHIFT] = (bits[id >>> WORD_SHIFT] ?? 0) | (1 << (id & (BITS - 1)));
   return bits;
+}
+
+/** Architecture features and hardware live in one space. */
+function featureNamesOf({ isaFeatures, hardware }: Pick<NodeFacts, 'isaFeatures' | 'hardware'>): readonly string[] {
+  return [...isaFeatures.map((name) => `isa ${name}`), ...hardware.map((name) => `hardware ${name}`)];
 }
 
 type Column = Uint8Array | Uint32Array | Int32Array | Float64Array;
@@ -219,7 +224,13 @@ export class Fleet {
     return numbers;
   }
 
-  /** Bits of these features, or the first that no node has. Architecture features and hardware live in one space. */
+  /** False: this node would bring more names of features than there is room for in a fleet. */
+  hasRoomFor(facts: Pick<NodeFacts, 'isaFeatures' | 'hardware'>): boolean {
+    const unknown = new Set(featureNamesOf(facts).filter((name) => this.#features.find(name) === null));
+    return unknown.size === 0 || this.#features.names.length + unknown.size <= FEATURES_MAX;
+  }
+
+  /** Bits of these features, or the first that no node has. */
   featureBits(names: readonly string[]): { readonly bits: Uint32Array; readonly missing: string | null } {
     const ids: number[] = [];
     let missing: string | null = null;
@@ -277,9 +288,7 @@ export class Fleet {
     const { architecture, isaFeatures, hardware, profile } = facts;
     const id = this.#sortIds.idOf(JSON.stringify([status, architecture, isaFeatures, hardware, profile]));
     if (id < this.sorts.length) return id;
-    const names = [...isaFeatures.map((name) => `isa ${name}`), ...hardware.map((name) => `hardware ${name}`)];
-    const features = bitsOf(names.map((name) => this.#features.idOf(name)));
-    assert(this.#features.names.length <= FEATURES_MAX, `a fleet names at most ${FEATURES_MAX} features`);
+    const features = bitsOf(featureNamesOf(facts).map((name) => this.#features.idOf(name)));
     this.sorts.push({ status: STATUSES.indexOf(status), architecture: ARCHITECTURES.indexOf(architecture), profile, features });
     return id;
   }

@@ -41,7 +41,7 @@ import {
   type OperatorQuery,
   type OperatorReply,
 } from '../../../system/domain/operator.ts';
-import { ok, rejected, type Outcome } from '../../../system/domain/outcome.ts';
+import { ok, rejected, type Err, type Outcome } from '../../../system/domain/outcome.ts';
 import type { RecordKind } from '../../../system/domain/telemetry.ts';
 import type { ByteStream } from '../../../system/ports/network.ts';
 import type { Keys } from '../../../system/ports/keys.ts';
@@ -72,6 +72,12 @@ export const WITHOUT_VECTORS: CompileProfile = {
 /** Compiles a script's name into an artefact of it. */
 export class ScriptCompiler extends ScriptedWasm {
   override readonly profiles: readonly CompileProfile[] = [PROFILE, WITHOUT_VECTORS];
+  readonly #trouble: () => Err | null;
+
+  constructor(clock: Ports['clock'], scripts: ReadonlyMap<string, Script>, trouble: () => Err | null = () => null) {
+    super(clock, scripts);
+    this.#trouble = trouble;
+  }
 
   override inspect(bytes?: Uint8Array): Outcome<never> {
     const text = new TextDecoder().decode(bytes);
@@ -81,6 +87,8 @@ export class ScriptCompiler extends ScriptedWasm {
 
   override compile(bytes?: Uint8Array, profile?: ProfileId): Promise<Outcome<never>> {
     const text = new TextDecoder().decode(bytes);
+    const trouble = this.#trouble();
+    if (trouble !== null) return Promise.resolve(trouble);
     if (text.startsWith('vectors') && profile === WITHOUT_VECTORS.profile)
       return Promise.resolve(rejected('WM_MODULE_FEATURE', { message: 'The module uses vectors.', next: 'Build it without.' }));
     return Promise.resolve(ok({ artefact: new TextEncoder().encode(`${text} ${profile}`), micros: 1_234 }) as Outcome<never>);
@@ -109,6 +117,8 @@ export class ControllerWorld {
   readonly agents = new Map<string, Agent>();
   readonly #createBroker: ((ports: ControllerPorts) => ControllerBroker) | null;
   controller: Controller | null = null;
+  /** What each attempt to compile ends with; null: what comes of it. */
+  compilerTrouble: Err | null = null;
   readonly endings: string[] = [];
   #commands = 0;
 
@@ -174,7 +184,7 @@ export class ControllerWorld {
 
   async startController(): Promise<void> {
     const started = await this.on('controller', () => {
-      const ports = this.#ports('controller', new ScriptCompiler(this.#clock('controller'), this.scripts));
+      const ports = this.#ports('controller', new ScriptCompiler(this.#clock('controller'), this.scripts, () => this.compilerTrouble));
       const controller = createController(ports, this.config, this.#createBroker === null ? {} : { broker: this.#createBroker(ports) });
       this.controller = controller;
       this.kernel.own(

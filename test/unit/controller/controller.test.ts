@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EVENT_BYTES_MAX } from '../../../system/domain/event.ts';
 import type { DeploymentName } from '../../../system/domain/identifiers.ts';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
+import type { NodeFacts } from '../../../system/domain/node.ts';
 import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
 
 async function serving(world: ControllerWorld): Promise<void> {
@@ -293,6 +294,24 @@ describe('a controller that loses power', () => {
 });
 
 describe('a node', () => {
+  test('that brings more names of features than a fleet may have is refused, and its controller goes on', async () => {
+    const world = new ControllerWorld();
+    const names = (node: string): readonly string[] => Array.from({ length: 256 }, (_, at) => `${node}-${at}`);
+    const features = (node: string): Partial<NodeFacts> => ({ isaFeatures: names(node), hardware: names(node) });
+    await world.play(async () => {
+      await world.startNode('n1', { facts: features('n1') });
+      await world.startNode('n2', { facts: features('n2') });
+      await world.startNode('n3', { facts: { hardware: ['one-too-many'] } });
+      await world.startNode('n4', { facts: features('n1') });
+      await world.pass(2 * S);
+      expect((await world.query('nodes')).nodes.map(({ facts }) => facts.node)).toEqual(['n1', 'n2', 'n4']);
+      const [refused] = world.of('security.refused');
+      expect(refused?.fields).toMatchObject({ node: 'node/n3', code: 'WM_NODE_REFUSED' });
+      expect(refused?.fields.message).toContain('more than 1024');
+      expect(world.endings).toEqual([]);
+    });
+  });
+
   test('that is silent is suspect, then unavailable, and returns under a new incarnation', async () => {
     const world = new ControllerWorld();
     await world.play(async () => {

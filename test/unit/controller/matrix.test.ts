@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { nameOfCell, type MatrixCell } from '../../../system/domain/matrix.ts';
 import type { NodeFacts } from '../../../system/domain/node.ts';
+import { failed, rejected } from '../../../system/domain/outcome.ts';
 import { byKey, TestWatcher } from '../../support/controller/watcher.ts';
 import { ControllerWorld, deploymentOf, S, WITHOUT_VECTORS } from '../../support/controller/world.ts';
 
@@ -75,6 +76,30 @@ describe('the matrix', () => {
       const [instance] = (await world.query('instances')).instances;
       expect(instance).toMatchObject({ node: 'n1', state: 'running' });
       expect(short((await world.query('matrix')).cells)).toEqual(['filter@1/x86_64/x86-64 ready', 'filter@1/riscv64/rv64gc refused']);
+    });
+  });
+
+  test.each([
+    [failed('WM_STORAGE_FULL', { message: 'The disk is full.', next: 'Free space.' }), 'WM_STORAGE_FULL ready'],
+    [rejected('WM_MODULE_FEATURE', { message: 'It uses vectors.', next: 'Build it without.' }), 'WM_MODULE_FEATURE refused'],
+  ])('forgets a refusal once it is over, unless it is the module that cannot be compiled (%#)', async (trouble, path) => {
+    const world = new ControllerWorld();
+    await world.play(async () => {
+      await world.startNode('n1');
+      await world.pass(S);
+      await world.trust();
+      world.compilerTrouble = trouble;
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+      await world.pass(40 * S);
+      const [before] = (await world.query('matrix')).cells;
+      expect(before).toMatchObject({ state: 'refused', why: trouble.error.message });
+      world.compilerTrouble = null;
+      await world.pass(40 * S);
+      const [after] = (await world.query('matrix')).cells;
+      expect(`${before?.code} ${after?.state}`).toBe(path);
+      const [instance] = (await world.query('instances')).instances;
+      expect(instance?.state).toBe(after?.state === 'ready' ? 'running' : 'pending');
     });
   });
 
