@@ -95,7 +95,7 @@ export class Leader {
       head,
       matrix: this.#matrix,
       weights: config.weights,
-      civilMs: () => ports.clock.civilMs(),
+      clock: ports.clock,
       refused: (instance, fact) => {
         this.#watching.decisionChanged(instance);
         journal.whenDurable(() => this.#tell(fact));
@@ -216,7 +216,7 @@ export class Leader {
       if (entry.kind === 'trigger-applied') this.#options.journal.whenDurable(() => this.#triggers.apply(entry.spec));
       if (entry.kind === 'trigger-deleted') this.#options.journal.whenDurable(() => this.#triggers.delete(entry.trigger));
       if (entry.kind === 'instance-stopped') this.#placing.forget(entry.instance);
-      if (entry.kind === 'instance-failed') this.#scheduleRetry(this.#head.getInstance(entry.instance));
+      if (entry.kind === 'instance-failed') this.#failed(this.#head.getInstance(entry.instance));
       if (entry.kind === 'node-enrolled' || entry.kind === 'node-facts' || entry.kind === 'module-stored') this.#compiler.poke();
     }
     if (this.#head.dirty.size > 0) this.#flush();
@@ -394,6 +394,11 @@ export class Leader {
     if (this.#stopped || now - this.#followedMicros < FOLLOW_MICROS) return;
     this.#followedMicros = now;
     if (this.#placing.follow()) this.commit([]);
+  }
+
+  #failed(instance: InstanceRecord): void {
+    this.#placing.failed(instance);
+    this.#scheduleRetry(instance);
   }
 
   #scheduleRetry(instance: InstanceRecord): void {

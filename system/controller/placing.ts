@@ -5,10 +5,12 @@ import type { DeploymentName } from '../domain/identifiers.ts';
 import type { PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
+import type { Clock } from '../ports/clock.ts';
 import { holdsNode, instancesOf, type DeploymentRecord, type InstanceRecord } from '../deployments/deployments.ts';
 import { findVersion } from '../modules/modules.ts';
 import { decide, type PlacementRequest, type PlacementWeights } from '../placement/placement.ts';
 import { instanceIdOf } from '../domain/identifiers.ts';
+import { Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import type { Matrix } from './matrix.ts';
 import type { Entry } from './state.ts';
@@ -26,7 +28,7 @@ export type PlacingOptions = {
   readonly head: Head;
   readonly matrix: Matrix;
   readonly weights: PlacementWeights;
-  readonly civilMs: () => number;
+  readonly clock: Pick<Clock, 'civilMs' | 'monotonicMicros'>;
   /** It found no node, for another reason than before. */
   readonly refused: (instance: InstanceId, fact: Fact) => void;
   /** More is to be done than one turn may do. */
@@ -47,16 +49,18 @@ export class Placing {
   #pass: Pass | null = null;
   /** Something changed while a pass was under way. */
   #isAnotherWanted = false;
+  readonly #failures: Failures;
   /** The last instance that a look considered. */
   #lookedAt = '';
 
-  constructor(options: PlacingOptions) {
+  constructor(options: PlacingOptions, failures = new Failures()) {
     this.#options = options;
+    this.#failures = failures;
   }
 
   /** Places on `head` as this one would here, and tells nobody. */
   onTrial(head: Head): Placing {
-    return new Placing({ ...this.#options, head, refused: () => {}, onUnfinished: () => {} });
+    return new Placing({ ...this.#options, head, refused: () => {}, onUnfinished: () => {} }, this.#failures);
   }
 
   refusalOf(instance: InstanceId): PlacementDecision | null {
@@ -66,6 +70,12 @@ export class Placing {
   /** It was stopped: what is known of it is of no use to an instance that has its name later. */
   forget(instance: InstanceId): void {
     this.#refused.delete(instance);
+    this.#failures.forget(instance);
+  }
+
+  /** It failed on its node. */
+  failed({ id, version, node }: InstanceRecord): void {
+    if (node !== null) this.#failures.failed(id, version, node, this.#options.clock.monotonicMicros());
   }
 
   /** There is more to decide than one turn may: the next `run` goes on. */
@@ -129,7 +139,7 @@ export class Placing {
   }
 
   #moveNearer(instance: InstanceRecord): boolean {
-    const { head, civilMs } = this.#options;
+    const { head, clock } = this.#options;
     const deployment = head.state.deployments.deployments.get(instance.deployment);
     if (deployment === undefined || instance.node === null) return false;
     const { node, memoryBytes, cpuMillis } = instance;
@@ -143,7 +153,7 @@ export class Placing {
     if (chosen === null || present === null || chosen.score - present.score < FOLLOW_POINTS_MIN) return false;
     const cause = `${chosen.node} has become nearer to ${deployment.spec.origin} than ${node}`;
     head.commit([
-      { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
+      { kind: 'instance-unplaced', instance: instance.id, atMs: clock.civilMs(), cause },
       this.#assign(instance, deployment, decision, cause),
     ]);
     return true;
@@ -204,13 +214,13 @@ export class Placing {
 
   /** To another node, when it may move and there is room for it. */
   #move(instance: InstanceRecord & { readonly node: NodeId }, cause: string): boolean {
-    const { head, civilMs } = this.#options;
+    const { head, clock } = this.#options;
     const deployment = head.state.deployments.deployments.get(instance.deployment);
     if (deployment === undefined || !this.#mayMove(instance)) return false;
     const decision = this.#decide(instance, deployment, { leaves: instance.node });
     if (decision.chosen === null) return false;
     head.commit([
-      { kind: 'instance-unplaced', instance: instance.id, atMs: civilMs(), cause },
+      { kind: 'instance-unplaced', instance: instance.id, atMs: clock.civilMs(), cause },
       this.#assign(instance, deployment, decision, cause),
     ]);
     return true;
@@ -221,24 +231,25 @@ export class Placing {
     deployment: DeploymentRecord,
     changed: Partial<Pick<PlacementRequest, 'requirements' | 'leaves' | 'boundTo'>> = {},
   ): PlacementDecision {
-    const { head, weights } = this.#options;
+    const { head, weights, clock } = this.#options;
     const { spec, version } = deployment;
-    return decide(
-      head.fleet,
-      {
-        instance: instance.id,
-        origin: spec.origin,
-        place: head.landmarks().get(spec.origin) ?? { landmark: null, point: null },
-        requirements: spec.requirements,
-        spread: spec.spread,
-        occupied: spec.spread === 0 ? [] : this.#occupied(instance),
-        ...this.#profilesOf(deployment, version),
-        boundTo: this.#nodeOf(instance),
-        leaves: null,
-        ...changed,
-      },
-      weights,
-    );
+    const avoids = this.#failures.avoided(instance.id, version, clock.monotonicMicros());
+    const request: PlacementRequest = {
+      instance: instance.id,
+      origin: spec.origin,
+      place: head.landmarks().get(spec.origin) ?? { landmark: null, point: null },
+      requirements: spec.requirements,
+      spread: spec.spread,
+      occupied: spec.spread === 0 ? [] : this.#occupied(instance),
+      ...this.#profilesOf(deployment, version),
+      boundTo: this.#nodeOf(instance),
+      leaves: null,
+      avoids,
+      ...changed,
+    };
+    const decision = decide(head.fleet, request, weights);
+    // A node where it failed is better than none.
+    return decision.chosen !== null || avoids.length === 0 ? decision : decide(head.fleet, { ...request, avoids: [] }, weights);
   }
 
   /** R11.2, R11.5: profiles that the version is compiled for, and why it is not for the others. */
@@ -285,7 +296,7 @@ export class Placing {
       memoryBytes: spec.requirements.memoryBytes,
       cpuMillis: spec.requirements.cpuMillis,
       decision,
-      atMs: this.#options.civilMs(),
+      atMs: this.#options.clock.civilMs(),
       cause,
     };
   }

@@ -29,6 +29,8 @@ export type PlacementRequest = {
   readonly boundTo: NodeId | null;
   /** The node that it is to leave; null: none. */
   readonly leaves: NodeId | null;
+  /** Nodes that are not to have it. */
+  readonly avoids: readonly NodeId[];
 };
 
 /** Points that a node gets for proximity halve at this round trip. */
@@ -51,10 +53,11 @@ const REASONS = [
   'the module is not compiled for its profile',
   'the instance is bound to another node',
   'the instance makes room there',
+  'the instance failed there',
 ] as const;
-const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND, LEFT] = REASONS.map(
+const [SUSPECT, UNAVAILABLE, DRAINING, ARCHITECTURE, FEATURE, ZONE, MEMORY, CPU, SPREAD, PROFILE, BOUND, LEFT, AVOIDED] = REASONS.map(
   (_, i) => i,
-) as [number, number, number, number, number, number, number, number, number, number, number, number];
+) as [number, number, number, number, number, number, number, number, number, number, number, number, number];
 const STATUS_REASON: readonly number[] = STATUSES.map((status) =>
   status === 'suspect' ? SUSPECT : status === 'unavailable' ? UNAVAILABLE : DRAINING,
 );
@@ -105,6 +108,7 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
   const occupiedDomains = new Set([...occupiedRows].map((row) => domains[fleet.domain[row] ?? 0]));
   const boundRow = request.boundTo === null ? null : fleet.rowOf(request.boundTo);
   const leftRow = request.leaves === null ? NO_NODE : fleet.rowOf(request.leaves);
+  const avoidedRows = request.avoids.length === 0 ? null : new Set(request.avoids.map((node) => fleet.rowOf(node)));
   const spreadsNodes = spread === SPREAD_NODE;
   const spreadsDomains = spread > 0 && !spreadsNodes;
   const { memoryBytes, cpuMillis } = requirements;
@@ -125,6 +129,7 @@ export function decide(fleet: Fleet, request: PlacementRequest, weights: Placeme
     const cpuLeft = (cpu[row] as number) - (cpuMillisPromised[row] as number) - cpuMillis;
     if (reason === NO_NODE && boundRow !== null && row !== boundRow) reason = BOUND;
     if (reason === NO_NODE && row === leftRow) reason = LEFT;
+    if (avoidedRows !== null && reason === NO_NODE && avoidedRows.has(row)) reason = AVOIDED;
     if (reason !== NO_NODE) {
       // Refused for what it is.
     } else if (zones !== null && zones[zone[row] as number] === 0) reason = ZONE;

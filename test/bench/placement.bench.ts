@@ -85,6 +85,7 @@ for (let i = 0; i < DECISIONS; i++) {
       whyNotCompiled: new Map(),
       boundTo: null,
       leaves: null,
+      avoids: [],
     },
     DEFAULT_WEIGHTS,
   );

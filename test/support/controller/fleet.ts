@@ -68,6 +68,7 @@ export function requestOf(fields: Partial<PlacementRequest> & Pick<PlacementRequ
     whyNotCompiled: new Map(),
     boundTo: null,
     leaves: null,
+    avoids: [],
     ...fields,
   };
 }

@@ -100,6 +100,8 @@ export type NodeOptions = {
   readonly faultDomain?: string;
   readonly facts?: Partial<NodeFacts>;
   readonly locate?: () => GeoPoint | null;
+  /** Of this node alone; those of the world when absent. */
+  readonly scripts?: ReadonlyMap<string, Script>;
 };
 
 type Computer = { readonly machine: Machine; readonly disk: Disk; readonly identity: string };
@@ -234,7 +236,7 @@ export class ControllerWorld {
       endpoint: `agent/${name}` as Endpoint,
       ...options.facts,
     });
-    await this.#startAgent(name, options.locate);
+    await this.#startAgent(name, options.locate, options.scripts);
   }
 
   async restartNode(name: string, options: NodeOptions = {}): Promise<void> {
@@ -244,9 +246,9 @@ export class ControllerWorld {
     await this.#startAgent(name);
   }
 
-  async #startAgent(name: string, locate?: NodeOptions['locate']): Promise<void> {
+  async #startAgent(name: string, locate?: NodeOptions['locate'], scripts: ReadonlyMap<string, Script> = this.scripts): Promise<void> {
     const started = await this.on(name, () => {
-      const ports = this.#ports(name, new ScriptedWasm(this.#clock(name), this.scripts));
+      const ports = this.#ports(name, new ScriptedWasm(this.#clock(name), scripts));
       const facts = this.#facts.get(name);
       if (facts === undefined) throw new Error(`node ${name} has facts`);
       const agent = createAgent(ports, {
