@@ -2,7 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { describeCapability, parseCapability } from '../../domain/capability.ts';
 import type { Epoch, Incarnation, Term } from '../../domain/identifiers.ts';
-import type { Outcome } from '../../domain/outcome.ts';
+import { ok, type Outcome } from '../../domain/outcome.ts';
 import type {
   AgentMessage,
   Assignment,
@@ -61,6 +61,7 @@ import {
   trustedKeyFrom,
   trustedKeyTo,
 } from './parts.ts';
+import { decodeAcknowledgement, decodeHeartbeat, encodeAcknowledgement, encodeHeartbeat } from './heartbeat.ts';
 
 function reportTo(report: InstanceReport): MessageInitShape<typeof InstanceReportSchema> {
   return {
@@ -85,6 +86,11 @@ function reportFrom(wire: WireReport): InstanceReport {
 }
 
 export function encodeAgentMessage(message: AgentMessage): Uint8Array {
+  return (message.kind === 'heartbeat' ? encodeHeartbeat(message) : null) ?? encodeAnyAgentMessage(message);
+}
+
+/** By the generic codec. */
+export function encodeAnyAgentMessage(message: AgentMessage): Uint8Array {
   switch (message.kind) {
     case 'hello':
       return encodeWith(AgentMessageSchema, {
@@ -127,6 +133,12 @@ export function encodeAgentMessage(message: AgentMessage): Uint8Array {
 }
 
 export function decodeAgentMessage(bytes: Uint8Array): Outcome<AgentMessage> {
+  const heartbeat = decodeHeartbeat(bytes);
+  return heartbeat === null ? decodeAnyAgentMessage(bytes) : ok<AgentMessage>(heartbeat);
+}
+
+/** By the generic codec. */
+export function decodeAnyAgentMessage(bytes: Uint8Array): Outcome<AgentMessage> {
   return decodeWith(AgentMessageSchema, bytes, ({ message }): AgentMessage => {
     switch (message.case) {
       case 'hello':
@@ -236,6 +248,11 @@ function grantFrom(wire: WireGrant): ModuleGrant {
 }
 
 export function encodeControllerMessage(message: ControllerMessage): Uint8Array {
+  return (message.kind === 'heartbeat-ack' ? encodeAcknowledgement(message) : null) ?? encodeAnyControllerMessage(message);
+}
+
+/** By the generic codec. */
+export function encodeAnyControllerMessage(message: ControllerMessage): Uint8Array {
   switch (message.kind) {
     case 'welcome':
       return encodeWith(ControllerMessageSchema, {
@@ -284,6 +301,12 @@ export function encodeControllerMessage(message: ControllerMessage): Uint8Array 
 }
 
 export function decodeControllerMessage(bytes: Uint8Array): Outcome<ControllerMessage> {
+  const acknowledgement = decodeAcknowledgement(bytes);
+  return acknowledgement === null ? decodeAnyControllerMessage(bytes) : ok<ControllerMessage>(acknowledgement);
+}
+
+/** By the generic codec. */
+export function decodeAnyControllerMessage(bytes: Uint8Array): Outcome<ControllerMessage> {
   return decodeWith(ControllerMessageSchema, bytes, ({ message }): ControllerMessage => {
     switch (message.case) {
       case 'welcome':

@@ -1,9 +1,11 @@
 // R13.7: every message survives its bytes, and no bytes do more than be refused.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { NodeId } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import * as broker from '../../../system/wire/codec/broker.ts';
 import * as enrolment from '../../../system/wire/codec/enrolment.ts';
+import { decodeHeartbeat, encodeHeartbeat } from '../../../system/wire/codec/heartbeat.ts';
 import * as logs from '../../../system/wire/codec/logs.ts';
 import * as node from '../../../system/wire/codec/node.ts';
 import * as operator from '../../../system/wire/codec/operator.ts';
@@ -105,5 +107,52 @@ describe.each(CODECS)('$message', ({ value, encode, decode }) => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('heartbeats and acknowledgements, written and read by hand', () => {
+  const HEARTBEATS = sessionMessages.agentMessage.filter(({ kind }) => kind === 'heartbeat');
+  const ACKNOWLEDGEMENTS = sessionMessages.controllerMessage.filter(({ kind }) => kind === 'heartbeat-ack');
+  const CHANGES = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 });
+
+  function changed(bytes: Uint8Array, changes: readonly (readonly [number, number])[], added: Uint8Array): Uint8Array {
+    const copy = new Uint8Array([...bytes, ...added]);
+    for (const [place, byte] of changes) copy[place % copy.length] = byte;
+    return copy;
+  }
+
+  it('have the bytes of the generic codec', () => {
+    fc.assert(
+      fc.property(HEARTBEATS, ACKNOWLEDGEMENTS, (heartbeat, acknowledgement) => {
+        expect(session.encodeAgentMessage(heartbeat)).toEqual(session.encodeAnyAgentMessage(heartbeat));
+        expect(session.encodeControllerMessage(acknowledgement)).toEqual(session.encodeAnyControllerMessage(acknowledgement));
+      }),
+    );
+  });
+
+  it('are what the generic codec reads in the same bytes, or refused as it refuses them', () => {
+    fc.assert(
+      fc.property(HEARTBEATS, ACKNOWLEDGEMENTS, CHANGES, fc.uint8Array({ maxLength: 3 }), (heartbeat, acknowledgement, changes, added) => {
+        const ofAgent = changed(session.encodeAgentMessage(heartbeat), changes, added);
+        expect(session.decodeAgentMessage(ofAgent)).toEqual(session.decodeAnyAgentMessage(ofAgent));
+        const ofController = changed(session.encodeControllerMessage(acknowledgement), changes, added);
+        expect(session.decodeControllerMessage(ofController)).toEqual(session.decodeAnyControllerMessage(ofController));
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it('are left to the generic codec only when they are unusual', () => {
+    const heartbeat = {
+      kind: 'heartbeat',
+      sequence: 2 ** 40,
+      load: { cpuPermille: 0, memoryBytesFree: 2 ** 33, invocationsActive: 1 },
+      latencies: [{ landmark: 'north-1' as NodeId, rttMicros: 12_345 }],
+    } as const;
+    const bytes = encodeHeartbeat(heartbeat);
+    expect(bytes && decodeHeartbeat(bytes)).toEqual(heartbeat);
+    const unusual = { ...heartbeat, latencies: [{ landmark: 'nörd' as NodeId, rttMicros: 1 }] };
+    expect(encodeHeartbeat(unusual)).toBeNull();
+    expect(session.encodeAgentMessage(unusual)).toEqual(session.encodeAnyAgentMessage(unusual));
   });
 });
