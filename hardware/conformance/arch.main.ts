@@ -162,7 +162,7 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       message: `This machine's architecture (${process.arch}) is none of ours.`,
       next: 'Use another machine.',
     });
-  const engine = await buildEngine(options);
+  const engine = await buildEngine(context);
   if (!engine.ok) return engine;
   const programs = fileURLToPath(new URL('./', import.meta.url));
   const runtimes: Runtime[] = [
@@ -216,9 +216,9 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
   return signal.aborted ? cancelled() : ok({ set, machines: machines as [Machine, ...Machine[]] });
 }
 
-async function buildEngine({ quiet }: ArchOptions): Promise<Outcome<string>> {
+async function buildEngine({ options: { quiet }, signal }: Context): Promise<Outcome<string>> {
   try {
-    return ok(await ensureEngine(quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) }));
+    return ok(await ensureEngine({ signal, ...(quiet === true ? {} : { onProgress: createProgressPrinter(process.stderr) }) }));
   } catch (error) {
     if (!(error instanceof EngineBuildError)) throw error;
     return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });

@@ -125,13 +125,13 @@ async function engineFor(device: Device, say: (line: string) => void): Promise<O
   const { architecture } = device;
   if (architecture === 'x86_64' || HERE[process.arch] === architecture) {
     try {
-      return ok(await ensureEngine());
+      return ok(await ensureEngine({ compiler: false }));
     } catch (error) {
       if (!(error instanceof EngineBuildError)) throw error;
       return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });
     }
   }
-  return buildForeignEngine(architecture, { cache: targetsCache(), say }, undefined);
+  return buildForeignEngine(architecture, { cache: targetsCache(), say }, { compiler: false });
 }
 
 export async function startOn(device: Device, join: string | null): Promise<Outcome<string>> {

@@ -147,7 +147,7 @@ export async function prepareImage(
   const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
   const root = await prepareNodeRoot(architecture, packageOptions);
   if (!root.ok) return root;
-  const engine = await buildForeignEngine(architecture, packageOptions, options.onProgress);
+  const engine = await buildForeignEngine(architecture, { ...options, ...packageOptions }, { compiler: false });
   if (!engine.ok) return engine;
   const kernel = await fetchPackages(kernelSet(architecture), packageOptions);
   if (!kernel.ok) return kernel;

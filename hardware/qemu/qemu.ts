@@ -61,22 +61,23 @@ export async function prepareForeignRuntime(architecture: ForeignArchitecture, o
   const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
   const root = await prepareNodeRoot(architecture, packageOptions);
   if (!root.ok) return root;
-  const engine = await buildForeignEngine(architecture, packageOptions, options.onProgress);
+  const engine = await buildForeignEngine(architecture, { ...options, ...packageOptions }, { compiler: true });
   if (!engine.ok) return engine;
   const { folder, suite } = root.value;
   return ok({ architecture, node: [program, ...args, '-L', folder, join(folder, 'usr/bin/node')], engine: engine.value, suite });
 }
 
-/** Library of the engine addon for an architecture, compiled when it is first needed. */
+/** Library of the engine addon for an architecture, compiled when it is first needed. What only runs artefacts needs no compiler in it. */
 export async function buildForeignEngine(
   architecture: ForeignArchitecture,
-  options: PackageOptions,
-  onProgress: ((progress: BuildProgress) => void) | undefined,
+  options: PackageOptions & Pick<ForeignOptions, 'onProgress'>,
+  needs: { readonly compiler: boolean },
 ): Promise<Outcome<string>> {
   const cross = await prepareToolchain(architecture, options);
   if (!cross.ok) return cross;
   try {
-    return ok(await ensureEngine({ cross: cross.value, ...(onProgress === undefined ? {} : { onProgress }) }));
+    const { signal, onProgress } = options;
+    return ok(await ensureEngine({ cross: cross.value, signal, ...needs, ...(onProgress === undefined ? {} : { onProgress }) }));
   } catch (error) {
     if (!(error instanceof EngineBuildError)) throw error;
     const said = { message: error.message, next: 'Correct what it names, and repeat.' };

@@ -4,12 +4,14 @@
 // A machine without Rust takes Debian's, unpacked into the cache; `WASMMATRIX_ENGINE` names a library to use instead of any build.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
-import { copyFile, rename, utimes } from 'node:fs/promises';
-import { availableParallelism, homedir } from 'node:os';
-import { delimiter, isAbsolute, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFile, open, rename, utimes } from 'node:fs/promises';
+import { constants, homedir } from 'node:os';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { estimateRemainingMs } from './estimate.ts';
+import { takeLock } from './lock.ts';
+import { createWaitPrinter, type BuildProgress } from './progress.ts';
 import type { prepareHostToolchain, Toolchain } from '../../debian/debian.ts';
 
 const SOURCES = fileURLToPath(new URL('../native/', import.meta.url));
@@ -17,31 +19,21 @@ const LIBRARY = 'wasmmatrix_engine';
 const RUST_MIN = [1, 95] as const;
 /** Bound: libraries kept in the cache; older ones are removed. */
 const LIBRARIES_KEPT = 8;
-const LOCK_POLL_MS = 500;
 const OUTPUT_LINES_KEPT = 40;
-/** Wall time of a whole build on two idle cores: 4 min 17 s measured; it does not scale past a few. */
-const BUILD_SECONDS_TWO_CORES = 260;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export type BuildProgress = {
-  /** `waiting`: another process builds the same library. `preparing`: a compiler is made first, and `crate` says what of it. */
-  readonly phase: 'preparing' | 'building' | 'waiting' | 'built';
-  /** Triple that is built for, where it is not this machine's. */
-  readonly target?: string;
-  readonly cratesDone: number;
-  readonly cratesTotal: number;
-  /** Crate that is compiled now, as well as cargo says. */
-  readonly crate: string;
-  readonly elapsedMs: number;
-  /** Estimate; null as long as there is nothing to estimate from. */
-  readonly remainingMs: number | null;
-};
+type OnProgress = (progress: BuildProgress) => void;
+
+export type { BuildProgress } from './progress.ts';
 
 export type BuildOptions = {
   readonly onProgress?: (progress: BuildProgress) => void;
-  /** False builds the addon that only runs artefacts, a tenth of the size. Default true. */
+  /** False: the addon that only runs artefacts will do, which is a tenth of the size, unless the whole one is there. Default true. */
   readonly compiler?: boolean;
   /** Builds for another machine, with this compiler. */
   readonly cross?: Toolchain;
+  /** Ends the build, and the wait for somebody else's. */
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** WM_ENGINE_TOOLCHAIN: something has to be installed. WM_ENGINE_BUILD: the build was tried and failed. */
@@ -114,7 +106,7 @@ export function checkToolchain(rustc: string | null, cargo: string | null, cc: s
   return { version, host };
 }
 
-async function findBuilder(cross: Toolchain | null, onProgress: (progress: BuildProgress) => void): Promise<Builder> {
+async function findBuilder(cross: Toolchain | null, onProgress: OnProgress, signal: AbortSignal | undefined): Promise<Builder> {
   if (cross !== null) return builderOf(cross, true);
   const rustc = ask('rustc', ['-vV']);
   const [cargo, cc] = [ask('cargo', ['--version']), ask('cc', ['--version'])];
@@ -123,8 +115,9 @@ async function findBuilder(cross: Toolchain | null, onProgress: (progress: Build
     return { cargo: 'cargo', version: `${found.version}\n${rustc ?? ''}`, host: found.host, environment: {}, cross: false };
   } catch (error) {
     if (cc === null || !(error instanceof EngineBuildError)) throw error;
-    const made = await prepareOwnRust(onProgress);
+    const made = await prepareOwnRust(onProgress, signal);
     if (made.ok) return builderOf(made.value, false);
+    if (signal?.aborted === true) throw stopped();
     throw new EngineBuildError(
       'WM_ENGINE_TOOLCHAIN',
       `${error.message} It could not be taken from Debian's packages either: ${made.error.message}`,
@@ -133,11 +126,12 @@ async function findBuilder(cross: Toolchain | null, onProgress: (progress: Build
 }
 
 /** Debian's packages of Rust, without installing them: for a machine that has none. */
-async function prepareOwnRust(onProgress: (progress: BuildProgress) => void): ReturnType<typeof prepareHostToolchain> {
+async function prepareOwnRust(onProgress: OnProgress, signal: AbortSignal | undefined): ReturnType<typeof prepareHostToolchain> {
   const debian = await import('../../debian/debian.ts');
   const startMs = performance.now();
   return debian.prepareHostToolchain({
     cache: debian.targetsCache(),
+    signal,
     say: (line) =>
       onProgress({
         phase: 'preparing',
@@ -181,71 +175,6 @@ export function engineCache(): string {
   return join(xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache'), 'wasmmatrix', 'engine');
 }
 
-/** Measured on two cores: share of the time that had passed when this share of the crates was done. */
-const CURVE: readonly (readonly [crates: number, time: number])[] = [
-  [0, 0],
-  [0.5, 0.1],
-  [0.6, 0.22],
-  [0.65, 0.25],
-  [0.67, 0.37],
-  [0.8, 0.43],
-  [0.86, 0.48],
-  [0.9, 0.63],
-  [0.96, 0.68],
-  [0.98, 0.84],
-  [1, 1],
-];
-
-function shareOfTime(shareOfCrates: number): number {
-  let [lowX, lowY] = [0, 0];
-  for (const [x, y] of CURVE) {
-    if (shareOfCrates <= x) return x === lowX ? y : lowY + ((y - lowY) * (shareOfCrates - lowX)) / (x - lowX);
-    [lowX, lowY] = [x, y];
-  }
-  return 1;
-}
-
-/** Remaining time: what was measured elsewhere at first, this machine's own speed more and more as the build goes on. */
-export function estimateRemainingMs(cratesDone: number, cratesTotal: number, elapsedMs: number): number | null {
-  if (cratesTotal === 0) return null;
-  const cores = Math.min(4, Math.max(1, availableParallelism()));
-  const expectedMs = ((BUILD_SECONDS_TWO_CORES * 2) / cores) * 1_000;
-  const share = Math.min(0.99, shareOfTime(cratesDone / cratesTotal));
-  const ownMs = share > 0 ? elapsedMs / share : expectedMs;
-  const trust = Math.min(1, share * 2);
-  return Math.max(1_000, Math.round(trust * ownMs + (1 - trust) * Math.max(expectedMs, elapsedMs)) - elapsedMs);
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Takes the lock, or says who has it. A lock of a process that is gone is taken over. */
-function tryLock(path: string): number | null {
-  try {
-    const file = openSync(path, 'wx');
-    writeSync(file, String(process.pid));
-    closeSync(file);
-    return null;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  try {
-    const owner = Number.parseInt(readFileSync(path, 'utf8'), 10);
-    // An empty file is being written now, unless it stays empty.
-    if (Number.isNaN(owner) ? Date.now() - statSync(path).mtimeMs < 5_000 : alive(owner)) return Number.isNaN(owner) ? 0 : owner;
-    rmSync(path, { force: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  return tryLock(path);
-}
-
 function prune(cache: string): void {
   const entries = readdirSync(cache)
     .filter((name) => /^[0-9a-f]{32}$/.test(name))
@@ -260,8 +189,12 @@ function libraryFile(target: string, { host, cross }: Builder): string {
   return join(target, 'release', name);
 }
 
-/** Runs cargo; resolves when it succeeded. */
-function runCargo(builder: Builder, target: string, compiler: boolean, onProgress: (progress: BuildProgress) => void): Promise<void> {
+function stopped(): EngineBuildError {
+  return new EngineBuildError('WM_ENGINE_BUILD', 'Building the engine was stopped.');
+}
+
+/** Runs cargo; resolves when it succeeded. Cargo has a process group of its own, so that its compilers end with it. */
+function runCargo(builder: Builder, target: string, compiler: boolean, onProgress: OnProgress, signal: AbortSignal): Promise<void> {
   const startMs = performance.now();
   const args = ['build', '--release', '--locked', '--lib', ...(compiler ? [] : ['--no-default-features'])];
   if (builder.cross) args.push('--target', builder.host);
@@ -278,6 +211,7 @@ function runCargo(builder: Builder, target: string, compiler: boolean, onProgres
       CARGO_TERM_COLOR: 'never',
     },
     stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
   });
   const lines: string[] = [];
   let rest = '';
@@ -314,27 +248,60 @@ function runCargo(builder: Builder, target: string, compiler: boolean, onProgres
     }
   });
   return new Promise<void>((resolve, reject) => {
-    // Ctrl-C: the compiler goes with us, and the lock is removed by `ensureEngine`'s own handler.
-    const stop = (): void => void child.kill('SIGTERM');
+    const stop = (): void => endGroup(child.pid);
     process.once('exit', stop);
+    signal.addEventListener('abort', stop, { once: true });
     const settle = (): void => {
       clearInterval(timer);
       process.off('exit', stop);
+      signal.removeEventListener('abort', stop);
     };
     child.once('error', (error) => {
       settle();
       reject(new EngineBuildError('WM_ENGINE_BUILD', `cargo could not be run: ${error.message}`));
     });
-    child.once('close', (code, signal) => {
+    child.once('close', (code, by) => {
       settle();
       if (code === 0) {
         resolve();
         return;
       }
-      const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      if (signal.aborted) {
+        reject(stopped());
+        return;
+      }
+      const how = by === null ? `exit code ${code}` : `signal ${by}`;
       reject(new EngineBuildError('WM_ENGINE_BUILD', `Building the engine failed (cargo ended with ${how}):\n${lines.join('\n')}`));
     });
   });
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGTERM');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Puts a library into its place so that a loss of power leaves it whole or not at all. */
+async function keep(from: string, part: string, library: string): Promise<void> {
+  await copyFile(from, part);
+  await sync(part);
+  await rename(part, library);
+  await sync(dirname(library));
+}
+
+async function sync(path: string): Promise<void> {
+  // Windows opens no folders, and keeps their entries itself.
+  if (process.platform === 'win32' && statSync(path).isDirectory()) return;
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -348,67 +315,71 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
     if (existsSync(given)) return given;
     throw new EngineBuildError('WM_ENGINE_BUILD', `WASMMATRIX_ENGINE names ${given}, which does not exist.`);
   }
-  const compiler = options.compiler ?? true;
-  const onProgress = options.onProgress ?? (() => {});
-  const builder = await findBuilder(cross, onProgress);
+  // Whoever asks for no progress still learns why nothing happens.
+  const onProgress = options.onProgress ?? createWaitPrinter(process.stderr);
+  const builder = await findBuilder(cross, onProgress, options.signal);
   const cache = engineCache();
-  const folder = join(cache, hashOf(builder, compiler));
-  const library = join(folder, `${LIBRARY}.node`);
-  if (existsSync(library)) {
+  const compiler = options.compiler ?? true;
+  const [library = '', ...others] = [compiler, true].map((one) => join(cache, hashOf(builder, one), `${LIBRARY}.node`));
+  const found = [library, ...others].find((one) => existsSync(one));
+  if (found !== undefined) {
     const now = new Date();
-    await utimes(folder, now, now).catch(() => {});
-    return library;
+    await utimes(dirname(found), now, now).catch(() => {});
+    return found;
   }
   try {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(dirname(library), { recursive: true });
   } catch (error) {
     throw new EngineBuildError(
       'WM_ENGINE_BUILD',
       `The cache ${cache} cannot be written (${(error as Error).message}). Set XDG_CACHE_HOME to a folder that can.`,
     );
   }
-  const lock = join(cache, 'lock');
   const startMs = performance.now();
-  for (let owner = tryLock(lock); owner !== null; owner = tryLock(lock)) {
-    onProgress({
-      phase: 'waiting',
-      cratesDone: 0,
-      cratesTotal: 0,
-      crate: `process ${owner}`,
-      elapsedMs: performance.now() - startMs,
-      remainingMs: null,
-    });
-    await sleep(LOCK_POLL_MS);
-  }
-  const part = join(folder, `part-${process.pid}`);
+  const lock = await takeLock(join(cache, 'lock'), {
+    signal: options.signal,
+    onWait: (owner) =>
+      onProgress({
+        phase: 'waiting',
+        cratesDone: 0,
+        cratesTotal: 0,
+        crate: owner,
+        elapsedMs: performance.now() - startMs,
+        remainingMs: null,
+      }),
+  });
+  if (lock === null) throw stopped();
+  const part = join(dirname(library), `part-${process.pid}`);
   const clean = (): void => {
     rmSync(part, { force: true });
-    rmSync(lock, { force: true });
+    lock.release();
   };
-  const interrupt = (signal: NodeJS.Signals): void => {
+  const interrupted = new AbortController();
+  const interrupt = (name: NodeJS.Signals): void => {
+    // The compiler goes with us.
+    interrupted.abort();
     clean();
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    for (const one of SIGNALS) process.off(one, interrupt);
     // With no handler of ours left, the process ends the way the signal says; others' handlers have had their turn.
-    if (process.listenerCount(signal) === 0) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (process.listenerCount(name) === 0) process.exit(128 + constants.signals[name]);
   };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  for (const one of SIGNALS) process.on(one, interrupt);
+  process.once('exit', clean);
+  const signal = AbortSignal.any([interrupted.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   try {
     // Whoever had the lock may have built it.
     if (!existsSync(library)) {
       // Targets share one folder: what runs during a build (macros, build scripts) is compiled once for all of them.
-      const target = join(cache, `target${builder.cross ? '-cross' : ''}${compiler ? '' : '-runtime'}`);
-      await runCargo(builder, target, compiler, onProgress);
-      await copyFile(libraryFile(target, builder), part);
-      await rename(part, library);
+      const target = join(cache, `target${builder.cross ? '-cross' : ''}`);
+      await runCargo(builder, target, compiler, onProgress, signal);
+      await keep(libraryFile(target, builder), part, library);
       prune(cache);
     }
     onProgress({ phase: 'built', cratesDone: 1, cratesTotal: 1, crate: '', elapsedMs: performance.now() - startMs, remainingMs: 0 });
     return library;
   } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    for (const one of SIGNALS) process.off(one, interrupt);
+    process.off('exit', clean);
     clean();
   }
 }

@@ -1,7 +1,22 @@
 // Build progress for people: one line that is rewritten on a terminal, a line every fifteen seconds elsewhere.
-import type { BuildProgress } from './build.ts';
+
+export type BuildProgress = {
+  /** `waiting`: another process builds the same library. `preparing`: a compiler is made first, and `crate` says what of it. */
+  readonly phase: 'preparing' | 'building' | 'waiting' | 'built';
+  /** Triple that is built for, where it is not this machine's. */
+  readonly target?: string;
+  readonly cratesDone: number;
+  readonly cratesTotal: number;
+  /** Crate that is compiled now, as well as cargo says. */
+  readonly crate: string;
+  readonly elapsedMs: number;
+  /** Estimate; null as long as there is nothing to estimate from. */
+  readonly remainingMs: number | null;
+};
 
 const LINE_EVERY_MS = 15_000;
+/** Who asked for quiet is told after this long that another is waited for, and then each time as long again. */
+const QUIET_WAIT_MS = 60_000;
 
 /** What is written to; `process.stderr` is one. */
 export interface ProgressStream {
@@ -48,5 +63,15 @@ export function createProgressPrinter(stream: ProgressStream): (progress: BuildP
     lastMs = progress.elapsedMs;
     lastPhase = progress.phase;
     stream.write(`${line}\n`);
+  };
+}
+
+/** Gives the `onProgress` of who wants none: it tells only of another process that is waited for, and only when that takes long. */
+export function createWaitPrinter(stream: ProgressStream): (progress: BuildProgress) => void {
+  let dueMs = QUIET_WAIT_MS;
+  return (progress) => {
+    if (progress.phase !== 'waiting' || progress.elapsedMs < dueMs) return;
+    dueMs = progress.elapsedMs + QUIET_WAIT_MS;
+    stream.write(`${describeProgress(progress)}\n`);
   };
 }

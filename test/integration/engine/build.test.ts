@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkToolchain, estimateRemainingMs } from '../../../hardware/wasm/build/build.ts';
+import { checkToolchain } from '../../../hardware/wasm/build/build.ts';
+import { estimateRemainingMs } from '../../../hardware/wasm/build/estimate.ts';
 import type { BuildProgress } from '../../../hardware/wasm/build/build.ts';
-import { createProgressPrinter, describeDuration } from '../../../hardware/wasm/build/progress.ts';
+import { createProgressPrinter, createWaitPrinter, describeDuration } from '../../../hardware/wasm/build/progress.ts';
 
 const MAIN = fileURLToPath(new URL('../../../hardware/wasm/build/build.main.ts', import.meta.url));
 const RUSTC = 'rustc 1.95.0 (f2d3ce0bd 2026-03-21)\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n';
@@ -33,16 +34,22 @@ function fakeToolchain(seconds: number): void {
     `[ "$1" = --version ] && exit 0
 echo build >> ${folder}/builds
 printf '    Building [==>    ] 57/171: wasmtime, cranelift-codegen\\r' >&2
-sleep ${seconds}
+sleep ${seconds} &
+echo $! >${folder}/compiler
+wait $!
 mkdir -p "$CARGO_TARGET_DIR/release" && echo library > "$CARGO_TARGET_DIR/release/libwasmmatrix_engine.so"`,
   );
 }
 
 type Ended = { readonly code: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string };
 
-function build(path: string): { readonly ended: Promise<Ended>; readonly child: ReturnType<typeof spawn> } {
+function build(
+  path: string,
+  main: string = MAIN,
+  args: readonly string[] = [],
+): { readonly ended: Promise<Ended>; readonly child: ReturnType<typeof spawn> } {
   const env = { PATH: path, HOME: folder, CARGO_HOME: join(folder, 'none'), XDG_CACHE_HOME: join(folder, 'cache') };
-  const child = spawn(process.execPath, ['--no-warnings', MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--no-warnings', main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -52,6 +59,16 @@ function build(path: string): { readonly ended: Promise<Ended>; readonly child: 
 }
 
 const withTools = (): string => `${join(folder, 'bin')}:/usr/bin:/bin`;
+
+/** A process that has ended and was not asked for is still in the list. */
+function isRunning(pid: string): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z';
+  } catch {
+    return false;
+  }
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
@@ -115,6 +132,40 @@ describe('a build', () => {
     expect((await build(withTools()).ended).code).toBe(0);
   });
 
+  it('takes over the lock of a process whose number another has now', async () => {
+    fakeToolchain(0);
+    const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
+    mkdirSync(cache, { recursive: true });
+    const here = `${readlinkSync('/proc/self/ns/pid')}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
+    writeFileSync(join(cache, 'lock'), `${process.pid} 1 ${here}`);
+    expect((await build(withTools()).ended).code).toBe(0);
+  });
+
+  it('takes over the lock of another container that has long been silent, and waits for one that has not', async () => {
+    fakeToolchain(0);
+    const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
+    const lock = join(cache, 'lock');
+    mkdirSync(cache, { recursive: true });
+    writeFileSync(lock, `${process.pid} 1 pid:[1]@elsewhere`);
+    const waiting = build(withTools());
+    let said = '';
+    waiting.child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await until(() => said !== '');
+    expect(said).toContain(`Waiting for process ${process.pid} of another container`);
+    utimesSync(lock, new Date(0), new Date(0));
+    expect((await waiting.ended).code).toBe(0);
+  });
+
+  it('without the compiler is not made where the whole engine is there', async () => {
+    fakeToolchain(0);
+    const small = await build(withTools(), MAIN, ['--runtime-only']).ended;
+    const whole = await build(withTools()).ended;
+    expect(whole.stdout).not.toBe(small.stdout);
+    rmSync(join(small.stdout.trim(), '..'), { recursive: true });
+    expect((await build(withTools(), MAIN, ['--runtime-only']).ended).stdout).toBe(whole.stdout);
+    expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\nbuild\n');
+  });
+
   it('that fails shows what cargo said, and leaves nothing behind', async () => {
     fakeToolchain(0);
     script('cargo', '[ "$1" = --version ] && exit 0\necho "error: linking failed" >&2\nexit 101');
@@ -139,6 +190,44 @@ describe('a build', () => {
     expect(existsSync(join(cache, 'lock'))).toBe(false);
     const left = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(left).toEqual([]);
+  });
+
+  it.each([
+    ['by a signal that others listen to', 'process.on("SIGTERM", () => {});'],
+    ['by whoever wanted it', 'const cancel = new AbortController(); process.on("SIGTERM", () => cancel.abort());'],
+  ])('that is stopped %s takes its compilers with it, and says so', async (_how, listen) => {
+    fakeToolchain(60);
+    const main = join(folder, 'main.ts');
+    const door = fileURLToPath(new URL('../../../hardware/wasm/build/build.ts', import.meta.url));
+    const options = listen.includes('cancel') ? '{ signal: cancel.signal }' : '';
+    const rest = `ensureEngine(${options}).catch((error) => { console.log(error.message); process.exitCode = 7; });`;
+    writeFileSync(main, `import { ensureEngine } from '${door}';\n${listen}\n${rest}\n`);
+    const { ended, child } = build(withTools(), main);
+    await until(() => existsSync(join(folder, 'compiler')) && readFileSync(join(folder, 'compiler'), 'utf8').endsWith('\n'));
+    const compiler = readFileSync(join(folder, 'compiler'), 'utf8').trim();
+    child.kill('SIGTERM');
+    const { code, stdout } = await ended;
+    expect([code, stdout]).toEqual([7, 'Building the engine was stopped.\n']);
+    await until(() => !isRunning(compiler));
+    expect(existsSync(join(folder, 'cache', 'wasmmatrix', 'engine', 'lock'))).toBe(false);
+  });
+
+  it('that is waited for can be given up', async () => {
+    fakeToolchain(60);
+    const first = build(withTools());
+    await until(() => existsSync(join(folder, 'builds')));
+    const main = join(folder, 'main.ts');
+    const door = fileURLToPath(new URL('../../../hardware/wasm/build/build.ts', import.meta.url));
+    writeFileSync(
+      main,
+      `import { ensureEngine } from '${door}';
+      const cancel = new AbortController();
+      const onProgress = ({ phase }) => phase === 'waiting' && cancel.abort();
+      ensureEngine({ signal: cancel.signal, onProgress }).catch((error) => console.log(error.message));`,
+    );
+    expect((await build(withTools(), main).ended).stdout).toBe('Building the engine was stopped.\n');
+    first.child.kill('SIGINT');
+    expect((await first.ended).code).toBe(130);
   });
 });
 
@@ -175,6 +264,20 @@ describe('progress', () => {
     print(at(3_000, { phase: 'built' }));
     expect(text.split('\r').every((line) => line.replace('\u001B[2K', '').trimEnd().length < 40)).toBe(true);
     expect(text.endsWith('\n')).toBe(true);
+  });
+
+  it('is of nothing but a long wait for who asked for none', () => {
+    const lines: string[] = [];
+    const print = createWaitPrinter({ write: (text) => lines.push(text) });
+    for (let second = 0; second <= 130; second++) {
+      print(at(second * 1_000));
+      print(at(second * 1_000, { phase: 'waiting', crate: 'process 7' }));
+    }
+    print(at(131_000, { phase: 'built' }));
+    expect(lines).toEqual([
+      'Waiting for process 7, which builds the engine (1 min)\n',
+      'Waiting for process 7, which builds the engine (2 min)\n',
+    ]);
   });
 
   it('durations are for people', () => {
