@@ -3,6 +3,7 @@
 // is taken. A chain ends where the record names nothing further; it never guesses from the order alone.
 import type { RunRecord } from '../scenarios/record.ts';
 import type { RecordKind } from '../system/domain/telemetry.ts';
+import { parts, type Place } from './targets.ts';
 
 /** Bound: records of a chain that is told. */
 export const CHAIN_RECORDS_MAX = 12;
@@ -10,7 +11,12 @@ export const CHAIN_RECORDS_MAX = 12;
 type Fields = Readonly<Record<string, unknown>>;
 /** Fields of which cause and effect have the same value: its name in the effect, and in the cause where that differs. */
 type Shared = string | readonly [effect: string, cause: string];
-type Rule = {
+/**
+ * What can part the node of the effect from the controller: a fault between them, or either of them being off or frozen. The nearest that is
+ * not over.
+ */
+type PartingRule = { readonly parts: 'node'; readonly when?: Fields };
+type NamedRule = {
   readonly kinds: readonly RecordKind[];
   readonly same: readonly Shared[];
   /** Values that the effect must have for the rule to apply. */
@@ -23,12 +29,15 @@ type Rule = {
   readonly undone?: readonly RecordKind[];
 };
 
+const CONTROLLER = 'controller';
 const EVENT = ['event'] as const;
 const INSTANCE = ['instance'] as const;
 const NODE = ['node'] as const;
 const MACHINE_OF_NODE = [['node', 'machine']] as const;
-const FAULT_OF_MACHINE: Rule = { kinds: ['fault.begun'], same: [['machine', 'target']] };
-const FETCHED: readonly Rule[] = [
+type Rule = NamedRule | PartingRule;
+
+const FAULT_OF_MACHINE: NamedRule = { kinds: ['fault.begun'], same: [['machine', 'target']] };
+const FETCHED: readonly NamedRule[] = [
   { kinds: ['artefact.fetched'], same: ['node', 'artefact'] },
   { kinds: ['agent.desired'], same: NODE },
 ];
@@ -88,13 +97,12 @@ const RULES: { readonly [K in RecordKind]?: readonly Rule[] } = {
   'node.status': [
     { kinds: ['node.enrolled', 'agent.started'], same: NODE, when: { to: 'healthy' } },
     { kinds: ['node.status'], same: NODE, when: { to: 'unavailable' }, where: { to: 'suspect' } },
-    { kinds: ['machine.stopped', 'machine.paused'], same: MACHINE_OF_NODE, undone: ['machine.started', 'machine.resumed'] },
-    { kinds: ['fault.begun'], same: [['node', 'target']], undone: ['fault.ended'] },
+    { parts: 'node' },
   ],
   'node.enrolled': [{ kinds: ['agent.session', 'agent.started'], same: NODE }],
   'agent.session': [
     { kinds: ['agent.started'], same: NODE, when: { state: 'connected', attempt: 0 } },
-    { kinds: ['fault.begun'], same: [['node', 'target']], when: { state: 'lost' }, undone: ['fault.ended'] },
+    { parts: 'node', when: { state: 'lost' } },
     { kinds: ['agent.session', 'agent.started'], same: NODE },
   ],
   'agent.lease': [{ kinds: ['agent.session'], same: NODE }],
@@ -129,7 +137,7 @@ export function causeOf(records: readonly RunRecord[], at: number): number | nul
   if (effect === undefined) return null;
   for (const rule of RULES[effect.kind] ?? []) {
     if (!hasAll(effect.fields, rule.when ?? {})) continue;
-    const found = nearest(records, at, effect, rule);
+    const found = 'parts' in rule ? nearestParting(records, at, valueOf(effect, rule.parts)) : nearest(records, at, effect, rule);
     if (found !== null) return found;
   }
   if (effect.correlation === null) return null;
@@ -149,7 +157,7 @@ export function chainTo(records: readonly RunRecord[], at: number): readonly num
   return chain;
 }
 
-function nearest(records: readonly RunRecord[], at: number, effect: RunRecord, rule: Rule): number | null {
+function nearest(records: readonly RunRecord[], at: number, effect: RunRecord, rule: NamedRule): number | null {
   const { undone = [] } = rule;
   for (let i = at - 1; i >= 0; i--) {
     const record = records[i] as RunRecord;
@@ -162,6 +170,47 @@ function nearest(records: readonly RunRecord[], at: number, effect: RunRecord, r
     return i;
   }
   return null;
+}
+
+function nearestParting(records: readonly RunRecord[], at: number, node: unknown): number | null {
+  if (typeof node !== 'string') return null;
+  const ends = [placeOf(records, at, node), placeOf(records, at, CONTROLLER)] as const;
+  /** Faults that ended before, and when; machines that were on again. */
+  const ended = new Map<string, number>();
+  const back = new Set<string>();
+  for (let i = at - 1; i >= 0; i--) {
+    const record = records[i] as RunRecord;
+    switch (record.kind) {
+      case 'fault.ended':
+        ended.set(record.fields.fault, record.micros);
+        break;
+      case 'fault.begun':
+        // One that is over as soon as it begins, such as connections that are reset, was never undone.
+        if ((ended.get(record.fields.fault) ?? record.micros) === record.micros && parts(record.fields.target, ...ends)) return i;
+        break;
+      case 'machine.started':
+      case 'machine.resumed':
+        back.add(record.fields.machine);
+        break;
+      case 'machine.stopped':
+      case 'machine.paused': {
+        const { machine } = record.fields;
+        if ((machine === node || machine === CONTROLLER) && !back.has(machine)) return i;
+        break;
+      }
+      default:
+    }
+  }
+  return null;
+}
+
+/** With the zone in which it started last. */
+function placeOf(records: readonly RunRecord[], at: number, machine: string): Place {
+  for (let i = at - 1; i >= 0; i--) {
+    const record = records[i] as RunRecord;
+    if (record.kind === 'machine.started' && record.fields.machine === machine) return { machine, zone: record.fields.zone };
+  }
+  return { machine, zone: '' };
 }
 
 function isShared(effect: RunRecord, cause: RunRecord, shared: Shared): boolean {

@@ -123,8 +123,12 @@ export class Coverage {
     const under = (micros: number): readonly string[] => [
       ...new Set([...begun.values(), ...[...ended].flatMap(([kind, at]) => (micros - at <= AFTERMATH_MICROS ? [kind] : []))]),
     ];
+    let over = false;
     return {
       next: (record) => {
+        // What comes after is the fleet being stopped, whatever broke before.
+        over ||= record.kind === 'run.phase' && record.fields.phase === 'end';
+        if (over) return;
         if (record.kind === 'fault.begun') {
           begun.set(record.fields.fault, record.fields.kind);
           seen.add(record.fields.kind);

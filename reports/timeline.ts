@@ -3,6 +3,7 @@
 import type { MachineSummary, RunHeader, RunRecord, RunSummary } from '../scenarios/record.ts';
 import { Answers, type Answer } from './answers.ts';
 import { describeRecord } from './describe.ts';
+import { concerns } from './targets.ts';
 
 /** Bound: log lines embedded for one run; what happens often is thinned out evenly, the rest is kept first. */
 export const LOG_LINES_MAX = 2_500;
@@ -358,11 +359,6 @@ function tick(lane: OpenLane, micros: number, completed: boolean): void {
   if (lane.completed.length < TICKS_MAX) return;
   lane.each *= 2;
   for (let i = lane.completed.length - 1; i >= 0; i -= 2) lane.completed.splice(i, 1);
-}
-
-/** Faults name machines or zones, and the sides of a cut by `|`. */
-function concerns(target: string, { machine, zone }: MachineSummary): boolean {
-  return target.split(/[\s,|]+/).some((word) => word === machine || (word !== '' && (zone === word || zone.startsWith(`${word}/`))));
 }
 
 function clip(text: string): string {

@@ -126,16 +126,21 @@ class Play {
     if (!this.#isOver()) await this.#prepare();
     if (!this.#isOver()) {
       this.#testbed.record('run.phase', { phase: 'work' });
+      const { faults, operations } = this.#timedSteps();
       await Promise.all([
-        this.#runSteps(),
+        // A command that is under way when its time is over may need what is broken: it goes on in a world that is healed.
+        Promise.all([this.#injectAll(faults), this.#sleepUntil(this.#scenario.durationMicros)]).then(() => {
+          this.#worked = true;
+          this.#testbed.healAll();
+        }),
+        this.#eachInTime(operations, ({ step }) => this.#operator.operate(step)),
         ...this.#scenario.workload.map((workload) => publishWorkload(this.#course, workload)),
-        this.#sleepUntil(this.#scenario.durationMicros).then(() => (this.#worked = true)),
       ]);
     }
-    this.#testbed.healAll();
     if (!this.#isOver()) {
+      // From here on nothing is asked for any more: what has to stand again has the whole of the quiet phase.
       this.#testbed.record('run.phase', { phase: 'quiet' });
-      await this.#sleepUntil(this.#scenario.durationMicros + this.#scenario.quietMicros);
+      await this.#sleepUntil(clock.monotonicMicros() - this.#startMicros + this.#scenario.quietMicros);
     }
     if (!this.#isOver()) await inspect(this.#course);
     this.#testbed.record('run.phase', { phase: 'end' });
@@ -190,7 +195,8 @@ class Play {
     });
   }
 
-  async #runSteps(): Promise<void> {
+  /** In order of time. A fault keeps its time while a command is under way, which is when it hurts; commands wait for each other. */
+  #timedSteps(): { readonly faults: readonly Timed<FaultStep>[]; readonly operations: readonly Timed<OperationSpec>[] } {
     const stream = this.#testbed.random.stream('steps');
     const timed = this.#scenario.steps.map((step, i) => ({
       i,
@@ -198,17 +204,17 @@ class Play {
       micros: step.at.kind === 'at' ? step.at.micros : step.at.microsMin + stream.below(step.at.microsMax - step.at.microsMin + 1),
     }));
     timed.sort((a, b) => a.micros - b.micros || a.i - b.i);
-    // A fault keeps its time while a command is under way, which is when it hurts; commands wait for each other.
-    await Promise.all([
-      this.#eachInTime(timed.filter(isFault), async ({ step, i }) => {
-        const begun = this.#testbed.inject(`fault-${i + 1}`, step.fault);
-        if (!begun.ok) this.#course.stopWith(`The fault '${step.fault.kind}' could not be produced: ${describeError(begun.error)}`);
-      }),
-      this.#eachInTime(timed.filter(isOperation), ({ step }) => this.#operator.operate(step)),
-    ]);
+    return { faults: timed.filter(isFault), operations: timed.filter(isOperation) };
   }
 
-  async #eachInTime<T extends TimedStep>(timed: readonly T[], act: (timed: T) => Promise<void>): Promise<void> {
+  #injectAll(faults: readonly Timed<FaultStep>[]): Promise<void> {
+    return this.#eachInTime(faults, async ({ step, i }) => {
+      const begun = this.#testbed.inject(`fault-${i + 1}`, step.fault);
+      if (!begun.ok) this.#course.stopWith(`The fault '${step.fault.kind}' could not be produced: ${describeError(begun.error)}`);
+    });
+  }
+
+  async #eachInTime<T extends Timed<StepSpec>>(timed: readonly T[], act: (timed: T) => Promise<void>): Promise<void> {
     for (const next of timed) {
       await this.#sleepUntil(next.micros);
       if (this.#isOver()) return;
@@ -243,12 +249,12 @@ class Play {
   }
 }
 
-type TimedStep = { readonly i: number; readonly step: StepSpec; readonly micros: number };
+type Timed<Step> = { readonly i: number; readonly step: Step; readonly micros: number };
 
-function isFault(timed: TimedStep): timed is TimedStep & { readonly step: FaultStep } {
+function isFault(timed: Timed<StepSpec>): timed is Timed<FaultStep> {
   return timed.step.do === 'fault';
 }
 
-function isOperation(timed: TimedStep): timed is TimedStep & { readonly step: OperationSpec } {
+function isOperation(timed: Timed<StepSpec>): timed is Timed<OperationSpec> {
   return timed.step.do !== 'fault';
 }

@@ -9,6 +9,8 @@ import { Commits } from './commits.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 
+const MICROS_PER_MS = 1_000;
+
 type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number };
 
 /** P11: every accepted event is processed at least once or dead-lettered with a reason; no instance while idle. */
@@ -168,8 +170,10 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
   const back = new Map<string, number>();
-  /** Machines whose agent runs under a lease that it takes to hold. One that is off or frozen runs nothing. */
-  const holding = new Set<string>();
+  /** Machines whose agent runs under a lease that it takes to hold, and since when. One that is off or frozen runs nothing. */
+  const holding = new Map<string, number>();
+  /** Frozen ones that held a lease before. */
+  const frozen = new Set<string>();
   /** Nodes that were given up although their agents held a lease, and when. */
   const early = new Map<string, number>();
   const checkLeases = (record: RunRecord): void => {
@@ -191,7 +195,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   const mayNotKnow = (node: string, instance: string, micros: number): boolean => {
     const since = fence.get(instance)?.since ?? 0;
     const wasGone = gone.has(node) && (back.get(node) ?? micros) >= since;
-    return !wasGone && micros - since <= scenario.platform.leaseMs * 1_000 + slackMicros;
+    return !wasGone && micros - since <= scenario.platform.leaseMs * MICROS_PER_MS + slackMicros;
   };
   const effect = (record: RunRecord, what: string, instance: string | null, epoch: number | null): void => {
     if (instance === null || epoch === null) return;
@@ -209,7 +213,8 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
     switch (record.kind) {
       case 'agent.lease': {
         const { node, state } = record.fields;
-        if (state === 'held') holding.add(node);
+        frozen.delete(node);
+        if (state === 'held') holding.set(node, record.micros);
         else {
           holding.delete(node);
           early.delete(node);
@@ -217,9 +222,18 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
         break;
       }
       case 'machine.stopped':
-      case 'machine.paused':
-        holding.delete(record.fields.machine);
-        early.delete(record.fields.machine);
+      case 'machine.paused': {
+        const { machine } = record.fields;
+        if (record.kind === 'machine.stopped') frozen.delete(machine);
+        else if (holding.has(machine)) frozen.add(machine);
+        holding.delete(machine);
+        early.delete(machine);
+        break;
+      }
+      // A lease is told when it is got and when it lapses, not when it is renewed: the one from before is over after its time.
+      case 'machine.resumed':
+        if (frozen.delete(record.fields.machine))
+          holding.set(record.fields.machine, record.micros + scenario.platform.leaseMs * MICROS_PER_MS);
         break;
       case 'fence.raised':
         raise(record.fields.instance, record.fields.epoch, record.micros);
@@ -236,7 +250,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
           gone.add(node);
           back.delete(node);
           ledger.checks += 1;
-          if (holding.has(node)) early.set(node, record.micros);
+          if ((holding.get(node) ?? Infinity) <= record.micros) early.set(node, record.micros);
         } else if (from === 'unavailable') back.set(node, record.micros);
         break;
       }

@@ -47,7 +47,10 @@ export class Ledger {
     return this.#breach !== null && !this.#breach.unconverged;
   }
 
-  /** Counts a check; keeps the first that fails. `because` is built only then. */
+  /**
+   * Counts a check; keeps the first that fails for good, rather than one that time has run out on. `because` is built only when it is kept,
+   * and `machine: null` leaves it to the source of the record.
+   */
   expect(
     holds: boolean,
     record: { readonly source: string; readonly micros: number },
@@ -55,7 +58,7 @@ export class Ledger {
     machine: string | null = null,
   ): void {
     this.checks += 1;
-    if (!holds && this.#breach === null) {
+    if (!holds && !this.broken) {
       this.#breach = { because: because(), machine: machine ?? record.source, micros: record.micros, unconverged: false };
     }
   }

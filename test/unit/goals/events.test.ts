@@ -114,6 +114,18 @@ describe('R1.3', () => {
     const freezes = said(2 * S, 'machine.paused', { machine: 'a-1' });
     expect(judged(leaseIs(1 * S, 'held'), freezes, isGivenUp, writes(6 * S, 1)).held).toBe(true);
   });
+
+  it('is broken so too by a node that was frozen before, when it has had the time to let the lease of then lapse', () => {
+    const frozen = [said(2 * S, 'machine.paused', { machine: 'a-1' }), said(2 * S + MS, 'machine.resumed', { machine: 'a-1' })];
+    expect(judged(leaseIs(1 * S, 'held'), ...frozen, isGivenUp, writes(6 * S, 1))).toMatchObject({ held: false, machine: 'a-1' });
+    expect(judged(leaseIs(1 * S, 'held'), ...frozen, leaseIs(4 * S, 'lapsed'), isGivenUp, writes(6 * S, 1)).held).toBe(true);
+    // Since it goes on its lease may be one that it has not looked at yet.
+    const late = [said(2 * S, 'machine.paused', { machine: 'a-1' }), said(3 * S, 'machine.resumed', { machine: 'a-1' })];
+    expect(judged(leaseIs(1 * S, 'held'), ...late, isGivenUp, writes(6 * S, 1)).held).toBe(true);
+    // Without one there is nothing to hold.
+    expect(judged(...frozen, isGivenUp, writes(6 * S, 1)).held).toBe(true);
+  });
+
   const isRaised = said(10 * S, 'fence.raised', { instance: 'echo/0', epoch: 2 });
   const runsElsewhere = said(10 * S, 'instance.state', {
     instance: 'echo/0',

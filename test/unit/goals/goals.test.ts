@@ -62,6 +62,11 @@ describe('answered', () => {
     });
   });
 
+  it('is broken by a result that comes late, although another has none at the end', () => {
+    const told = judged('answered', parameters, [published(1 * S, 'e1'), result(1 * S + 99 * MS, 'e1'), published(2 * S, 'e2')]);
+    expect(told).toMatchObject({ held: false, unconverged: false });
+  });
+
   it('forgives as many late ones as its percentile says', () => {
     const many = Array.from({ length: 10 }, (_, i) => [published(i * S, `e${i}`), result(i * S + (i === 9 ? 5 * S : 1), `e${i}`)]).flat();
     expect(judged('answered', { ...parameters, percentile: 90 }, many).held).toBe(true);
@@ -225,12 +230,30 @@ describe('counted-once', () => {
   it('is broken by one too many, one too few, and a value that is none', () => {
     expect(judged('counted-once', parameters, [accepted('e1'), reads('2')])).toMatchObject({
       unconverged: false,
-      because: 'State counter/count says 2 and 1 events were accepted.',
+      because: 'State counter/count says 2 and 1 events were accepted: an effect came twice.',
     });
-    expect(judged('counted-once', parameters, [accepted('e1'), reads(null)]).because).toBe(
-      'State counter/count says 0 and 1 events were accepted.',
-    );
-    expect(judged('counted-once', parameters, [accepted('e1'), reads('?')]).held).toBe(false);
+    expect(judged('counted-once', parameters, [accepted('e1'), reads(null)])).toMatchObject({
+      unconverged: false,
+      because: 'State counter/count says 0 and 1 events were accepted, of which 0 are under way: an effect is lost.',
+    });
+    expect(judged('counted-once', parameters, [accepted('e1'), reads('?')])).toMatchObject({ held: false, unconverged: false });
+  });
+
+  it('has not converged while an event whose effect is missing is under way, and is broken when it is settled', () => {
+    const settled = (event: string, consumer: string): RunRecord =>
+      said(40 * S, 'event.acknowledged', { event, consumer, sequence: 1, instance: 'echo/0', epoch: 1, attempt: 1 });
+    const events = [accepted('e1', 'questions.a'), accepted('e2', 'questions.b')];
+    const counting = { key: 'counter/count', subject: 'questions.*' };
+    expect(judged('counted-once', counting, [...events, settled('e1', 'trigger-echo'), reads('1')])).toMatchObject({
+      unconverged: true,
+      because: 'State counter/count says 1 and 2 events were accepted, of which 1 are under way at the end.',
+    });
+    expect(judged('counted-once', counting, [...events, settled('e1', 'other'), reads('0')]).unconverged).toBe(true);
+    const both = [...events, settled('e1', 'trigger-echo'), settled('e2', 'trigger-echo')];
+    expect(judged('counted-once', counting, [...both, reads('1')])).toMatchObject({ held: false, unconverged: false });
+    expect(judged('counted-once', counting, [...both, reads('2')]).held).toBe(true);
+    // Too many is wrong for good, whatever is under way.
+    expect(judged('counted-once', counting, [...events, reads('3')])).toMatchObject({ held: false, unconverged: false });
   });
 
   it('has not converged when there was nothing to count, or nobody looked', () => {

@@ -87,6 +87,14 @@ describe('coverage', () => {
     ]);
   });
 
+  test('counts nothing of the end, when the fleet is stopped', () => {
+    const lost = (micros: number): RunRecord => said(micros, 'agent.session', { node: 'n', state: 'lost', attempt: 1, cause: '' });
+    const end = said(4 * S, 'run.phase', { phase: 'end' });
+    const ofLost = (...records: readonly RunRecord[]) => covered([records, []]).transitions.find(({ name }) => name === 'session lost');
+    expect(ofLost(begun(1 * S, 'crash'), end, lost(5 * S))).toMatchObject({ runs: 0, under: {} });
+    expect(ofLost(begun(1 * S, 'crash'), lost(3 * S), end)).toMatchObject({ runs: 1, under: { crash: 1 } });
+  });
+
   test('reads what was counted before there were states', () => {
     const { states: _, ...older } = covered([[begun(1 * S, 'crash')], [goal('P1', 1)]]);
     const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);

@@ -92,6 +92,24 @@ describe('the course of a run', () => {
     expect(world.commands('trigger-apply').map(({ micros }) => micros)).toEqual([2_500 * MS]);
   });
 
+  it('heals when its time is over, and is quiet for its whole time once the last command is answered', async () => {
+    const steps: readonly StepSpec[] = [{ at: at(9 * S), do: 'deploy', spec: specOf() }, crash(at(10 * S))];
+    const { world, result } = await play(scenarioOf({ steps }), {}, {}, 5 * S);
+    expect(world.happened.filter(({ did }) => did === 'inject' || did === 'heal').map(({ did, micros }) => [did, micros])).toEqual([
+      ['inject', 10 * S],
+      ['heal', 10 * S],
+    ]);
+    // The operator's first command trusts a key, before the work begins.
+    const phases = world.records.filter((record) => record.kind === 'run.phase').map((record) => [record.fields.phase, record.micros]);
+    expect(phases).toEqual([
+      ['start', 0],
+      ['work', 5 * S],
+      ['quiet', 14 * S],
+      ['end', 19 * S],
+    ]);
+    expect(result.simulatedMicros).toBe(19 * S);
+  });
+
   it('is refused by a world that lacks a fault, by the name of the fault', async () => {
     const { result, world } = await play(scenarioOf({ steps: [crash(at(0))] }), { faultKinds: ['pause'] });
     expect(result).toMatchObject({ verdict: 'rejected', goals: [], records: 0 });

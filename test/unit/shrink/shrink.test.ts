@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { loadScenario } from '../../../scenarios/load.ts';
+import { createGoals } from '../../../scenarios/goals/goals.ts';
 import type { RunSummary } from '../../../scenarios/record.ts';
 import type { Scenario } from '../../../scenarios/scenario.ts';
 import { drawRun } from '../../../sim/campaign/draw/draw.ts';
@@ -9,6 +10,8 @@ import { failsAlike, failureOf } from '../../../sim/campaign/shrink/failure.ts';
 import { isFault, passesFor } from '../../../sim/campaign/shrink/passes.ts';
 import { shrink } from '../../../sim/campaign/shrink/shrink.ts';
 import { SIM_FAULT_KINDS } from '../../../sim/faults/faults.ts';
+import { judge, S, said } from '../../support/scenarios/records.ts';
+import { withGoal } from '../../support/scenarios/scenario.ts';
 
 function load(text: string): Scenario | null {
   const loaded = loadScenario({ file: 'one.scenario.yaml', text }, fleetLibrary);
@@ -151,6 +154,26 @@ describe('failing alike', () => {
     expect(failsAlike(failure, run('P8', 'Event echo-2-33 was accepted and lost.'))).toBe(false);
     expect(failsAlike(failure, run('P11', 'Event echo-2-33 was accepted and lost.', 'violated'))).toBe(false);
     expect(failsAlike(failure, run('P11', '', 'held'))).toBe(false);
+  });
+
+  test('is not a count that only has not come to its end, where the first was one of doubled effects', () => {
+    const ended = (acknowledged: readonly string[], value: string): RunSummary => {
+      const [goal] = createGoals(withGoal('counted-once', { key: 'k', subject: 'questions.*' }));
+      if (goal === undefined) throw new Error('there is the goal');
+      const events = ['e1', 'e2'].map((event) =>
+        said(1 * S, 'event.accepted', { event, subject: 'questions.a', sequence: 1, bytes: 1, instance: null, epoch: null }),
+      );
+      const settled = acknowledged.map((event) =>
+        said(2 * S, 'event.acknowledged', { event, consumer: 'trigger-echo', sequence: 1, attempt: 1, instance: null, epoch: null }),
+      );
+      const told = judge(goal, [...events, ...settled, said(3 * S, 'state.observed', { key: 'k', value })]);
+      return { verdict: told.unconverged ? 'unconverged' : 'violated', trouble: null, goals: [told] } as unknown as RunSummary;
+    };
+    const failure = failureOf(ended(['e1', 'e2'], '3'));
+    if (failure === null) throw new Error('it fails');
+    expect(failsAlike(failure, ended(['e1'], '1'))).toBe(false);
+    expect(failsAlike(failure, ended(['e1', 'e2'], '1'))).toBe(false);
+    expect(failsAlike(failure, ended([], '7'))).toBe(true);
   });
 
   test('is the same trouble, where no goal failed', () => {
