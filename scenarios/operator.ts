@@ -29,11 +29,11 @@ export class Operator {
       if (step.do === 'revoke') break;
       if (step.do === 'trust') authors.delete(step.author);
     }
-    for (const author of authors) await this.#trust(author, null);
+    for (const author of authors) await this.#trust(author, null, null);
   }
 
   /** For exactly what accepted pushes of the author ask for. */
-  async #trust(author: string, forMicros: number | null): Promise<void> {
+  async #trust(author: string, forMicros: number | null, at: number | null): Promise<void> {
     const { testbed, scenario, stopWith } = this.#course;
     const key = await testbed.keys.open(author);
     if (!key.ok) return stopWith(`The key of ${author} could not be opened: ${describeError(key.error)}`);
@@ -43,40 +43,41 @@ export class Operator {
     );
     const mayGrant = [...new Set(capabilities)].sort(compare);
     const notAfterMs = forMicros === null ? {} : { notAfterMs: testbed.clock.civilMs() + Math.ceil(forMicros / MICROS_PER_MS) };
-    return this.#command({ kind: 'trust-add', publicKey: key.value.publicKey, mayGrant, ...notAfterMs }, true);
+    return this.#command({ kind: 'trust-add', publicKey: key.value.publicKey, mayGrant, ...notAfterMs }, true, at);
   }
 
-  async #revoke(author: string): Promise<void> {
+  async #revoke(author: string, at: number): Promise<void> {
     const { testbed, stopWith } = this.#course;
     const key = await testbed.keys.open(author);
     if (!key.ok) return stopWith(`The key of ${author} could not be opened: ${describeError(key.error)}`);
-    return this.#command({ kind: 'trust-revoke', key: key.value.key }, true);
+    return this.#command({ kind: 'trust-revoke', key: key.value.key }, true, at);
   }
 
-  async operate(step: OperationSpec): Promise<void> {
+  /** `at`: its position among the steps of the scenario. */
+  async operate(step: OperationSpec, at: number): Promise<void> {
     switch (step.do) {
       case 'push':
-        return this.#push(step);
+        return this.#push(step, at);
       case 'trust':
-        return this.#trust(step.author, step.forMicros);
+        return this.#trust(step.author, step.forMicros, at);
       case 'revoke':
-        return this.#revoke(step.author);
+        return this.#revoke(step.author, at);
       case 'deploy':
-        return this.#command({ kind: 'deployment-apply', spec: step.spec }, true);
+        return this.#command({ kind: 'deployment-apply', spec: step.spec }, true, at);
       case 'trigger':
-        return this.#command({ kind: 'trigger-apply', spec: step.spec }, true);
+        return this.#command({ kind: 'trigger-apply', spec: step.spec }, true, at);
       case 'scale':
-        return this.#command({ kind: 'deployment-scale', deployment: step.deployment, replicas: step.replicas }, true);
+        return this.#command({ kind: 'deployment-scale', deployment: step.deployment, replicas: step.replicas }, true, at);
       case 'rollback':
-        return this.#command({ kind: 'rollback', deployment: step.deployment, version: step.version }, true);
+        return this.#command({ kind: 'rollback', deployment: step.deployment, version: step.version }, true, at);
       case 'drain':
-        return this.#command({ kind: 'node-drain', node: step.node }, true);
+        return this.#command({ kind: 'node-drain', node: step.node }, true, at);
       case 'undrain':
-        return this.#command({ kind: 'node-undrain', node: step.node }, true);
+        return this.#command({ kind: 'node-undrain', node: step.node }, true, at);
     }
   }
 
-  async #push(step: Extract<StepSpec, { readonly do: 'push' }>): Promise<void> {
+  async #push(step: Extract<StepSpec, { readonly do: 'push' }>, at: number): Promise<void> {
     const { testbed, stopWith } = this.#course;
     const { keys } = testbed;
     // By example, so that no two pushes of a run have the same bytes: a digest that was refused once does not come again.
@@ -107,16 +108,16 @@ export class Operator {
     const sent: ModuleManifest =
       step.signing === 'tampered' ? { ...manifest, limits: { ...manifest.limits, fuelMax: manifest.limits.fuelMax + 1 } } : manifest;
     if (step.signing !== 'trusted') testbed.record('forgery.made', { what: 'module', digest: manifest.digest, detail: step.signing });
-    await this.#command({ kind: 'module-push', manifest: sent, signature, bytes: example.value.bytes }, step.accepted);
+    await this.#command({ kind: 'module-push', manifest: sent, signature, bytes: example.value.bytes }, step.accepted, at);
   }
 
-  async #command(command: OperatorCommand, accepted: boolean): Promise<void> {
+  async #command(command: OperatorCommand, accepted: boolean, step: number | null): Promise<void> {
     const { testbed, stopWith } = this.#course;
     const { clock } = testbed;
     this.#commands += 1;
     const id = `command-${this.#commands}`;
     const since = clock.monotonicMicros();
-    testbed.record('operator.commanded', { id, command: command.kind });
+    testbed.record('operator.commanded', { id, command: command.kind, step });
     const reply = await testbed.execute(id, command, { deadlineMicros: COMMAND_DEADLINE_MICROS });
     const refused = !reply.ok && reply.error.kind === 'rejected';
     testbed.record('operator.answered', {

@@ -133,7 +133,7 @@ class Play {
           this.#worked = true;
           this.#testbed.healAll();
         }),
-        this.#eachInTime(operations, ({ step }) => this.#operator.operate(step)),
+        this.#eachInTime(operations, ({ step, i }) => this.#operator.operate(step, i)),
         ...this.#scenario.workload.map((workload) => publishWorkload(this.#course, workload)),
       ]);
     }

@@ -91,12 +91,14 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
 }
 
 /** After each crash of a node, the instances it held are served elsewhere in time. */
-function failover(parameters: GoalParameters, _scenario: Scenario, slackMicros: number): Goal {
+function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
   const within = countOf(parameters, 'within');
   const ledger = new Ledger(
     'failover',
     `What a node that dies was serving is served elsewhere within ${describeBudget(within, slackMicros)}.`,
   );
+  const stays = new Set<string>();
+  for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'stay') stays.add(step.spec.name);
   const serving = new Map<string, string>();
   const lost = new Map<string, { readonly node: string; readonly since: number }>();
   const micros: number[] = [];
@@ -120,10 +122,17 @@ function failover(parameters: GoalParameters, _scenario: Scenario, slackMicros: 
           gone.node,
         );
       }
+      // Nobody wants it any more.
+      if (record.kind === 'instance.state' && record.fields.to === 'stopped') {
+        lost.delete(record.fields.instance);
+        serving.delete(record.fields.instance);
+      }
       if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node)
         serving.delete(record.fields.instance);
       if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== STOPPED_IN_ORDER) {
-        for (const [instance, node] of serving) if (node === record.fields.machine) lost.set(instance, { node, since: record.micros });
+        for (const [instance, node] of serving)
+          if (node === record.fields.machine && !stays.has(instance.slice(0, instance.lastIndexOf('/'))))
+            lost.set(instance, { node, since: record.micros });
       }
     },
     (end) => {

@@ -33,7 +33,6 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
   const facts = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node]));
   const waiting = new Map<string, number>();
   const up = new Set<string>();
-  const status = new Map<string, string>();
   const seen = new Map<string, { readonly status: string; readonly matches: boolean }>();
   let controllerUp = false;
   let disturbed = 0;
@@ -94,7 +93,6 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
             );
           }
           waiting.delete(record.fields.node);
-          status.set(record.fields.node, 'healthy');
           break;
         }
         case 'node.status': {
@@ -105,7 +103,6 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
             () => `Node ${node} went from ${from} to ${to}, which is no change of status that exists.`,
             node,
           );
-          status.set(node, to);
           break;
         }
         case 'inventory.observed': {

@@ -1,18 +1,20 @@
 // P6, P7, P8: where instances go, what nodes are promised, and which states an instance may pass through.
 import { INSTANCE_TRANSITIONS, SPREAD_NODE, type DeploymentSpec, type InstanceState } from '../../system/domain/deployment.ts';
 import type { RunRecord } from '../record.ts';
-import type { Scenario } from '../scenario.ts';
+import type { NodeSpec, Scenario } from '../scenario.ts';
 import { goalOf, Ledger, type Goal } from './goal.ts';
+import { DeploymentsInForce } from './in-force.ts';
 
 /** P6: among feasible nodes the chosen one is not beaten on the policy's score; spread is honoured. */
 export function proximity(scenario: Scenario): Goal {
   const ledger = new Ledger('P6', 'Among feasible nodes the chosen one is not beaten on the score of the policy, and spread is honoured.');
-  const specs = specsOf(scenario);
+  const inForce = new DeploymentsInForce(scenario);
   const domains = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.faultDomain.split('/')]));
   const places = new Map<string, { node: string; deployment: string }>();
   const domainOf = (node: string, level: number): string =>
     level === SPREAD_NODE ? node : (domains.get(node) ?? []).slice(0, level).join('/');
   return goalOf(ledger, (record) => {
+    inForce.observe(record);
     if (record.kind === 'placement.decided') {
       const { instance, node, score, runnersUp, why } = record.fields;
       for (const part of runnersUp === '' ? [] : runnersUp.split(' ')) {
@@ -32,15 +34,15 @@ export function proximity(scenario: Scenario): Goal {
       places.delete(instance);
       return;
     }
-    const spread = specs.get(deployment)?.spread ?? 0;
-    if (to === 'assigned' && spread > 0) {
+    const spreads = inForce.of(deployment).map((spec) => spec.spread);
+    if (to === 'assigned' && spreads.length > 0 && !spreads.includes(0)) {
       for (const [other, place] of places) {
         if (other === instance || place.deployment !== deployment) continue;
         ledger.expect(
-          domainOf(place.node, spread) !== domainOf(node, spread),
+          spreads.some((spread) => domainOf(place.node, spread) !== domainOf(node, spread)),
           record,
           () =>
-            `Instances ${instance} and ${other} share the fault domain ${domainOf(node, spread)}, which the deployment forbids (${cause}).`,
+            `Instances ${instance} and ${other} share the fault domain ${domainOf(node, spreads[0] ?? 0)}, which the deployment forbids (${cause}).`,
           node,
         );
       }
@@ -49,27 +51,37 @@ export function proximity(scenario: Scenario): Goal {
   });
 }
 
-/** P7: no node is promised more than it has; no artefact on an architecture it was not built for. */
+/** P7: no node is promised more than it has; nothing is placed where it must not be, or cannot run. */
 export function resources(scenario: Scenario): Goal {
-  const ledger = new Ledger('P7', 'No node is promised more memory or CPU than it has, and none runs what its architecture cannot.');
-  const specs = specsOf(scenario);
+  const ledger = new Ledger(
+    'P7',
+    'No node is promised more memory or CPU than it has, and none is given what its architecture, its features, its hardware or its zone rule out.',
+  );
+  const inForce = new DeploymentsInForce(scenario);
   const nodes = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node]));
-  const held = new Map<string, Map<string, string>>();
+  /** By node and instance, what it was placed with. */
+  const held = new Map<string, Map<string, Promised>>();
+  const whereIs = new Map<string, string>();
   return goalOf(ledger, (record) => {
+    inForce.observe(record);
     if (record.kind !== 'instance.state') return;
     const { instance, deployment, to, node } = record.fields;
-    for (const instances of held.values()) instances.delete(instance);
+    const before = whereIs.get(instance);
+    const promised = to === 'assigned' || before !== node ? null : (held.get(node)?.get(instance) ?? null);
+    if (before !== undefined) held.get(before)?.delete(instance);
+    whereIs.delete(instance);
     if (node === null || (to !== 'assigned' && to !== 'running')) return;
     const machine = nodes.get(node);
-    const spec = specs.get(deployment);
-    if (machine === undefined || spec === undefined) return;
-    const instances = held.get(node) ?? new Map<string, string>();
-    held.set(node, instances.set(instance, deployment));
+    const specs = inForce.of(deployment);
+    if (machine === undefined || specs.length === 0) return;
+    const instances = held.get(node) ?? new Map<string, Promised>();
+    held.set(node, instances.set(instance, promised ?? leastOf(specs)));
+    whereIs.set(instance, node);
     let memoryBytes = 0;
     let cpuMillis = 0;
-    for (const name of instances.values()) {
-      memoryBytes += specs.get(name)?.requirements.memoryBytes ?? 0;
-      cpuMillis += specs.get(name)?.requirements.cpuMillis ?? 0;
+    for (const each of instances.values()) {
+      memoryBytes += each.memoryBytes;
+      cpuMillis += each.cpuMillis;
     }
     ledger.expect(
       memoryBytes <= machine.memoryBytes,
@@ -83,14 +95,45 @@ export function resources(scenario: Scenario): Goal {
       () => `Node ${node} is promised ${cpuMillis} thousandths of a core and has ${machine.cores * 1_000}.`,
       node,
     );
-    const wanted = spec.requirements.architectures;
+    // Running it is where it was placed: what was asked for since then is held to its own placement.
+    if (to !== 'assigned') return;
+    const mismatches = specs.map(({ requirements }) => mismatchOf(requirements, machine));
     ledger.expect(
-      wanted.length === 0 || wanted.includes(machine.architecture),
+      mismatches.includes(null),
       record,
-      () => `Instance ${instance} needs ${wanted.join(' or ')} and was placed on ${node}, which is ${machine.architecture}.`,
+      () => `Instance ${instance} needs ${mismatches[0]?.needs} and was placed on ${node}, which ${mismatches[0]?.has}.`,
       node,
     );
   });
+}
+
+type Promised = { readonly memoryBytes: number; readonly cpuMillis: number };
+
+function leastOf(specs: readonly DeploymentSpec[]): Promised {
+  return {
+    memoryBytes: Math.min(...specs.map(({ requirements }) => requirements.memoryBytes)),
+    cpuMillis: Math.min(...specs.map(({ requirements }) => requirements.cpuMillis)),
+  };
+}
+
+/** Why a machine must not have it; null when it may. */
+function mismatchOf(
+  { architectures, isaFeatures, hardware, within }: DeploymentSpec['requirements'],
+  machine: NodeSpec,
+): { readonly needs: string; readonly has: string } | null {
+  if (architectures.length > 0 && !architectures.includes(machine.architecture))
+    return { needs: architectures.join(' or '), has: `is ${machine.architecture}` };
+  const feature = isaFeatures.find((wanted) => !machine.isaFeatures.includes(wanted));
+  if (feature !== undefined) return { needs: `the instructions ${feature}`, has: `has ${listed(machine.isaFeatures)}` };
+  const device = hardware.find((wanted) => !machine.hardware.includes(wanted));
+  if (device !== undefined) return { needs: `the hardware ${device}`, has: `has ${listed(machine.hardware)}` };
+  if (within !== null && machine.zone !== within && !machine.zone.startsWith(`${within}/`))
+    return { needs: `to be within ${within}`, has: `is in ${machine.zone}` };
+  return null;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ');
 }
 
 /** P8: instances pass through the states of the life cycle only. */
@@ -144,10 +187,4 @@ export function lifecycle(): Goal {
       node,
     );
   });
-}
-
-function specsOf(scenario: Scenario): ReadonlyMap<string, DeploymentSpec> {
-  const specs = new Map<string, DeploymentSpec>();
-  for (const step of scenario.steps) if (step.do === 'deploy') specs.set(step.spec.name, step.spec);
-  return specs;
 }

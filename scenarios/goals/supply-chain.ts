@@ -5,12 +5,15 @@ import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
 import type { Subject } from '../../system/domain/identifiers.ts';
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
+import { DeploymentsInForce, VersionsPushed } from './in-force.ts';
 import { Slowness } from './slowness.ts';
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
 const ROLLBACK_MICROS = 10_000;
 /** How long what was sent to a node before a revocation may be on its way. */
 const REVOKED_MICROS = 1_000_000;
+/** Bound: guests of which the version is remembered. */
+const GUESTS_KEPT_MAX = 4_096;
 /** Kinds of fault after which a node may have to fetch again what it had. */
 const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe'];
 
@@ -28,7 +31,7 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   let peaceSince = 0;
   /** By module and version. */
   const keys = new Map<string, string>();
-  const specs = new Map(scenario.steps.flatMap((step) => (step.do === 'deploy' ? [[step.spec.name as string, step.spec] as const] : [])));
+  const inForce = new DeploymentsInForce(scenario);
   // Out of touch an agent serves no movable work for longer than its lease, which its own clock measures.
   const leaseMicros = scenario.platform.leaseMs * 1_200 + REVOKED_MICROS + slackMicros;
   /** Whether this node must know by now that the key is not trusted: it was told since, or may not go on without being told. */
@@ -52,6 +55,7 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(
     ledger,
     (record) => {
+      inForce.observe(record);
       switch (record.kind) {
         case 'trust.added':
           trusted.add(record.fields.key);
@@ -82,13 +86,19 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
           break;
         case 'invocation.started': {
           const { node, instance, version, event } = record.fields;
-          const spec = specs.get(deploymentOf(instance));
-          const key = keys.get(`${spec?.module} ${version}`);
-          if (spec === undefined || key === undefined) break;
+          // A node may go by any that it was handed; one that may stay without being told is held to nothing sooner.
+          const specs = inForce.sofar(deploymentOf(instance));
+          const movable = specs.every((spec) => spec.whenUnreachable === 'move');
+          const signed = [...new Set(specs.map(({ module }) => module as string))].map((module) => ({
+            module,
+            key: keys.get(`${module} ${version}`),
+          }));
+          const [first] = signed;
+          if (first === undefined || signed.some(({ key }) => key === undefined)) break;
           ledger.expect(
-            !knows(node, key, record.micros, spec.whenUnreachable === 'move'),
+            signed.some(({ key }) => !knows(node, key ?? '', record.micros, movable)),
             record,
-            () => `Node ${node} ran event ${event} with ${spec.module} version ${version}, whose key ${key} was revoked before.`,
+            () => `Node ${node} ran event ${event} with ${first.module} version ${version}, whose key ${first.key} was revoked before.`,
             node,
           );
           break;
@@ -303,14 +313,17 @@ export function versions(slackMicros = 0): Goal {
   );
 }
 
-/** P5: no guest effect without a capability that covers it. */
+/** P5: no guest effect without a capability of its version that covers it. */
 export function capabilities(scenario: Scenario): Goal {
   const ledger = new Ledger('P5', 'No guest has an effect that no capability of its module covers.');
-  const moduleOf = new Map<string, string>();
+  const inForce = new DeploymentsInForce(scenario);
+  const versions = new VersionsPushed(scenario);
+  /** What guests ran as, the number of their version, by instance and what they ran for. Bound: GUESTS_KEPT_MAX, the oldest is forgotten. */
+  const guests = new Map<string, Set<number>>();
   const results = new Map<string, Set<string>>();
+  /** Of all versions of a module together: where it is not known which one a guest was of. */
   const granted = new Map<string, Capability[]>();
   for (const step of scenario.steps) {
-    if (step.do === 'deploy') moduleOf.set(step.spec.name, step.spec.module);
     if (step.do === 'trigger' && step.spec.result !== null) {
       const subjects = results.get(step.spec.deployment) ?? new Set();
       subjects.add(step.spec.result);
@@ -321,23 +334,31 @@ export function capabilities(scenario: Scenario): Goal {
       subjects.add(`${DEAD_LETTER_PREFIX}.${consumerOf(step.spec.name)}`);
       results.set(step.spec.deployment, subjects);
     }
-    if (step.do === 'push' && step.accepted) {
-      const held = granted.get(step.module) ?? [];
-      for (const text of step.capabilities ?? []) {
-        const capability = parseCapability(text);
-        if (capability !== null) held.push(capability);
-      }
-      granted.set(step.module, held);
-    }
+    if (step.do === 'push' && step.accepted)
+      granted.set(step.module, [...(granted.get(step.module) ?? []), ...capabilitiesOf(step.capabilities ?? [])]);
   }
-  const grantsOf = (instance: string): readonly Capability[] => granted.get(moduleOf.get(deploymentOf(instance)) ?? '') ?? [];
+  const grantsOf = (instance: string, correlation: string | null): readonly Capability[] => {
+    const modules = [...new Set(inForce.sofar(deploymentOf(instance)).map(({ module }) => module as string))];
+    const ran = guests.get(`${instance} ${correlation}`);
+    const known = ran === undefined ? [] : modules.flatMap((module) => [...ran].map((version) => versions.capabilitiesOf(module, version)));
+    if (known.length > 0 && !known.includes(null)) return capabilitiesOf(known.flatMap((texts) => texts ?? []));
+    return modules.flatMap((module) => granted.get(module) ?? []);
+  };
   return goalOf(ledger, (record) => {
+    inForce.observe(record);
+    versions.observe(record);
     switch (record.kind) {
+      case 'invocation.started': {
+        const key = `${record.fields.instance} ${record.correlation}`;
+        guests.set(key, (guests.get(key) ?? new Set()).add(record.fields.version));
+        if (guests.size > GUESTS_KEPT_MAX) guests.delete(guests.keys().next().value ?? '');
+        break;
+      }
       case 'state.written': {
         const { instance, key } = record.fields;
         if (instance === null) break;
         ledger.expect(
-          grantsState(grantsOf(instance), 'state-write', key),
+          grantsState(grantsOf(instance, record.correlation), 'state-write', key),
           record,
           () => `Instance ${instance} wrote state ${key} without a capability that covers it.`,
         );
@@ -347,7 +368,8 @@ export function capabilities(scenario: Scenario): Goal {
         const { instance, subject } = record.fields;
         if (instance === null) break;
         ledger.expect(
-          results.get(deploymentOf(instance))?.has(subject) === true || grantsPublish(grantsOf(instance), subject as Subject),
+          results.get(deploymentOf(instance))?.has(subject) === true ||
+            grantsPublish(grantsOf(instance, record.correlation), subject as Subject),
           record,
           () => `Instance ${instance} published on ${subject} without a capability that covers it.`,
         );
@@ -359,6 +381,10 @@ export function capabilities(scenario: Scenario): Goal {
       default:
     }
   });
+}
+
+function capabilitiesOf(texts: readonly string[]): readonly Capability[] {
+  return texts.map(parseCapability).filter((capability) => capability !== null);
 }
 
 export function deploymentOf(instance: string): string {

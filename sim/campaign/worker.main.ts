@@ -118,21 +118,28 @@ async function playJob(player: Player, index: number, job: PlayJob): Promise<Run
   if (!job.verify) return summarise(job, await play(player, index, job, null, job.recordFile), startMs);
   const recording = createRecording();
   const first = await play(player, index, job, recording, job.recordFile);
-  if (first.end.reason !== 'done') return summarise(job, first, startMs);
+  if (first.end.reason === 'cancelled') return summarise(job, first, startMs);
   const second = await play(player, index, job, compareWith(recording), null);
   const summary = summarise(job, first, startMs);
-  if (second.end.reason === 'done' && second.end.digest === first.end.digest) return summary;
-  if (second.end.reason === 'done') {
+  // What ended as a bug is no bug that can be reproduced unless it ends so again.
+  if (second.end.reason === first.end.reason && second.end.digest === first.end.digest) return summary;
+  if (second.end.reason === first.end.reason && second.end.reason === 'done') {
     const trouble = `WM_NOT_DETERMINISTIC: two plays of this seed have the digests ${first.end.digest} and ${second.end.digest}; they differ past the bound of the comparison.`;
     return { ...summary, verdict: 'nondeterministic', trouble };
   }
-  // A bug in the second play alone is a difference too, and the stack says more than "it ended earlier".
+  // A bug in one play alone is a difference too, and the stack says more than "it ended earlier".
   const { verdict, trouble } = troubleOf(second);
   if (verdict === 'cancelled' || verdict === 'nondeterministic') return { ...summary, verdict, trouble };
+  const ended =
+    first.end.reason === 'done'
+      ? 'well, the second did not'
+      : second.end.reason === 'done'
+        ? 'in a bug, the second did not'
+        : 'otherwise than the second';
   return {
     ...summary,
     verdict: 'nondeterministic',
-    trouble: `WM_NOT_DETERMINISTIC: the first play of this seed ended well, the second did not. ${trouble}`,
+    trouble: `WM_NOT_DETERMINISTIC: the first play of this seed ended ${ended}. ${second.end.reason === 'done' ? (summary.trouble ?? '') : trouble}`,
   };
 }
 

@@ -90,7 +90,7 @@ export const RECORD_FIELDS: { readonly [K in RecordKind]: { readonly [F in keyof
   'guests.modelled': { digest: true, model: true },
   'workload.published': { event: true, subject: true, outcome: true, code: true, micros: true },
   'workload.result': { event: true, subject: true, source: true, trigger: true, data: true },
-  'operator.commanded': { id: true, command: true },
+  'operator.commanded': { id: true, command: true, step: true },
   'operator.answered': { id: true, command: true, outcome: true, code: true, sequence: true, micros: true },
   'state.observed': { key: true, value: true },
   'inventory.observed': { node: true, status: true, incarnation: true, architecture: true, zone: true, cores: true, memoryBytes: true },

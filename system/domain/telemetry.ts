@@ -156,7 +156,8 @@ export type RecordKinds = {
     micros: number;
   };
   'workload.result': { event: string; subject: string; source: string; trigger: string; data: string };
-  'operator.commanded': { id: string; command: string };
+  /** `step`: position of the scenario's step that it is of, from 0. */
+  'operator.commanded': { id: string; command: string; step: number | null };
   'operator.answered': {
     id: string;
     command: string;

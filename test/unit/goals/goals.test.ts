@@ -4,7 +4,7 @@ import { CLAIMS, createGoals, createInvariants } from '../../../scenarios/goals/
 import type { GoalResult, RunRecord } from '../../../scenarios/record.ts';
 import type { GoalSpec } from '../../../scenarios/scenario.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
-import { scenarioOf, withGoal } from '../../support/scenarios/scenario.ts';
+import { deployed, scenarioOf, withGoal } from '../../support/scenarios/scenario.ts';
 
 function judged(goal: string, parameters: GoalSpec['parameters'], records: readonly RunRecord[]): GoalResult {
   const [created] = createGoals(withGoal(goal, parameters));
@@ -112,6 +112,23 @@ describe('failover', () => {
   it('asks nothing for what had ended before', () => {
     const ended = said(2 * S, 'instance.ended', { node: 'a-1', instance: 'echo/0', epoch: 1, cause: 'scaled' });
     expect(judgedFor(ended, dies()).because).toContain('tested nothing');
+  });
+
+  it('asks nothing for what is to stay with its node, nor for what nobody wants any more', () => {
+    const [goal] = createGoals({ ...deployed({ whenUnreachable: 'stay' }), goals: [{ goal: 'failover', parameters: { within: 4 * S } }] });
+    if (goal === undefined) throw new Error('there is the goal');
+    expect(judge(goal, [isServed(1 * S, 'a-1'), dies()]).because).toContain('tested nothing');
+    const scaled = said(6 * S, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from: 'running',
+      to: 'stopped',
+      node: null,
+      epoch: 1,
+      version: 1,
+      cause: 'scaled to 0',
+    });
+    expect(judgedFor(dies(), scaled).because).toContain('tested nothing');
   });
 });
 

@@ -19,7 +19,7 @@ const becomes = (node: string, to: string): RunRecord =>
 const enrols = (node: string): RunRecord =>
   said(1 * S, 'node.enrolled', { node, incarnation: 1, architecture: 'x86_64', zone: 'z', cores: 1, memoryBytes: 1, profile: '' });
 const fault = (kind: string): RunRecord => said(1 * S, 'fault.begun', { fault: kind, kind, target: 'a-1', detail: '' });
-const commands = said(1 * S, 'operator.commanded', { id: 'c1', command: 'scale' });
+const commands = said(1 * S, 'operator.commanded', { id: 'c1', command: 'scale', step: null });
 const answers = (outcome: 'done' | 'unknown'): RunRecord =>
   said(2 * S, 'operator.answered', { id: 'c1', command: 'scale', outcome, code: null, sequence: 1, micros: 1 });
 const accepts = said(1 * S, 'rollback.accepted', { deployment: 'echo', from: 2, to: 1 });

@@ -146,6 +146,14 @@ describe('verifying plays twice and names the first difference', () => {
     );
   });
 
+  test('a bug is one when both plays end in it, and a difference when only the first does', async () => {
+    expect(await verify('bug')).toMatchObject({ verdict: 'bug', trouble: expect.stringContaining('the toy broke') as string });
+    expect(await verify('bug once')).toMatchObject({
+      verdict: 'nondeterministic',
+      trouble: expect.stringContaining('WM_NOT_DETERMINISTIC') as string,
+    });
+  });
+
   test('a second play that ends before the first is found', async () => {
     const summary = await verify('ends early');
     expect(summary?.trouble).toMatch(/first play: {2}went on at \d+ µs, .*\n {2}second play: nothing: it had ended/);

@@ -58,6 +58,7 @@ async function playWorld(kernel: Kernel, name: string, sink: RecordSink, microsM
   gossip(kernel, machines, machines.indexOf(victim), say);
   await world.sleep(microsMax / 4);
   if (name === 'bug') throw new Error('the toy broke');
+  if (name === 'bug once' && playsOfThisWorker % 2 === 1) throw new Error('the toy broke once');
   if (name === 'endless') for (;;);
   if (name === 'hangs') await new Promise<void>(() => machines.forEach((machine) => machine.crash()));
   if (name === 'counter') kernel.note('m0', `play ${playsOfThisWorker}`);
