@@ -141,7 +141,7 @@ class NodeAgent implements Agent {
       },
     );
     this.#lifecycle = new Lifecycle(
-      { bounds, node, telemetry: ports.telemetry, cache: this.#cache, delivery },
+      { bounds, node, clock: ports.clock, telemetry: ports.telemetry, cache: this.#cache, delivery },
       {
         isLeaseHeld,
         report: (report) => this.#session.report(report),

@@ -42,6 +42,9 @@ export type AgentBounds = {
   /** Artefacts on disk that nothing desires any more. */
   readonly artefactsSpareMax: number;
 
+  /** How often a node that is out of touch looks which keys have expired. */
+  readonly expiryCheckMs: number;
+
   // invocations
   /** Invocations at a time on the node, over all instances. */
   readonly invocationsMax: number;
@@ -114,6 +117,7 @@ export const AGENT_BOUNDS: AgentBounds = Object.freeze({
   fetchRetryMsMax: 5_000,
   artefactBytesMax: 64 * MIB,
   artefactsSpareMax: 16,
+  expiryCheckMs: 5_000,
 
   invocationsMax: 256,
   hostCallsMax: 10_000,

@@ -31,7 +31,7 @@ function checkAuthor(grant: ModuleGrant, trust: readonly TrustedKey[], keys: Pic
   const key = trust.find((trusted) => trusted.key === grant.signature.key);
   if (key === undefined || key.revoked || keys.keyIdOf(key.publicKey) !== key.key) {
     return rejected('WM_SIGNER_UNTRUSTED', {
-      message: `${nameOf(grant)} is signed by ${grant.signature.key}, which ${key?.revoked === true ? 'was revoked' : 'is not trusted'}.`,
+      message: `${nameOf(grant)} is signed by ${grant.signature.key}, which ${key?.revoked === true ? 'was revoked or has expired' : 'is not trusted'}.`,
       next: 'Sign the module with a trusted key, or add the key to the trust store.',
     });
   }

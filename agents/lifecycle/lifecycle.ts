@@ -1,12 +1,15 @@
 // Which instances this node serves (R2, R5, R1.3): takes desired states in, and makes the node so. Everything between reading
 // and changing its state is synchronous; what takes time (artefacts, draining, disk) ends in `#reconcile` being asked again.
 // Refuses older terms and revisions, and movable work without a lease that the controller confirmed with a desired state.
+// Which keys have expired the controller says; while it is out of touch, the clock of this node does (R2.4).
 import type { ErrorCode } from '../../system/domain/errors.ts';
 import type { Epoch, InstanceId, NodeId, Term } from '../../system/domain/identifiers.ts';
 import type { InstanceServed } from '../../system/domain/node-service.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
+import { isExpired, type TrustedKey } from '../../system/domain/module.ts';
 import type { Assignment, InstanceReport, Landmark } from '../../system/domain/session.ts';
+import { MICROS_PER_MS, type Clock, type Timer } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { AgentBounds } from '../bounds.ts';
 import { effectiveGrants, versionKeyOf } from '../cache/cache.ts';
@@ -31,6 +34,7 @@ export type LifecycleHost = {
 type LifecycleTools = {
   readonly bounds: AgentBounds;
   readonly node: NodeId;
+  readonly clock: Clock;
   readonly telemetry: Ports['telemetry'];
   readonly cache: Cache;
   readonly delivery: Delivery;
@@ -47,6 +51,9 @@ export class Lifecycle {
   #desired: Desired | null = null;
   /** The controller sent the desired state itself, since the last lapse of the lease and in this incarnation. */
   #isConfirmed = false;
+  /** The controller has sent a desired state since the last lapse of the lease. */
+  #isInTouch = false;
+  #expiryCheck: Timer | null = null;
   #isStopping = false;
   #onEmpty: (() => void) | null = null;
 
@@ -65,6 +72,7 @@ export class Lifecycle {
     this.#seen = highest(seen, desired);
     this.#desired = desired;
     this.#reconcile();
+    this.#checkExpiryLater();
   }
 
   acceptsTerm(term: Term): boolean {
@@ -106,6 +114,7 @@ export class Lifecycle {
     this.#seen = { term, revision };
     this.#desired = desired;
     this.#isConfirmed = true;
+    this.#isInTouch = true;
     this.#host.remember(this.#seen, bytes);
     for (const [instance, epoch] of this.#barred) {
       if (!desired.assignments.some((assignment) => assignment.instance === instance && assignment.epoch <= epoch))
@@ -130,6 +139,25 @@ export class Lifecycle {
     for (const served of [...this.#instances.values()]) {
       if (served.assignment.movable) served.end({ text: CAUSE_LEASE, code: 'WM_LEASE_LAPSED' });
     }
+    if (!this.#isInTouch) return;
+    this.#isInTouch = false;
+    this.#checkExpiryLater();
+  }
+
+  /** As often as it takes while the controller is out of touch: the clock of a node may be put right meanwhile. */
+  #checkExpiryLater(): void {
+    this.#expiryCheck?.cancel();
+    if (this.#isStopping || this.#isInTouch || this.#desired?.trust.some(({ notAfterMs }) => notAfterMs !== undefined) !== true) return;
+    this.#expiryCheck = this.#tools.clock.after(this.#tools.bounds.expiryCheckMs * MICROS_PER_MS, () => {
+      this.#reconcile();
+      this.#checkExpiryLater();
+    });
+  }
+
+  #trustOf({ trust }: Desired): readonly TrustedKey[] {
+    if (this.#isInTouch) return trust;
+    const nowMs = this.#tools.clock.civilMs();
+    return trust.map((key) => (isExpired(key, nowMs) ? { ...key, revoked: true } : key));
   }
 
   fenced(served: ServedInstance, error: WmError): void {
@@ -201,7 +229,8 @@ export class Lifecycle {
   #reconcile(): void {
     if (this.#isStopping || this.#desired === null) return;
     const { cache } = this.#tools;
-    const { modules, trust, assignments } = this.#desired;
+    const { modules, assignments } = this.#desired;
+    const trust = this.#trustOf(this.#desired);
     cache.want(modules, trust, this.#versionsInUse());
     const steps = planSteps(assignments, {
       held: this.#held(),

@@ -47,10 +47,16 @@ export type TrustedKey = {
   readonly publicKey: Uint8Array;
   /** Texts of capabilities that modules signed with this key may have. */
   readonly mayGrant: readonly string[];
+  /** An operator said so. As agents and operators are told: or its time is over. */
   readonly revoked: boolean;
-  /** Civil milliseconds at which it is revoked by itself. Absent, as in journals of earlier versions: never. */
+  /** Civil milliseconds at which its time is over. Absent, as in journals of earlier versions: never. */
   readonly notAfterMs?: number;
 };
+
+/** Whether its time is over by a clock that shows `atMs` civil milliseconds. */
+export function isExpired({ notAfterMs }: Pick<TrustedKey, 'notAfterMs'>, atMs: number): boolean {
+  return notAfterMs !== undefined && notAfterMs <= atMs;
+}
 
 /** The exact bytes that the author's signature covers: one field a line, in this order. */
 export function manifestText(manifest: ModuleManifest): string {

@@ -3,14 +3,15 @@
 import type { Capability } from '../domain/capability.ts';
 import { coversCapability, parseCapability } from '../domain/capability.ts';
 import type { Digest, KeyId, ModuleName, ProfileId } from '../domain/identifiers.ts';
-import type { ModuleVersion, SignedArtefact, TrustedKey } from '../domain/module.ts';
+import { isExpired, type ModuleVersion, type SignedArtefact, type TrustedKey } from '../domain/module.ts';
+import { isTrusted, type StoredKey } from './trust.ts';
 import { assert, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 
 export { checkUpload } from './upload.ts';
 
 export type ModulesState = {
-  readonly trust: Map<KeyId, TrustedKey>;
+  readonly trust: Map<KeyId, StoredKey>;
   readonly versions: Map<ModuleName, readonly ModuleVersion[]>;
   /** By module digest and profile. */
   readonly artefacts: Map<string, ArtefactRecord>;
@@ -21,7 +22,7 @@ type CompileTime = { readonly compileMicros?: number };
 type ArtefactRecord = SignedArtefact & CompileTime;
 
 export type ModuleEntry =
-  | { readonly kind: 'module-trust'; readonly key: TrustedKey }
+  | { readonly kind: 'module-trust'; readonly key: StoredKey }
   | { readonly kind: 'module-stored'; readonly version: ModuleVersion }
   | {
       readonly kind: 'module-artefact';
@@ -61,9 +62,9 @@ export function applyModuleEntry(state: ModulesState, entry: ModuleEntry): void 
 export function factsOfModuleEntry(state: ModulesState, entry: ModuleEntry): readonly Fact[] {
   switch (entry.kind) {
     case 'module-trust': {
-      const { key, revoked } = entry.key;
-      if (revoked) return [{ kind: 'trust.revoked', fields: { key } }];
-      return state.trust.get(key)?.revoked === false ? [] : [{ kind: 'trust.added', fields: { key } }];
+      const { key } = entry.key;
+      if (!isTrusted(entry.key)) return [{ kind: 'trust.revoked', fields: { key } }];
+      return isTrusted(state.trust.get(key)) ? [] : [{ kind: 'trust.added', fields: { key } }];
     }
     case 'module-stored': {
       const { manifest, version, signature } = entry.version;
@@ -89,11 +90,11 @@ export function findVersion(state: ModulesState, module: ModuleName, version: nu
   return state.versions.get(module)?.[version - 1] ?? null;
 }
 
-/** Keys whose time is over: revoked from here on, as if an operator had said so. */
+/** Keys whose time is over, and keys whose time is not over after all: a clock that was ahead was put right. */
 export function planExpiry(state: ModulesState, atMs: number): readonly ModuleEntry[] {
   return [...state.trust.values()]
-    .filter(({ revoked, notAfterMs }) => !revoked && notAfterMs !== undefined && notAfterMs <= atMs)
-    .map((key): ModuleEntry => ({ kind: 'module-trust', key: { ...key, revoked: true } }));
+    .filter((key) => !key.revoked && isExpired(key, atMs) !== (key.expired ?? false))
+    .map((key): ModuleEntry => ({ kind: 'module-trust', key: { ...key, expired: isExpired(key, atMs) } }));
 }
 
 /** The version to deploy: `version`, or the newest when null. A revoked signer makes it undeployable (P3). */
@@ -114,8 +115,7 @@ export function checkDeployable(state: ModulesState, module: ModuleName, version
       detail: { module, versions: versions.length },
     });
   }
-  const key = state.trust.get(found.signature.key);
-  if (key === undefined || key.revoked) {
+  if (!isTrusted(state.trust.get(found.signature.key))) {
     return rejected('WM_SIGNER_UNTRUSTED', {
       message: `Version ${found.version} of '${module}' was signed by ${found.signature.key}, which is not trusted any more.`,
       next: 'Sign it again with a trusted key and push it as a new version.',
@@ -132,7 +132,7 @@ export function findArtefact(state: ModulesState, module: Digest, profile: Profi
 /** R3.3: what the manifest declares and the signer may grant now. */
 export function grantsOf(state: ModulesState, version: ModuleVersion): readonly Capability[] {
   const key = state.trust.get(version.signature.key);
-  if (key === undefined || key.revoked) return [];
+  if (key === undefined || !isTrusted(key)) return [];
   const wide = key.mayGrant.map(parseCapability).filter((capability) => capability !== null);
   return version.manifest.capabilities
     .map(parseCapability)
@@ -168,5 +168,7 @@ export function viewModules(state: ModulesState): readonly ModuleVersion[] {
 }
 
 export function viewTrust(state: ModulesState): readonly TrustedKey[] {
-  return [...state.trust.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  return [...state.trust.values()]
+    .map(({ expired, ...key }) => ({ ...key, revoked: key.revoked || expired === true }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
 }

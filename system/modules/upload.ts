@@ -4,6 +4,7 @@ import { EVENT_BYTES_MAX } from '../domain/event.ts';
 import { isDigest, isName, type KeyId } from '../domain/identifiers.ts';
 import { manifestText, type ModuleManifest, type ModuleVersion, type Signature, type TrustedKey } from '../domain/module.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
+import { isTrusted, type StoredKey } from './trust.ts';
 import type { Keys } from '../ports/keys.ts';
 import type { Wasm } from '../ports/wasm.ts';
 
@@ -15,7 +16,7 @@ const MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 
 type Upload = { readonly manifest: ModuleManifest; readonly signature: Signature | null; readonly bytes: Uint8Array };
 
-export type UploadView = { readonly trust: ReadonlyMap<KeyId, TrustedKey> };
+export type UploadView = { readonly trust: ReadonlyMap<KeyId, StoredKey> };
 
 /** The version without its number. */
 export type CheckedUpload = Omit<ModuleVersion, 'version'>;
@@ -85,9 +86,9 @@ export function checkUpload(
     });
   }
   const key = view.trust.get(signature.key);
-  if (key === undefined || key.revoked) {
+  if (!isTrusted(key)) {
     return rejected('WM_SIGNER_UNTRUSTED', {
-      message: `Module '${manifest.name}' is signed by ${signature.key}, which ${key === undefined ? 'is not in the trust store' : 'was revoked'}.`,
+      message: `Module '${manifest.name}' is signed by ${signature.key}, which ${key === undefined ? 'is not in the trust store' : 'was revoked or has expired'}.`,
       next: 'Add the key to the trust store, or sign with a trusted key.',
       detail: { key: signature.key },
     });

@@ -306,10 +306,16 @@ export class ControllerWorld {
     });
   }
 
-  async trust(mayGrant: readonly string[] = []): Promise<void> {
+  /** What its clock shows from now on, and not how fast it goes. */
+  stepClock(name: string, byMicros: number): void {
+    this.#get(name).machine.time.step(byMicros);
+  }
+
+  async trust(mayGrant: readonly string[] = [], forMs: number | null = null): Promise<void> {
     const key = await this.keys(OPERATOR).open('ops');
     if (!key.ok) throw new Error(key.error.message);
-    await this.must({ kind: 'trust-add', publicKey: key.value.publicKey, mayGrant });
+    const until = forMs === null ? {} : { notAfterMs: this.#clock('controller').civilMs() + forMs };
+    await this.must({ kind: 'trust-add', publicKey: key.value.publicKey, mayGrant, ...until });
   }
 
   async push(

@@ -239,6 +239,35 @@ test('an upload whose output no event could carry is refused', async () => {
   });
 });
 
+test('a key that expired by a clock that was ahead is trusted again when the clock is put right, and one that was revoked is not', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.startNode('n1');
+    await world.pass(1 * S);
+    await world.trust([], 3_600_000);
+    await world.push('echo', 'echo 1');
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(1 * S);
+    expect(await instanceOf(world)).toMatchObject({ state: 'running' });
+    const key = (await world.query('trust')).keys[0]!;
+    world.stepClock('controller', 7_200 * S);
+    await world.pass(1 * S);
+    expect((await world.query('trust')).keys).toMatchObject([{ revoked: true }]);
+    expect(await world.push('echo', 'echo 2')).toMatchObject({ ok: false, error: { code: 'WM_SIGNER_UNTRUSTED' } });
+    expect(world.of('instance.ended')).toHaveLength(1);
+    world.stepClock('controller', -7_200 * S);
+    await world.pass(5 * S);
+    expect((await world.query('trust')).keys).toMatchObject([{ revoked: false }]);
+    expect(await instanceOf(world)).toMatchObject({ state: 'running' });
+    await world.must({ kind: 'trust-revoke', key: key.key });
+    world.stepClock('controller', 7_200 * S);
+    await world.pass(1 * S);
+    world.stepClock('controller', -7_200 * S);
+    await world.pass(1 * S);
+    expect((await world.query('trust')).keys).toMatchObject([{ revoked: true }]);
+  });
+});
+
 describe('a controller that loses power', () => {
   test('knows everything it acknowledged, in a new term, and nobody is moved', async () => {
     const world = new ControllerWorld({ config: { snapshotEveryEntries: 5 } });
