@@ -164,11 +164,13 @@ export class Cache {
     const law = { baseMs: this.#bounds.fetchRetryMs, maxMs: this.#bounds.fetchRetryMsMax };
     let partial: PartialArtefact | null = null;
     let wrongDownloads = 0;
+    let isStored = false;
     for (let attempt = 0; ; attempt++) {
       const statement = this.#statementOf(artefact);
       if (statement === null) break;
       partial ??= beginPartial(statement);
       const brought = await this.#bringBytes(statement, partial);
+      isStored ||= brought.ok;
       const loaded = brought.ok ? await this.#ports.wasm.load(brought.value) : brought;
       if (loaded.ok) {
         if (this.#statementOf(artefact) === null) loaded.value.close();
@@ -190,6 +192,7 @@ export class Cache {
     }
     this.#obtaining.delete(artefact);
     this.#downloads -= 1;
+    if (isStored && !this.#mapped.has(artefact)) this.#setAside(artefact);
     // A slot that came while the last attempt was ending is served by a new one.
     for (const slot of this.#slotsOf(artefact)) if (slot.state.kind === 'loading') this.#obtain(slot);
     this.#startQueued();
@@ -223,12 +226,12 @@ export class Cache {
         });
       }
       this.#ports.telemetry.record('artefact.fetched', { node: this.#facts.node, artefact, bytes: bytes.length });
+      if (this.#statementOf(artefact) === null)
+        return failed('WM_CANCELLED', { message: `The artefact ${artefact} is not wanted any more.`, next: 'Nothing.' });
       const kept = await this.#ports.storage.blobs.put(artefact, bytes);
       // A full disk costs the next start a download, nothing else.
       if (!kept.ok && kept.error.kind === 'unknown') return this.#broken(kept.error);
     }
-    if (this.#statementOf(artefact) === null)
-      return failed('WM_CANCELLED', { message: `The artefact ${artefact} is not wanted any more.`, next: 'Nothing.' });
     return ok(bytes);
   }
 
@@ -282,10 +285,15 @@ export class Cache {
     return this.#slotsOf(artefact)[0]?.grant.artefact.statement ?? null;
   }
 
-  /** Running guests go on in a module that is closed; new ones are refused. */
-  #unmapUnwanted(): void {
+  #desired(): ReadonlySet<Digest> {
     const desired = new Set<Digest>();
     for (const slot of this.#slots.values()) if (slot.state.kind !== 'refused') desired.add(slot.grant.artefact.statement.artefact);
+    return desired;
+  }
+
+  /** Running guests go on in a module that is closed; new ones are refused. */
+  #unmapUnwanted(): void {
+    const desired = this.#desired();
     for (const [artefact, module] of this.#mapped) {
       if (desired.has(artefact)) continue;
       module.close();
@@ -295,6 +303,17 @@ export class Cache {
     this.#spare = this.#spare.filter((artefact) => !desired.has(artefact));
     if (this.#isClosed) return;
     for (const [artefact, pause] of this.#obtaining) if (!desired.has(artefact)) pause.wake();
+    this.#evict(desired);
+  }
+
+  /** On disk and not mapped: the engine refused it, or nothing wanted it any more when it was there. */
+  #setAside(artefact: Digest): void {
+    if (this.#isClosed) return;
+    this.#spare = [...this.#spare.filter((other) => other !== artefact), artefact];
+    this.#evict(this.#desired());
+  }
+
+  #evict(desired: ReadonlySet<Digest>): void {
     const evicted = planEviction(this.#spare, desired, this.#bounds.artefactsSpareMax);
     this.#spare = this.#spare.filter((artefact) => !evicted.includes(artefact));
     for (const artefact of evicted) void this.#delete(artefact);

@@ -197,6 +197,7 @@ export function change({ boundTo: _, ...instance }: InstanceRecord, entry: Insta
         nodeIncarnation: entry.nodeIncarnation,
         epoch: entry.epoch,
         version: entry.version,
+        failures: entry.version === instance.version ? instance.failures : 0,
         memoryBytes: entry.memoryBytes,
         cpuMillis: entry.cpuMillis,
         decision: entry.decision,

@@ -109,6 +109,11 @@ export class AgentWorld {
     return createClock(this.sim.kernel, null).sleep(micros);
   }
 
+  /** Artefacts on its disk. */
+  get stored(): number {
+    return this.#disk.blobs.size;
+  }
+
   of<K extends RecordKind>(kind: K): readonly RecordOf<K>[] {
     return this.records.filter((record): record is RecordOf<K> => record.kind === kind);
   }

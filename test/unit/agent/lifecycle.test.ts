@@ -1,7 +1,6 @@
 // Desired state in, a node that is so: artefacts, versions, leases, restarts (R1.3, R2, R3, P3).
 import { describe, expect, test } from 'vitest';
 import type { AgentBounds } from '../../../agents/agent.ts';
-import { createClock } from '../../../sim/clock/clock.ts';
 import { consumerOf } from '../../../system/domain/deployment.ts';
 import type { Digest, KeyId, ProfileId, SubjectFilter, TriggerName } from '../../../system/domain/identifiers.ts';
 import type { Assignment, ModuleGrant } from '../../../system/domain/session.ts';
@@ -402,54 +401,6 @@ describe('a restart without the controller', () => {
         { instance: 'stay/0' },
       ]);
       expect(world.bus.settled).toMatchObject([{ event: 'e1', settlement: { kind: 'ack' } }]);
-    });
-  });
-});
-
-describe('a key whose time is over', () => {
-  const staying = async (world: AgentWorld, forMs: number): Promise<void> => {
-    const modules = [await world.controller.grant('echo', 1)];
-    const notAfterMs = createClock(world.sim.kernel, world.machine).civilMs() + forMs;
-    const trust = [{ ...(await world.controller.author('author')), notAfterMs }];
-    const stays = assignmentOf('stay/0', { movable: false, triggers: [bindingOf('s')] });
-    world.controller.desired = { ...world.controller.desired, modules, trust, assignments: [stays] };
-    await world.start();
-    await world.pass(2 * S);
-  };
-
-  test("is the controller's to say while it is in touch, whatever the clock of the node shows", async () => {
-    const world = worldOf(done);
-    await world.play(async () => {
-      await staying(world, 3_000);
-      await world.pass(20 * S);
-      expect(world.of('instance.ended')).toEqual([]);
-    });
-  });
-
-  test('ends what it signed while the controller is out of reach', async () => {
-    const world = worldOf(done);
-    await world.play(async () => {
-      await staying(world, 20_000);
-      world.sim.network.begin('cut', CUT);
-      await world.pass(15 * S);
-      expect(world.of('instance.ended')).toEqual([]);
-      await world.pass(15 * S);
-      expect(world.of('instance.ended').map(({ fields }) => fields.instance)).toEqual(['stay/0']);
-      expect(world.of('artefact.refused').map(({ fields }) => fields.code)).toEqual(['WM_SIGNER_UNTRUSTED']);
-    });
-  });
-
-  test('starts nothing after a restart without the controller', async () => {
-    const world = worldOf(done);
-    await world.play(async () => {
-      await staying(world, 5_000);
-      world.sim.network.begin('cut', CUT);
-      await world.pass(10 * S);
-      await world.restart();
-      await world.pass(2 * S);
-      const after = world.records.filter((record) => record.incarnation === 2);
-      expect(after.filter((record) => record.kind === 'instance.serving')).toEqual([]);
-      expect(after.filter((record) => record.kind === 'artefact.loaded')).toEqual([]);
     });
   });
 });
