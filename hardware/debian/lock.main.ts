@@ -14,7 +14,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const locked: Record<string, LockedSet> = {};
 for (const set of [...packageSets(), ...imageSets(FOREIGN_ARCHITECTURES), ...sshSets(FOREIGN_ARCHITECTURES)]) {
-  const fetched = await fetchPackages(set, { cache: targetsCache(), say, lock: {} });
+  const fetched = await fetchPackages(set, { cache: targetsCache(), say, lock: {}, renew: true });
   if (!fetched.ok) {
     say(describeError(fetched.error));
     process.exit(EXIT_REJECTED);

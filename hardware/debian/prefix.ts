@@ -1,22 +1,13 @@
 // A folder of unpacked Debian packages whose programs run on a machine of another release, or of no Debian at all: each program is
 // started by the loader and the libraries that came with it, so nothing of the machine's own is asked for, and no right of root.
 // Owns how programs are wrapped and how scripts of the linker are pointed at the folder; refuses nothing, knows no package by name.
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { ok, type Outcome } from '../../system/domain/outcome.ts';
-import { cancelling, fetchPackages, lockedSet, makeFolder, type FetchedSet, type PackageOptions, type PackageSet } from './packages.ts';
+import { cancelling, makeFolder } from './make.ts';
+import { fetchPackages, knownSets } from './packages.ts';
+import type { FetchedSet, PackageOptions, PackageSet } from './set.ts';
 
 export type Prefix = {
   readonly folder: string;
@@ -36,22 +27,21 @@ const ELF_SEGMENT_INTERPRETER = 3;
 
 /** The set as a folder, made once; its programs are in `usr/bin` of it. For x86-64. WM_TARGET_TOOLS, WM_PACKAGES. */
 export async function preparePrefix(set: PackageSet, options: PackageOptions): Promise<Outcome<Prefix>> {
-  const locked = lockedSet(set, options);
   // What was unpacked was held to its hashes then; the files themselves may be gone.
-  if (locked !== null && existsSync(folderOf(set, locked, options))) return ok({ folder: folderOf(set, locked, options), key: locked.key });
+  const made = knownSets(set, options).find((known) => existsSync(folderOf(set, known, options)));
+  if (made !== undefined) return ok({ folder: folderOf(set, made, options), key: made.key });
   const fetched = await fetchPackages(set, options);
   if (!fetched.ok) return fetched;
   const { files, key, suite } = fetched.value;
   const folder = folderOf(set, fetched.value, options);
   if (existsSync(folder)) return ok({ folder, key });
-  mkdirSync(dirname(folder), { recursive: true });
   options.say(`Unpacking ${set.name} of Debian's ${suite}`);
-  const made = await makeFolder(folder, async (part) => {
+  const done = await makeFolder(folder, options, async (part) => {
     for (const file of files) await execa('dpkg-deb', ['-x', file, part], { ...cancelling(options.signal), stdin: 'ignore' });
     for (const programs of PROGRAM_FOLDERS) for (const path of filesOf(join(part, programs))) wrapProgram(path, part, folder);
     for (const path of filesOf(join(part, 'usr'))) pointLinkerScript(path, folder);
   });
-  return made.ok ? ok({ folder, key }) : made;
+  return done.ok ? ok({ folder, key }) : done;
 }
 
 function folderOf(set: PackageSet, { key }: FetchedSet, options: PackageOptions): string {

@@ -2,12 +2,13 @@
 // them here, and Debian's own does not run on older releases), and what links and compiles C for them. It also serves a machine
 // that has no Rust of its own. Owns the folder and the environment that tells cargo of it. Of the machine it needs a C compiler,
 // for what runs while an engine is built.
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
-import type { PackageOptions, PackageSet } from './packages.ts';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { preparePrefix } from './prefix.ts';
+import { replaceFile, wordsOf } from './make.ts';
+import type { PackageOptions, PackageSet } from './set.ts';
 
 export const FOREIGN_ARCHITECTURES = ['aarch64', 'riscv64'] as const;
 export type ForeignArchitecture = (typeof FOREIGN_ARCHITECTURES)[number];
@@ -130,8 +131,14 @@ async function prepareRust(
   const { folder: prefix, key } = made.value;
   const rustc = join(prefix, 'rustc');
   // The compiler would look for its libraries beside the loader that started it.
-  if (!existsSync(rustc))
-    writeFileSync(rustc, `#!/bin/sh\nexec '${prefix}/usr/bin/rustc' --sysroot '${prefix}/usr' "$@"\n`, { mode: 0o755 });
+  try {
+    if (!existsSync(rustc)) replaceFile(rustc, `#!/bin/sh\nexec '${prefix}/usr/bin/rustc' --sysroot '${prefix}/usr' "$@"\n`, 0o755);
+  } catch (error) {
+    return failed('WM_PACKAGES', {
+      message: `${rustc} could not be written: ${wordsOf(error)}.`,
+      next: 'Make room on the disk, and repeat.',
+    });
+  }
   const cargo = join(prefix, 'usr/bin/cargo');
   const version = `debian ${key}`;
   return ok({ prefix, toolchain: { target, version, cargo, environment: { RUSTC: rustc, CARGO: cargo } } });

@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { describeError, failed, ok, type Outcome } from '../../system/domain/outcome.ts';
 import type { FleetMachine, FleetMachineHooks } from '../local/local.ts';
+import { wordsOf } from '../debian/debian.ts';
 import { GuestClock } from './guest-clock.ts';
 import type { MachineImage } from './images.ts';
 import { breakMachine, orderMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
 import type { MachineOrder } from './orders.ts';
 
 const LOOK_MS = 200;
-/** What an agent says when it is up, and what the first program of the machine says when it ended. */
-const UP_LINE = /^\{"agent":.*$/m;
+/** What an agent says when it is up; the console is read while it is being written, and half a line says nothing yet. */
+const UP_LINE = /^(\{"agent":.*)\n/m;
 /** Bound: boots in a row that did not come up. */
 const STILLBORN_MAX = 3;
 /** Bound: how long a machine may take from power to agent. */
@@ -181,7 +182,8 @@ export class EmulatedMachine implements FleetMachine {
   }
 
   #order(act: () => Promise<void> | void): void {
-    this.#orders = this.#orders.then(act);
+    // One that fails in a way nobody foresaw is told, and what comes after it is done all the same.
+    this.#orders = this.#orders.then(act).catch((error: unknown) => this.#options.hooks.onTrouble(wordsOf(error)));
   }
 
   /** A frozen emulator takes no orders: it is told when it goes on. */
@@ -224,11 +226,11 @@ export class EmulatedMachine implements FleetMachine {
     if (pid === null) return;
     if (!isThere(pid)) return this.#gone('the emulator ended by itself');
     if (this.#isUp) return;
-    const [line] = UP_LINE.exec(this.#console()) ?? [];
-    if (line !== undefined) {
+    const said = saidOf(UP_LINE.exec(this.#console())?.[1]);
+    if (said !== null) {
       this.#isUp = true;
       this.#stillborn = 0;
-      this.#up(ok(JSON.parse(line)));
+      this.#up(ok(said));
       this.#order(() => this.#tellDisk());
     } else if (performance.now() - sinceMs > UP_MS_MAX) {
       if (this.#looking !== null) clearInterval(this.#looking);
@@ -274,6 +276,15 @@ export class EmulatedMachine implements FleetMachine {
     } catch {
       return '';
     }
+  }
+}
+
+/** Null: nothing yet. What the kernel writes to the same console may stand within a line, which is then none of the agent's. */
+function saidOf(line: string | undefined): unknown {
+  try {
+    return line === undefined ? null : (JSON.parse(line) as unknown);
+  } catch {
+    return null;
   }
 }
 

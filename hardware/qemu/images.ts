@@ -21,8 +21,11 @@ import {
   cancelling,
   DEBIAN_ARCHITECTURES,
   fetchPackages,
+  knownSets,
   makeFolder,
+  partOf,
   wordsOf,
+  type FetchedSet,
   type ForeignArchitecture,
   type PackageOptions,
   type PackageSet,
@@ -149,18 +152,11 @@ export async function prepareImage(
   if (!root.ok) return root;
   const engine = await buildForeignEngine(architecture, { ...options, ...packageOptions }, { compiler: false });
   if (!engine.ok) return engine;
-  const kernel = await fetchPackages(kernelSet(architecture), packageOptions);
-  if (!kernel.ok) return kernel;
   const images = options.folder ?? join(packageOptions.cache, 'images');
-  mkdirSync(images, { recursive: true });
-  const boot = join(images, `boot-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(kernel.value.key, INIT)}`);
+  const boot = await prepareBoot(architecture, images, packageOptions);
+  if (!boot.ok) return boot;
   const rootImage = join(images, `root-${basename(root.value.folder)}-${keyOf(readFileSync(engine.value))}.squashfs`);
   const signal = options.signal;
-  if (!existsSync(boot)) {
-    options.say(`Making the kernel and first file system for ${architecture}`);
-    const made = await makeFolder(boot, (part) => makeBoot(kernel.value.files, part, signal));
-    if (!made.ok) return notMade(boot, made.error.message);
-  }
   if (!existsSync(rootImage)) {
     options.say(`Making the root file system for ${architecture}`);
     const made = await makeFile(rootImage, (part) => makeRoot(root.value.folder, engine.value, part, signal));
@@ -170,8 +166,23 @@ export async function prepareImage(
   if (!product.ok) return product;
   const ssh = options.ssh === true ? await prepareSshLayer(architecture, packageOptions) : ok(undefined);
   if (!ssh.ok) return ssh;
-  const files = { kernel: join(boot, 'vmlinuz'), initrd: join(boot, 'initrd.gz'), root: rootImage, product: product.value };
+  const files = { kernel: join(boot.value, 'vmlinuz'), initrd: join(boot.value, 'initrd.gz'), root: rootImage, product: product.value };
   return ok({ architecture, ...files, ...(ssh.value === undefined ? {} : { ssh: ssh.value }) });
+}
+
+/** Folder of the kernel and the first file system. */
+async function prepareBoot(architecture: ForeignArchitecture, images: string, options: PackageOptions): Promise<Outcome<string>> {
+  const set = kernelSet(architecture);
+  const folderOf = ({ key }: FetchedSet): string => join(images, `boot-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(key, INIT)}`);
+  const made = knownSets(set, options).map(folderOf).find(existsSync);
+  if (made !== undefined) return ok(made);
+  const kernel = await fetchPackages(set, options);
+  if (!kernel.ok) return kernel;
+  const folder = folderOf(kernel.value);
+  if (existsSync(folder)) return ok(folder);
+  options.say(`Making the kernel and first file system for ${architecture}`);
+  const done = await makeFolder(folder, options, (part) => makeBoot(kernel.value.files, part, options.signal));
+  return done.ok ? ok(folder) : notMade(folder, done.error.message);
 }
 
 async function makeBoot(packages: readonly string[], part: string, signal: AbortSignal | undefined): Promise<void> {
@@ -210,7 +221,7 @@ async function makeBoot(packages: readonly string[], part: string, signal: Abort
 }
 
 async function makeRoot(folder: string, engine: string, file: string, signal: AbortSignal | undefined): Promise<void> {
-  const work = mkdtempSync(join(dirname(file), 'root.part-'));
+  const work = partOf(join(dirname(file), 'root'));
   try {
     cpSync(folder, work, { recursive: true, verbatimSymlinks: true });
     mkdirSync(join(work, 'opt'), { recursive: true });
@@ -223,8 +234,9 @@ async function makeRoot(folder: string, engine: string, file: string, signal: Ab
 
 /** What an agent loads, as a few files. */
 async function prepareProduct(images: string, { say, signal }: ForeignOptions): Promise<Outcome<string>> {
-  const work = mkdtempSync(join(images, 'product.part-'));
+  const work = partOf(join(images, 'product'));
   try {
+    mkdirSync(work, { recursive: true });
     await writeBundle(work, signal);
     const file = join(images, `product-${keyOf(...contentsOf(work))}.squashfs`);
     if (existsSync(file)) return ok(file);

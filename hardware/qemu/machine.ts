@@ -324,7 +324,12 @@ export async function stopMachine(folder: string, name: string): Promise<Outcome
   await tell(folder, name, MACHINE_FAULTS['power-off']);
   const endMs = performance.now() + END_MS_MAX;
   while (pidOf(folder, name) !== null && performance.now() < endMs) await sleep(LOOK_MS);
-  if (pidOf(folder, name) === pid) process.kill(pid, 'SIGKILL');
+  if (pidOf(folder, name) === pid)
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
   return ok();
 }
 

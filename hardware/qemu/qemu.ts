@@ -1,7 +1,7 @@
 // What runs code of another architecture on this machine. Owns where it is kept, and the order in which it is made: compiler, engine,
 // root file system with Node.js; each once, outside the clone. Half-made things are never seen.
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { EngineBuildError, ensureEngine, type BuildProgress } from '../wasm/build/build.ts';
@@ -10,11 +10,13 @@ import {
   DEBIAN_ARCHITECTURES,
   fetchPackages,
   FOREIGN_ARCHITECTURES,
+  knownSets,
   makeFolder,
   prepareToolchain,
   targetsCache,
   TOOLCHAIN_PACKAGES,
   wordsOf,
+  type FetchedSet,
   type ForeignArchitecture,
   type PackageOptions,
   type PackageSet,
@@ -108,22 +110,23 @@ export async function prepareNodeRoot(
   architecture: ForeignArchitecture,
   options: PackageOptions,
 ): Promise<Outcome<{ readonly folder: string; readonly suite: string }>> {
-  const debian = DEBIAN_ARCHITECTURES[architecture];
-  const fetched = await fetchPackages(nodeSet(architecture), options);
+  const set = nodeSet(architecture);
+  const folderOf = ({ key }: FetchedSet): string => join(options.cache, 'roots', `${DEBIAN_ARCHITECTURES[architecture]}-${key}`);
+  // What was unpacked was held to its hashes then; the packages themselves may be gone.
+  const made = knownSets(set, options).find((known) => existsSync(folderOf(known)));
+  if (made !== undefined) return ok({ folder: folderOf(made), suite: made.suite });
+  const fetched = await fetchPackages(set, options);
   if (!fetched.ok) return fetched;
-  const folder = join(options.cache, 'roots', `${debian}-${fetched.value.key}`);
-  if (!existsSync(folder)) {
-    mkdirSync(dirname(folder), { recursive: true });
-    options.say(`Unpacking Node.js of Debian's ${fetched.value.suite} for ${architecture}`);
-    const made = await makeFolder(folder, async (part) => {
-      for (const file of fetched.value.files)
-        await execa('dpkg-deb', ['-x', file, part], { ...cancelling(options.signal), stdin: 'ignore' });
-      // Debian's packages expect it; which package brings it is none of ours.
-      for (const name of ['lib', 'bin', 'sbin']) if (!existsSync(join(part, name))) symlinkSync(`usr/${name}`, join(part, name));
-    });
-    if (!made.ok) return made;
-  }
-  return ok({ folder, suite: fetched.value.suite });
+  const { files, suite } = fetched.value;
+  const folder = folderOf(fetched.value);
+  if (existsSync(folder)) return ok({ folder, suite });
+  options.say(`Unpacking Node.js of Debian's ${suite} for ${architecture}`);
+  const done = await makeFolder(folder, options, async (part) => {
+    for (const file of files) await execa('dpkg-deb', ['-x', file, part], { ...cancelling(options.signal), stdin: 'ignore' });
+    // Debian's packages expect it; which package brings it is none of ours.
+    for (const name of ['lib', 'bin', 'sbin']) if (!existsSync(join(part, name))) symlinkSync(`usr/${name}`, join(part, name));
+  });
+  return done.ok ? ok({ folder, suite }) : done;
 }
 
 async function isHere(program: string): Promise<boolean> {

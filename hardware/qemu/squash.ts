@@ -1,10 +1,10 @@
 // Files of images: read-only file systems that come out the same for the same inputs, and are never seen half made.
 import { createHash } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
-import process from 'node:process';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
-import { cancelling, wordsOf } from '../debian/debian.ts';
+import { cancelling, partOf, sweepParts, wordsOf } from '../debian/debian.ts';
 
 /** Raised when what is made of the same inputs changes. */
 const VERSION = 1;
@@ -32,8 +32,10 @@ export async function squash(folder: string, file: string, more: readonly string
 
 /** A file that is there whole or not at all. WM_MACHINE. */
 export async function makeFile(file: string, fill: (part: string) => Promise<void>): Promise<Outcome<string>> {
-  const part = `${file}.part-${process.pid}`;
+  const part = partOf(file);
   try {
+    mkdirSync(dirname(file), { recursive: true });
+    sweepParts(dirname(file));
     await fill(part);
     renameSync(part, file);
     return ok(file);

@@ -1,7 +1,7 @@
 // The way into an emulated machine: Debian's small SSH server and a shell as a layer over the root file system, a client key for each
 // machine, and the machine's own host key, which it makes at its first start and tells on its console. Refuses whoever has no key, and
 // forwards nothing. Reached through a port of loopback only.
-import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -11,7 +11,10 @@ import {
   cancelling,
   DEBIAN_ARCHITECTURES,
   fetchPackages,
+  knownSets,
+  partOf,
   wordsOf,
+  type FetchedSet,
   type ForeignArchitecture,
   type PackageOptions,
   type PackageSet,
@@ -93,17 +96,23 @@ export function sshSets(architectures: readonly ForeignArchitecture[]): readonly
 
 /** The layer, as a file. WM_TARGET_TOOLS, WM_PACKAGES, WM_MACHINE. */
 export async function prepareSshLayer(architecture: ForeignArchitecture, options: PackageOptions): Promise<Outcome<string>> {
-  const fetched = await fetchPackages(sshSet(architecture), options);
+  const set = sshSet(architecture);
+  const imageOf = ({ key }: FetchedSet): string => {
+    const name = `ssh-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(key, UP, ...Object.values(ACCOUNTS))}.squashfs`;
+    return join(options.cache, 'images', name);
+  };
+  const made = knownSets(set, options).map(imageOf).find(existsSync);
+  if (made !== undefined) return ok(made);
+  const fetched = await fetchPackages(set, options);
   if (!fetched.ok) return fetched;
-  const { key, files } = fetched.value;
-  const name = `ssh-${DEBIAN_ARCHITECTURES[architecture]}-${keyOf(key, UP, ...Object.values(ACCOUNTS))}.squashfs`;
-  const image = join(options.cache, 'images', name);
+  const { files } = fetched.value;
+  const image = imageOf(fetched.value);
   if (existsSync(image)) return ok(image);
   options.say(`Making the SSH server for ${architecture}`);
-  mkdirSync(dirname(image), { recursive: true });
   return makeFile(image, async (part) => {
-    const work = mkdtempSync(join(dirname(image), 'ssh.part-'));
+    const work = partOf(join(dirname(image), 'ssh'));
     try {
+      mkdirSync(work);
       for (const file of files) await execa('dpkg-deb', ['-x', file, work], { ...cancelling(options.signal), stdin: 'ignore' });
       mkdirSync(join(work, 'etc'), { recursive: true });
       for (const [file, text] of Object.entries(ACCOUNTS)) writeFileSync(join(work, file), text);

@@ -19,12 +19,14 @@ const args = process.argv.slice(2);
 const after = (flag) => args[args.indexOf(flag) + 1];
 const orders = (args.find((arg) => arg.startsWith('socket,id=orders')) ?? '').split(',').find((part) => part.startsWith('path='))?.slice(5);
 if (args.includes('--version')) process.exit(0);
+const console = after('-serial').replace('file:', '');
 if (!args.includes('-daemonize')) {
   createServer((socket) => {
     socket.on('error', () => {});
     socket.write('{"QMP":{}}\\n');
     socket.on('data', (lines) => lines.toString().trim().split('\\n').forEach(() => socket.write('{"return":{"status":"running"}}\\n')));
   }).listen(after('-qmp').split(',')[0].replace('unix:', ''));
+  if (after('-name').includes('halves')) setTimeout(() => appendFileSync(console, 'me":"halves"}}\\n'), 1_000);
   // As the first program of a machine takes orders; one that is deaf takes none.
   createServer((socket) => {
     socket.on('error', () => {});
@@ -41,7 +43,8 @@ if (!args.includes('-daemonize')) {
   child.unref();
   // It answers at its sockets before QEMU says that it runs.
   while (!existsSync(orders)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-  writeFileSync(after('-serial').replace('file:', ''), '{"agent":{}}\\n');
+  // The console of one is read while a line is being written to it.
+  writeFileSync(console, after('-name').includes('halves') ? '{"agent":{"na' : '{"agent":{}}\\n');
   writeFileSync(after('-pidfile'), String(child.pid));
 }
 `;
@@ -192,6 +195,12 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     machine.shutDown();
     await until(() => said.includes('stopped: shut down'));
     expect(said[1]).toContain('The machine did not end as it was ordered');
+  });
+
+  it('is up when its console has said so to the end of the line', async () => {
+    machine = machineOf('halves');
+    machine.commission();
+    expect(await machine.up).toEqual({ ok: true, value: { agent: { name: 'halves' } } });
   });
 
   it('boots again by itself when its emulator ends', async () => {
