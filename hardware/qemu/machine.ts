@@ -1,6 +1,6 @@
 // An emulated machine: QEMU with the images of `images.ts`, a disk of its own that survives a reset, and a control socket. It runs in the
 // background until it is powered off; what is known of it lies in its folder, and a machine is ours when its command line names that.
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,8 @@ import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
-import { wordsOf, type ForeignArchitecture } from '../debian/debian.ts';
+import { replaceFile, wordsOf, type ForeignArchitecture } from '../debian/debian.ts';
+import { makeDisk } from './disk.ts';
 import { ORDERS_PORT, orderAt, TASK_VARIABLE, type MachineOrder } from './orders.ts';
 import { Qmp } from './qmp.ts';
 import { SSH_PORT, sshSettings, sshWayOf, type SshUser, type SshWay } from './ssh.ts';
@@ -87,6 +88,15 @@ const fileOf = (folder: string, name: string, file: string): string => join(fold
 
 /** Starts it in the background. WM_MACHINE, WM_TARGET_TOOLS. */
 export async function startMachine(options: MachineOptions): Promise<Outcome<MachineLook>> {
+  try {
+    return await start(options);
+  } catch (error) {
+    const said = `The machine ${options.name} could not be started: ${wordsOf(error)}.`;
+    return failed('WM_MACHINE', { message: said, next: 'Make room on the disk, or repeat.' });
+  }
+}
+
+async function start(options: MachineOptions): Promise<Outcome<MachineLook>> {
   const { name, folder, image, memoryMib } = options;
   if (!NAME.test(name)) return refused(`'${name}' is no name of a machine.`, 'Use lower-case letters, digits and inner hyphens.');
   if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
@@ -206,7 +216,7 @@ export function nodeAddresses(port: number): { readonly WASMMATRIX_LISTEN: strin
 
 async function makeDisks(options: MachineOptions, home: string, kept: Kept, token: string | null): Promise<Outcome<void>> {
   const { name } = options;
-  writeFileSync(join(home, 'machine.json'), JSON.stringify(kept));
+  replaceFile(join(home, 'machine.json'), JSON.stringify(kept));
   const ssh = kept.ssh === undefined ? ok({}) : await sshSettings(home, kept.ssh.user);
   if (!ssh.ok) return ssh;
   const variables: Readonly<Record<string, string>> = {
@@ -219,23 +229,9 @@ async function makeDisks(options: MachineOptions, home: string, kept: Kept, toke
     .join('');
   if (Buffer.byteLength(text) > SETTINGS_BYTES)
     return refused(`The settings of ${name} are larger than ${SETTINGS_BYTES} bytes.`, 'Give it fewer or shorter ones.');
-  const settings = join(home, 'settings.img');
-  rmSync(settings, { force: true });
-  writeFileSync(settings, Buffer.concat([Buffer.from(text), Buffer.alloc(SETTINGS_BYTES)]).subarray(0, SETTINGS_BYTES), { mode: 0o600 });
-  const disk = join(home, 'disk.img');
-  if (existsSync(disk)) return ok();
-  try {
-    await execa('truncate', ['-s', `${token === null ? DEVICE_DISK_MIB : DISK_MIB}M`, disk], { stdin: 'ignore' });
-    await execa('mkfs.ext4', ['-q', '-F', disk], { stdin: 'ignore', env: { PATH: `${process.env['PATH'] ?? ''}:/sbin:/usr/sbin` } });
-    chmodSync(disk, 0o600);
-    return ok();
-  } catch (error) {
-    rmSync(disk, { force: true });
-    return failed('WM_MACHINE', {
-      message: `The disk of ${name} could not be made: ${wordsOf(error)}.`,
-      next: 'Install e2fsprogs, or make room.',
-    });
-  }
+  const content = Buffer.concat([Buffer.from(text), Buffer.alloc(SETTINGS_BYTES)]).subarray(0, SETTINGS_BYTES);
+  replaceFile(join(home, 'settings.img'), content, 0o600);
+  return makeDisk(join(home, 'disk.img'), token === null ? DEVICE_DISK_MIB : DISK_MIB);
 }
 
 /** All that are known in the folder, by name. */

@@ -203,6 +203,17 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     expect(await machine.up).toEqual({ ok: true, value: { agent: { name: 'halves' } } });
   });
 
+  it('that cannot be started is told, and what comes after it is done all the same', async () => {
+    machine = machineOf('no-room');
+    // Where its settings should be is a folder: they cannot be written, as on a disk that is full.
+    mkdirSync(join(folder.path, 'machines/no-room/settings.img'), { recursive: true });
+    machine.commission();
+    expect((await machine.up).ok).toBe(false);
+    expect(said.filter((what) => what.includes('The machine no-room could not be started: '))).toHaveLength(3);
+    await machine.stop();
+    expect(existsSync(join(folder.path, 'machines/no-room/disk.img.part'))).toBe(false);
+  });
+
   it('boots again by itself when its emulator ends', async () => {
     machine = machineOf('by-itself');
     machine.commission();
