@@ -253,7 +253,8 @@ export class Roster {
 
   #heard(session: AgentSession, { load, latencies, sequence }: Extract<AgentMessage, { readonly kind: 'heartbeat' }>): void {
     const { head, ports, liveness, config, term, commit } = this.#options;
-    liveness.hear(session.node, ports.clock.monotonicMicros(), load, latencies);
+    const old = liveness.hear(session.node, ports.clock.monotonicMicros(), load, latencies);
+    for (const landmark of old) head.fleet.forget(session.node, landmark);
     for (const { landmark, rttMicros } of latencies) {
       if (Number.isSafeInteger(rttMicros) && rttMicros >= 0) head.fleet.measure(session.node, landmark, rttMicros);
     }

@@ -17,8 +17,12 @@ export function addFailure(failures: Failures, attempt: number, { code, message 
   return { attempts: attempt, reasons: [...failures.reasons, reason].slice(-REASONS_MAX) };
 }
 
-export function isLetter(event: BusEvent): boolean {
-  return event.subject.startsWith(`${DEAD_LETTER_PREFIX}.`);
+/** One that a broker wrote: subject and identifier name its consumer. Whatever else is on such a subject is an event like others. */
+export function isLetter({ id, subject }: BusEvent): boolean {
+  const prefix = `${DEAD_LETTER_PREFIX}.`;
+  if (!subject.startsWith(prefix)) return false;
+  const before = `${DEAD_LETTER_PREFIX}/${subject.slice(prefix.length)}/`;
+  return id.startsWith(before) && /^[0-9]+$/.test(id.slice(before.length));
 }
 
 /** R9.3: the event as it was, under a subject that names the consumer, with its history in headers. */

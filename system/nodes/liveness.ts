@@ -1,4 +1,4 @@
-// When each node was last heard, and what it said of its load and latencies. Lives in memory only.
+// When each node was last heard, what it said of its load, and which distances it measures. Lives in memory only.
 import type { NodeId } from '../domain/identifiers.ts';
 import type { LatencyReport, NodeLoad } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
@@ -13,7 +13,11 @@ type LivenessTimes = {
 /** Bound: latency reports that one heartbeat may carry. */
 export const LATENCIES_MAX = 256;
 
-type Heard = { lastMicros: Micros; load: NodeLoad | null; latencies: readonly LatencyReport[] };
+/** A distance counts for so long after the node reported it last: longer than a restart and a lossy line, shorter than a change of place. */
+export const MEASURED_FOR_MS = 60_000;
+
+/** `measured`: when each distance was last reported. Bound: LATENCIES_MAX, and what is not reported goes with the next look. */
+type Heard = { lastMicros: Micros; load: NodeLoad | null; readonly measured: Map<NodeId, Micros> };
 
 export class Liveness {
   readonly #times: LivenessTimes;
@@ -36,12 +40,19 @@ export class Liveness {
 
   watch(node: NodeId, nowMicros: Micros): void {
     const heard = this.#heard.get(node);
-    if (heard === undefined) this.#heard.set(node, { lastMicros: nowMicros, load: null, latencies: [] });
+    if (heard === undefined) this.#heard.set(node, { lastMicros: nowMicros, load: null, measured: new Map() });
     else heard.lastMicros = nowMicros;
   }
 
-  hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): void {
-    this.#heard.set(node, { lastMicros: nowMicros, load, latencies: latencies.slice(0, LATENCIES_MAX) });
+  /** Returns the landmarks whose distance it has not reported for so long that it is not believed any more. */
+  hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): readonly NodeId[] {
+    const measured = this.#heard.get(node)?.measured ?? new Map<NodeId, Micros>();
+    for (const { landmark } of latencies.slice(0, LATENCIES_MAX)) measured.set(landmark, nowMicros);
+    this.#heard.set(node, { lastMicros: nowMicros, load, measured });
+    const old: NodeId[] = [];
+    for (const [landmark, micros] of measured) if (nowMicros - micros >= MEASURED_FOR_MS * MICROS_PER_MS) old.push(landmark);
+    for (const landmark of old) measured.delete(landmark);
+    return old;
   }
 
   loadOf(node: NodeId): NodeLoad | null {

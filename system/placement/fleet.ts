@@ -195,6 +195,12 @@ export class Fleet {
     }
   }
 
+  /** Its distance to this landmark is estimated again, as before it was first measured. */
+  forget(node: NodeId, landmark: NodeId): void {
+    if (this.#measurements.get(landmark)?.delete(this.rowOf(node)) !== true) return;
+    for (const [origin, proximity] of this.#proximities) if (proximity.landmark === landmark) this.#proximities.delete(origin);
+  }
+
   /** By zone number: 1 where it lies within `within`. Kept, and continued when zones are added. */
   zonesWithin(within: ZonePath): Uint8Array {
     const { names } = this.zones;

@@ -271,6 +271,19 @@ describe('dead letters', () => {
     expect(site.telemetry.of('event.deadlettered').map(({ consumer }) => consumer)).toEqual(['work', 'undertaker']);
   });
 
+  it('writes a letter of whatever else is published where letters are', async () => {
+    const site = await Site.open();
+    get(await site.broker.createConsumer({ ...DEAD, deliveriesMax: 1 }));
+    get(await site.publish(eventOf('dead/x', { subject: 'dead.x' as Subject })));
+    const [delivery] = await site.drain('undertaker');
+    get(await site.settle('undertaker', delivery!, { kind: 'nak', reason: FAILURE }));
+    const [letter, ...more] = await site.drain('undertaker');
+    expect(letter!.event).toMatchObject({ subject: 'dead.undertaker', headers: { source: 'dead/x', subject: 'dead.x' } });
+    expect(more).toEqual([]);
+    get(await site.settle('undertaker', letter!, { kind: 'nak', reason: FAILURE }));
+    expect(await site.drain('undertaker')).toEqual([]);
+  });
+
   it('buries at once what has had its attempts when fewer are allowed', async () => {
     const site = await siteWith(1, { deliveriesMax: 10 });
     await fail(site, 4);

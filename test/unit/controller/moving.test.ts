@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DeploymentSpec } from '../../../system/domain/deployment.ts';
 import type { GeoPoint } from '../../../system/domain/node.ts';
+import { MEASURED_FOR_MS } from '../../../system/nodes/nodes.ts';
 import { ControllerWorld, deploymentOf, MS, S } from '../../support/controller/world.ts';
 
 describe('a node that moves', () => {
@@ -39,6 +40,36 @@ describe('a node that moves', () => {
       expect((await world.query('nodes')).nodes[0]?.facts.location).toEqual(place);
     });
   });
+});
+
+test('a distance that a node measured is believed as long as it goes on measuring it, and a little longer', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.startNode('truck', { zone: 'fleet/a', facts: { memoryBytes: 0 } });
+    await world.startNode('eu', { zone: 'cloud/eu' });
+    await world.pass(1 * S);
+    await world.trust();
+    await world.push('echo', 'echo 1');
+    const spec = deploymentOf({ origin: 'fleet/a' as never, replicas: 0 });
+    const reasonNow = async (replicas: number): Promise<string | undefined> => {
+      await world.must({ kind: 'deployment-scale', deployment: spec.name, replicas });
+      await world.pass(1 * S);
+      const [deployment] = (await world.query('deployments')).deployments;
+      const decision = deployment?.decisions.find(({ instance }) => instance === `echo/${replicas - 1}`);
+      return decision?.chosen?.factors.map(({ why }) => why).find((why) => why.includes('to fleet/a'));
+    };
+    await world.must({ kind: 'deployment-apply', spec });
+    await world.pass(5 * S);
+    expect(await reasonNow(1)).toMatch(/us measured/);
+    world.network.begin('cut', { kind: 'partition', a: ['truck'], b: ['eu'] });
+    await world.pass((MEASURED_FOR_MS / 2) * MS);
+    expect(await reasonNow(2)).toMatch(/us measured/);
+    await world.pass(MEASURED_FOR_MS * MS);
+    expect(await reasonNow(3)).toMatch(/us estimated/);
+    world.network.end('cut');
+    await world.pass(10 * S);
+    expect(await reasonNow(4)).toMatch(/us measured/);
+  }, 200 * S);
 });
 
 describe('work that may follow', () => {
