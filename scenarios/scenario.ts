@@ -27,7 +27,7 @@ export type LinkSpec = {
   readonly b: ZonePath;
   readonly latency: LatencyLaw;
   readonly loss: Ratio;
-  /** At most one of each kind. A fault of the same kind takes its place while it lasts. */
+  /** At most one of each kind. While a fault of the same kind lasts, the worse of both holds. */
   readonly impairments: readonly Impairment[];
 };
 

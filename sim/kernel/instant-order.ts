@@ -1,5 +1,5 @@
-// The order of what happens at one instant, drawn from the seed: machines take turns in another order at each instant, and each
-// keeps the order of its own events. What comes at the same microsecond from different machines has no order in the world, so
+// The order of what happens at one instant, drawn from the seed: machines, and ways between them, take turns in another order at
+// each instant, and each keeps the order of its own events. What comes at the same microsecond from different machines has no order in the world, so
 // nothing may depend on the one that the program happens to have.
 import { createStream } from './stream.ts';
 
@@ -10,14 +10,14 @@ const TWO_32 = 4_294_967_296;
 
 export class InstantOrder {
   readonly #word: number;
-  /** Numbers of machines in the order in which they were first met; the world is 0. Bound: machines of a run. */
+  /** Numbers of machines and ways in the order in which they were first met; the world is 0. Bound: those of a run. */
   readonly #numbers = new Map<object, number>();
 
   constructor(seed: string) {
     this.#word = createStream(seed, 'order of one instant').uint32();
   }
 
-  /** A key that sorts events of one instant: by the turn of their machine, then as they were set. */
+  /** A key that sorts events of one instant: by the turn of their machine or way, then as they were set. */
   placeOf(micros: number, owner: object | null, sequence: number): number {
     const low = micros % TWO_32;
     const high = (micros - low) / TWO_32;

@@ -9,6 +9,7 @@ import type { Observer } from './observer.ts';
 import type { Pace } from './pace.ts';
 import { SimKernel } from './loop.ts';
 
+export { Fifo } from './fifo.ts';
 export { CIVIL_START_MS } from './loop.ts';
 export type { Machine } from './machine.ts';
 export type { MachineTime } from './machine-time.ts';
@@ -53,9 +54,10 @@ export interface Kernel {
   /**
    * Delivers `run` once, `delayMicros` (whole, not negative) from now, never from within this call. Same instant: in the
    * order of the calls, unless the run permutes. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
-   * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies.
+   * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies. Where the run permutes, events
+   * of the world take turns too, each `lane` (one when absent) for itself.
    */
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => void, lane?: object): ScheduledEvent;
   /**
    * Something came from outside, between two events: delivers `run` once, at the time that it is by the wall. It is how promises of
    * the real world are settled. A bug without a pace, where there is no outside.
@@ -103,7 +105,7 @@ export type KernelOptions = {
   readonly host: KernelHost;
   /** Watches every delivery and note, to record one play and compare another with it; null when absent. */
   readonly observer?: Observer | null;
-  /** Lets machines take turns at each instant in an order drawn from the seed; each keeps the order of its own events. */
+  /** Lets machines and ways take turns at each instant in an order drawn from the seed; each keeps the order of its own events. */
   readonly permute?: boolean;
   /** Holds virtual time to the wall's and lets things come in from outside. Null when absent: as fast as the thread can. */
   readonly pace?: Pace | null;

@@ -73,14 +73,14 @@ export class SimKernel implements Kernel, MachineKernel {
     return this.#now;
   }
 
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent {
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => void, lane: object | null = null): ScheduledEvent {
     if (!(Number.isSafeInteger(delayMicros) && delayMicros >= 0)) {
       throw new Bug(`Invariant broken: "${label}" comes due after whole microseconds, not ${delayMicros}`);
     }
     const event = new Event(this.#now + delayMicros, machine as SimMachine | null, label, this.steps, run, this.ledger);
     if (this.#observer?.wantsOrigins === true) event.origin = new Error('set here');
     if (event.owner !== null && !event.owner.alive) event.run = null;
-    else this.#push(event);
+    else this.#push(event, lane);
     return event;
   }
 
@@ -137,7 +137,7 @@ export class SimKernel implements Kernel, MachineKernel {
   release(machine: SimMachine): void {
     const ticket = new Event(this.#now, machine, 'release', this.steps, () => {}, this.ledger);
     machine.ticket = ticket;
-    this.#push(ticket);
+    this.#push(ticket, null);
   }
 
   play(until: Until): Promise<KernelEnd> {
@@ -262,7 +262,7 @@ export class SimKernel implements Kernel, MachineKernel {
     return null;
   }
 
-  #push(event: Event): void {
+  #push(event: Event, lane: object | null): void {
     if (this.ledger.dead > SWEEP_MIN && this.ledger.dead * 2 > this.#queue.size) {
       this.#queue.retain((entry) => entry.pending);
       this.ledger.dead = 0;
@@ -270,7 +270,11 @@ export class SimKernel implements Kernel, MachineKernel {
     event.inQueue = true;
     if (event.owner !== null) event.owner.queued++;
     const sequence = this.#sequence++;
-    this.#queue.push(event.micros, this.#order === null ? sequence : this.#order.placeOf(event.micros, event.owner, sequence), event);
+    this.#queue.push(
+      event.micros,
+      this.#order === null ? sequence : this.#order.placeOf(event.micros, event.owner ?? lane, sequence),
+      event,
+    );
   }
 
   #watch(machine: string, kind: 'event' | 'note', text: string): void {

@@ -59,6 +59,19 @@ export type LinkOptions = {
 /** A packet under way, with what both systems know of it: `arrived` is why a repetition is not handed over again. */
 type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived: boolean };
 
+/** One copy of a packet on its way through what impairs the link. `lose`: it will not arrive, and its sender may send it again. */
+type Copy = {
+  readonly sending: Sending;
+  readonly impaired: readonly Impaired[];
+  readonly arrive: () => void;
+  readonly lose: () => void;
+  heldBackMicros: number;
+  corrupt: 'no' | 'found' | 'missed';
+};
+
+/** A packet that a fault makes late, and by what; it is timed anew when the fault ends. */
+type Flight = { event: ScheduledEvent; factor: Ratio; readonly label: string; readonly arrive: () => void };
+
 /** What a clogged link keeps: how it goes on, and when its sender gives up. */
 type Held = { readonly resume: () => void; readonly expiry: ScheduledEvent };
 
@@ -72,6 +85,8 @@ export class Link {
   readonly #back: () => Link;
   /** Bound: what windows and open calls of its connections let in. */
   readonly #held = new Set<Held>();
+  /** Packets that left while a fault multiplied the delay. Bound: as above. */
+  readonly #late = new Set<Flight>();
   #known: LinkState | null = null;
   #backward: Link | null = null;
 
@@ -89,20 +104,53 @@ export class Link {
   /** A fault began or ended: the state is asked for again. */
   refresh(): void {
     this.#known = null;
+    if (this.#late.size > 0) this.#retime();
     if (this.#held.size === 0 || this.#state.clogged) return;
     const held = [...this.#held];
     this.#held.clear();
     for (const { resume, expiry } of held) {
       expiry.cancel();
-      this.#kernel.after(1, null, 'unclogged', resume);
+      this.#after(1, 'unclogged', resume);
     }
+  }
+
+  /** In nobody's name; where a run permutes, packets of a link keep their order and those of several take turns. */
+  #after(delayMicros: number, label: string, run: () => void): ScheduledEvent {
+    return this.#kernel.after(delayMicros, null, label, run, this);
+  }
+
+  /** The rest of the way of what is late takes as long as such a rest takes now. */
+  #retime(): void {
+    const { factor } = this.#state;
+    for (const flight of this.#late) {
+      const [times, by] = [factor[0] * flight.factor[1], factor[1] * flight.factor[0]];
+      if (times === by) continue;
+      const leftMicros = flight.event.micros - this.#kernel.now();
+      flight.event.cancel();
+      flight.factor = factor;
+      flight.event = this.#after(Math.ceil((leftMicros * times) / by), flight.label, flight.arrive);
+    }
+  }
+
+  #fly(delayMicros: number, label: string, arrive: () => void): void {
+    const { factor } = this.#state;
+    if (factor[0] === factor[1]) {
+      this.#after(delayMicros, label, arrive);
+      return;
+    }
+    const land = (): void => {
+      this.#late.delete(flight);
+      arrive();
+    };
+    const flight: Flight = { event: this.#after(delayMicros, label, land), factor, label, arrive: land };
+    this.#late.add(flight);
   }
 
   #hold({ packet, firstMicros }: Sending, resume: () => void): void {
     const leftMicros = Math.max(0, firstMicros + this.#costs.giveUpMicros - this.#kernel.now());
     const held: Held = {
       resume,
-      expiry: this.#kernel.after(leftMicros, null, 'packet given up', () => {
+      expiry: this.#after(leftMicros, 'packet given up', () => {
         this.#held.delete(held);
         if (packet.wanted()) packet.giveUp();
       }),
@@ -134,7 +182,7 @@ export class Link {
       this.#attemptImpaired(sending, waitMicros, impaired);
       return;
     }
-    this.#kernel.after(this.#drawDelayMicros(), null, sending.packet.label, () => this.#arrive(sending, waitMicros));
+    this.#fly(this.#drawDelayMicros(), sending.packet.label, () => this.#arrive(sending, waitMicros));
   }
 
   #drawDelayMicros(): number {
@@ -145,43 +193,48 @@ export class Link {
   }
 
   #attemptImpaired(sending: Sending, waitMicros: number, impaired: readonly Impaired[]): void {
-    const sent = this.#sendImpaired(
-      sending,
-      impaired,
-      () => this.#arrive(sending, waitMicros),
-      () => this.#repeat(sending, waitMicros),
-    );
-    if (!sent) this.#repeat(sending, waitMicros);
+    const lose = (): void => this.#repeat(sending, waitMicros);
+    this.#pass({ sending, impaired, arrive: () => this.#arrive(sending, waitMicros), lose, heldBackMicros: 0, corrupt: 'no' }, 0);
     // The second copy is nobody's: no one waits for it, and it is not sent again.
-    if (impaired.some(({ impairments: { duplication }, medium }) => duplication !== undefined && medium.duplicates(duplication)))
-      this.#sendImpaired(
-        sending,
-        impaired,
-        () => this.#handOver(sending),
-        () => {},
-      );
+    if (impaired.some(({ impairments: { duplication }, medium }) => duplication !== undefined && medium.duplicates(duplication))) {
+      const arrive = (): void => this.#handOver(sending);
+      this.#pass({ sending, impaired, arrive, lose: () => {}, heldBackMicros: 0, corrupt: 'no' }, 0);
+    }
   }
 
-  /** One copy. False: it was lost before it left. */
-  #sendImpaired(sending: Sending, impaired: readonly Impaired[], arrive: () => void, lose: () => void): boolean {
+  /** Through what impairs the link, one after the other, from this on. */
+  #pass(copy: Copy, from: number): void {
+    const at = copy.impaired[from];
+    if (at === undefined) return this.#leave(copy);
+    const { bandwidth } = at.impairments;
+    if (bandwidth === undefined) return this.#passed(copy, from);
+    const rateOf = (): number | null => this.#bytesPerS(at.medium);
+    const admitted = at.medium.admit(bandwidth.queueBytes, copy.sending.packet.bytes, rateOf, () => this.#passed(copy, from));
+    return admitted ? undefined : copy.lose();
+  }
+
+  #bytesPerS(medium: Medium): number | null {
+    return this.#state.impaired.find((one) => one.medium === medium)?.impairments.bandwidth?.bytesPerS ?? null;
+  }
+
+  #passed(copy: Copy, at: number): void {
+    const { impairments, medium } = copy.impaired[at] as Impaired;
+    const { reordering, corruption } = impairments;
+    const bursts = impairments['burst-loss'];
+    if (bursts !== undefined && medium.losesInBurst(bursts)) return copy.lose();
+    if (reordering !== undefined) copy.heldBackMicros += medium.heldBackMicros(reordering);
+    if (corruption !== undefined && copy.corrupt === 'no') copy.corrupt = medium.corrupts(corruption);
+    return this.#pass(copy, at + 1);
+  }
+
+  #leave({ sending, heldBackMicros, corrupt, arrive, lose }: Copy): void {
     const { packet } = sending;
-    let waitedMicros = 0;
-    let corrupt: 'no' | 'found' | 'missed' = 'no';
-    for (const { impairments, medium } of impaired) {
-      const { bandwidth, reordering, corruption } = impairments;
-      const bursts = impairments['burst-loss'];
-      const queuedMicros = bandwidth === undefined ? 0 : medium.admit(bandwidth, packet.bytes);
-      if (queuedMicros === null || (bursts !== undefined && medium.losesInBurst(bursts))) return false;
-      waitedMicros += queuedMicros + (reordering === undefined ? 0 : medium.heldBackMicros(reordering));
-      if (corruption !== undefined && corrupt === 'no') corrupt = medium.corrupts(corruption);
-    }
-    this.#kernel.after(waitedMicros + this.#drawDelayMicros(), null, packet.label, () => {
+    this.#fly(heldBackMicros + this.#drawDelayMicros(), packet.label, () => {
       if (corrupt === 'no') arrive();
       else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut && !this.#state.clogged)
         packet.spoil();
       else lose();
     });
-    return true;
   }
 
   /** Once, however many copies come: the transport numbers what it sends. */
@@ -204,12 +257,12 @@ export class Link {
     const { packet, firstMicros } = sending;
     const leftMicros = firstMicros + this.#costs.giveUpMicros - this.#kernel.now();
     if (leftMicros <= waitMicros) {
-      this.#kernel.after(Math.max(0, leftMicros), null, 'packet given up', () => {
+      this.#after(Math.max(0, leftMicros), 'packet given up', () => {
         if (packet.wanted()) packet.giveUp();
       });
       return;
     }
-    this.#kernel.after(waitMicros, null, 'packet again', () => {
+    this.#after(waitMicros, 'packet again', () => {
       if (packet.wanted()) this.#attempt(sending, Math.min(waitMicros * 2, this.#costs.retransmitMicrosMax));
     });
   }

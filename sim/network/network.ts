@@ -18,7 +18,7 @@ import { Host } from './host.ts';
 import type { HostOptions, MessageCosts } from './host.ts';
 import { Link } from './link.ts';
 import type { Impaired, LinkCosts, LinkState } from './link.ts';
-import { Medium } from './medium.ts';
+import { Medium, worsen } from './medium.ts';
 import type { Impairments } from './medium.ts';
 import { Mobility } from './mobility.ts';
 import type { MobilityOptions } from './mobility.ts';
@@ -73,7 +73,7 @@ export class SimNetwork {
 
   /** Law of the links between two zones, both ways. */
   setLaw(a: ZonePath, b: ZonePath, latency: LatencyLaw, loss: Ratio, impairments: readonly Impairment[] = []): void {
-    const law = { latency, loss, impairments: impairments.length === 0 ? null : byKind(impairments) };
+    const law = { latency, loss, impairments: impairments.reduce<Impairments | null>(worsen, null) };
     this.#laws.set(`${a} ${b}`, law);
     this.#laws.set(`${b} ${a}`, law);
   }
@@ -92,6 +92,7 @@ export class SimNetwork {
       ...told,
       changed: (vehicle) => {
         for (const link of this.#links.values()) if (link.from.zone === vehicle || link.to.zone === vehicle) link.refresh();
+        this.#retime();
       },
     });
     this.#mobility.start();
@@ -275,7 +276,7 @@ export class SimNetwork {
       }
       if (!(isIn(from, fault.a) && isIn(to, fault.b)) && !(isIn(from, fault.b) && isIn(to, fault.a))) continue;
       if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
-      else if (fault.kind !== 'loss') impairments = { ...impairments, [fault.kind]: fault };
+      else if (fault.kind !== 'loss') impairments = worsen(impairments, fault);
       else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
     }
     const impaired: Impaired[] = impairments === null ? [] : [{ impairments, medium: this.#mediumOf(`${from.zone}->${to.zone}`) }];
@@ -310,11 +311,13 @@ export class SimNetwork {
 
   #refresh(): void {
     for (const link of this.#links.values()) link.refresh();
+    this.#retime();
   }
-}
 
-function byKind(impairments: readonly Impairment[]): Impairments {
-  return Object.fromEntries(impairments.map((one) => [one.kind, one]));
+  /** After all links know their state: what waits for one way may leave by many. */
+  #retime(): void {
+    for (const medium of this.#media.values()) medium.retime();
+  }
 }
 
 function joins(places: readonly string[], others: readonly string[], from: Host, to: Host): boolean {

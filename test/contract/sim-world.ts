@@ -10,7 +10,13 @@ import type { ZonePath } from '../../system/domain/identifiers.ts';
 export const CLOUD = 'cloud' as ZonePath;
 export const FLEET = 'fleet/truck-1' as ZonePath;
 
-export type WorldOptions = { readonly seed?: string; readonly latency?: LatencyLaw; readonly loss?: Ratio; readonly pace?: Pace };
+export type WorldOptions = {
+  readonly seed?: string;
+  readonly latency?: LatencyLaw;
+  readonly loss?: Ratio;
+  readonly pace?: Pace;
+  readonly permute?: boolean;
+};
 
 export class SimWorld {
   readonly kernel: Kernel;
@@ -18,7 +24,12 @@ export class SimWorld {
   readonly #machines = new Map<string, Machine>();
 
   constructor(options: WorldOptions = {}) {
-    this.kernel = createKernel({ seed: canonicalSeed(options.seed ?? '1') ?? '0x1', host: createNodeHost(), pace: options.pace ?? null });
+    this.kernel = createKernel({
+      seed: canonicalSeed(options.seed ?? '1') ?? '0x1',
+      host: createNodeHost(),
+      pace: options.pace ?? null,
+      permute: options.permute ?? false,
+    });
     this.network = new SimNetwork(this.kernel, NETWORK_COSTS);
     const latency = options.latency ?? { law: 'constant', micros: 5_000 };
     const loss = options.loss ?? [0, 1];

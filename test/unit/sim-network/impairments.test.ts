@@ -1,5 +1,5 @@
 // What narrow, bursty and untidy ways do to a raw port: the port keeps what it promises, and time shows what it took.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LinkFault } from '../../../sim/network/network.ts';
 import type { Connection } from '../../../system/ports/network.ts';
 import { CLOUD, FLEET } from '../../contract/sim-world.ts';
@@ -143,7 +143,7 @@ it('a corrupt message is never handed over: most are sent again, some break the 
   expect(texts(300).slice(0, calls.length)).toEqual(calls);
 });
 
-it('a link that is narrow for good is so from the start, and a fault of the kind takes its place while it lasts', async () => {
+it('a link that is narrow for good is so from the start, and of a fault of the kind the worse holds while it lasts', async () => {
   const { world, client, serve } = setUp();
   world.network.setLaw(
     CLOUD,
@@ -161,11 +161,54 @@ it('a link that is narrow for good is so from the start, and a fault of the kind
       expect(codeOf(answer)).toBe('ok');
       return Math.round((world.kernel.now() - before) / 10_000) / 100;
     };
-    const asBuilt = await call();
-    world.network.begin('f', { kind: 'bandwidth', ...WAY, bytesPerS: 1_000 * KB, queueBytes: 1_000 * KB });
-    const meanwhile = await call();
-    world.network.end('f');
-    return [asBuilt, meanwhile, await call()];
+    const during = async (bytesPerS: number): Promise<number> => {
+      world.network.begin('f', { kind: 'bandwidth', ...WAY, bytesPerS, queueBytes: 1_000 * KB });
+      const micros = await call();
+      world.network.end('f');
+      return micros;
+    };
+    return [await call(), await during(1_000 * KB), await during(50 * KB), await call()];
   });
-  expect(took).toEqual([1.01, 0.11, 1.01]);
+  expect(took).toEqual([1.01, 1.01, 2.01, 1.01]);
+});
+
+describe('when a fault ends', () => {
+  /** Seconds until each of these calls was answered, counted from the end of the fault that was there when they were made. */
+  async function healed(fault: LinkFault, sizes: readonly number[], afterMicros: number): Promise<readonly number[]> {
+    const { world, client, serve } = setUp();
+    world.network.setLaw(
+      CLOUD,
+      FLEET,
+      { law: 'constant', micros: 5_000 },
+      [0, 1],
+      [{ kind: 'bandwidth', bytesPerS: 4_000 * KB, queueBytes: 256 * KB }],
+    );
+    return world.play(client, async () => {
+      await serve(echo());
+      const connection = await connected(world, 'client');
+      world.network.begin('f', fault);
+      const endMicros = world.kernel.now() + afterMicros;
+      world.kernel.after(afterMicros, null, 'heal', () => world.network.end('f'));
+      const call = async (size: number): Promise<number> => {
+        const answer = await connection.call('/a/B', new Uint8Array(size), { deadlineMicros: 3_000 * SECOND });
+        expect(codeOf(answer)).toBe('ok');
+        return Math.round((world.kernel.now() - endMicros) / 10_000) / 100;
+      };
+      const under = sizes.map(call);
+      await new Promise<void>((resolve) => world.kernel.after(afterMicros + 1, null, 'healed', resolve));
+      return Promise.all([...under, call(1)]);
+    });
+  }
+
+  it('what waits in a queue leaves at the rate that the way has then, and what comes has room', async () => {
+    const narrow = { kind: 'bandwidth', ...WAY, bytesPerS: 8 * KB, queueBytes: 64 * KB } as const;
+    // 60 kB would take another five and a half seconds there, and nothing would get in meanwhile. The next call waits behind them.
+    expect(await healed(narrow, [60 * KB], 2 * SECOND)).toEqual([0.04, 0.04]);
+  });
+
+  it('what is under way on a slow link arrives as on a fast one', async () => {
+    const slow = { kind: 'latency', ...WAY, factor: [8_000, 1] } as const;
+    // Half of the way is behind it, which takes 40 s: the rest takes half of 5 ms, and so it is there when the next call leaves.
+    expect(await healed(slow, [1], 20 * SECOND)).toEqual([0.01, 0.01]);
+  });
 });
