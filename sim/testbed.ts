@@ -99,8 +99,10 @@ class SimTestbed implements Testbed {
     this.#keyRing = new KeyRing({
       crypto: injected.crypto,
       random: createRandom(kernel, null),
-      onForgery: (digest, key) =>
-        this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` }),
+      onForgery: (digest, key) => {
+        this.#faults.forged();
+        this.record('forgery.made', { what: 'artefact', digest, detail: `signed with ${key} instead of the controller's key` });
+      },
     });
     this.keys = this.#personalKeys();
     this.#engine = new ModelledEngine({ engine: injected.engine, kernel, digest: (bytes) => this.keys.digest(bytes) });
@@ -120,7 +122,8 @@ class SimTestbed implements Testbed {
         resume: (machine) => this.#computers.get(machine)?.resume(),
         shutDown: (machine) => this.#computers.get(machine)?.shutDown(),
         install: (machine, version) => void this.#versions.set(machine, version),
-        babble: (machine, lasting) => this.#babble(machine, lasting),
+        babble: (machine, lasting, felt) => this.#babble(machine, lasting, felt),
+        runs: (machine) => this.#runs(machine),
         disk: (machine) => this.#computerOf(machine).disk,
         throttle: (machine, slowness) => this.#computers.get(machine)?.throttle('fault', slowness),
         clocks: (machine) => this.#computerOf(machine).machine.time,
@@ -213,12 +216,17 @@ class SimTestbed implements Testbed {
     return this.#driver;
   }
 
-  #babble(name: string, lasting: boolean): void {
+  #runs(name: string): boolean {
+    const { machine } = this.#computerOf(name);
+    return machine.alive && !machine.paused;
+  }
+
+  #babble(name: string, lasting: boolean, felt: () => void): void {
     this.#rogues.get(name)?.stop();
     this.#rogues.delete(name);
     if (!lasting) return;
     const { machine } = this.#computerOf(name);
-    const rogue = new Rogue({ kernel: this.#kernel, network: this.#network, machine, controller: CONTROLLER_ENDPOINT });
+    const rogue = new Rogue({ kernel: this.#kernel, network: this.#network, machine, controller: CONTROLLER_ENDPOINT, felt });
     this.#rogues.set(name, rogue);
     rogue.start();
   }

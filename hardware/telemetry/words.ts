@@ -122,6 +122,7 @@ const WORDS: { readonly [K in RecordKind]: Row<K> } = {
   'vehicle.moved': plain('debug'),
   'vehicle.attached': plain('debug'),
   'fault.begun': plain('debug'),
+  'fault.felt': plain('debug'),
   'fault.ended': plain('debug'),
   'forgery.made': plain('debug'),
   'guests.modelled': plain('debug'),

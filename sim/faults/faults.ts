@@ -72,14 +72,16 @@ export type MachineControl = {
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
   readonly throttle: (machine: string, slowness: number) => void;
-  readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze'>;
+  readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze' | 'onFelt'>;
+  /** On, and not paused. */
+  readonly runs: (machine: string) => boolean;
   /** In order; `start` starts it again. */
   readonly shutDown: (machine: string) => void;
   /** The version of its agent from the next start on. */
   readonly install: (machine: string, version: string) => void;
   /** Begins or ends garbage from this machine. */
-  readonly babble: (machine: string, lasting: boolean) => void;
-  readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'slowness'>;
+  readonly babble: (machine: string, lasting: boolean, felt: () => void) => void;
+  readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'slowness' | 'onFelt' | 'isEmpty'>;
   /** From here on its disk has no room, until `free`. */
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
@@ -94,7 +96,7 @@ export type FaultOptions = {
   readonly telemetry: Telemetry;
 };
 
-type Active = { readonly spec: FaultSpec; readonly end: ScheduledEvent | null };
+type Active = { readonly spec: FaultSpec; readonly end: ScheduledEvent | null; felt: boolean };
 
 export class Faults {
   readonly #options: FaultOptions;
@@ -117,7 +119,7 @@ export class Faults {
     }
     assert(!this.#active.has(id), `fault ${id} begins once`);
     const end = spec.forMicros === null ? null : kernel.after(spec.forMicros, null, 'fault ends', () => this.#end(id));
-    this.#active.set(id, { spec, end });
+    this.#active.set(id, { spec, end, felt: false });
     telemetry.record('fault.begun', { fault: id, kind: spec.kind, target: targetOf(spec), detail: detailOf(spec) });
     this.#begin(id, spec);
     return ok();
@@ -135,35 +137,66 @@ export class Faults {
     }
   }
 
+  /** It changed something: told once for each fault. */
+  #feel(id: string): void {
+    const active = this.#active.get(id);
+    if (active === undefined || active.felt) return;
+    active.felt = true;
+    this.#options.telemetry.record('fault.felt', { fault: id, kind: active.spec.kind, target: targetOf(active.spec) });
+  }
+
+  #feelKind(kind: FaultKind, machine: string | null): void {
+    for (const [id, { spec }] of this.#active)
+      if (spec.kind === kind && (machine === null || ('machine' in spec && spec.machine === machine))) this.#feel(id);
+  }
+
+  /** An artefact got a signature of the fault `forge-artefact`. */
+  forged(): void {
+    this.#feelKind('forge-artefact', null);
+  }
+
   #begin(id: string, spec: FaultSpec): void {
     const { network, keys, services, machines } = this.#options;
+    const felt = (): void => this.#feel(id);
     switch (spec.kind) {
       case 'crash':
+        if (machines.runs(spec.machine)) felt();
         return machines.crash(spec.machine);
       case 'pause':
+        if (machines.runs(spec.machine)) felt();
         return machines.pause(spec.machine);
       case 'reboot':
+        if (machines.runs(spec.machine)) felt();
         return machines.shutDown(spec.machine);
       case 'upgrade':
+        felt();
         machines.install(spec.machine, spec.version);
         return machines.shutDown(spec.machine);
       case 'wipe':
+        if (machines.runs(spec.machine) || !machines.disk(spec.machine).isEmpty) felt();
         machines.crash(spec.machine);
         return machines.disk(spec.machine).wipe();
       case 'disk-slow':
+        this.#watchDisk(spec.machine);
         machines.disk(spec.machine).slowness = this.#slownessOf('disk-slow', spec.machine);
         return;
       case 'disk-lies':
+        this.#watchDisk(spec.machine);
         return machines.disk(spec.machine).lie(true);
       case 'disk-rot':
-        return machines.disk(spec.machine).rot(spec.lastCopy);
+        if (machines.disk(spec.machine).rot(spec.lastCopy)) felt();
+        return;
       case 'throttle':
+        if (machines.runs(spec.machine)) felt();
         return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
       case 'clock-step':
+        this.#watchClock(spec.machine);
         return machines.clocks(spec.machine).step(spec.byMicros);
       case 'clock-drift':
+        this.#watchClock(spec.machine);
         return machines.clocks(spec.machine).drift(spec.ppm, true);
       case 'clock-freeze':
+        this.#watchClock(spec.machine);
         return machines.clocks(spec.machine).freeze(true);
       case 'partition':
       case 'partition-one-way':
@@ -176,10 +209,11 @@ export class Faults {
       case 'duplication':
       case 'reordering':
       case 'corruption':
-        return network.begin(id, spec);
+        return network.begin(id, spec, felt);
       case 'swizzle':
-        return this.#swizzles.begin(id, spec);
+        return this.#swizzles.begin(id, spec, felt);
       case 'disk-full':
+        this.#watchDisk(spec.machine);
         return machines.fill(spec.machine);
       case 'forge-artefact':
         return keys.forge(true);
@@ -188,11 +222,12 @@ export class Faults {
       case 'broker-loses-answers':
       case 'broker-repeats':
       case 'spoil-artefact':
-        return services.begin(id, spec);
+        return services.begin(id, spec, felt);
       case 'reset-connections':
-        return network.reset(spec.machine, services.witness);
+        if (network.reset(spec.machine, services.witness) > 0) felt();
+        return;
       case 'garbage':
-        return machines.babble(spec.machine, true);
+        return machines.babble(spec.machine, true, () => this.#feelKind('garbage', spec.machine));
       default:
         return assertNever(spec, 'the begin of a fault');
     }
@@ -261,11 +296,19 @@ export class Faults {
       case 'spoil-artefact':
         return services.end(id);
       case 'garbage':
-        if (!this.#isUnder(['garbage'], spec.machine)) machines.babble(spec.machine, false);
+        if (!this.#isUnder(['garbage'], spec.machine)) machines.babble(spec.machine, false, () => {});
         return;
       default:
         return assertNever(spec, 'the end of a fault');
     }
+  }
+
+  #watchDisk(machine: string): void {
+    this.#options.machines.disk(machine).onFelt = (fault) => this.#feelKind(`disk-${fault}`, machine);
+  }
+
+  #watchClock(machine: string): void {
+    this.#options.machines.clocks(machine).onFelt = (fault) => this.#feelKind(`clock-${fault}`, machine);
   }
 
   /** Faults that overlap multiply. */

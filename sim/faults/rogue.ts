@@ -18,6 +18,8 @@ export type RogueOptions = {
   readonly network: SimNetwork;
   readonly machine: Machine;
   readonly controller: Endpoint;
+  /** Called when the controller took a connection of it. */
+  readonly felt?: () => void;
 };
 
 export class Rogue {
@@ -51,6 +53,7 @@ export class Rogue {
     const { network, machine, controller } = this.#options;
     const connected = await network.portOf(machine.name).connect(controller, { deadlineMicros: PATIENCE_MICROS });
     if (!connected.ok) return;
+    this.#options.felt?.();
     await (this.#stream.chance(1, 2) ? this.#callIt(connected.value) : this.#streamIt(connected.value));
     connected.value.close();
   }

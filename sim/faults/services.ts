@@ -1,5 +1,6 @@
 // What goes wrong between a service of the controller and who calls it, while the controller itself is well: calls of the broker are
 // refused, answered late or never, or made twice; artefacts change in transit. It reads no message: bytes are all it knows.
+import { FETCH_EVENTS_METHOD } from '../../system/domain/broker.ts';
 import { FETCH_METHOD } from '../../system/domain/session.ts';
 import { assert, failed, ok, unknown } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
@@ -21,7 +22,7 @@ export class ServiceFaults {
   /** The identity by which the run watches; what it does not see, no goal could judge, so it is spared. */
   readonly witness: string;
   /** Bound: the faults of one scenario. */
-  readonly #active = new Map<string, ServiceFault>();
+  readonly #active = new Map<string, { readonly fault: ServiceFault; readonly felt: () => void }>();
   /** The last artefact's bytes on the wire, to be given for another. */
   #lastAnswer: Uint8Array | null = null;
 
@@ -30,13 +31,15 @@ export class ServiceFaults {
     this.witness = witness;
   }
 
-  begin(id: string, fault: ServiceFault): void {
+  /** `felt` is called each time that the fault changes what happens to a call. */
+  begin(id: string, fault: ServiceFault, felt: () => void = () => {}): void {
     assert(!this.#active.has(id), `fault ${id} begins once`);
-    this.#active.set(id, fault);
+    this.#active.set(id, { fault, felt });
   }
 
   end(id: string): void {
     this.#active.delete(id);
+    if (this.#find('spoil-artefact') === null) this.#lastAnswer = null;
   }
 
   /** The network of a machine whose services these faults befall. */
@@ -52,7 +55,12 @@ export class ServiceFaults {
   }
 
   #call(handler: ServiceHandler, clock: Clock, method: string, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>> {
-    if (this.#active.size === 0 || peer.name === this.witness) return handler.call(method, peer, request);
+    if (peer.name === this.witness) return handler.call(method, peer, request);
+    if (this.#active.size === 0) {
+      const answering = handler.call(method, peer, request);
+      // A fetch waits for events, and an outage may begin meanwhile.
+      return method === FETCH_EVENTS_METHOD ? answering.then((answer) => (this.#isOut() ? lost(method) : answer)) : answering;
+    }
     if (method.startsWith(BROKER_METHODS)) return this.#callBroker(handler, clock, method, peer, request);
     return method === FETCH_METHOD ? this.#fetch(handler, peer, request) : handler.call(method, peer, request);
   }
@@ -64,10 +72,13 @@ export class ServiceFaults {
     peer: PeerIdentity,
     request: Uint8Array,
   ): Promise<Outcome<Uint8Array>> {
-    if (this.#find('broker-outage') !== null)
-      return failed('WM_UNREACHABLE', { message: 'The broker is not reachable.', next: 'Try again, with backoff.' });
+    if (this.#isOut()) return unreachable();
     const slow = this.#find('broker-slow');
-    if (slow !== null) await clock.sleep(slow.byMicros);
+    if (slow !== null) {
+      this.#feel('broker-slow');
+      await clock.sleep(slow.byMicros);
+      if (this.#isOut()) return unreachable();
+    }
     const answering = handler.call(method, peer, request);
     const repeats = this.#find('broker-repeats');
     if (repeats !== null && this.#drawn(repeats)) {
@@ -78,12 +89,17 @@ export class ServiceFaults {
       );
     }
     const answer = await answering;
+    // A fetch that waits for events, a call that was slow: what the broker did stands, and the way back is gone.
+    if (this.#isOut()) return lost(method);
     const loses = this.#find('broker-loses-answers');
     if (loses === null || !this.#drawn(loses)) return answer;
-    return unknown('WM_CONNECTION_LOST', {
-      message: `The answer of the broker to ${method} was lost.`,
-      next: 'Observe whether it happened before repeating it.',
-    });
+    return lost(method);
+  }
+
+  #isOut(): boolean {
+    if (this.#find('broker-outage') === null) return false;
+    this.#feel('broker-outage');
+    return true;
   }
 
   async #fetch(handler: ServiceHandler, peer: PeerIdentity, request: Uint8Array): Promise<Outcome<Uint8Array>> {
@@ -91,6 +107,7 @@ export class ServiceFaults {
     const spoil = this.#find('spoil-artefact');
     if (spoil === null || !answer.ok) return answer;
     const bytes = answer.value;
+    if (spoil.how !== 'swapped') this.#feel('spoil-artefact');
     switch (spoil.how) {
       case 'truncated':
         return ok(bytes.slice(0, bytes.length - Math.ceil(bytes.length / 4)));
@@ -102,6 +119,7 @@ export class ServiceFaults {
       }
       case 'swapped': {
         const other = this.#lastAnswer ?? bytes;
+        if (other !== bytes) this.#feel('spoil-artefact');
         this.#lastAnswer = bytes;
         return ok(other);
       }
@@ -109,11 +127,28 @@ export class ServiceFaults {
   }
 
   #find<K extends ServiceFault['kind']>(kind: K): Of<K> | null {
-    for (const fault of this.#active.values()) if (fault.kind === kind) return fault as Of<K>;
+    for (const { fault } of this.#active.values()) if (fault.kind === kind) return fault as Of<K>;
     return null;
   }
 
-  #drawn({ kind, ratio }: Of<'broker-repeats' | 'broker-loses-answers'>): boolean {
-    return this.#kernel.stream(`faults/${kind}`).chance(ratio[0], ratio[1]);
+  #feel(kind: ServiceFault['kind']): void {
+    for (const { fault, felt } of this.#active.values()) if (fault.kind === kind) felt();
   }
+
+  #drawn({ kind, ratio }: Of<'broker-repeats' | 'broker-loses-answers'>): boolean {
+    const drawn = this.#kernel.stream(`faults/${kind}`).chance(ratio[0], ratio[1]);
+    if (drawn) this.#feel(kind);
+    return drawn;
+  }
+}
+
+function unreachable(): Outcome<Uint8Array> {
+  return failed('WM_UNREACHABLE', { message: 'The broker is not reachable.', next: 'Try again, with backoff.' });
+}
+
+function lost(method: string): Outcome<Uint8Array> {
+  return unknown('WM_CONNECTION_LOST', {
+    message: `The answer of the broker to ${method} was lost.`,
+    next: 'Observe whether it happened before repeating it.',
+  });
 }

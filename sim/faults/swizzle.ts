@@ -18,7 +18,7 @@ export class Swizzles {
     this.#network = network;
   }
 
-  begin(id: string, { places, forMicros }: Extract<FaultSpec, { readonly kind: 'swizzle' }>): void {
+  begin(id: string, { places, forMicros }: Extract<FaultSpec, { readonly kind: 'swizzle' }>, felt: () => void = () => {}): void {
     const stream = this.#kernel.stream('faults swizzle');
     // Drawn without replacement, one after the other: first who is clogged and in which order, then the order of unclogging.
     const shuffled = (names: readonly string[]): readonly string[] => {
@@ -33,7 +33,7 @@ export class Swizzles {
     const events = [
       ...clogged.map((machine, i) =>
         this.#kernel.after(Math.floor(i * stepMicros), null, 'swizzle clogs', () =>
-          this.#network.begin(`${id}/${machine}`, { kind: 'clog', places: [machine] }),
+          this.#network.begin(`${id}/${machine}`, { kind: 'clog', places: [machine] }, felt),
         ),
       ),
       ...freed.map((machine, i) =>

@@ -9,7 +9,6 @@ import type { Observer } from './observer.ts';
 import type { Pace } from './pace.ts';
 import { SimKernel } from './loop.ts';
 
-export { Fifo } from './fifo.ts';
 export { CIVIL_START_MS } from './loop.ts';
 export type { Machine } from './machine.ts';
 export type { MachineTime } from './machine-time.ts';

@@ -16,6 +16,8 @@ export class MachineTime {
   #stepMicros = 0;
   #freezes = 0;
   #frozenMicros: number | null = null;
+  /** Told each time that a fault of the clock shows in what was read, or in a timer. */
+  onFelt: ((fault: 'step' | 'drift' | 'freeze') => void) | null = null;
 
   constructor(worldMicros: () => number) {
     this.#worldMicros = worldMicros;
@@ -23,11 +25,14 @@ export class MachineTime {
 
   /** Whole microseconds since the start of the run by this machine's oscillator; never less than before. */
   monotonicMicros(): number {
+    if (this.#ppm !== 0) this.onFelt?.('drift');
     return this.#localAt(this.#worldMicros());
   }
 
   /** Microseconds since the start of the run by its civil clock, which may jump either way. */
   civilMicros(): number {
+    if (this.#frozenMicros !== null) this.onFelt?.('freeze');
+    else if (this.#stepMicros !== 0) this.onFelt?.('step');
     return this.#frozenMicros ?? this.monotonicMicros() - this.#correctedMicros + this.#stepMicros;
   }
 
@@ -35,6 +40,7 @@ export class MachineTime {
   worldDelay(localMicros: number): number {
     const local = localMicros > 0 ? Math.ceil(localMicros) : 0;
     if (this.#ppm === 0) return local;
+    this.onFelt?.('drift');
     const now = this.#worldMicros();
     const due = this.#localAt(now) + local;
     let world = Math.max(0, Math.floor((local / (PPM + this.#ppm)) * PPM) - 1);
@@ -59,7 +65,7 @@ export class MachineTime {
 
   /** Stops the civil clock; when the last freeze has ended it is right again. */
   freeze(lasting: boolean): void {
-    if (lasting && this.#freezes === 0) this.#frozenMicros = this.civilMicros();
+    if (lasting && this.#freezes === 0) this.#frozenMicros = this.monotonicMicros() - this.#correctedMicros + this.#stepMicros;
     this.#freezes += lasting ? 1 : -1;
     if (this.#freezes === 0) this.#frozenMicros = null;
   }

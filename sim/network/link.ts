@@ -29,6 +29,8 @@ export type LinkState = {
   readonly clogged: boolean;
   /** One after the other; none: nothing but delay and loss. */
   readonly impaired: readonly Impaired[];
+  /** Faults that are about this link, each told when it is felt. */
+  readonly lasting: readonly { readonly fault: { readonly kind: string }; readonly felt: () => void }[];
 };
 
 export type Packet = {
@@ -59,18 +61,16 @@ export type LinkOptions = {
 /** A packet under way, with what both systems know of it: `arrived` is why a repetition is not handed over again. */
 type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived: boolean };
 
-/** One copy of a packet on its way through what impairs the link. `lose`: it will not arrive, and its sender may send it again. */
-type Copy = {
-  readonly sending: Sending;
-  readonly impaired: readonly Impaired[];
+/** A packet that another state of the link makes earlier or later, until it has arrived. */
+type Flight = {
+  readonly label: string;
   readonly arrive: () => void;
-  readonly lose: () => void;
-  heldBackMicros: number;
-  corrupt: 'no' | 'found' | 'missed';
+  /** Null before it is known when it leaves. */
+  event: ScheduledEvent | null;
+  /** When it will have left the queues: what the factor multiplies comes after. */
+  departsMicros: number;
+  factor: Ratio;
 };
-
-/** A packet that a fault makes late, and by what; it is timed anew when the fault ends. */
-type Flight = { event: ScheduledEvent; factor: Ratio; readonly label: string; readonly arrive: () => void };
 
 /** What a clogged link keeps: how it goes on, and when its sender gives up. */
 type Held = { readonly resume: () => void; readonly expiry: ScheduledEvent };
@@ -85,7 +85,7 @@ export class Link {
   readonly #back: () => Link;
   /** Bound: what windows and open calls of its connections let in. */
   readonly #held = new Set<Held>();
-  /** Packets that left while a fault multiplied the delay. Bound: as above. */
+  /** Packets under way whose delay a fault multiplied. Bound: as above. */
   readonly #late = new Set<Flight>();
   #known: LinkState | null = null;
   #backward: Link | null = null;
@@ -124,29 +124,47 @@ export class Link {
     const { factor } = this.#state;
     for (const flight of this.#late) {
       const [times, by] = [factor[0] * flight.factor[1], factor[1] * flight.factor[0]];
-      if (times === by) continue;
-      const leftMicros = flight.event.micros - this.#kernel.now();
-      flight.event.cancel();
+      if (times === by || flight.event === null) continue;
+      const fromMicros = Math.max(this.#kernel.now(), flight.departsMicros);
       flight.factor = factor;
-      flight.event = this.#after(Math.ceil((leftMicros * times) / by), flight.label, flight.arrive);
+      this.#reschedule(flight, fromMicros + Math.ceil(((flight.event.micros - fromMicros) * times) / by));
     }
+  }
+
+  #reschedule(flight: Flight, micros: number): void {
+    flight.event?.cancel();
+    flight.event = this.#after(Math.max(0, micros - this.#kernel.now()), flight.label, flight.arrive);
   }
 
   #fly(delayMicros: number, label: string, arrive: () => void): void {
     const { factor } = this.#state;
-    if (factor[0] === factor[1]) {
-      this.#after(delayMicros, label, arrive);
-      return;
-    }
+    if (factor[0] === factor[1]) this.#after(delayMicros, label, arrive);
+    else this.#launch(this.#flightOf(label, arrive), delayMicros);
+  }
+
+  #flightOf(label: string, arrive: () => void): Flight {
+    const { factor } = this.#state;
+    const isLate = factor[0] !== factor[1];
     const land = (): void => {
       this.#late.delete(flight);
       arrive();
     };
-    const flight: Flight = { event: this.#after(delayMicros, label, land), factor, label, arrive: land };
-    this.#late.add(flight);
+    const flight: Flight = { event: null, departsMicros: this.#kernel.now(), factor, label, arrive: isLate ? land : arrive };
+    if (isLate) {
+      this.#feel('latency');
+      this.#late.add(flight);
+    }
+    return flight;
+  }
+
+  /** `delayMicros` after it departs. */
+  #launch(flight: Flight, delayMicros: number): void {
+    const departsInMicros = flight.departsMicros - this.#kernel.now();
+    flight.event = this.#after(departsInMicros + delayMicros, flight.label, flight.arrive);
   }
 
   #hold({ packet, firstMicros }: Sending, resume: () => void): void {
+    this.#feel('clog');
     const leftMicros = Math.max(0, firstMicros + this.#costs.giveUpMicros - this.#kernel.now());
     const held: Held = {
       resume,
@@ -156,6 +174,20 @@ export class Link {
       }),
     };
     this.#held.add(held);
+  }
+
+  /** A fault of this kind, if there is one, changed what happens to a packet. */
+  #feel(kind: string): void {
+    for (const { fault, felt } of this.#state.lasting) if (fault.kind === kind) felt();
+  }
+
+  #feelCut(packet: Packet): void {
+    if (this.#state.lasting.length === 0) return;
+    if (this.#state.cut) {
+      this.#feel('partition');
+      this.#feel('partition-one-way');
+    } else if (packet.blocked()) this.#feel('half-open');
+    else this.#feel('loss');
   }
 
   get #state(): LinkState {
@@ -175,6 +207,7 @@ export class Link {
     const { loss, cut, clogged, impaired } = this.#state;
     if (clogged) return this.#hold(sending, () => this.#attempt(sending, waitMicros));
     if (cut || sending.packet.blocked() || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
+      this.#feelCut(sending.packet);
       this.#repeat(sending, waitMicros);
       return;
     }
@@ -193,48 +226,79 @@ export class Link {
   }
 
   #attemptImpaired(sending: Sending, waitMicros: number, impaired: readonly Impaired[]): void {
-    const lose = (): void => this.#repeat(sending, waitMicros);
-    this.#pass({ sending, impaired, arrive: () => this.#arrive(sending, waitMicros), lose, heldBackMicros: 0, corrupt: 'no' }, 0);
+    const sent = this.#sendImpaired(
+      sending,
+      impaired,
+      () => this.#arrive(sending, waitMicros),
+      () => this.#repeat(sending, waitMicros),
+    );
+    if (!sent) this.#repeat(sending, waitMicros);
     // The second copy is nobody's: no one waits for it, and it is not sent again.
     if (impaired.some(({ impairments: { duplication }, medium }) => duplication !== undefined && medium.duplicates(duplication))) {
-      const arrive = (): void => this.#handOver(sending);
-      this.#pass({ sending, impaired, arrive, lose: () => {}, heldBackMicros: 0, corrupt: 'no' }, 0);
+      this.#feel('duplication');
+      this.#sendImpaired(
+        sending,
+        impaired,
+        () => this.#handOver(sending),
+        () => {},
+      );
     }
   }
 
-  /** Through what impairs the link, one after the other, from this on. */
-  #pass(copy: Copy, from: number): void {
-    const at = copy.impaired[from];
-    if (at === undefined) return this.#leave(copy);
-    const { bandwidth } = at.impairments;
-    if (bandwidth === undefined) return this.#passed(copy, from);
-    const rateOf = (): number | null => this.#bytesPerS(at.medium);
-    const admitted = at.medium.admit(bandwidth.queueBytes, copy.sending.packet.bytes, rateOf, () => this.#passed(copy, from));
-    return admitted ? undefined : copy.lose();
+  /** One copy. False: it was lost before it left. */
+  #sendImpaired(sending: Sending, impaired: readonly Impaired[], arrive: () => void, lose: () => void): boolean {
+    const { packet } = sending;
+    let heldBackMicros = 0;
+    let corrupt: 'no' | 'found' | 'missed' = 'no';
+    const flight = this.#flightOf(packet.label, () => {
+      if (corrupt === 'no') arrive();
+      else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut && !this.#state.clogged)
+        packet.spoil();
+      else lose();
+    });
+    for (const { impairments, medium } of impaired) {
+      const { bandwidth, reordering, corruption } = impairments;
+      const bursts = impairments['burst-loss'];
+      const lost = (bandwidth !== undefined && !this.#queue(flight, packet.bytes, bandwidth, medium)) || this.#losesInBurst(bursts, medium);
+      if (lost) {
+        this.#late.delete(flight);
+        return false;
+      }
+      const heldBack = reordering === undefined ? 0 : medium.heldBackMicros(reordering);
+      if (heldBack > 0) this.#feel('reordering');
+      heldBackMicros += heldBack;
+      if (corruption !== undefined && corrupt === 'no') corrupt = medium.corrupts(corruption);
+    }
+    if (corrupt !== 'no') this.#feel('corruption');
+    this.#launch(flight, heldBackMicros + this.#drawDelayMicros());
+    return true;
+  }
+
+  /** Waits for those before it there, besides what it waits for elsewhere. False: there is no room. */
+  #queue(flight: Flight, bytes: number, bandwidth: NonNullable<Impairments['bandwidth']>, medium: Medium): boolean {
+    this.#feel('bandwidth');
+    const departsMicros = medium.admit(
+      bandwidth,
+      bytes,
+      () => this.#bytesPerS(medium),
+      (micros, before) => {
+        flight.departsMicros += micros - before;
+        if (flight.event?.pending === true) this.#reschedule(flight, flight.event.micros + micros - before);
+      },
+    );
+    if (departsMicros === null) return false;
+    flight.departsMicros += departsMicros - this.#kernel.now();
+    return true;
   }
 
   #bytesPerS(medium: Medium): number | null {
     return this.#state.impaired.find((one) => one.medium === medium)?.impairments.bandwidth?.bytesPerS ?? null;
   }
 
-  #passed(copy: Copy, at: number): void {
-    const { impairments, medium } = copy.impaired[at] as Impaired;
-    const { reordering, corruption } = impairments;
-    const bursts = impairments['burst-loss'];
-    if (bursts !== undefined && medium.losesInBurst(bursts)) return copy.lose();
-    if (reordering !== undefined) copy.heldBackMicros += medium.heldBackMicros(reordering);
-    if (corruption !== undefined && copy.corrupt === 'no') copy.corrupt = medium.corrupts(corruption);
-    return this.#pass(copy, at + 1);
-  }
-
-  #leave({ sending, heldBackMicros, corrupt, arrive, lose }: Copy): void {
-    const { packet } = sending;
-    this.#fly(heldBackMicros + this.#drawDelayMicros(), packet.label, () => {
-      if (corrupt === 'no') arrive();
-      else if (corrupt === 'missed' && !sending.arrived && this.to.machine.alive && !this.#state.cut && !this.#state.clogged)
-        packet.spoil();
-      else lose();
-    });
+  #losesInBurst(bursts: Impairments['burst-loss'], medium: Medium): boolean {
+    if (bursts === undefined || !medium.losesInBurst(bursts)) return false;
+    this.#feel('burst-loss');
+    return true;
   }
 
   /** Once, however many copies come: the transport numbers what it sends. */
@@ -246,7 +310,11 @@ export class Link {
 
   #arrive(sending: Sending, waitMicros: number): void {
     // A cut takes the packets that are on their way too.
-    if (!this.to.machine.alive || this.#state.cut || sending.packet.blocked()) return this.#repeat(sending, waitMicros);
+    if (!this.to.machine.alive) return this.#repeat(sending, waitMicros);
+    if (this.#state.cut || sending.packet.blocked()) {
+      this.#feelCut(sending.packet);
+      return this.#repeat(sending, waitMicros);
+    }
     if (this.#state.clogged) return this.#hold(sending, () => this.#arrive(sending, waitMicros));
     this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.

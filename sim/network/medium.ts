@@ -4,8 +4,7 @@
 import type { Impairment } from '../../scenarios/scenario.ts';
 import { MICROS_PER_S } from '../../system/ports/clock.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
-import { Fifo } from '../kernel/kernel.ts';
-import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { drawExponential } from './law.ts';
 
 type Of<K extends Impairment['kind']> = Extract<Impairment, { readonly kind: K }>;
@@ -15,11 +14,13 @@ export type Impairments = { readonly [K in Impairment['kind']]?: Of<K> };
 
 /** What has a place in the queue. */
 type Waiting = {
-  /** That have not left. */
+  /** That have not left, as of the last change of its rate. */
   bytes: number;
   /** Bytes a second at which it leaves now; null: nothing holds it any more. */
   readonly rateOf: () => number | null;
-  readonly left: () => void;
+  readonly moved: (departsMicros: number, before: number) => void;
+  rate: number;
+  departsMicros: number;
 };
 
 /** With `impairment` added to those that a way has. */
@@ -28,6 +29,11 @@ export function worsen(impairments: Impairments | null, impairment: Impairment):
   return other !== undefined && badnessOf(other) > badnessOf(impairment)
     ? (impairments as Impairments)
     : { ...impairments, [impairment.kind]: impairment };
+}
+
+/** Bytes of the first in a queue that have not left. */
+function leftOf({ bytes, rate, departsMicros }: Waiting, now: number): number {
+  return rate === Infinity ? 0 : Math.min(bytes, ((departsMicros - now) * rate) / MICROS_PER_S);
 }
 
 /** Comparable between impairments of one kind. */
@@ -50,14 +56,12 @@ export class Medium {
   readonly #kernel: Kernel;
   readonly #name: string;
   readonly #streams = new Map<string, RandomStream>();
-  /** First come, first out; the first is on its way out. Bound: `queueBytes`, as each message takes more than none. */
-  readonly #waiting = new Fifo<Waiting>();
-  #first: Waiting | null = null;
-  /** Bytes of all that wait, the first among them as of `#sinceMicros`. */
+  /** First come, first out; who has left goes with who comes next. Bound: `queueBytes`, as each message takes more than none. */
+  readonly #waiting: Waiting[] = [];
+  /** Place of the first that may not have left. */
+  #first = 0;
+  /** Bytes of all from there on. */
   #waitingBytes = 0;
-  #sinceMicros = 0;
-  #rate: number | null = null;
-  #leaves: ScheduledEvent | null = null;
   /** Gilbert and Elliott's chain in continuous time: whether it is in the bad state, and until when. */
   #bad = true;
   #changeMicros = 0;
@@ -68,53 +72,51 @@ export class Medium {
   }
 
   /**
-   * `left` is called when the bytes have left, at the rates that `rateOf` says until then. False: the queue is full and they are
-   * dropped. The message that fills it gets in.
+   * When the bytes will have left, if the way stays as it is; `moved` is called with another time when it does not, and with the one
+   * before. Null: the queue is full and they are dropped. The message that fills it gets in.
    */
-  admit(queueBytes: number, bytes: number, rateOf: () => number | null, left: () => void): boolean {
-    if (this.#waitingBytes - this.#gone() > queueBytes) return false;
-    const waiting: Waiting = { bytes, rateOf, left };
+  admit({ bytesPerS, queueBytes }: Of<'bandwidth'>, bytes: number, rateOf: Waiting['rateOf'], moved: Waiting['moved']): number | null {
+    const now = this.#kernel.now();
+    this.#forget(now);
+    if (this.#bytesLeft(now) > queueBytes) return null;
+    const freeMicros = Math.max(now, this.#waiting.at(-1)?.departsMicros ?? 0);
+    const departsMicros = freeMicros + Math.ceil((bytes * MICROS_PER_S) / bytesPerS);
+    this.#waiting.push({ bytes, rateOf, moved, rate: bytesPerS, departsMicros });
     this.#waitingBytes += bytes;
-    if (this.#first === null) this.#begin(waiting);
-    else this.#waiting.push(waiting);
-    return true;
+    return departsMicros;
   }
 
-  /** The state of a way over it changed: what is on its way out goes on at the rate that it has from here on. */
+  /** The state of a way over it changed: what waits leaves at the rate that it has from here on. */
   retime(): void {
-    const first = this.#first;
-    if (first === null || first.rateOf() === this.#rate) return;
-    const gone = this.#gone();
-    first.bytes -= gone;
-    this.#waitingBytes -= gone;
-    this.#leaves?.cancel();
-    this.#begin(first);
+    if (this.#waiting.length === 0) return;
+    const now = this.#kernel.now();
+    this.#forget(now);
+    const first = this.#waiting[this.#first];
+    if (first === undefined) return;
+    this.#waitingBytes = this.#bytesLeft(now);
+    first.bytes = leftOf(first, now);
+    let freeMicros = now;
+    for (const waiting of this.#waiting.slice(this.#first)) {
+      const before = waiting.departsMicros;
+      const rate = waiting.rateOf();
+      waiting.rate = rate ?? Infinity;
+      freeMicros += rate === null ? 0 : Math.ceil((waiting.bytes * MICROS_PER_S) / rate);
+      waiting.departsMicros = freeMicros;
+      if (freeMicros !== before) waiting.moved(freeMicros, before);
+    }
   }
 
-  #begin(waiting: Waiting): void {
-    this.#first = waiting;
-    this.#sinceMicros = this.#kernel.now();
-    this.#rate = waiting.rateOf();
-    const micros = this.#rate === null ? 0 : Math.ceil((waiting.bytes * MICROS_PER_S) / this.#rate);
-    this.#leaves = this.#kernel.after(
-      micros,
-      null,
-      'left the queue',
-      () => {
-        this.#waitingBytes -= waiting.bytes;
-        this.#first = null;
-        const next = this.#waiting.shift();
-        if (next !== undefined) this.#begin(next);
-        waiting.left();
-      },
-      this,
-    );
+  #forget(now: number): void {
+    for (let first = this.#waiting[this.#first]; first !== undefined && first.departsMicros <= now; first = this.#waiting[++this.#first])
+      this.#waitingBytes -= first.bytes;
+    if (this.#first * 2 < this.#waiting.length) return;
+    this.#waiting.splice(0, this.#first);
+    this.#first = 0;
   }
 
-  /** Bytes of the first that have left already. */
-  #gone(): number {
-    if (this.#first === null || this.#rate === null) return 0;
-    return Math.min(this.#first.bytes, ((this.#kernel.now() - this.#sinceMicros) * this.#rate) / MICROS_PER_S);
+  #bytesLeft(now: number): number {
+    const first = this.#waiting[this.#first];
+    return first === undefined ? 0 : this.#waitingBytes - first.bytes + leftOf(first, now);
   }
 
   losesInBurst({ ratio, burstMicros, apartMicros }: Of<'burst-loss'>): boolean {

@@ -44,6 +44,9 @@ export type LinkFault =
   | { readonly kind: 'clog'; readonly places: readonly string[] }
   | { readonly kind: 'half-open'; readonly a: readonly string[]; readonly b: readonly string[] };
 
+/** A fault that lasts, and who is told that it was felt. */
+type Lasting = { readonly fault: LinkFault; readonly felt: () => void };
+
 const NO_LOSS: Ratio = [0, 1];
 /** Of a vehicle that is out of reach: cut, whatever else. */
 const NO_WAY = { latency: { law: 'constant', micros: 0 }, loss: NO_LOSS, impairments: null } as const;
@@ -54,7 +57,7 @@ export class SimNetwork {
   readonly #hosts = new Map<string, Host>();
   readonly #links = new Map<string, Link>();
   readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio; readonly impairments: Impairments | null }>();
-  readonly #faults = new Map<string, LinkFault>();
+  readonly #faults = new Map<string, Lasting>();
   /** By the two zones; made when something is wrong with the way for the first time. */
   readonly #media = new Map<string, Medium>();
   /** The machine an endpoint is looked for on, also while nothing listens there. */
@@ -139,14 +142,17 @@ export class SimNetwork {
     for (const end of [...host.ends]) end.die(how === 'process');
   }
 
-  /** Something on the way resets every connection of the machine but those with `spared`: both ends hear of it. */
-  reset(machineName: string, spared: string): void {
-    for (const end of [...this.#hostOf(machineName).ends]) if (end.peer.name !== spared) end.reset();
+  /** Something on the way resets every connection of the machine but those with `spared`: both ends hear of it. How many. */
+  reset(machineName: string, spared: string): number {
+    const ends = [...this.#hostOf(machineName).ends].filter(({ peer }) => peer.name !== spared);
+    for (const end of ends) end.reset();
+    return ends.length;
   }
 
-  begin(id: string, fault: LinkFault): void {
+  /** `felt` is called each time that the fault changes what happens to a packet. */
+  begin(id: string, fault: LinkFault, felt: () => void = () => {}): void {
     assert(!this.#faults.has(id), `fault ${id} begins once`);
-    this.#faults.set(id, fault);
+    this.#faults.set(id, { fault, felt });
     if (fault.kind === 'half-open') this.#deaden(id, fault.a, fault.b);
     this.#refresh();
   }
@@ -247,6 +253,7 @@ export class SimNetwork {
         cut: false,
         clogged: false,
         impaired: [],
+        lasting: [],
       };
     // Within a vehicle nothing goes by radio. Elsewhere the way of a vehicle begins, or ends, where its cell enters the network.
     const up = from.zone === to.zone ? null : (this.#mobility?.find(from.zone) ?? null);
@@ -259,23 +266,15 @@ export class SimNetwork {
     let factor: Ratio = [1, 1];
     let loss = law.loss;
     let { impairments } = law;
-    const faults = this.#faults.values();
-    for (const fault of faults) {
-      if (fault.kind === 'partition') {
-        if (joins(fault.a, fault.b, from, to) || joins(fault.b, fault.a, from, to)) cut = true;
-        continue;
-      }
+    const lasting: Lasting[] = [];
+    for (const one of this.#faults.values()) {
+      const { fault } = one;
+      if (!isOn(fault, from, to)) continue;
+      lasting.push(one);
       if (fault.kind === 'half-open') continue;
-      if (fault.kind === 'clog') {
-        if (fault.places.some((place) => isIn(from, place) || isIn(to, place))) clogged = true;
-        continue;
-      }
-      if (fault.kind === 'partition-one-way') {
-        if (joins(fault.from, fault.to, from, to)) cut = true;
-        continue;
-      }
-      if (!(isIn(from, fault.a) && isIn(to, fault.b)) && !(isIn(from, fault.b) && isIn(to, fault.a))) continue;
-      if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
+      if (fault.kind === 'partition' || fault.kind === 'partition-one-way') cut = true;
+      else if (fault.kind === 'clog') clogged = true;
+      else if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
       else if (fault.kind !== 'loss') impairments = worsen(impairments, fault);
       else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
     }
@@ -297,7 +296,7 @@ export class SimNetwork {
           medium: this.#mediumOf(`cell ${cell.cell} ${way}`),
         });
     }
-    return { law: law.latency, radio, factor, loss, cut, clogged, impaired };
+    return { law: law.latency, radio, factor, loss, cut, clogged, impaired, lasting };
   }
 
   #mediumOf(name: string): Medium {
@@ -317,6 +316,21 @@ export class SimNetwork {
   /** After all links know their state: what waits for one way may leave by many. */
   #retime(): void {
     for (const medium of this.#media.values()) medium.retime();
+  }
+}
+
+/** Whether the fault is about packets from one host to the other. */
+function isOn(fault: LinkFault, from: Host, to: Host): boolean {
+  switch (fault.kind) {
+    case 'partition':
+    case 'half-open':
+      return joins(fault.a, fault.b, from, to) || joins(fault.b, fault.a, from, to);
+    case 'partition-one-way':
+      return joins(fault.from, fault.to, from, to);
+    case 'clog':
+      return fault.places.some((place) => isIn(from, place) || isIn(to, place));
+    default:
+      return (isIn(from, fault.a) && isIn(to, fault.b)) || (isIn(from, fault.b) && isIn(to, fault.a));
   }
 }
 

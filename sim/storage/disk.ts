@@ -89,6 +89,8 @@ export class Disk {
   busyUntilMicros = 0;
   /** A fault: no byte more fits, whatever the capacity. */
   full = false;
+  /** Told each time that a fault changes what becomes of a request. */
+  onFelt: ((fault: 'full' | 'slow' | 'lies') => void) | null = null;
   /** Told when `slowness` is another from now on, with what it was: whoever serves the requests. */
   onSlowness: ((before: number) => void) | null = null;
   #slowness = 1;
@@ -164,10 +166,10 @@ export class Disk {
     for (const journal of this.journals.values()) journal.fulfil();
   }
 
-  /** One bit of each blob is another from now on; with `everywhere` also one of the newest record and of each value. */
-  rot(everywhere: boolean): void {
+  /** One bit of each blob is another from now on; with `everywhere` also one of the newest record and of each value. False: there are none. */
+  rot(everywhere: boolean): boolean {
     for (const digest of [...this.blobs.keys()].sort()) this.blobs.set(digest, this.#flip(this.blobs.get(digest)!));
-    if (!everywhere) return;
+    if (!everywhere) return this.blobs.size > 0;
     for (const name of [...this.journals.keys()].sort()) {
       const { records } = this.journal(name);
       if (records.length > 0) records.push(this.#flip(records.pop()!));
@@ -176,6 +178,11 @@ export class Disk {
       const bucket = this.bucket(name);
       for (const [key, { version, value }] of [...bucket]) bucket.set(key, { version, value: this.#flip(value) });
     }
+    return !this.isEmpty;
+  }
+
+  get isEmpty(): boolean {
+    return this.usedBytes() === 0;
   }
 
   /** A new disk in the place of this one. */
@@ -239,6 +246,8 @@ export class Disk {
   #commit(write: PendingWrite): void {
     const { added, undo } = write.commit();
     this.#storedBytes += added;
-    if (this.#lying) this.#cached.push({ write, added, undo });
+    if (!this.#lying) return;
+    this.#cached.push({ write, added, undo });
+    this.onFelt?.('lies');
   }
 }

@@ -141,8 +141,10 @@ export class SimStorage implements Storage {
     let bytes = 0;
     for (let sequence = Math.max(file.durable + 1, file.first); sequence <= last; sequence++) bytes += file.recordOf(sequence)?.length ?? 0;
     await this.#serve('sync', this.#syncMicros() + this.#transferMicros(bytes));
-    if (this.#disk.lying) file.claim(last, dropped);
-    else file.settle(last, dropped);
+    if (this.#disk.lying) {
+      file.claim(last, dropped);
+      this.#disk.onFelt?.('lies');
+    } else file.settle(last, dropped);
     return ok();
   }
 
@@ -230,6 +232,7 @@ export class SimStorage implements Storage {
   #room(bytes: number): Err | { readonly ok: true } {
     const used = this.#disk.usedBytes();
     if (bytes === 0 || (!this.#disk.full && used + bytes <= this.#disk.capacityBytes)) return { ok: true };
+    if (this.#disk.full) this.#disk.onFelt?.('full');
     return failed('WM_STORAGE_FULL', {
       message: `The disk holds ${used} of ${this.#disk.full ? used : this.#disk.capacityBytes} bytes; ${bytes} more do not fit.`,
       next: 'Free space; what was acknowledged is kept.',
@@ -250,6 +253,7 @@ export class SimStorage implements Storage {
     const now = this.#host.nowMicros();
     const end = Math.max(now, this.#disk.busyUntilMicros) + micros * this.#disk.slowness;
     this.#disk.busyUntilMicros = end;
+    if (this.#disk.slowness > 1) this.#disk.onFelt?.('slow');
     return new Promise((resolve) => {
       const finish = (): void => {
         done();

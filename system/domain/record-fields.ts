@@ -85,6 +85,7 @@ export const RECORD_FIELDS: { readonly [K in RecordKind]: { readonly [F in keyof
   'vehicle.moved': { vehicle: true, latitude: true, longitude: true },
   'vehicle.attached': { vehicle: true, from: true, to: true, zone: true },
   'fault.begun': { fault: true, kind: true, target: true, detail: true },
+  'fault.felt': { fault: true, kind: true, target: true },
   'fault.ended': { fault: true, kind: true, target: true },
   'forgery.made': { what: true, digest: true, detail: true },
   'guests.modelled': { digest: true, model: true },

@@ -143,6 +143,8 @@ export type RecordKinds = {
   /** From cell to cell, null for none; `zone` is where the new one enters the network. */
   'vehicle.attached': { vehicle: string; from: string | null; to: string | null; zone: string | null };
   'fault.begun': { fault: string; kind: string; target: string; detail: string };
+  /** The first time that it changed anything: bytes on their way, a request, a machine that was on. */
+  'fault.felt': { fault: string; kind: string; target: string };
   'fault.ended': { fault: string; kind: string; target: string };
   /** An artefact or module that carries a signature which must not be believed. */
   'forgery.made': { what: 'artefact' | 'module'; digest: string; detail: string };

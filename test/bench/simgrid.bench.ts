@@ -97,6 +97,7 @@ function playLinks(nodes: number): Promise<Play> {
       cut: false,
       clogged: false,
       radio: [],
+      lasting: [],
       impaired: [
         {
           impairments: { bandwidth: { kind: 'bandwidth', bytesPerS: bytesPerSecondOf(i), queueBytes: BYTES } },

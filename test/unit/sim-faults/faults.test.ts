@@ -32,6 +32,7 @@ function setUp() {
     onForgery: (digest) => telemetry.record('forgery.made', { what: 'artefact', digest, detail: '' }),
   });
   const done = (what: string) => (machine: string) => void said.push(`${kernel.now() / SECOND} ${what} ${machine}`);
+  let isOn = true;
   const faults = new Faults({
     kernel,
     network,
@@ -40,13 +41,20 @@ function setUp() {
     telemetry,
     machines: {
       knows: (machine) => machine === 'truck',
-      crash: done('crash'),
-      start: done('start'),
+      crash: (machine) => {
+        isOn = false;
+        done('crash')(machine);
+      },
+      start: (machine) => {
+        isOn = true;
+        done('start')(machine);
+      },
       pause: done('pause'),
       resume: done('resume'),
       shutDown: done('shut down'),
       install: (machine, version) => void said.push(`${kernel.now() / SECOND} install ${version} on ${machine}`),
       babble: () => {},
+      runs: () => isOn,
       disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
       clocks: () => new MachineTime(() => kernel.now()),
@@ -70,10 +78,12 @@ describe('faults', () => {
     });
     expect(said).toEqual([
       '1 fault.begun off',
+      '1 fault.felt off',
       '1 crash truck',
       '3 fault.ended off',
       '3 start truck',
       '4 fault.begun still',
+      '4 fault.felt still',
       '4 pause truck',
       '5 fault.ended still',
       '5 resume truck',
@@ -102,7 +112,24 @@ describe('faults', () => {
       faults.healAll();
       await until(9);
     });
-    expect(said.slice(3)).toEqual(['2 fault.ended off', '2 fault.ended cut', '2 start truck']);
+    expect(said.slice(4)).toEqual(['2 fault.ended off', '2 fault.ended cut', '2 start truck']);
+  });
+
+  it('are felt once each, and not by a machine that is off, over a way that nobody uses, or on a disk that nobody asks', async () => {
+    const { world, faults, said, until } = setUp();
+    const nowhere = { a: ['fleet'], b: ['cloud'] };
+    await world.play(null, async () => {
+      faults.inject('off', { kind: 'crash', machine: 'truck', forMicros: SECOND });
+      await until(0.5);
+      faults.inject('again', { kind: 'pause', machine: 'truck', forMicros: SECOND });
+      faults.inject('cut', { kind: 'partition', ...nowhere, forMicros: SECOND });
+      faults.inject('full', { kind: 'disk-full', machine: 'truck', forMicros: SECOND });
+      faults.inject('rotten', { kind: 'disk-rot', machine: 'truck', lastCopy: false, forMicros: 0 });
+      await until(3);
+      faults.inject('on', { kind: 'pause', machine: 'truck', forMicros: SECOND });
+      await until(9);
+    });
+    expect(said.filter((line) => line.includes('felt'))).toEqual(['0 fault.felt off', '3 fault.felt on']);
   });
 
   it('give a disk its room back when the last fault that fills it has ended', async () => {

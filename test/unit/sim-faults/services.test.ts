@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { createClock } from '../../../sim/clock/clock.ts';
 import { Rogue } from '../../../sim/faults/rogue.ts';
 import { ServiceFaults, type ServiceFault } from '../../../sim/faults/services.ts';
-import { PUBLISH_METHOD } from '../../../system/domain/broker.ts';
+import { FETCH_EVENTS_METHOD, PUBLISH_METHOD } from '../../../system/domain/broker.ts';
 import type { Endpoint } from '../../../system/domain/identifiers.ts';
 import { ok, type Outcome } from '../../../system/domain/outcome.ts';
 import { FETCH_METHOD } from '../../../system/domain/session.ts';
@@ -20,12 +20,13 @@ function setUp(witness = 'witness') {
   const client = world.add('client', FLEET);
   const faults = new ServiceFaults(kernel, witness);
   const calls: string[] = [];
-  const said = { streams: 0, bytes: 0 };
+  const said = { streams: 0, bytes: 0, waitMicros: 0 };
   const listen = () =>
     faults.wrap(network.portOf('controller'), createClock(kernel, controller)).listen(ENDPOINT, {
       call: async (method, _, request) => {
         calls.push(method);
         said.bytes += request.length;
+        if (said.waitMicros > 0) await new Promise<void>((resolve) => kernel.after(said.waitMicros, controller, 'wait', resolve));
         return ok(request);
       },
       stream: async (_, stream) => {
@@ -61,6 +62,23 @@ it.each<[ServiceFault, string, number]>([
     expect(codeOf(await call(PUBLISH_METHOD, [1]))).toBe('ok');
     expect(calls).toHaveLength(handled + 2);
   });
+});
+
+it('an outage is the end of calls that wait or are slow when it begins', async () => {
+  const { kernel, faults, calls, said, play } = setUp();
+  await play(async (call) => {
+    said.waitMicros = SECOND;
+    const waiting = call(FETCH_EVENTS_METHOD, [1]);
+    kernel.after(SECOND / 2, null, 'outage', () => faults.begin('f', { kind: 'broker-outage', forMicros: SECOND }));
+    expect(codeOf(await waiting)).toBe('WM_CONNECTION_LOST unknown');
+    faults.end('f');
+    said.waitMicros = 0;
+    faults.begin('s', { kind: 'broker-slow', byMicros: SECOND, forMicros: 1 });
+    const slow = call(PUBLISH_METHOD, [1]);
+    kernel.after(SECOND / 2, null, 'outage', () => faults.begin('f', { kind: 'broker-outage', forMicros: SECOND }));
+    expect(codeOf(await slow)).toBe('WM_UNREACHABLE failed');
+  });
+  expect(calls).toEqual([FETCH_EVENTS_METHOD]);
 });
 
 it('the one who watches is spared', async () => {
@@ -114,6 +132,9 @@ it('an artefact is cut short, changed in one bit, or comes in the place of anoth
     expect([await fetch([1]), await fetch([2]), await fetch([3])]).toEqual([[1], [1], [2]]);
     faults.end('other');
     expect(await fetch([4])).toEqual([4]);
+    // What was sent under a fault that is over is nothing that this one knows.
+    faults.begin('again', { kind: 'spoil-artefact', how: 'swapped', forMicros: 1 });
+    expect([await fetch([5]), await fetch([6])]).toEqual([[5], [5]]);
   });
 });
 

@@ -59,6 +59,21 @@ it('a full queue drops what comes, which is sent again', async () => {
   expect(result.micros).toBeGreaterThan(1.6 * SECOND);
 });
 
+it('a lossy way loses its share of messages, each of which is sent again later', async () => {
+  const { result } = await under({ kind: 'loss', ...WAY, loss: [1, 4] }, async (connection, world) => {
+    let lateCount = 0;
+    for (let i = 0; i < 400; i++) {
+      const before = world.kernel.now();
+      expect(codeOf(await connection.call('/a/B', bytes('x'), { deadlineMicros: 60 * SECOND }))).toBe('ok');
+      if (world.kernel.now() - before >= 200_000) lateCount++;
+    }
+    return lateCount;
+  });
+  // A call is two messages: 7 of 16 lose one at least.
+  expect(result).toBeGreaterThan(140);
+  expect(result).toBeLessThan(210);
+});
+
 it('bursts lose messages in a row, and none between them', async () => {
   const fault = { kind: 'burst-loss', ...WAY, ratio: [1, 1], burstMicros: SECOND, apartMicros: 4 * SECOND } as const;
   const { result } = await under(fault, async (connection, world) => {
