@@ -5,15 +5,16 @@ import type { ModuleLimits } from '../system/domain/module.ts';
 import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
 import { modelText } from './guest-model.ts';
 import { impairmentText } from './impairments.ts';
-import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec, WorkloadSpec } from './scenario.ts';
+import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec } from './scenario.ts';
 import { batteryText, thermalText } from './power.ts';
 import { isRecord } from './shape.ts';
+import { workloadRow } from './workload-row.ts';
 import { writeDistance, writeDuration, writeRatio, writeSize, writeShift } from './units.ts';
 
 /** Bound: rows of one table; the resolved scenario as JSON has all of them. */
 const ROWS_MAX = 60;
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 export type Row = {
   readonly cells: readonly string[];
@@ -42,7 +43,7 @@ export type Appointment = {
 export type Claim = { readonly name: string; readonly claim: string };
 
 /** `[name, value, stands in the file]` */
-type Said = readonly [name: string, value: string, given: boolean];
+export type Said = readonly [name: string, value: string, given: boolean];
 
 /**
  * `written` is the file as plain values, to tell what it says from what is a default; `examples` what a push takes from its
@@ -393,26 +394,6 @@ function pushFields(step: Extract<OperationSpec, { do: 'push' }>, file: Fields, 
     ['signing', step.signing, 'signing' in file],
     ['accepted', String(step.accepted), 'accepted' in file],
   ];
-}
-
-function workloadRow(workload: WorkloadSpec, file: Fields): Row {
-  const { name, subject, from, startMicros, endMicros, everyMicros, shape, burstEvents } = workload;
-  const bursts = Math.round((endMicros - startMicros) / everyMicros);
-  const fields: readonly Said[] = [
-    ['start', writeDuration(startMicros), 'start' in file],
-    ['end', writeDuration(endMicros), 'end' in file],
-    ['every', writeDuration(everyMicros), true],
-    ['shape', shape, 'shape' in file],
-    ...(shape === 'burst' ? [['burst', `${burstEvents} events`, 'burst' in file] as const] : []),
-    ['data', workload.data, 'data' in file],
-    ['attempts', String(workload.attemptsMax), 'attempts' in file],
-  ];
-  const given = fields.filter(([, , stands]) => stands).map(([field, value]) => `${field} ${value}`);
-  return {
-    cells: [name, `about ${bursts * (shape === 'burst' ? burstEvents : 1)} events on ${subject} from ${from}, ${given.join(', ')}`],
-    filled: fields.filter(([, , stands]) => !stands).map(([field, value]) => `${field} ${value}`),
-    isFault: false,
-  };
 }
 
 function observedRows({ observe, observeState }: Scenario): readonly Row[] {

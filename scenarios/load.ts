@@ -6,7 +6,7 @@ import { resolveFleet, type FleetLibrary } from './fleet.ts';
 import { CLAIMS } from './goals/goals.ts';
 import { SCENARIO, Source, type SourceKind } from './mistakes.ts';
 import { checkReferences } from './references.ts';
-import type { GoalSpec, PlatformSpec, Scenario, StepSpec, WorkloadSpec } from './scenario.ts';
+import type { GoalSpec, PlatformSpec, RateCurve, Scenario, StepSpec, TracedEvent, WorkloadSpec } from './scenario.ts';
 import { checkScenarioShape, isRecord } from './shape.ts';
 import { resolveStep } from './steps.ts';
 import { parseDuration } from './units.ts';
@@ -106,11 +106,22 @@ function workloadOf(fields: Fields, durationMicros: number): WorkloadSpec {
     startMicros: typeof fields['start'] === 'string' ? (parseDuration(fields['start']) ?? 0) : 0,
     endMicros: typeof fields['end'] === 'string' ? (parseDuration(fields['end']) ?? 0) : durationMicros,
     everyMicros: parseDuration(String(fields['every'])) ?? 0,
+    curve: isRecord(fields['curve']) ? curveOf(fields['curve']) : null,
+    trace: Array.isArray(fields['trace']) ? list(fields['trace']).map(tracedEventOf) : null,
     shape: (fields['shape'] as WorkloadSpec['shape'] | undefined) ?? 'steady',
     burstEvents: typeof fields['burst'] === 'number' ? fields['burst'] : BURST_EVENTS,
     data: typeof fields['data'] === 'string' ? fields['data'] : '{n}',
     attemptsMax: typeof fields['attempts'] === 'number' ? fields['attempts'] : ATTEMPTS_MAX,
   };
+}
+
+function curveOf(fields: Fields): RateCurve {
+  const points = list(fields['points']).map((point) => ({ micros: parseDuration(String(point['at'])) ?? 0, rate: Number(point['rate']) }));
+  return { periodMicros: parseDuration(String(fields['period'])) ?? 0, points };
+}
+
+function tracedEventOf(fields: Fields): TracedEvent {
+  return { micros: parseDuration(String(fields['at'])) ?? 0, data: typeof fields['data'] === 'string' ? fields['data'] : null };
 }
 
 function goalsOf(fields: Fields): readonly GoalSpec[] {

@@ -3,7 +3,8 @@
 import type { BusEvent } from '../system/domain/event.ts';
 import type { CorrelationId, EventId } from '../system/domain/identifiers.ts';
 import type { Course } from './course.ts';
-import type { WorkloadSpec } from './scenario.ts';
+import { afterMicros } from './curve.ts';
+import type { TracedEvent, WorkloadSpec } from './scenario.ts';
 import type { TestbedRandom } from './testbed.ts';
 
 const PUBLISH_DEADLINE_MICROS = 2_000_000;
@@ -18,19 +19,37 @@ export const TEMPLATE = /\{(n|id|random:(-?\d+):(-?\d+))\}/g;
 export async function publishWorkload(course: Course, workload: WorkloadSpec): Promise<void> {
   const stream = course.testbed.random.stream(`workload ${workload.name}`);
   const published: Promise<void>[] = [];
-  let micros = workload.startMicros;
   let n = 0;
-  while (micros < workload.endMicros) {
+  for (const { micros, data } of workload.trace === null ? paced(workload, stream) : traced(workload, workload.trace)) {
     await course.sleepUntil(micros);
     if (course.isOver()) break;
-    const events = workload.shape === 'burst' ? workload.burstEvents : 1;
-    for (let i = 0; i < events; i++) {
-      n += 1;
-      published.push(publish(course, workload, n, fillTemplate(workload, n, stream)));
-    }
-    micros += distanceMicros(workload, stream);
+    n += 1;
+    published.push(publish(course, workload, n, fillTemplate(data, workload, n, stream)));
   }
   await Promise.all(published);
+}
+
+/** When there is an event, and with what data. */
+type Due = { readonly micros: number; readonly data: string };
+
+function* traced({ startMicros, endMicros, data }: WorkloadSpec, trace: readonly TracedEvent[]): Generator<Due> {
+  for (const event of trace) {
+    const micros = startMicros + event.micros;
+    if (micros >= endMicros) return;
+    yield { micros, data: event.data ?? data };
+  }
+}
+
+function* paced(workload: WorkloadSpec, stream: ReturnType<TestbedRandom['stream']>): Generator<Due> {
+  const { startMicros, endMicros, shape, burstEvents, curve, data } = workload;
+  const next = (micros: number): number => {
+    const distance = distanceMicros(workload, stream);
+    return curve === null ? micros + distance : startMicros + afterMicros(curve, micros - startMicros, distance, endMicros - startMicros);
+  };
+  // A rate that follows a curve may be 0 in the beginning.
+  for (let micros = curve === null ? startMicros : next(startMicros); micros < endMicros; micros = next(micros)) {
+    for (let i = 0; i < (shape === 'burst' ? burstEvents : 1); i++) yield { micros, data };
+  }
 }
 
 function distanceMicros({ shape, everyMicros }: WorkloadSpec, stream: ReturnType<TestbedRandom['stream']>): number {
@@ -70,8 +89,8 @@ async function publish(course: Course, workload: WorkloadSpec, n: number, data: 
   }
 }
 
-function fillTemplate(workload: WorkloadSpec, n: number, stream: ReturnType<TestbedRandom['stream']>): string {
-  return workload.data.replaceAll(TEMPLATE, (whole, what: string, least?: string, most?: string) => {
+function fillTemplate(data: string, workload: WorkloadSpec, n: number, stream: ReturnType<TestbedRandom['stream']>): string {
+  return data.replaceAll(TEMPLATE, (whole, what: string, least?: string, most?: string) => {
     if (what === 'n') return String(n);
     if (what === 'id') return `${workload.name}-${n}`;
     if (least === undefined || most === undefined) return whole;

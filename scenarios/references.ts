@@ -2,16 +2,12 @@
 // tests nothing, is refused before it is played.
 import { isWithinZone } from '../system/domain/identifiers.ts';
 import { parseCapability } from '../system/domain/capability.ts';
-import { matchesSubject } from '../system/domain/subject.ts';
 import type { DeploymentSpec } from '../system/domain/deployment.ts';
 import { checkGoalReferences } from './goal-references.ts';
 import { known, suggest, type Path, type Source } from './mistakes.ts';
-import { TEMPLATE } from './publisher.ts';
 import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
 import { OPS, STRANGER } from './steps.ts';
-
-/** Event data may be this long; events a workload may publish. */
-const EVENTS_MAX = 1_000_000;
+import { checkWorkload } from './workload-references.ts';
 
 type Placed<K extends StepSpec['do']> = {
   readonly step: Extract<StepSpec, { readonly do: K }>;
@@ -194,36 +190,6 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
     case 'spoil-artefact':
       return undefined;
   }
-}
-
-function checkWorkload(source: Source, scenario: Scenario, zones: readonly string[]): void {
-  const names = new Set<string>();
-  const triggers = scenario.steps.flatMap((step) => (step.do === 'trigger' ? [step.spec] : []));
-  scenario.workload.forEach((workload, i) => {
-    const path: Path = ['workload', i];
-    if (names.has(workload.name))
-      source.mistake([...path, 'name'], `there are two workloads called '${workload.name}'; their events would have the same names`);
-    names.add(workload.name);
-    known(source, [...path, 'from'], 'zone', workload.from, zones);
-    if (workload.everyMicros === 0) source.mistake([...path, 'every'], 'found no time between two events, expected more than 0');
-    if (workload.startMicros >= workload.endMicros || workload.endMicros > scenario.durationMicros) {
-      source.mistake([...path, 'end'], `expected start < end <= duration (${scenario.durationMicros / 1_000} ms)`);
-    }
-    const events =
-      ((workload.endMicros - workload.startMicros) / Math.max(1, workload.everyMicros)) *
-      (workload.shape === 'burst' ? workload.burstEvents : 1);
-    if (events > EVENTS_MAX)
-      source.mistake([...path, 'every'], `this publishes about ${Math.round(events)} events; at most ${EVENTS_MAX} are allowed`);
-    for (const [written, , least, most] of workload.data.matchAll(TEMPLATE)) {
-      if (Number(least ?? 0) > Number(most ?? 0)) source.mistake([...path, 'data'], `the least of ${written} is larger than the most`);
-    }
-    if (!triggers.some((trigger) => matchesSubject(trigger.subject, workload.subject))) {
-      source.mistake(
-        [...path, 'subject'],
-        `no trigger listens to '${workload.subject}', so it would test nothing; expected one of: ${triggers.map((trigger) => trigger.subject).join(', ')}`,
-      );
-    }
-  });
 }
 
 /** Steps in the order in which they happen; a drawn time counts from its earliest. */

@@ -307,6 +307,19 @@ export type FaultStep = Extract<StepSpec, { readonly do: 'fault' }>;
 /** What an operator does. */
 export type OperationSpec = Exclude<StepSpec, FaultStep>;
 
+/** Times the rate of a workload, at points of a period that repeats; straight lines between them, and from the last to the first. */
+export type RateCurve = {
+  readonly periodMicros: number;
+  /** In order of time, the first at 0; `rate` is 1 where events come as `everyMicros` says. At least one is more than 0. */
+  readonly points: readonly { readonly micros: number; readonly rate: number }[];
+};
+
+export type TracedEvent = {
+  readonly micros: number;
+  /** Null: the data of the workload. */
+  readonly data: string | null;
+};
+
 /** A stream of events: from a machine of a zone, at a rate, with data made of a template. */
 export type WorkloadSpec = {
   readonly name: string;
@@ -320,6 +333,10 @@ export type WorkloadSpec = {
   /** steady: exact distance; poisson: exponential distances; burst: `burstEvents` at once each time. */
   readonly shape: 'steady' | 'poisson' | 'burst';
   readonly burstEvents: number;
+  /** How the rate changes with time, as over a day; null when it stays as it is. */
+  readonly curve: RateCurve | null;
+  /** Events of a recording, instead of a rate; their times count from `startMicros`. */
+  readonly trace: readonly TracedEvent[] | null;
   /** Text with `{n}` (count from 1), `{id}` and `{random:a:b}` (whole number from the workload's stream). */
   readonly data: string;
   /** Publications of one event before it is given up as refused, when the broker is full or unreachable. */

@@ -126,6 +126,8 @@ export function skeletonScenario(options: SkeletonOptions): Scenario {
         everyMicros: 100_000,
         shape: 'steady',
         burstEvents: 1,
+        curve: null,
+        trace: null,
         data: options.data ?? 'hello {n}',
         attemptsMax: 20,
       },

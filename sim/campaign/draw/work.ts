@@ -187,9 +187,20 @@ function drawWorkload(dice: Dice, guest: Guest, site: Site, durationMs: number):
       every: written(everyMs),
       ...(shape === 'steady' ? {} : { shape }),
       ...(shape === 'burst' ? { burst } : {}),
+      ...(dice.chance(1, 4) ? { curve: drawCurve(dice, endMs - startMs) } : {}),
       data: guest.data(dice),
     };
   });
+}
+
+/** A day, or several, of nights and peaks: at most twice as many events as without it. */
+function drawCurve(dice: Dice, lengthMs: number): Fields {
+  const periodMs = Math.ceil(lengthMs / dice.between(1, 3));
+  const rates = Array.from({ length: dice.between(2, 4) }, (_, i) => (i === 0 ? 0.5 : dice.pick([0, 0.2, 1, 2])));
+  return {
+    period: written(periodMs),
+    points: rates.map((rate, i) => ({ at: written(Math.floor((periodMs * i) / rates.length)), rate })),
+  };
 }
 
 /** A node that is drained is taken back before the work ends: what is wanted must fit again. */

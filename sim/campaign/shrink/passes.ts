@@ -68,7 +68,7 @@ const OPTIONS: Readonly<Partial<Record<ListName, readonly string[]>>> = {
     'replicas',
     'capabilities',
   ],
-  workload: ['shape', 'burst', 'data', 'attempts', 'end'],
+  workload: ['shape', 'burst', 'curve', 'data', 'attempts', 'end'],
 };
 const HEAD_OPTIONS = ['platform', 'observe', 'observeState', 'tags'] as const;
 
@@ -191,9 +191,12 @@ function shortenedTo(durationMs: number): Change {
 /** Half as many events in the same time. */
 function rarer(key: number): Change {
   return (document) =>
-    changed(document, 'workload', (item) =>
-      item.key === key ? { ...item.fields, every: written(2 * Math.max(1, millisOf(item.fields['every']))) } : item.fields,
-    );
+    changed(document, 'workload', ({ key: own, fields }) => {
+      if (own !== key) return fields;
+      const { trace } = fields;
+      if (Array.isArray(trace)) return { ...fields, trace: trace.filter((_, i) => i % 2 === 0) };
+      return { ...fields, every: written(2 * Math.max(1, millisOf(fields['every']))) };
+    });
 }
 
 /** Over in half the time. */

@@ -88,6 +88,8 @@ export function workloadOf(other: Partial<WorkloadSpec> = {}): WorkloadSpec {
     everyMicros: 100_000,
     shape: 'steady',
     burstEvents: 1,
+    curve: null,
+    trace: null,
     data: '{n}',
     attemptsMax: 3,
     ...other,

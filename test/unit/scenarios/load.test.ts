@@ -87,6 +87,8 @@ describe('a small file', () => {
         everyMicros: 100_000,
         shape: 'steady',
         burstEvents: 10,
+        curve: null,
+        trace: null,
         data: '{n}',
         attemptsMax: 100,
       },

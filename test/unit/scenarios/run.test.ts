@@ -249,6 +249,28 @@ describe('publishers', () => {
     expect(world.published().map(({ micros }) => micros)).toEqual([0, 1 * MS, 2 * MS]);
   });
 
+  it('follow a curve: as many events as lie under it, none where it is nothing', async () => {
+    const points = [0, 0, 1].map((rate, i) => ({ micros: i * S, rate }));
+    const { world } = await publishing({ endMicros: 2_900 * MS, everyMicros: 125 * MS, curve: { periodMicros: 3 * S, points } });
+    // A triangle of 1 s between 1 s and 3 s: an eighth of it is over in its first half second.
+    expect(world.published().map(({ micros }) => Math.round(micros / MS))).toEqual([1_500, 1_707, 1_866, 2_000, 2_134, 2_293, 2_500]);
+  });
+
+  it('publish a recording at its times, with its data, up to the end', async () => {
+    const trace = [
+      { micros: 0, data: 'first {n}' },
+      { micros: 20 * MS, data: null },
+      { micros: 20 * MS, data: null },
+      { micros: 60 * MS, data: null },
+    ];
+    const { world } = await publishing({ startMicros: 1 * S, endMicros: 1_050 * MS, everyMicros: 0, trace });
+    expect(world.published().map(({ micros, event }) => [micros, new TextDecoder().decode(event.data)])).toEqual([
+      [1_000 * MS, 'first 1'],
+      [1_020 * MS, '2'],
+      [1_020 * MS, '3'],
+    ]);
+  });
+
   it('fill in the template, and leave other braces alone', async () => {
     const { world } = await publishing({ endMicros: 200 * MS, data: '{"n": {n}, "id": "{id}", "a": -{random:3:9}, {x} {random:a:b}}' });
     const data = world.published().map(({ event }) => new TextDecoder().decode(event.data));
