@@ -13,6 +13,7 @@ import { ok, rejected, type Outcome, type WmError } from '../domain/outcome.ts';
 import type { ByteStream, Connection } from '../ports/network.ts';
 import type { Ports } from '../ports/ports.ts';
 import { decodeOperatorAnswer, decodeOperatorReply, encodeOperatorQuery, encodeOperatorRequest } from '../wire/codec/operator.ts';
+import { isStateKind, readPresent } from './present.ts';
 import { repeat } from './repeat.ts';
 
 export type OperatorClientOptions = {
@@ -75,6 +76,14 @@ export function createOperatorClient(
       return answer;
     });
 
+  const openOnce = async (method: string, micros: number): Promise<Outcome<ByteStream>> => {
+    const dialled = await dial(micros);
+    if (!dialled.ok) return dialled;
+    const opened = await dialled.value.open(method);
+    if (!opened.ok && LOST.includes(opened.error.code)) drop(dialled.value);
+    return opened;
+  };
+
   return {
     call,
     async execute(id, command, options) {
@@ -83,16 +92,12 @@ export function createOperatorClient(
     },
     async query(query, options) {
       const answer = await call(QUERY_METHOD, encodeOperatorQuery(query), options);
-      return answer.ok ? decodeOperatorAnswer(answer.value) : answer;
+      if (answer.ok) return decodeOperatorAnswer(answer.value);
+      const { kind } = query;
+      const isLarge = answer.error.code === 'WM_MESSAGE_TOO_LARGE' && isStateKind(kind);
+      return isLarge ? again(options.deadlineMicros, (micros) => readPresent(kind, (method) => openOnce(method, micros))) : answer;
     },
-    open: (method, { deadlineMicros }) =>
-      again(deadlineMicros, async (micros) => {
-        const dialled = await dial(micros);
-        if (!dialled.ok) return dialled;
-        const opened = await dialled.value.open(method);
-        if (!opened.ok && LOST.includes(opened.error.code)) drop(dialled.value);
-        return opened;
-      }),
+    open: (method, { deadlineMicros }) => again(deadlineMicros, (micros) => openOnce(method, micros)),
     close() {
       closed = true;
       connection?.close();

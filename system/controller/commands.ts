@@ -11,6 +11,9 @@ import { planDrain, planUndrain } from '../nodes/nodes.ts';
 import type { Keys } from '../ports/keys.ts';
 import type { ControllerState, Entry } from './state.ts';
 
+/** Bound: keys of the trust store, revoked ones included, and capabilities that all of them may grant: every node is told of them. */
+const KEYS_MAX = 2_048;
+const GRANTABLE_MAX = 2_048;
 /** Bound: capabilities that one key may grant. */
 const MAY_GRANT_MAX = 256;
 const PUBLIC_KEY_BYTES = 32;
@@ -25,7 +28,7 @@ export function planCommand(
 ): Outcome<readonly Entry[]> {
   switch (command.kind) {
     case 'trust-add':
-      return planTrust(command, keys, atMs);
+      return planTrust(state, command, keys, atMs);
     case 'trust-revoke': {
       const key = state.modules.trust.get(command.key);
       if (key === undefined) {
@@ -105,6 +108,7 @@ export function planCommand(
 }
 
 function planTrust(
+  state: ControllerState,
   command: Extract<PlannedCommand, { readonly kind: 'trust-add' }>,
   keys: Pick<Keys, 'keyIdOf'>,
   atMs: number,
@@ -132,8 +136,18 @@ function planTrust(
       next: 'Name a time to come.',
     });
   }
+  const key = keys.keyIdOf(publicKey);
+  const others = [...state.modules.trust.values()].filter((other) => other.key !== key);
+  const grantable = others.reduce((count, other) => count + other.mayGrant.length, mayGrant.length);
+  if (others.length >= KEYS_MAX || grantable > GRANTABLE_MAX) {
+    return rejected('WM_ARGUMENT', {
+      message: `With this key the trust store would hold ${others.length + 1} keys and ${grantable} capabilities; ${KEYS_MAX} and ${GRANTABLE_MAX} are the bounds.`,
+      next: 'Let one key sign for several modules, and grant by wider capabilities.',
+      detail: { keysMax: KEYS_MAX, capabilitiesMax: GRANTABLE_MAX },
+    });
+  }
   const until = notAfterMs === undefined ? {} : { notAfterMs };
-  return ok([{ kind: 'module-trust', key: { key: keys.keyIdOf(publicKey), publicKey, mayGrant, revoked: false, ...until } }]);
+  return ok([{ kind: 'module-trust', key: { key, publicKey, mayGrant, revoked: false, ...until } }]);
 }
 
 function findDeployment(state: ControllerState, name: DeploymentName): Outcome<DeploymentRecord> {

@@ -6,14 +6,14 @@ import { rejected, type Err } from '../domain/outcome.ts';
 import type { AgentMessage } from '../domain/session.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import type { AgentStream } from '../api/api.ts';
-import { planHelloReports, planReport, type InstanceRecord } from '../deployments/deployments.ts';
+import { holdsNode, planHelloReports, planReport, type InstanceRecord } from '../deployments/deployments.ts';
 import { findArtefact, findVersion } from '../modules/modules.ts';
 import { checkHello, planHeartbeat, planHello, planMoved, type Liveness } from '../nodes/nodes.ts';
 import { MICROS_PER_S } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { ControllerConfig } from './config.ts';
 import { FEATURES_MAX } from '../placement/placement.ts';
-import { buildDesired, landmarksOfHead } from './desired.ts';
+import { buildDesired, DESIRED_BYTES_MAX, landmarksOfHead } from './desired.ts';
 import type { Head } from './head.ts';
 import type { Rollbacks } from './rollbacks.ts';
 import { AgentSession } from './session.ts';
@@ -108,12 +108,26 @@ export class Roster {
       const session = this.#sessions.get(node);
       if (session === undefined) continue;
       this.#revision = Math.max(this.#revision + 1, sequence);
-      const message = buildDesired(head, node, { term, revision: this.#revision, ready });
+      const { message, leftOut } = buildDesired(head, node, { term, revision: this.#revision, ready });
+      if (leftOut.length > 0) journal.whenDurable(() => this.#giveUp(leftOut));
       const again = head.retell.has(node);
       journal.whenDurable(() => session.desire(message, again, () => rollbacks.left(node, sequence)));
     }
     head.dirty.clear();
     head.retell.clear();
+  }
+
+  /** R1.4: what there is no room to tell a node of fails there and is placed again, rather than that node hears of nothing any more. */
+  #giveUp(leftOut: readonly InstanceRecord[]): void {
+    const { head, ports, commit } = this.#options;
+    const atMs = ports.clock.civilMs();
+    const entries = leftOut.flatMap(({ id, epoch, node }): readonly Entry[] => {
+      const instance = head.state.deployments.instances.get(id);
+      if (instance === undefined || instance.epoch !== epoch || !holdsNode(instance)) return [];
+      const cause = `more is placed on ${node} than one message tells it of (${DESIRED_BYTES_MAX} bytes)`;
+      return [{ kind: 'instance-failed', instance: id, code: 'WM_MESSAGE_TOO_LARGE', atMs, cause }];
+    });
+    if (entries.length > 0) commit(entries);
   }
 
   async serve(stream: AgentStream): Promise<void> {

@@ -285,6 +285,17 @@ export class ControllerWorld {
     this.#add(name, OPERATOR, zone, 4);
   }
 
+  /** A machine without an agent of ours, whose connections show `identity`. */
+  addMachine(name: string, identity: string, zone = 'cloud/eu'): void {
+    this.#add(name, identity, zone, 4);
+  }
+
+  /** What a client on this machine stands on. */
+  portsOf(name: string): Pick<Ports, 'clock' | 'network' | 'random'> {
+    const { machine } = this.#get(name);
+    return { clock: this.#clock(name), network: this.network.portOf(name), random: createRandom(this.kernel, machine) };
+  }
+
   /** A stream from the machine `from`, in its own turns; what `talk` returns comes back when it is over. */
   stream<T>(from: string, method: string, talk: (stream: Outcome<ByteStream>) => Promise<T>): Promise<T> {
     return this.on(from, async () => {
