@@ -18,7 +18,7 @@ export type Thread = { readonly worker: Worker; readonly ready: boolean };
 
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.main.ts' : './worker.main.js', import.meta.url);
 /** Room for what events leave behind: in Node's own 48 MiB the objects of a fleet of thousands are copied over and over. */
-const YOUNG_MIB = 192;
+export const YOUNG_MIB = 192;
 
 export class Threads {
   readonly #options: ThreadsOptions;
