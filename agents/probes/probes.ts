@@ -31,7 +31,13 @@ export const PING_SERVICE: ServiceHandler = Object.freeze({
   },
 });
 
-type Probe = { readonly landmark: Landmark; samples: Samples; connection: Connection | null };
+type Probe = {
+  readonly landmark: Landmark;
+  samples: Samples;
+  /** Of the samples, for every heartbeat to say. */
+  report: LatencyReport | null;
+  connection: Connection | null;
+};
 
 export class Probes {
   readonly #ports: Pick<Ports, 'clock' | 'network'>;
@@ -80,10 +86,7 @@ export class Probes {
 
   reports(): readonly LatencyReport[] {
     const reports: LatencyReport[] = [];
-    for (const [landmark, probe] of this.#probes) {
-      const rttMicros = leastRtt(probe.samples);
-      if (rttMicros !== null) reports.push({ landmark, rttMicros });
-    }
+    for (const { report } of this.#probes.values()) if (report !== null) reports.push(report);
     return reports;
   }
 
@@ -113,7 +116,7 @@ export class Probes {
       if (landmark === undefined) continue;
       let probe = this.#probes.get(landmark.node);
       if (probe === undefined) {
-        probe = { landmark, samples: [], connection: null };
+        probe = { landmark, samples: [], report: null, connection: null };
         this.#probes.set(landmark.node, probe);
       }
       round.push(probe);
@@ -147,6 +150,8 @@ export class Probes {
 
   #note(probe: Probe, rttMicros: number | null): void {
     probe.samples = withSample(probe.samples, rttMicros, this.#bounds.probeSamplesMax);
+    const least = leastRtt(probe.samples);
+    probe.report = least === null ? null : { landmark: probe.landmark.node, rttMicros: least };
   }
 
   #isCurrent(probe: Probe): boolean {

@@ -64,7 +64,7 @@ export class Link {
   #sequence = 0;
   #silentHeartbeats = 0;
   /** Bound: a session with more unanswered heartbeats than `silentHeartbeatsMax` has ended; answers forget older ones. */
-  readonly #sentMicros = new Map<number, number>();
+  #unanswered: { readonly sequence: number; readonly sentMicros: number }[] = [];
 
   constructor(
     ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>,
@@ -137,7 +137,7 @@ export class Link {
     this.#outbox.forgetReports();
     const sent = await stream.send(encodeAgentMessage(this.#host.hello()));
     if (!sent.ok) return void this.#finish(describeError(sent.error), false);
-    const message = await this.#receive(stream);
+    const message = this.#decode(await stream.receive());
     if (message === null || this.#end !== null) return;
     const answer = message.message;
     if (answer.kind === 'refused') return void this.#refused(answer.code, answer.message, answer.next);
@@ -150,7 +150,7 @@ export class Link {
 
   async #listen(stream: ByteStream): Promise<void> {
     while (this.#end === null) {
-      const received = await this.#receive(stream);
+      const received = this.#decode(await stream.receive());
       if (received === null || this.#end !== null) return;
       this.#handle(received.message, received.bytes);
     }
@@ -165,12 +165,10 @@ export class Link {
         return;
       case 'heartbeat-ack': {
         if (!this.#host.acceptsTerm(message.term)) return void this.#finish('an answer of an older leader', true);
-        const sentMicros = this.#sentMicros.get(message.sequence);
-        for (const sequence of this.#sentMicros.keys()) {
-          if (sequence <= message.sequence) this.#sentMicros.delete(sequence);
-        }
+        const answered = this.#unanswered.find(({ sequence }) => sequence === message.sequence);
+        this.#unanswered = this.#unanswered.filter(({ sequence }) => sequence > message.sequence);
         this.#isProven = true;
-        if (sentMicros !== undefined) this.#host.renewLease(sentMicros, message.leaseMs);
+        if (answered !== undefined) this.#host.renewLease(answered.sentMicros, message.leaseMs);
         return;
       }
       case 'desired':
@@ -194,8 +192,8 @@ export class Link {
     this.#finish(`disbelieved: ${error.code}`, true);
   }
 
-  async #receive(stream: ByteStream): Promise<{ readonly message: ControllerMessage; readonly bytes: Uint8Array } | null> {
-    const received = await stream.receive();
+  /** Null: the session has ended, by this or before. */
+  #decode(received: Outcome<Uint8Array | null>): { readonly message: ControllerMessage; readonly bytes: Uint8Array } | null {
     if (this.#end !== null) return null;
     if (!received.ok) {
       this.#finish(describeError(received.error), false);
@@ -244,7 +242,7 @@ export class Link {
     if (!this.#isHeartbeatDue) return null;
     this.#isHeartbeatDue = false;
     this.#sequence += 1;
-    this.#sentMicros.set(this.#sequence, this.#ports.clock.monotonicMicros());
+    this.#unanswered.push({ sequence: this.#sequence, sentMicros: this.#ports.clock.monotonicMicros() });
     return { kind: 'heartbeat', sequence: this.#sequence, ...this.#host.vitals() };
   }
 

@@ -38,8 +38,8 @@ export class RollingDigest {
   #b = 0x4d617472 | 0;
   readonly #texts = new Map<string, TextHash>();
 
-  event(micros: number, machine: string, label: string): void {
-    this.#mix(micros, this.#hashOf(machine), this.#hashOf(label));
+  event(micros: number, machine: TextHash, label: string): void {
+    this.#mix(micros, machine, this.#hashOf(label));
   }
 
   note(micros: number, machine: string, text: string): void {

@@ -1,10 +1,13 @@
 // One thing that will happen. It belongs to an incarnation of a machine (or to the world) and knows when it must not happen
 // any more. The ledger counts what waits in the queue but will never be delivered, so that the kernel knows when to sweep.
+import type { TextHash } from './digest.ts';
 import type { ScheduledEvent } from './kernel.ts';
 
 /** Who an event belongs to; the kernel's own view of a machine. */
 export interface Owner {
   readonly name: string;
+  /** Of its name. */
+  readonly hash: TextHash;
   readonly incarnation: number;
   readonly alive: boolean;
   /** Events of the living incarnation that wait in the queue. */

@@ -3,7 +3,7 @@
 // back and nothing else.
 import { Bug, assert } from '../../system/domain/outcome.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
-import { RollingDigest } from './digest.ts';
+import { hashText, RollingDigest } from './digest.ts';
 import { Divergence } from './divergence.ts';
 import { Event } from './event.ts';
 import type { Ledger } from './event.ts';
@@ -34,6 +34,7 @@ const SWEEP_MIN = 1_024;
 /** Events named when a run fails. */
 const RECENT_EVENTS = 32;
 const WORLD = 'world';
+const WORLD_HASH = hashText(WORLD);
 
 type Until = { readonly done: () => boolean; readonly microsMax: number };
 
@@ -255,7 +256,7 @@ export class SimKernel implements Kernel, MachineKernel {
     }
     this.#pace?.delivered(micros);
     this.steps++;
-    this.#digest.event(micros, machine, event.label);
+    this.#digest.event(micros, event.owner === null ? WORLD_HASH : event.owner.hash, event.label);
     this.#history.add(this.steps, micros, machine, event.label, event.cause, event.origin);
     if (this.#observer !== null) this.#watch(machine, 'event', event.label);
     if (!this.#failed) run();

@@ -2,6 +2,8 @@
 // is an incarnation, and whatever an earlier incarnation scheduled is dropped, so that its promises never settle.
 // Its processor costs time: `execute` queues work on `cores`. It does not know what the computer runs.
 import { Bug, assert } from '../../system/domain/outcome.ts';
+import { hashText } from './digest.ts';
+import type { TextHash } from './digest.ts';
 import type { Event, Ledger, Owner } from './event.ts';
 import { Fifo } from './fifo.ts';
 import type { MachineOptions, ScheduledEvent } from './kernel.ts';
@@ -50,6 +52,7 @@ export interface MachineKernel {
 
 export class SimMachine implements Machine, Owner {
   readonly name: string;
+  readonly hash: TextHash;
   readonly cores: number;
   incarnation = 0;
   alive = false;
@@ -73,6 +76,7 @@ export class SimMachine implements Machine, Owner {
     assert(Number.isInteger(cores) && cores >= 1, `machine ${name} has whole cores, not ${cores}`);
     this.#kernel = kernel;
     this.name = name;
+    this.hash = hashText(name);
     this.cores = cores;
     this.time = new MachineTime(() => kernel.now());
   }

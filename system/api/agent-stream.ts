@@ -21,13 +21,16 @@ export class AgentStream {
   }
 
   /** Null when the agent closed in order. */
-  async receive(): Promise<Outcome<AgentMessage | null>> {
-    const bytes = await this.#stream.receive();
-    if (!bytes.ok) return bytes;
-    return bytes.value === null ? ok<AgentMessage | null>(null) : decodeAgentMessage(bytes.value);
+  receive(): Promise<Outcome<AgentMessage | null>> {
+    return this.#stream.receive().then(decoded);
   }
 
   close(): void {
     this.#stream.close();
   }
+}
+
+function decoded(received: Outcome<Uint8Array | null>): Outcome<AgentMessage | null> {
+  if (!received.ok) return received;
+  return received.value === null ? ok<AgentMessage | null>(null) : decodeAgentMessage(received.value);
 }
