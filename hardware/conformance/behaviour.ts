@@ -50,8 +50,10 @@ const memory: TextModule = {
 /** Sizes that a compiler knows are copied in line, with vectors where the machine has them. */
 const COPIES = [1, 7, 15, 16, 31, 64, 127, 128, 129];
 
+export const COPIES_OF_KNOWN_SIZES = 'copies of known sizes';
+
 const copies: TextModule = {
-  name: 'copies of known sizes',
+  name: COPIES_OF_KNOWN_SIZES,
   group: 'memory',
   text: moduleText(
     COPIES.map(

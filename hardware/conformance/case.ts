@@ -24,6 +24,8 @@ export type ConformanceModule = {
   readonly group: string;
   /** File name in the folder of the set. */
   readonly wasm: string;
+  /** Levels that may have no code for it; every other has. */
+  readonly mayLackCode: readonly string[];
   readonly cases: readonly ConformanceCase[];
 };
 

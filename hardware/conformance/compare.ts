@@ -9,6 +9,8 @@ export type Played = {
   readonly lines: readonly PlayedLine[];
 };
 
+export type RunName = { readonly scenario: string; readonly seed: string };
+
 export type Expected = {
   /** Of its architecture, lowest first. */
   readonly levels: readonly string[];
@@ -16,8 +18,8 @@ export type Expected = {
   readonly programs: number;
   /** Whether it compiles every module for every level, and so has artefacts to compare. */
   readonly compiles: boolean;
-  /** Whether it plays the simulator. */
-  readonly simulates: boolean;
+  /** What it plays in the simulator; nothing: it is not asked to. */
+  readonly runs: readonly RunName[];
   /** Whether it may lack all levels but the first. */
   readonly mayLack: boolean;
 };
@@ -57,7 +59,7 @@ const keyOf = (...parts: readonly string[]): string => parts.join('\0');
 
 /**
  * Every case that `played` ran, against the reference's result at its own first level, which every level has to equal. `compiler` made
- * the code that it ran, and says for what there is none.
+ * the code that it ran, and says for what there is none: that leaves out a case only where the set says that there may be none.
  */
 export function compareCases(set: ConformanceSet, reference: Played, played: Played, compiler = played): readonly Cell[] {
   const results = casesOf(played);
@@ -70,14 +72,16 @@ export function compareCases(set: ConformanceSet, reference: Played, played: Pla
     groupsOf(set).map((group): Cell => {
       const differences: Difference[] = [];
       let [compared, leftOut] = [0, 0];
-      for (const { name: module, cases } of set.modules.filter((one) => one.group === group)) {
+      for (const { name: module, mayLackCode, cases } of set.modules.filter((one) => one.group === group)) {
         for (const { name, mayDiffer } of cases) {
           const expected = base.get(keyOf(baseline ?? '', module, name));
           const got = results.get(keyOf(level, module, name));
           const differ = (quantity: string, left: string, right: string): void =>
             void differences.push({ group, module, level, case: name, quantity, expected: left, got: right });
           if (got === undefined) {
-            if (refused.has(keyOf(level, module))) leftOut += 1;
+            const why = refused.get(keyOf(level, module));
+            if (why !== undefined && mayLackCode.includes(level)) leftOut += 1;
+            else if (why !== undefined) differ('code', 'is made for this level', why);
             else differ('whole case', expected === undefined ? 'was not run' : 'was run', 'was not run');
             continue;
           }
@@ -121,7 +125,7 @@ export function compareArtefacts(reference: Played, played: Played): readonly Ce
  * Whether it played what it was given: code of every level of its architecture, and each of its programs to the end. Who says nothing
  * does not agree. Only a machine that is what it is, and not emulated, may lack a higher level.
  */
-export function checkPlayed(played: Played, { levels, programs, mayLack }: Expected): readonly Cell[] {
+export function checkPlayed(played: Played, { levels, programs, mayLack, runs }: Expected): readonly Cell[] {
   const cellOf = (level: string, leftOut: number, missing: Pick<Difference, 'quantity' | 'expected' | 'got'> | null): Cell => {
     const place = { group: 'played', module: '', level, case: '' };
     return {
@@ -134,6 +138,8 @@ export function checkPlayed(played: Played, { levels, programs, mayLack }: Expec
     };
   };
   const run = levelsOf(played);
+  const digests = digestsOf(played);
+  const without = runs.filter((run) => !digests.has(keyOf(run.scenario, run.seed)));
   const ends = played.lines.filter(({ kind }) => kind === 'end').length;
   return [
     ...levels.map((level, i): Cell => {
@@ -147,6 +153,12 @@ export function checkPlayed(played: Played, { levels, programs, mayLack }: Expec
       0,
       ends === programs ? null : { quantity: 'programs that came to their end', expected: String(programs), got: String(ends) },
     ),
+    // Two that both have no digest agree in nothing.
+    ...without.map(({ scenario, seed }) => {
+      const got = played.lines.find((line) => line.kind === 'run' && line.scenario === scenario && line.seed === seed);
+      const verdict = got?.kind === 'run' ? `${got.verdict} no digest` : 'was not played';
+      return cellOf('', 0, { quantity: `digest of ${scenario} ${seed}`, expected: 'is there', got: verdict });
+    }),
   ];
 }
 
@@ -172,23 +184,26 @@ function profileDifference(expected: string, got: string, level: string): Differ
   };
 }
 
-/** Digests of runs of the simulator. */
-export function compareRuns(reference: Played, played: Played): Cell {
-  const runs = ({ lines }: Played): ReadonlyMap<string, string> =>
-    new Map(
-      lines.flatMap((line) =>
-        line.kind === 'run' ? [[keyOf(line.scenario, line.seed), `${line.verdict} ${line.digest ?? 'no digest'}`]] : [],
-      ),
-    );
-  const [base, mine] = [runs(reference), runs(played)];
-  const differences = [...base].flatMap(([key, expected]): readonly Difference[] => {
-    const got = mine.get(key) ?? 'was not played';
-    const [scenario = '', seed = ''] = key.split('\0');
+/** Verdicts and digests of the runs that both were asked for; one without is told by `checkPlayed`, and compared with nothing. */
+export function compareRuns(reference: Played, played: Played, runs: readonly RunName[]): Cell {
+  const [base, mine] = [digestsOf(reference), digestsOf(played)];
+  const both = runs.filter(({ scenario, seed }) => base.has(keyOf(scenario, seed)) && mine.has(keyOf(scenario, seed)));
+  const differences = both.flatMap(({ scenario, seed }): readonly Difference[] => {
+    const [expected = '', got = ''] = [base.get(keyOf(scenario, seed)), mine.get(keyOf(scenario, seed))];
     return got === expected
       ? []
       : [{ group: 'simulator', module: scenario, level: '', case: `seed ${seed}`, quantity: 'digest', expected, got }];
   });
-  return { machine: played.name, level: '', group: 'simulator', compared: base.size, leftOut: 0, differences };
+  return { machine: played.name, level: '', group: 'simulator', compared: both.length, leftOut: 0, differences };
+}
+
+/** Verdict and digest of each run that has one. */
+function digestsOf({ lines }: Played): ReadonlyMap<string, string> {
+  return new Map(
+    lines.flatMap((line) =>
+      line.kind === 'run' && line.digest !== null ? [[keyOf(line.scenario, line.seed), `${line.verdict} ${line.digest}`]] : [],
+    ),
+  );
 }
 
 /** Where two texts part, with what stands around it. */

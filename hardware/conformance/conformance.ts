@@ -49,12 +49,11 @@ const OF_A_GROUP_TOLD_MAX = 3;
 /** The first machine is the reference. It is compared with itself as well: its levels are held to its baseline. */
 export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machine[]], wallMs: number): Conformance {
   const [reference] = machines;
-  const hasRuns = reference.lines.some(({ kind }) => kind === 'run');
   const cells = machines.flatMap((machine) => [
     ...checkPlayed(machine, machine.expected),
     ...compareCases(set, reference, machine, machine.expected.compiles ? machine : reference),
     ...(machine === reference || !machine.expected.compiles ? [] : compareArtefacts(reference, machine)),
-    ...(hasRuns && machine !== reference && machine.expected.simulates ? [compareRuns(reference, machine)] : []),
+    ...(machine === reference || machine.expected.runs.length === 0 ? [] : [compareRuns(reference, machine, machine.expected.runs)]),
   ]);
   const differences = cells.reduce((total, cell) => total + cell.differences.length, 0);
   return {
@@ -62,7 +61,7 @@ export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machi
     verdict: differences === 0 ? 'held' : 'violated',
     machines: machines.map(({ name, architecture, tier, lines, expected }) => {
       const host = lines.find((line) => line.kind === 'host');
-      const notAsked = OTHER_GROUPS.filter((group) => !(group === 'artefacts' ? expected.compiles : expected.simulates));
+      const notAsked = OTHER_GROUPS.filter((group) => !(group === 'artefacts' ? expected.compiles : expected.runs.length > 0));
       return { name, architecture, tier, node: host?.node ?? 'unknown', notAsked };
     }),
     cells,

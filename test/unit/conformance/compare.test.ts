@@ -14,11 +14,12 @@ import {
 
 const SET: ConformanceSet = {
   modules: [
-    { name: 'f32', group: 'floats', wasm: 'f32.wasm', cases: [plain('add', 'add'), plain('mul', 'mul')] },
+    { name: 'f32', group: 'floats', wasm: 'f32.wasm', mayLackCode: ['v1', 'v2'], cases: [plain('add', 'add'), plain('mul', 'mul')] },
     {
       name: 'deep',
       group: 'traps',
       wasm: 'deep.wasm',
+      mayLackCode: ['v1', 'v2'],
       cases: [plain('without end', 'e', { mayDiffer: [{ quantity: 'slices', why: 'frames' }] })],
     },
   ],
@@ -38,7 +39,7 @@ type Changes = {
   readonly without?: readonly string[];
   readonly sha256?: string | null;
   readonly text?: string;
-  readonly digest?: string;
+  readonly digest?: string | null;
   readonly ends?: boolean;
 };
 
@@ -65,9 +66,21 @@ function machine(architecture: string, levels: readonly string[], changes: Chang
       }
     }
   }
-  lines.push({ kind: 'run', scenario: 'node-failure', seed: '0x1', verdict: 'held', digest: changes.digest ?? 'd1' });
+  lines.push({
+    kind: 'run',
+    scenario: 'node-failure',
+    seed: '0x1',
+    verdict: 'held',
+    digest: changes.digest === undefined ? 'd1' : changes.digest,
+  });
   if (changes.ends !== false) lines.push({ kind: 'end' });
-  const expected = { levels, programs: 1, mayLack: architecture === 'x86_64', compiles: true, simulates: true };
+  const expected = {
+    levels,
+    programs: 1,
+    mayLack: architecture === 'x86_64',
+    compiles: true,
+    runs: [{ scenario: 'node-failure', seed: '0x1' }],
+  };
   return { name: architecture, architecture, tier: architecture === 'x86_64' ? 'native' : 'qemu-user', expected, lines };
 }
 
@@ -91,7 +104,7 @@ function emulated(levels: readonly string[], changes: Changes = {}): Machine {
     ...rest,
     name: 'riscv64-machine',
     tier: 'qemu-system',
-    expected: { ...expected, compiles: false, simulates: false },
+    expected: { ...expected, compiles: false, runs: [] },
     lines: lines.filter(({ kind }) => kind !== 'artefact' && kind !== 'run'),
   };
 }
@@ -176,7 +189,32 @@ describe('machines that played the same set', () => {
     expect(placesOf(machine('aarch64', ['v1'], { digest: 'd2' }))).toEqual(['aarch64 node-failure seed 0x1  digest: held d1 | held d2']);
     const silent = machine('aarch64', ['v1']);
     const lines = silent.lines.filter(({ kind }) => kind !== 'run');
-    expect(placesOf({ ...silent, lines })).toEqual(['aarch64 node-failure seed 0x1  digest: held d1 | was not played']);
+    expect(placesOf({ ...silent, lines })).toEqual(['aarch64    digest of node-failure 0x1: is there | was not played']);
+  });
+
+  it('agree in nothing when both have no digest, or when the reference did not play at all', () => {
+    const [one, other] = [machine('x86_64', ['v1', 'v2'], { digest: null }), machine('aarch64', ['v1', 'v2'], { digest: null })];
+    const without = judge(SET, [one, other], 1_000);
+    expect([without.verdict, without.differences]).toEqual(['violated', 2]);
+    expect(differenceLines(without)).toContain('played: digest of node-failure 0x1 differs on x86_64');
+    expect(differenceLines(without).at(-1)).toBe('    aarch64  held no digest');
+    const unplayed = (of: Machine): Machine => ({ ...of, lines: of.lines.filter(({ kind }) => kind !== 'run') });
+    expect(judge(SET, [unplayed(REFERENCE), machine('aarch64', ['v1', 'v2'])], 1_000).verdict).toBe('violated');
+    expect(judge(SET, [unplayed(REFERENCE), unplayed(machine('aarch64', ['v1', 'v2']))], 1_000).verdict).toBe('violated');
+  });
+
+  it('do not agree in code that both refuse to make where the set says that there is some', () => {
+    const all = ['f32', 'deep'];
+    const machines = [machine('x86_64', ['v1', 'v2'], { without: all }), machine('aarch64', ['v1', 'v2'], { without: all })] as const;
+    const strict = { modules: SET.modules.map((one) => ({ ...one, mayLackCode: one.name === 'f32' ? ['v1'] : [] })) };
+    const told = judge(strict, [REFERENCE, machine('aarch64', ['v1', 'v2'], { without: ['f32'] })], 1_000).cells.flatMap(
+      ({ differences }) => differences.filter(({ quantity }) => quantity === 'code'),
+    );
+    expect(told).toMatchObject([
+      { level: 'v2', case: 'add', got: 'WM_ENGINE_INVALID: no: SIMD is not enabled' },
+      { level: 'v2', case: 'mul' },
+    ]);
+    expect(judge(strict, [...machines], 1_000).verdict).toBe('violated');
   });
 
   it('are told where a level has no code for a module, and do not differ there', () => {
@@ -208,7 +246,7 @@ describe('machines that played the same set', () => {
     expect(said).toContain('aarch64   v1 level: is run | was not run');
     expect(said).toContain('aarch64   v2 level: is run | was not run');
     expect(said).toContain('aarch64 f32  v1 bytes: digest of f32 | was not made');
-    expect(said).toContain('aarch64 node-failure seed 0x1  digest: held d1 | was not played');
+    expect(said).toContain('aarch64    digest of node-failure 0x1: is there | was not played');
   });
 
   it('may lack a higher level where they are what they are, and no level where they are emulated', () => {
