@@ -16,6 +16,7 @@ import { FEATURES_MAX } from '../placement/placement.ts';
 import { buildDesired, DESIRED_BYTES_MAX, landmarksOfHead } from './desired.ts';
 import type { Head } from './head.ts';
 import type { Rollbacks } from './rollbacks.ts';
+import { Rivals } from './rivals.ts';
 import { AgentSession } from './session.ts';
 import type { Entry } from './state.ts';
 
@@ -48,12 +49,15 @@ export class Roster {
   readonly #options: RosterOptions;
   /** Bound: one a node. */
   readonly #sessions = new Map<NodeId, AgentSession>();
+  readonly #rivals: Rivals;
   #revision = 0;
   #landmarks = '';
   #stopped = false;
 
   constructor(options: RosterOptions) {
     this.#options = options;
+    const { clock } = options.ports;
+    this.#rivals = new Rivals({ clock, heartbeatIntervalMs: options.config.heartbeatIntervalMs });
   }
 
   stop(cause: string): void {
@@ -138,6 +142,10 @@ export class Roster {
     const hello = first.value;
     const refusal = this.#checkFirst(hello, stream.peer.name);
     if (refusal !== null || hello.kind !== 'hello') return this.#refuse(stream, refusal);
+    const { node } = hello.facts;
+    const rival = await this.#rivals.check({ node, bootId: hello.bootId }, () => this.#findOther(node, hello.bootId));
+    if (this.#stopped) return stream.close();
+    if (rival !== null) return this.#refuse(stream, rival);
     const session = this.#enter(hello, stream);
     while (!session.closed) {
       const received = await stream.receive();
@@ -171,6 +179,13 @@ export class Roster {
     }).error;
   }
 
+  /** Whoever has the session of `node`, unless it is an agent of this boot: one that dials again takes over at once. */
+  #findOther(node: NodeId, bootId: string): AgentSession | null {
+    const session = this.#sessions.get(node);
+    const held = this.#options.head.state.nodes.nodes.get(node)?.bootId;
+    return this.#stopped || session === undefined || session.closed || held === bootId ? null : session;
+  }
+
   async #refuse(stream: AgentStream, refusal: Err['error'] | null): Promise<void> {
     if (refusal !== null) {
       const { code, message, next } = refusal;
@@ -195,6 +210,7 @@ export class Roster {
     const session = new AgentSession({
       node: id,
       incarnation: this.#incarnationOf(id),
+      nowMicros: ports.clock.monotonicMicros(),
       stream,
       onClosed: (cause) => this.#closed(session, cause),
     });
@@ -231,6 +247,7 @@ export class Roster {
 
   #handle(session: AgentSession, message: AgentMessage): void {
     const { head, ports, commit } = this.#options;
+    session.heardMicros = ports.clock.monotonicMicros();
     const node = head.state.nodes.nodes.get(session.node);
     if (node === undefined || node.status === 'unavailable' || node.incarnation !== session.incarnation) {
       return session.close('the node is of another incarnation by now');

@@ -4,6 +4,7 @@ import type { Incarnation, NodeId } from '../domain/identifiers.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { ControllerMessage } from '../domain/session.ts';
 import { encodeValue } from '../journal/journal.ts';
+import type { Micros } from '../ports/clock.ts';
 import type { AgentStream } from '../api/api.ts';
 
 type Left = () => void;
@@ -12,6 +13,7 @@ type Desired = Extract<ControllerMessage, { readonly kind: 'desired' }>;
 export type SessionOptions = {
   readonly node: NodeId;
   readonly incarnation: Incarnation;
+  readonly nowMicros: Micros;
   readonly stream: Pick<AgentStream, 'send' | 'close'>;
   readonly onClosed: (cause: string) => void;
 };
@@ -19,6 +21,8 @@ export type SessionOptions = {
 export class AgentSession {
   readonly node: NodeId;
   readonly incarnation: Incarnation;
+  /** When its agent said something last. */
+  heardMicros: Micros;
   readonly #options: SessionOptions;
   #welcome: ControllerMessage | null = null;
   #desired: { readonly message: ControllerMessage; readonly left: Left } | null = null;
@@ -31,6 +35,7 @@ export class AgentSession {
   constructor(options: SessionOptions) {
     this.node = options.node;
     this.incarnation = options.incarnation;
+    this.heardMicros = options.nowMicros;
     this.#options = options;
   }
 

@@ -100,6 +100,8 @@ export type NodeOptions = {
   readonly faultDomain?: string;
   readonly facts?: Partial<NodeFacts>;
   readonly locate?: () => GeoPoint | null;
+  /** What its machine shows; the node's own when absent. */
+  readonly identity?: string;
   /** Of this node alone; those of the world when absent. */
   readonly scripts?: ReadonlyMap<string, Script>;
 };
@@ -219,7 +221,7 @@ export class ControllerWorld {
 
   async startNode(name: string, options: NodeOptions = {}): Promise<void> {
     const zone = (options.zone ?? 'cloud/eu') as ZonePath;
-    if (!this.#computers.has(name)) this.#add(name, `node/${name}`, zone, 4);
+    if (!this.#computers.has(name)) this.#add(name, options.identity ?? `node/${name}`, zone, 4);
     this.#facts.set(name, {
       node: name as NodeId,
       architecture: 'x86_64',
