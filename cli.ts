@@ -84,7 +84,7 @@ const VERBS: readonly VerbEntry[] = [
   },
   {
     name: 'delete',
-    summary: 'end a deployment or a trigger',
+    summary: 'end a deployment or a trigger, or forget a node',
     load: async () => ({ add: (await import('./system/verbs.ts')).addDelete }),
   },
   {

@@ -270,9 +270,11 @@ type Adder = (program: Command) => void;
 export function addDelete(program: Command): void {
   const command = program
     .command('delete')
-    .summary('end a deployment or a trigger')
-    .description('Ends a deployment with its triggers and instances, or a trigger alone. Modules stay: their history is append-only.')
-    .argument('<kind>', 'deployment or trigger')
+    .summary('end a deployment or a trigger, or forget a node')
+    .description(
+      'Ends a deployment with its triggers and instances, or a trigger alone. Modules stay: their history is append-only. Forgets a node that is gone for good: it must be unavailable; work that waits for it is placed elsewhere.',
+    )
+    .argument('<kind>', 'deployment, trigger or node')
     .argument('<name>', 'its name');
   addCommon(command).action(async (kind: string, name: string, options: CommonOptions) => {
     const wanted: OperatorCommand | null =
@@ -280,10 +282,12 @@ export function addDelete(program: Command): void {
         ? { kind: 'deployment-delete', deployment: name as DeploymentName }
         : kind === 'trigger'
           ? { kind: 'trigger-delete', trigger: name as TriggerName }
-          : null;
+          : kind === 'node'
+            ? { kind: 'node-remove', node: name as NodeId }
+            : null;
     if (wanted === null) {
       process.exitCode = refuse(
-        rejected('WM_ARGUMENT', { message: `'${kind}' cannot be deleted.`, next: 'Name a deployment or a trigger.' }).error,
+        rejected('WM_ARGUMENT', { message: `'${kind}' cannot be deleted.`, next: 'Name a deployment, a trigger or a node.' }).error,
       );
       return;
     }

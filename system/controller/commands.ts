@@ -4,10 +4,10 @@ import { parseCapability } from '../domain/capability.ts';
 import type { OperatorCommand } from '../domain/operator.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
-import { checkDeployment, planApply, planDelete, planRollback, type DeploymentRecord } from '../deployments/deployments.ts';
+import { checkDeployment, planApply, planDelete, planLetGo, planRollback, type DeploymentRecord } from '../deployments/deployments.ts';
 import { checkTrigger, TRIGGERS_MAX, triggersOf } from '../events/events.ts';
 import { checkDeployable } from '../modules/modules.ts';
-import { planDrain, planUndrain } from '../nodes/nodes.ts';
+import { planDrain, planRemove, planUndrain } from '../nodes/nodes.ts';
 import type { Keys } from '../ports/keys.ts';
 import type { ControllerState, Entry } from './state.ts';
 
@@ -93,13 +93,18 @@ export function planCommand(
       });
     }
     case 'node-drain':
-    case 'node-undrain': {
+    case 'node-undrain':
+    case 'node-remove': {
       if (!state.nodes.nodes.has(command.node)) {
         return rejected('WM_NODE_UNKNOWN', {
           message: `No node is called '${command.node}'.`,
           next: 'List the nodes for their names.',
           detail: { node: command.node },
         });
+      }
+      if (command.kind === 'node-remove') {
+        const removed = planRemove(state.nodes, command.node);
+        return removed.ok ? ok([...planLetGo(state.deployments, command.node, atMs), ...removed.value]) : removed;
       }
       const plan = command.kind === 'node-drain' ? planDrain : planUndrain;
       return ok(plan(state.nodes, command.node, atMs));

@@ -143,6 +143,8 @@ export class Head {
       case 'node-undrained':
         this.#updateNode(entry.node);
         return;
+      case 'node-removed':
+        return this.#forget(entry.node);
       case 'module-trust':
         for (const node of this.state.nodes.nodes.keys()) this.dirty.add(node);
         return;
@@ -195,18 +197,38 @@ export class Head {
     this.dirty.add(id);
   }
 
+  /** Its instances have left it. */
+  #forget(id: NodeId): void {
+    assert((this.#byNode.get(id)?.size ?? 0) === 0, `nothing is on node ${id} when it is removed`);
+    this.fleet.remove(id);
+    this.#byNode.delete(id);
+    this.#draining.delete(id);
+    this.#leaveProfile(id);
+    this.dirty.delete(id);
+    this.retell.delete(id);
+    this.#landmarks = null;
+    this.placingWanted = true;
+  }
+
+  #leaveProfile(id: NodeId): void {
+    const before = this.#profileOf.get(id);
+    const left = before === undefined ? undefined : this.#profiles.get(before);
+    if (before === undefined || left === undefined) return;
+    this.#profileOf.delete(id);
+    this.#profilesSorted = null;
+    if (--left.nodes === 0) this.#profiles.delete(before);
+  }
+
   /** The indexes of what a node is. */
   #take(node: NodeRecord): void {
     this.fleet.update(node);
     const { node: id, profile, target, architecture, isaFeatures } = node.facts;
     if (node.draining && node.status !== 'unavailable') this.#draining.add(id);
     else this.#draining.delete(id);
-    const before = this.#profileOf.get(id);
-    if (before === profile) return;
+    if (this.#profileOf.get(id) === profile) return;
+    this.#leaveProfile(id);
     this.#profilesSorted = null;
     this.#profileOf.set(id, profile);
-    const left = before === undefined ? undefined : this.#profiles.get(before);
-    if (before !== undefined && left !== undefined && --left.nodes === 0) this.#profiles.delete(before);
     const joined = this.#profiles.get(profile);
     if (joined !== undefined) joined.nodes += 1;
     else

@@ -282,6 +282,7 @@ export class Leader {
     this.#expireKeys();
     const planned = planCommand(this.#head.state, command, keys, clock.civilMs());
     if (!planned.ok) return planned;
+    if (command.kind === 'node-remove') this.#liveness.forget(command.node);
     this.#answer(id, command.kind, planned.value, { kind: 'done' });
     return ok();
   }

@@ -9,6 +9,7 @@ import type { Fact } from '../domain/telemetry.ts';
 import type { EventView, StateKind, StateViews, WatchMessage } from '../domain/watch.ts';
 import type { WatchStream } from '../api/api.ts';
 import { viewInstance } from '../deployments/deployments.ts';
+import { viewKey } from '../modules/modules.ts';
 import { viewNode } from '../nodes/nodes.ts';
 import { MICROS_PER_S, type Clock, type Micros } from '../ports/clock.ts';
 import { Feed, tooMany } from './feed.ts';
@@ -138,8 +139,12 @@ export class Watching implements HeadObserver {
       case 'node-draining':
       case 'node-undrained':
         return this.#tellNode(entry.node);
+      case 'node-removed':
+        this.#isMatrixChanged = true;
+        this.#loads.delete(entry.node);
+        return this.#tell('nodes', () => ({ removal: entry.node }));
       case 'module-trust':
-        return this.#tell('trust', () => ({ upsert: entry.key }));
+        return this.#tell('trust', () => ({ upsert: viewKey(entry.key) }));
       case 'module-artefact':
         this.#isMatrixChanged = true;
         return;

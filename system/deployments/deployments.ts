@@ -9,7 +9,7 @@ import type { DeploymentsState } from './state.ts';
 export { checkDeployment } from './check.ts';
 export { factsOfDeploymentEntry, factsOfInstanceEntry } from './facts.ts';
 export { holdsNode, retryDelayMs, type InstanceRecord } from './instance.ts';
-export { planApply, planDelete, planHelloReports, planReport, planRollback } from './plan.ts';
+export { planApply, planDelete, planHelloReports, planLetGo, planReport, planRollback } from './plan.ts';
 export {
   applyDeploymentEntry,
   applyInstanceEntry,

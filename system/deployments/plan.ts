@@ -74,6 +74,17 @@ export function planDelete(state: DeploymentsState, name: DeploymentName, atMs: 
   return [...stops, { kind: 'deployment-deleted', deployment: name }];
 }
 
+/** A node is gone for good: what it had, and what waits for it, may go anywhere; what was stopped there is. */
+export function planLetGo(state: DeploymentsState, node: NodeId, atMs: number): readonly InstanceEntry[] {
+  const entries: InstanceEntry[] = [];
+  for (const instance of state.instances.values()) {
+    const common = { instance: instance.id, atMs, cause: `node ${node} was removed` };
+    if (instance.node === node && !instanceStateIs(instance, 'stopped')) entries.push({ ...common, kind: 'instance-unplaced' });
+    else if (instance.node === node || instance.boundTo === node) entries.push({ ...common, kind: 'instance-released' });
+  }
+  return entries;
+}
+
 /** What a report changes. Reports of another epoch, incarnation or version than the current are of the past: nothing. */
 export function planReport(
   state: DeploymentsState,

@@ -32,7 +32,9 @@ export type OperatorCommand =
   | { readonly kind: 'trigger-delete'; readonly trigger: TriggerName }
   | { readonly kind: 'node-drain'; readonly node: NodeId }
   /** It takes work again. */
-  | { readonly kind: 'node-undrain'; readonly node: NodeId };
+  | { readonly kind: 'node-undrain'; readonly node: NodeId }
+  /** Forgets a node that is gone for good. Refused while it is in touch. */
+  | { readonly kind: 'node-remove'; readonly node: NodeId };
 
 /** `id` makes a command idempotent: the same id is answered with the first reply and applied once. */
 export type OperatorRequest = { readonly id: string; readonly command: OperatorCommand };

@@ -4,10 +4,11 @@ import type { Capability } from '../domain/capability.ts';
 import { coversCapability, parseCapability } from '../domain/capability.ts';
 import type { Digest, KeyId, ModuleName, ProfileId } from '../domain/identifiers.ts';
 import { isExpired, type ModuleVersion, type SignedArtefact, type TrustedKey } from '../domain/module.ts';
-import { isTrusted, type StoredKey } from './trust.ts';
+import { isTrusted, viewKey, type StoredKey } from './trust.ts';
 import { assert, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 
+export { viewKey } from './trust.ts';
 export { checkUpload } from './upload.ts';
 
 export type ModulesState = {
@@ -168,7 +169,5 @@ export function viewModules(state: ModulesState): readonly ModuleVersion[] {
 }
 
 export function viewTrust(state: ModulesState): readonly TrustedKey[] {
-  return [...state.trust.values()]
-    .map(({ expired, ...key }) => ({ ...key, revoked: key.revoked || expired === true }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  return [...state.trust.values()].map(viewKey).sort((a, b) => (a.key < b.key ? -1 : 1));
 }

@@ -55,6 +55,11 @@ export class Liveness {
     return old;
   }
 
+  /** It was removed: nobody waits for it. */
+  forget(node: NodeId): void {
+    this.#heard.delete(node);
+  }
+
   loadOf(node: NodeId): NodeLoad | null {
     return this.#heard.get(node)?.load ?? null;
   }

@@ -3,7 +3,7 @@
 // node was last heard lives in `Liveness`, which a recovery starts afresh with a full grace period.
 import type { Incarnation, NodeId } from '../domain/identifiers.ts';
 import type { GeoPoint, NodeFacts, NodeLoad, NodeStatus, NodeView } from '../domain/node.ts';
-import { assert, ok, type Outcome } from '../domain/outcome.ts';
+import { assert, ok, rejected, type Outcome } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { checkFacts } from './enrolment.ts';
 
@@ -37,7 +37,8 @@ export type NodeEntry =
   | { readonly kind: 'node-facts'; readonly facts: NodeFacts }
   | { readonly kind: 'node-status'; readonly node: NodeId; readonly status: NodeStatus; readonly atMs: number; readonly cause: string }
   | { readonly kind: 'node-draining'; readonly node: NodeId }
-  | { readonly kind: 'node-undrained'; readonly node: NodeId };
+  | { readonly kind: 'node-undrained'; readonly node: NodeId }
+  | { readonly kind: 'node-removed'; readonly node: NodeId };
 
 export function createNodesState(): NodesState {
   return { nodes: new Map() };
@@ -80,6 +81,9 @@ export function applyNodeEntry(state: NodesState, entry: NodeEntry): void {
     case 'node-undrained':
       state.nodes.set(entry.node, { ...getNode(state, entry.node), draining: false });
       return;
+    case 'node-removed':
+      assert(state.nodes.delete(entry.node), `node ${entry.node} is enrolled when it is removed`);
+      return;
   }
 }
 
@@ -112,6 +116,7 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
     }
     case 'node-draining':
     case 'node-undrained':
+    case 'node-removed':
       return [];
     case 'node-status': {
       const node = getNode(state, entry.node);
@@ -213,6 +218,17 @@ export function planUndrain(state: NodesState, id: NodeId, atMs: number): readon
   if (node.status === 'draining')
     entries.push({ kind: 'node-status', node: id, status: 'healthy', atMs, cause: 'an operator takes it into service again' });
   return entries;
+}
+
+/** Only what has been unavailable: a node in touch would enrol again at once. */
+export function planRemove(state: NodesState, id: NodeId): Outcome<readonly NodeEntry[]> {
+  const { status } = getNode(state, id);
+  if (status === 'unavailable') return ok([{ kind: 'node-removed', node: id }]);
+  return rejected('WM_ARGUMENT', {
+    message: `Node '${id}' is ${status}; only a node that is unavailable can be removed.`,
+    next: 'Drain it, stop its agent, and remove it when it is unavailable.',
+    detail: { node: id, status },
+  });
 }
 
 export type LoadOf = (node: NodeId) => NodeLoad | null;

@@ -182,6 +182,36 @@ export class Fleet {
     this.cpuMillisPromised[row] = cpu;
   }
 
+  /** Nothing is promised on it any more. The last row takes its place, so that there are no holes. */
+  remove(node: NodeId): void {
+    const row = this.rowOf(node);
+    assert(row !== NO_NODE, `node ${node} is in the fleet when it is removed`);
+    assert(this.memoryBytesPromised[row] === 0 && this.cpuMillisPromised[row] === 0, `nothing is promised on ${node} when it is removed`);
+    const last = this.ids.length - 1;
+    for (const column of this.#columns()) {
+      column[row] = column[last] ?? 0;
+      column[last] = 0;
+    }
+    this.points[row] = this.points[last] as GeoPoint;
+    this.ids[row] = this.ids[last] as NodeId;
+    this.points.pop();
+    this.ids.pop();
+    this.#rows.delete(node);
+    if (row !== last) this.#rows.set(this.ids[row], row);
+    this.#measurements.delete(node);
+    for (const measured of this.#measurements.values()) {
+      const micros = measured.get(last);
+      measured.delete(last);
+      measured.delete(row);
+      if (row !== last && micros !== undefined) measured.set(row, micros);
+    }
+    this.#proximities.clear();
+  }
+
+  #columns(): readonly (Int32Array | Float64Array)[] {
+    return [this.zone, this.domain, this.sort, this.memoryBytes, this.memoryBytesPromised, this.cpuMillis, this.cpuMillisPromised];
+  }
+
   measure(node: NodeId, landmark: NodeId, rttMicros: number): void {
     const row = this.rowOf(node);
     if (row === NO_NODE || this.rowOf(landmark) === NO_NODE) return;

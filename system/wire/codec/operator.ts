@@ -77,6 +77,8 @@ function commandTo(command: OperatorCommand): WireCommand {
       return { case: 'nodeDrain', value: { node: command.node } };
     case 'node-undrain':
       return { case: 'nodeUndrain', value: { node: command.node } };
+    case 'node-remove':
+      return { case: 'nodeRemove', value: { node: command.node } };
   }
 }
 
@@ -118,6 +120,8 @@ function commandFrom(command: WireRequest['command']): OperatorCommand {
       return { kind: 'node-drain', node: name(command.value.node, 'node') };
     case 'nodeUndrain':
       return { kind: 'node-undrain', node: name(command.value.node, 'node') };
+    case 'nodeRemove':
+      return { kind: 'node-remove', node: name(command.value.node, 'node') };
     default:
       return wrong('command', 'a command, found none');
   }

@@ -103,6 +103,39 @@ test('P6: the chosen node is feasible, and no feasible node beats it on the scor
   );
 });
 
+test('a fleet that nodes were removed from decides as one that never had them', () => {
+  fc.assert(
+    fc.property(anyCase, fc.array(fc.nat(39), { maxLength: 20 }), ({ drawn, requirements, spread, landmark, proximity }, removals) => {
+      const weights = { proximity, utilisation: DEFAULT_WEIGHTS.utilisation };
+      const nodes = drawn.map((fields, row) => nodeOf(row, fields));
+      const gone = new Set(removals.flatMap((row) => nodes[row]?.facts.node ?? []));
+      const landmarkId = landmark === null ? null : (nodes[landmark]?.facts.node ?? null);
+      const fleetOf = (there: readonly FleetNode[]): Fleet => {
+        const fleet = new Fleet();
+        for (const node of there) fleet.update(node);
+        drawn.forEach(({ rttMicros }, row) => {
+          const { node } = nodes[row]!.facts;
+          if (landmarkId !== null && rttMicros !== null && fleet.rowOf(node) >= 0) fleet.measure(node, landmarkId, rttMicros);
+        });
+        for (const { facts } of there) if (!gone.has(facts.node) && facts.memoryBytes > 0) fleet.promise(facts.node, 1, 1);
+        return fleet;
+      };
+      const shrunk = fleetOf(nodes);
+      for (const node of gone) shrunk.remove(node);
+      const fresh = fleetOf(nodes.filter(({ facts }) => !gone.has(facts.node)));
+      const place = { landmark: landmarkId !== null && gone.has(landmarkId) ? null : landmarkId, point: { latitude: 50, longitude: 8 } };
+      const request = requestOf({ requirements, spread, place });
+      const summary = (fleet: Fleet): unknown => {
+        const { chosen, runnersUp, feasible, refused } = decide(fleet, request, weights);
+        return [chosen, runnersUp, feasible, refused.map(({ reason, nodes: count }) => `${reason} ${count}`).sort()];
+      };
+      expect(shrunk.size).toBe(fresh.size);
+      expect(summary(shrunk)).toEqual(summary(fresh));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('P7: placing until nothing fits never promises more than a node has, and honours the spread', () => {
   fc.assert(
     fc.property(

@@ -60,6 +60,7 @@ export class Model {
         return;
       case 'node-drain':
       case 'node-undrain':
+      case 'node-remove':
         this.faults.push(`the load sends no ${command.kind}`);
     }
   }

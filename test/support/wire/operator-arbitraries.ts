@@ -90,7 +90,7 @@ const command: fc.Arbitrary<OperatorCommand> = fc.oneof(
   fc.record({ kind: fc.constant('rollback' as const), deployment: branded<DeploymentSpec['name']>(name), version: uint32 }),
   fc.record({ kind: fc.constant('trigger-apply' as const), spec: trigger }),
   fc.record({ kind: fc.constant('trigger-delete' as const), trigger: branded<TriggerSpec['name']>(name) }),
-  fc.record({ kind: fc.constantFrom('node-drain' as const, 'node-undrain' as const), node: nodeId }),
+  fc.record({ kind: fc.constantFrom('node-drain' as const, 'node-undrain' as const, 'node-remove' as const), node: nodeId }),
 );
 const candidate = fc.record({
   node: nodeId,

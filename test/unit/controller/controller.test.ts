@@ -4,6 +4,7 @@ import { EVENT_BYTES_MAX } from '../../../system/domain/event.ts';
 import type { DeploymentName } from '../../../system/domain/identifiers.ts';
 import { SPREAD_NODE } from '../../../system/domain/deployment.ts';
 import type { NodeFacts } from '../../../system/domain/node.ts';
+import { TestWatcher } from '../../support/controller/watcher.ts';
 import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
 
 async function serving(world: ControllerWorld): Promise<void> {
@@ -250,9 +251,13 @@ test('a key that expired by a clock that was ahead is trusted again when the clo
     await world.pass(1 * S);
     expect(await instanceOf(world)).toMatchObject({ state: 'running' });
     const key = (await world.query('trust')).keys[0]!;
+    const watcher = new TestWatcher(world, 'trust');
+    await watcher.start();
     world.stepClock('controller', 7_200 * S);
     await world.pass(1 * S);
     expect((await world.query('trust')).keys).toMatchObject([{ revoked: true }]);
+    expect([...watcher.views('trust').values()]).toMatchObject([{ revoked: true }]);
+    await watcher.stop();
     expect(await world.push('echo', 'echo 2')).toMatchObject({ ok: false, error: { code: 'WM_SIGNER_UNTRUSTED' } });
     expect(world.of('instance.ended')).toHaveLength(1);
     world.stepClock('controller', -7_200 * S);

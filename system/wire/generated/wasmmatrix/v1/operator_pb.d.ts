@@ -341,6 +341,22 @@ export declare type NodeUndrain = Message<"wasmmatrix.v1.NodeUndrain"> & {
 export declare const NodeUndrainSchema: GenMessage<NodeUndrain>;
 
 /**
+ * @generated from message wasmmatrix.v1.NodeRemove
+ */
+export declare type NodeRemove = Message<"wasmmatrix.v1.NodeRemove"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.NodeRemove.
+ * Use `create(NodeRemoveSchema)` to create a new message.
+ */
+export declare const NodeRemoveSchema: GenMessage<NodeRemove>;
+
+/**
  * @generated from message wasmmatrix.v1.OperatorRequest
  */
 export declare type OperatorRequest = Message<"wasmmatrix.v1.OperatorRequest"> & {
@@ -418,6 +434,12 @@ export declare type OperatorRequest = Message<"wasmmatrix.v1.OperatorRequest"> &
      */
     value: NodeUndrain;
     case: "nodeUndrain";
+  } | {
+    /**
+     * @generated from field: wasmmatrix.v1.NodeRemove node_remove = 13;
+     */
+    value: NodeRemove;
+    case: "nodeRemove";
   } | { case: undefined; value?: undefined };
 };
 
