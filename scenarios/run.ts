@@ -13,6 +13,7 @@ import type { GoalResult, RunRecord, Verdict } from './record.ts';
 import { featuresOf } from './fleet.ts';
 import type { FaultStep, OperationSpec, Scenario, StepSpec } from './scenario.ts';
 import type { Testbed } from './testbed.ts';
+import { STEPS_STREAM, timesOf } from './times.ts';
 
 /** An early end is noticed after so long at most. */
 const NOTICE_MICROS = 1_000_000;
@@ -197,12 +198,8 @@ class Play {
 
   /** In order of time. A fault keeps its time while a command is under way, which is when it hurts; commands wait for each other. */
   #timedSteps(): { readonly faults: readonly Timed<FaultStep>[]; readonly operations: readonly Timed<OperationSpec>[] } {
-    const stream = this.#testbed.random.stream('steps');
-    const timed = this.#scenario.steps.map((step, i) => ({
-      i,
-      step,
-      micros: step.at.kind === 'at' ? step.at.micros : step.at.microsMin + stream.below(step.at.microsMax - step.at.microsMin + 1),
-    }));
+    const times = timesOf(this.#scenario.steps, this.#testbed.random.stream(STEPS_STREAM));
+    const timed = this.#scenario.steps.map((step, i) => ({ i, step, micros: times[i] ?? 0 }));
     timed.sort((a, b) => a.micros - b.micros || a.i - b.i);
     return { faults: timed.filter(isFault), operations: timed.filter(isOperation) };
   }

@@ -263,7 +263,9 @@ class FuzzCampaign {
       if (this.#options.quiet !== true && this.#options.json !== true) say(told);
       return;
     }
-    writeFileSync(planned.scenario.file, drawn.text);
+    // As `shrink` reads it.
+    const text = this.#options.permute === true ? drawn.text.replace(`Seed ${seed}.`, `Seed ${seed} --permute.`) : drawn.text;
+    writeFileSync(planned.scenario.file, text);
     const because = summary.trouble ?? goal?.because ?? '';
     const { reproduce, verdict } = summary;
     this.#failures.push({ seed, verdict, goal: goal?.name ?? null, because, scenario: planned.scenario.file, reproduce });

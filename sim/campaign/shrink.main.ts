@@ -7,12 +7,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { loadScenario, nameOf, SCENARIO_SUFFIX } from '../../scenarios/load.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
+import { STEPS_STREAM, timesOf } from '../../scenarios/times.ts';
 import { describeError } from '../../system/domain/outcome.ts';
+import { createStream } from '../kernel/stream.ts';
 import { count, positive, seedOf } from './arguments.main.ts';
 import { describePath, findScenario, fleetLibrary, quotePath } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
-import { describeSize, readDocument, sizeOf, writeDocument, type Document } from './shrink/document.ts';
+import { describeSize, pinned, readDocument, sizeOf, writeDocument, type Document } from './shrink/document.ts';
 import { describeFailure, failsAlike, failureOf, type Failure } from './shrink/failure.ts';
 import { isFault, passesFor } from './shrink/passes.ts';
 import { shrink } from './shrink/shrink.ts';
@@ -34,6 +36,7 @@ type ShrinkVerbOptions = {
   readonly runs?: number;
   readonly minutes?: number;
   readonly jobs?: number;
+  readonly permute?: true;
   readonly against?: string;
   readonly out?: string;
   readonly keep?: true;
@@ -44,7 +47,7 @@ type ShrinkVerbOptions = {
 type Shrunk = { readonly document: Document; readonly smallest: Document; readonly failure: Failure; readonly out: string };
 
 /** A failed run: its scenario's file and its seed. */
-type Wanted = { readonly file: string; readonly seed: string };
+type Wanted = { readonly file: string; readonly seed: string; readonly permute: boolean };
 
 export function addShrink(program: Command): void {
   program
@@ -62,6 +65,7 @@ export function addShrink(program: Command): void {
     .option('--runs <n>', `play at most so many candidates (default: ${RUNS})`, count(RUNS_MAX))
     .option('--minutes <n>', `look for at most so long (default: ${MINUTES})`, positive)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
+    .option('--permute', 'the run that failed was permuted (default: as the folder, or the comment of the file, says)')
     .option('--against <checkout>', 'only what holds in this folder, another checkout of the project, counts: a failure that is new')
     .option('--out <file>', 'where the scenario goes (default: reports/out/shrink/<name>.scenario.yaml)')
     .option('--keep', 'write it to scenarios/regressions, which the tests play')
@@ -73,7 +77,7 @@ export function addShrink(program: Command): void {
 }
 
 async function shrinkVerb(named: string, options: ShrinkVerbOptions): Promise<number> {
-  const wanted = wantedOf(named, options.seed);
+  const wanted = wantedOf(named, options);
   if ('refusal' in wanted) return refuse([wanted.refusal]);
   const text = readFileSync(wanted.file, 'utf8');
   const loaded = loadScenario({ file: describePath(wanted.file), text }, fleetLibrary);
@@ -123,6 +127,7 @@ class Shrinking {
     this.#line = createProgressLine(options.quiet === true || options.json === true);
     this.#trials = new Trials({
       seed: wanted.seed,
+      permute: wanted.permute,
       here,
       against,
       workersMax: options.jobs ?? 1,
@@ -169,7 +174,7 @@ class Shrinking {
     this.#now = `looking, from ${describeSize(sizeOf(document, isFault))}`;
     try {
       await this.#trials.begin(writeDocument(document), failure);
-      return await shrink(document, {
+      return await shrink(await this.#pinned(document, failure), {
         // Where what is left has to hold elsewhere, too little time is no failure of its own.
         passes: passesFor({ keepsQuiet: failure.unconverged && this.#options.against === undefined }),
         endMs,
@@ -187,6 +192,15 @@ class Shrinking {
     }
   }
 
+  /** With the times that were drawn, as long as it fails alike with them. */
+  async #pinned(document: Document, failure: Failure): Promise<Document> {
+    const text = writeDocument(document);
+    const loaded = loadScenario({ file: this.#wanted.file, text }, fleetLibrary);
+    if (!loaded.ok || loaded.value.steps.every(({ at }) => at.kind === 'at')) return document;
+    const still = pinned(document, timesOf(loaded.value.steps, createStream(this.#wanted.seed, STEPS_STREAM)));
+    return (await this.#trials.firstFailing([writeDocument(still)], failure)) === null ? document : still;
+  }
+
   #draw(): void {
     const leftS = Math.ceil(Math.max(0, this.#msMax - (performance.now() - this.#startMs)) / 1_000);
     if (this.#now !== '')
@@ -194,9 +208,9 @@ class Shrinking {
   }
 
   async #conclude({ document, smallest, failure, out }: Shrunk): Promise<number> {
-    const { seed } = this.#wanted;
-    const reproduce = `npx wasmmatrix run ${quotePath(describePath(out))} --seed ${seed}`;
-    const text = `# What is left of a run that failed (${describeFailure(failure)}), made small by \`wasmmatrix shrink\`. Seed ${seed}.\n${writeDocument(smallest)}`;
+    const { seed, permute } = this.#wanted;
+    const reproduce = `npx wasmmatrix run ${quotePath(describePath(out))} --seed ${seed}${permute ? ' --permute' : ''}`;
+    const text = `# What is left of a run that failed (${describeFailure(failure)}), made small by \`wasmmatrix shrink\`. Seed ${seed}${permute ? ' --permute' : ''}.\n${writeDocument(smallest)}`;
     try {
       mkdirSync(dirname(out), { recursive: true });
       writeFileSync(out, text);
@@ -234,12 +248,14 @@ function outputOf(name: string, options: ShrinkVerbOptions): string {
     : resolve('reports', 'out', 'shrink', `${name}${SCENARIO_SUFFIX}`);
 }
 
-function wantedOf(named: string, seed: string | undefined): Wanted | { readonly refusal: string } {
+function wantedOf(named: string, { seed, permute }: ShrinkVerbOptions): Wanted | { readonly refusal: string } {
   if (existsSync(named) && statSync(named).isDirectory()) return wantedIn(named, seed);
   const found = findScenario(named);
   if (!found.ok) return { refusal: describeError(found.error) };
-  const told = seed ?? /^#.*\bSeed (0x[0-9a-f]+)/m.exec(readFileSync(found.value, 'utf8'))?.[1];
-  if (told !== undefined) return { file: found.value, seed: told };
+  const [, commented, isPermuted] = /^#.*\bSeed (0x[0-9a-f]+)( --permute)?/m.exec(readFileSync(found.value, 'utf8')) ?? [];
+  const told = seed ?? commented;
+  if (told !== undefined)
+    return { file: found.value, seed: told, permute: permute === true || (isPermuted !== undefined && told === commented) };
   return { refusal: `WM_ARGUMENT (rejected): ${describePath(found.value)} names no seed that fails. Name one with --seed.` };
 }
 
@@ -251,12 +267,14 @@ function wantedIn(folder: string, seed: string | undefined): Wanted | { readonly
     return { refusal: `WM_ARGUMENT (rejected): ${describePath(folder)} holds no summary.json. Name the folder of a \`run\` or \`fuzz\`.` };
   const summary = JSON.parse(readFileSync(file, 'utf8')) as { readonly runs?: unknown; readonly failures?: readonly Told[] };
   const told = summary.failures ?? (Array.isArray(summary.runs) ? (summary.runs as readonly Told[]) : []);
-  const failed = told.find((run) => !['held', 'cancelled'].includes(run.verdict) && (seed === undefined || run.seed === seed));
+  const failed = told.find((run) => !['held', 'cancelled', 'rejected'].includes(run.verdict) && (seed === undefined || run.seed === seed));
   const name = failed === undefined ? undefined : /^npx wasmmatrix run ('(?:[^']|'\\'')*'|\S+) --seed/.exec(failed.reproduce)?.[1];
   if (failed === undefined || name === undefined)
     return {
       refusal: `WM_ARGUMENT (rejected): No run of ${describePath(folder)} failed in the simulator${seed === undefined ? '' : ` with seed ${seed}`}. There is nothing to make smaller.`,
     };
   const found = findScenario(name.startsWith("'") ? name.slice(1, -1).replaceAll("'\\''", "'") : name);
-  return found.ok ? { file: found.value, seed: failed.seed } : { refusal: describeError(found.error) };
+  return found.ok
+    ? { file: found.value, seed: failed.seed, permute: / --permute\b/.test(failed.reproduce) }
+    : { refusal: describeError(found.error) };
 }

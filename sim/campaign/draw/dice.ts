@@ -7,6 +7,7 @@ import { createStream } from '../../kernel/stream.ts';
 export type Fields = Readonly<Record<string, unknown>>;
 
 const MS_PER_S = 1_000;
+const MICROS_PER_MS = 1_000;
 
 export class Dice {
   readonly #stream: RandomStream;
@@ -39,6 +40,11 @@ export class Dice {
     while (taken.length < count && left.length > 0) taken.push(...left.splice(this.#stream.below(left.length), 1));
     return taken;
   }
+}
+
+/** `1500` to `1500us`, whole milliseconds and seconds as such. */
+export function writtenMicros(micros: number): string {
+  return micros % MICROS_PER_MS === 0 ? written(micros / MICROS_PER_MS) : `${micros}us`;
 }
 
 /** `1500` to `1500ms`, whole seconds to `2s`. */

@@ -5,6 +5,7 @@ import { parse, stringify } from 'yaml';
 import type { FleetLibrary } from '../../../scenarios/load.ts';
 import { isRecord } from '../../../scenarios/shape.ts';
 import { parseDuration } from '../../../scenarios/units.ts';
+import { writtenMicros } from '../draw/dice.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 /** An item of a list, as written, and the key it keeps. */
@@ -85,8 +86,24 @@ export function changed(document: Document, list: ListName, change: (item: Item)
   };
 }
 
+export function microsOf(duration: unknown): number {
+  return parseDuration(String(duration)) ?? 0;
+}
+
 export function millisOf(duration: unknown): number {
-  return Math.round((parseDuration(String(duration)) ?? 0) / MICROS_PER_MS);
+  return Math.round(microsOf(duration) / MICROS_PER_MS);
+}
+
+/**
+ * The same with the times that a run drew in place of those that it drew from, in the order of the steps: without a step the others
+ * would draw other times.
+ */
+export function pinned(document: Document, micros: readonly number[]): Document {
+  const steps = document.steps.map(({ key, fields }, i) => {
+    const { between, ...rest } = fields;
+    return { key, fields: between === undefined ? fields : { at: writtenMicros(micros[i] ?? 0), ...rest } };
+  });
+  return { ...document, steps };
 }
 
 /** Earliest time of a step, in milliseconds. */

@@ -4,8 +4,8 @@
 import { FAULT_KINDS } from '../../../scenarios/scenario.ts';
 import { isRecord } from '../../../scenarios/shape.ts';
 import { stepKindOf } from '../../../scenarios/steps.ts';
-import { written } from '../draw/dice.ts';
-import { changed, millisOf, timeOf, without, type Document, type Fields, type Item, type ListName } from './document.ts';
+import { written, writtenMicros } from '../draw/dice.ts';
+import { changed, microsOf, millisOf, timeOf, without, type Document, type Fields, type Item, type ListName } from './document.ts';
 
 export type Change = (document: Document) => Document;
 export type Pass = {
@@ -90,7 +90,7 @@ const PASSES: readonly Pass[] = [
   { name: 'commands', changes: ({ steps }) => steps.filter((step) => !isFault(step)).map(removing('steps')) },
   { name: 'zones', changes: ({ zones }) => zones.map(({ fields }) => withoutZone(String(fields['zone']))) },
   { name: 'events', changes: ({ workload }) => workload.flatMap(({ key }) => [rarer(key), sooner(key)]) },
-  { name: 'vehicles', changes: ({ vehicles }) => vehicles.map(removing('vehicles')) },
+  { name: 'vehicles', changes: ({ vehicles }) => vehicles.map(({ fields }) => withoutVehicle(String(fields['vehicle']))) },
   { name: 'cells', changes: ({ cells }) => cells.map(removing('cells')) },
   { name: 'links', changes: ({ links }) => links.map(removing('links')) },
   { name: 'options', changes: options },
@@ -157,12 +157,25 @@ function withoutZone(zone: string): Change {
       for (const [field, value] of Object.entries(fields)) {
         if (value === zone && ['zone', 'origin', 'from'].includes(field)) next[field] = home;
         if (Array.isArray(value) && value.includes(zone)) next[field] = value.map((end: unknown) => (end === zone ? home : end));
+        if (field === 'needs' && isRecord(value) && value['within'] === zone) next[field] = { ...value, within: home };
       }
       return next;
     };
     const rest = without(document, 'zones', ({ fields }) => fields['zone'] === zone);
-    const apart = without(rest, 'links', ({ fields }) => (fields['between'] as readonly unknown[]).includes(zone));
-    return (['nodes', 'steps', 'workload'] as const).reduce((now, list) => changed(now, list, ({ fields }) => moved(fields)), apart);
+    const still = without(rest, 'vehicles', ({ fields }) => fields['vehicle'] === zone);
+    const apart = without(still, 'links', ({ fields }) => (fields['between'] as readonly unknown[]).includes(zone));
+    return (['nodes', 'cells', 'steps', 'workload'] as const).reduce(
+      (now, list) => changed(now, list, ({ fields }) => moved(fields)),
+      apart,
+    );
+  };
+}
+
+/** It is no vehicle any more: a zone as any other, which is reached over no cell. */
+function withoutVehicle(vehicle: string): Change {
+  return (document) => {
+    const rest = without(document, 'vehicles', ({ fields }) => fields['vehicle'] === vehicle);
+    return rest.vehicles.length > 0 ? rest : { ...rest, cells: [] };
   };
 }
 
@@ -195,7 +208,7 @@ function rarer(key: number): Change {
       if (own !== key) return fields;
       const { trace } = fields;
       if (Array.isArray(trace)) return { ...fields, trace: trace.filter((_, i) => i % 2 === 0) };
-      return { ...fields, every: written(2 * Math.max(1, millisOf(fields['every']))) };
+      return { ...fields, every: writtenMicros(2 * Math.max(1, microsOf(fields['every']))) };
     });
 }
 

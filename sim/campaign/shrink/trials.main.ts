@@ -16,6 +16,8 @@ const MICROS_PER_MS = 1_000;
 
 export type TrialsOptions = {
   readonly seed: string;
+  /** Events of one instant in an order drawn from the seed, as the run that failed had them. */
+  readonly permute: boolean;
   readonly here: ThreadsOptions;
   /** Another checkout, in which what is left must hold; null: none. */
   readonly against: ThreadsOptions | null;
@@ -104,9 +106,9 @@ export class Trials {
     scenarios: readonly Scenario[],
     { verify = false, last = () => false }: { readonly verify?: boolean; readonly last?: (run: RunSummary) => boolean } = {},
   ): Promise<readonly RunSummary[]> {
-    const { seed, over, workersMax, onProgress } = this.#options;
+    const { seed, permute, over, workersMax, onProgress } = this.#options;
     const enough = new AbortController();
-    const jobs = scenarios.map((scenario): PlayJob => ({ scenario, seed, verify, recordFile: null, reproduce: '' }));
+    const jobs = scenarios.map((scenario): PlayJob => ({ scenario, seed, verify, permute, recordFile: null, reproduce: '' }));
     return crew.play({
       jobs,
       workersMax,

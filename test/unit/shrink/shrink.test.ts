@@ -3,12 +3,14 @@ import { loadScenario } from '../../../scenarios/load.ts';
 import { createGoals } from '../../../scenarios/goals/goals.ts';
 import type { RunSummary } from '../../../scenarios/record.ts';
 import type { Scenario } from '../../../scenarios/scenario.ts';
+import { STEPS_STREAM, timesOf } from '../../../scenarios/times.ts';
 import { drawRun } from '../../../sim/campaign/draw/draw.ts';
 import { fleetLibrary } from '../../../sim/campaign/library.main.ts';
-import { readDocument, writeDocument, type Document } from '../../../sim/campaign/shrink/document.ts';
+import { pinned, readDocument, writeDocument, type Document } from '../../../sim/campaign/shrink/document.ts';
 import { failsAlike, failureOf } from '../../../sim/campaign/shrink/failure.ts';
 import { isFault, passesFor } from '../../../sim/campaign/shrink/passes.ts';
 import { shrink } from '../../../sim/campaign/shrink/shrink.ts';
+import { createStream } from '../../../sim/kernel/stream.ts';
 import { SIM_FAULT_KINDS } from '../../../sim/faults/faults.ts';
 import { judge, S, said } from '../../support/scenarios/records.ts';
 import { withGoal } from '../../support/scenarios/scenario.ts';
@@ -112,6 +114,43 @@ describe('shrink', () => {
     expect(events(scenario)).toBeGreaterThanOrEqual(20);
     expect(events(scenario)).toBeLessThan(45);
     expect(scenario.workload).toHaveLength(1);
+  });
+
+  test('takes away events that come faster than one in a millisecond too', async () => {
+    const fast = LARGE.replace('every: 10ms', 'every: 10us');
+    const tried: number[] = [];
+    await shrunk(fast, ({ workload }) => {
+      tried.push(...workload.filter(({ name }) => name === 'questions').map(({ everyMicros }) => everyMicros));
+      return workload.some(({ name, everyMicros }) => name === 'questions' && everyMicros < 100);
+    });
+    expect([10, 20, 40, 80, 160].filter((micros) => !tried.includes(micros))).toEqual([]);
+  });
+
+  test('moves cells and needs out of a zone that goes', async () => {
+    const { scenario } = await shrunk(
+      LARGE.replace('fleet: three-zones', 'fleet: road-with-cells')
+        .replaceAll(/cloud\/eu\/[abc]/g, 'edge/unit-2')
+        .replace(/^ .*(crash|partition|latency|drain).*\n/gm, '')
+        .replace('origin: edge/unit-2, replicas: 2', 'origin: edge/unit-2, needs: { within: edge/unit-2 }, replicas: 2'),
+      ({ fleet, steps }) =>
+        fleet.cells.length === 3 && steps.some((step) => step.do === 'deploy' && step.spec.requirements.within !== null),
+    );
+    expect(scenario.fleet.zones.length).toBeLessThan(3);
+  });
+
+  test('keeps the times that were drawn when the steps before them go', () => {
+    const text = LARGE.replace('at: 7s, crash', 'between: [7s, 9s], crash').replace('at: 8s, crash', 'between: [8s, 9s], crash');
+    const steps = load(text)?.steps ?? [];
+    const document = readDocument(text, fleetLibrary);
+    const still = pinned(document, timesOf(steps, createStream('0x7', STEPS_STREAM)));
+    const timesIn = (loaded: Scenario | null) =>
+      (loaded?.steps ?? []).flatMap((step) => (step.do === 'fault' && step.fault.kind === 'crash' ? [step.at] : []));
+    const [first, second] = timesIn(load(writeDocument(still)));
+    for (const time of [first, second]) expect(time?.kind).toBe('at');
+    const without = { ...still, steps: still.steps.filter(({ fields }) => fields['crash'] !== 'a-1') };
+    expect(timesIn(load(writeDocument(without)))).toEqual([second]);
+    // Everything else is as it was.
+    expect(load(writeDocument(still))?.steps.map((step) => ({ ...step, at: null }))).toEqual(steps.map((step) => ({ ...step, at: null })));
   });
 
   test('turns drawn runs of any size into few things, in a bounded number of runs', async () => {
