@@ -92,7 +92,9 @@ export class Remembered {
 }
 
 function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (const byte of bytes) text += (byte < 16 ? '0' : '') + byte.toString(16);
+  return text;
 }
 
 function decodeKey(text: string): Outcome<PinnedKey> {

@@ -26,6 +26,8 @@ const SEED_BYTES = 32;
 export const CONTROLLER_KEY = 'controller';
 /** Bound: remembered verifications of one run; Ed25519 takes about 100 µs of real time, and agents verify the same ones. */
 const VERIFIED_MAX = 10_000;
+/** Bound: remembered names of keys. */
+const KEY_IDS_MAX = 1_000;
 const ARTEFACT_LINE = /^artefact (sha256:[0-9a-f]{64})$/m;
 
 const decoder = new TextDecoder();
@@ -42,6 +44,8 @@ export class KeyRing {
   /** Bound: machines times the few names that each uses. */
   readonly #pairs = new Map<string, Ed25519KeyPair>();
   readonly #verified = new Map<string, boolean>();
+  /** By their bytes: every agent asks for the name of the one key of its controller. */
+  readonly #keyIds = new Map<string, KeyId>();
   #forgeries = 0;
 
   constructor(options: KeyRingOptions) {
@@ -76,7 +80,14 @@ export class KeyRing {
   }
 
   keyIdOf(publicKey: Uint8Array): KeyId {
-    return `ed25519:${hexOf(this.#options.crypto.sha256(publicKey).subarray(0, 16))}` as KeyId;
+    const bytes = hexOf(publicKey);
+    let id = this.#keyIds.get(bytes);
+    if (id === undefined) {
+      id = `ed25519:${hexOf(this.#options.crypto.sha256(publicKey).subarray(0, 16))}` as KeyId;
+      if (this.#keyIds.size >= KEY_IDS_MAX) this.#keyIds.clear();
+      this.#keyIds.set(bytes, id);
+    }
+    return id;
   }
 
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {

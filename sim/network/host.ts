@@ -2,6 +2,7 @@
 import type { ZonePath } from '../../system/domain/identifiers.ts';
 import type { Machine } from '../kernel/kernel.ts';
 import type { ConnectionEnd } from './connection.ts';
+import type { Link } from './link.ts';
 
 /** Messages that were taken and still have their place in an inbox. */
 const TAKEN_MAX = 256;
@@ -27,6 +28,8 @@ export class Host {
   readonly identity: string;
   readonly zone: ZonePath;
   readonly ends = new Set<ConnectionEnd>();
+  /** Ways from here. Bound: the machines that it ever sent something to. */
+  readonly links = new Map<Host, Link>();
   readonly #costs: MessageCosts;
   /** Bound: what the windows and open calls of its connections let in. Of the incarnation below. */
   #waiting: Incoming[] = [];

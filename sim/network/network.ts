@@ -55,7 +55,7 @@ export class SimNetwork {
   readonly #kernel: Kernel;
   readonly #costs: NetworkCosts;
   readonly #hosts = new Map<string, Host>();
-  readonly #links = new Map<string, Link>();
+  readonly #links: Link[] = [];
   readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio; readonly impairments: Impairments | null }>();
   readonly #faults = new Map<string, Lasting>();
   /** By the two zones; made when something is wrong with the way for the first time. */
@@ -94,7 +94,7 @@ export class SimNetwork {
       vehicles,
       ...told,
       changed: (vehicle) => {
-        for (const link of this.#links.values()) if (link.from.zone === vehicle || link.to.zone === vehicle) link.refresh();
+        for (const link of this.#links) if (link.from.zone === vehicle || link.to.zone === vehicle) link.refresh();
         this.#retime();
       },
     });
@@ -227,8 +227,7 @@ export class SimNetwork {
   }
 
   #linkOf(from: Host, to: Host): Link {
-    const name = `${from.name}->${to.name}`;
-    let link = this.#links.get(name);
+    let link = from.links.get(to);
     if (link === undefined) {
       link = new Link({
         kernel: this.#kernel,
@@ -238,7 +237,8 @@ export class SimNetwork {
         stateOf: () => this.#stateOf(from, to),
         back: () => this.#linkOf(to, from),
       });
-      this.#links.set(name, link);
+      from.links.set(to, link);
+      this.#links.push(link);
     }
     return link;
   }
@@ -309,7 +309,7 @@ export class SimNetwork {
   }
 
   #refresh(): void {
-    for (const link of this.#links.values()) link.refresh();
+    for (const link of this.#links) link.refresh();
     this.#retime();
   }
 
