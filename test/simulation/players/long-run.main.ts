@@ -11,7 +11,7 @@ import { startPlatform } from '../../support/scale/platform.ts';
 
 const [, , minutesGiven = '40', nodesGiven = '20'] = process.argv;
 const MINUTES = Number(minutesGiven);
-const LOOK_MINUTES = 5;
+const LOOK_MINUTES = 1;
 const MINUTE_MICROS = 60_000_000;
 
 const TEXT = `
