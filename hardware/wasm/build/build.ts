@@ -154,18 +154,32 @@ function builderOf({ cargo, version, target, environment }: Toolchain, cross: bo
   return { cargo, version, host: target, environment, cross };
 }
 
+/** Cargo's features of a build. Text is what the reference of a conformance set and tests are written in, on this machine only. */
+function featuresOf(compiler: boolean, cross: boolean): readonly string[] {
+  if (!compiler) return [];
+  return cross ? ['compiler'] : ['compiler', 'text'];
+}
+
+/** What measures the addon is in it and changes nothing of what it does. */
+const NOT_IN_KEY = 'bench.rs';
+
+/** What of cargo's environment changes code. */
+const CODE_VARIABLES = /^(?:RUSTFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_BUILD_RUSTFLAGS|CARGO_TARGET_\w+_RUSTFLAGS|CARGO_PROFILE_RELEASE_\w+)$/;
+
 function sourceFiles(): readonly string[] {
-  const rust = readdirSync(join(SOURCES, 'src')).filter((name) => name.endsWith('.rs'));
+  const rust = readdirSync(join(SOURCES, 'src')).filter((name) => name.endsWith('.rs') && name !== NOT_IN_KEY);
   return ['Cargo.toml', 'Cargo.lock', 'build.rs', ...rust.map((name) => join('src', name))].toSorted();
 }
 
-function hashOf(builder: Builder, compiler: boolean): string {
+function hashOf(builder: Builder, features: readonly string[]): string {
   const hash = createHash('sha256');
   for (const file of sourceFiles()) {
     const bytes = readFileSync(join(SOURCES, file));
     hash.update(`${file}\0${bytes.length}\0`).update(bytes);
   }
-  hash.update(`${builder.version}\0${builder.host}\0${compiler ? 'compiler' : 'runtime'}`);
+  hash.update(`${builder.version}\0${builder.host}\0${features.join(',')}`);
+  for (const [name, value] of Object.entries(process.env).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    if (CODE_VARIABLES.test(name)) hash.update(`\0${name}=${value ?? ''}`);
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -194,9 +208,15 @@ function stopped(): EngineBuildError {
 }
 
 /** Runs cargo; resolves when it succeeded. Cargo has a process group of its own, so that its compilers end with it. */
-function runCargo(builder: Builder, target: string, compiler: boolean, onProgress: OnProgress, signal: AbortSignal): Promise<void> {
+function runCargo(
+  builder: Builder,
+  target: string,
+  features: readonly string[],
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
   const startMs = performance.now();
-  const args = ['build', '--release', '--locked', '--lib', ...(compiler ? [] : ['--no-default-features'])];
+  const args = ['build', '--release', '--locked', '--lib', '--no-default-features', '--features', features.join(',')];
   if (builder.cross) args.push('--target', builder.host);
   // Cargo's own bar carries what we want: `Building [===>   ] 57/171: wasmtime, cranelift-codegen`.
   const child = spawn(builder.cargo, args, {
@@ -319,8 +339,9 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   const onProgress = options.onProgress ?? createWaitPrinter(process.stderr);
   const builder = await findBuilder(cross, onProgress, options.signal);
   const cache = engineCache();
-  const compiler = options.compiler ?? true;
-  const [library = '', ...others] = [compiler, true].map((one) => join(cache, hashOf(builder, one), `${LIBRARY}.node`));
+  const whole = featuresOf(true, builder.cross);
+  const features = options.compiler === false ? [] : whole;
+  const [library = '', ...others] = [features, whole].map((one) => join(cache, hashOf(builder, one), `${LIBRARY}.node`));
   const found = [library, ...others].find((one) => existsSync(one));
   if (found !== undefined) {
     const now = new Date();
@@ -371,7 +392,7 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
     if (!existsSync(library)) {
       // Targets share one folder: what runs during a build (macros, build scripts) is compiled once for all of them.
       const target = join(cache, `target${builder.cross ? '-cross' : ''}`);
-      await runCargo(builder, target, compiler, onProgress, signal);
+      await runCargo(builder, target, features, onProgress, signal);
       await keep(libraryFile(target, builder), part, library);
       prune(cache);
     }

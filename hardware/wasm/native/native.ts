@@ -23,7 +23,7 @@ export interface EngineAddon {
   readonly build: BuildInfo;
   /** WM_ENGINE_PROFILE when a setting is out of range or unknown. */
   createEngine(profile: EngineProfile, options?: EngineOptions): Engine;
-  /** WebAssembly's text format to binary. WM_ENGINE_INVALID; WM_ENGINE_NO_COMPILER in a build without the compiler. */
+  /** WebAssembly's text format to binary. WM_ENGINE_INVALID; WM_ENGINE_NO_COMPILER in a build without it: that of a node, or for another machine. */
   parseText(text: string): Uint8Array;
 }
 
@@ -36,7 +36,7 @@ export function openEngine(path: string): EngineAddon {
     createEngine: (profile, options = {}) => new Engine(native, profile, options),
     parseText: (text) => {
       if (native.parseText === undefined) {
-        throw Object.assign(new Error('this build of the engine has no compiler'), { code: 'WM_ENGINE_NO_COMPILER' });
+        throw Object.assign(new Error('this build of the engine does not read text'), { code: 'WM_ENGINE_NO_COMPILER' });
       }
       return native.parseText(text);
     },

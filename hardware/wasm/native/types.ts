@@ -92,7 +92,7 @@ export type GuestOptions = {
   readonly fuelMax: number;
   /** Fuel of one leg, after which it ends as `sliced`; null for no slices. */
   readonly fuelSlice: number | null;
-  /** At most the profile's. Growing past it ends the guest with `limit`. */
+  /** At most the profile's; for memories, tables and what the host holds for handles. Growing past it ends the guest with `limit`. */
   readonly memoryBytesMax: number;
   readonly stdoutBytesMax: number;
   readonly stderrBytesMax: number;

@@ -215,6 +215,16 @@ describe('load', () => {
     }
   });
 
+  it('refuses more requests of different names than a host looks through', () => {
+    const asks = (count: number): Uint8Array => {
+      const names = Array.from({ length: count }, (_, i) => `(import "wasmmatrix" "ask${i}" (func (param i32 i32) (result i32)))`);
+      return engine.compile(addon.parseText(`(module ${names.join('')} ${names.join('')} (func (export "_start")))`));
+    };
+    using most = engine.load(asks(256));
+    expect(most.imports).toHaveLength(512);
+    expect(codeOf(() => engine.load(asks(257)))).toBe('WM_ENGINE_IMPORT');
+  });
+
   it('maps a file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-engine-'));
     try {

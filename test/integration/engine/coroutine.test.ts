@@ -164,13 +164,13 @@ describe('a fuel slice', () => {
     }
   });
 
-  it('bounds a leg: fuel is exact after each, and grows by the slice and less than a loop body', () => {
+  it('bounds a leg: fuel is exact after each, and grows by the slice and less than a loop body or a call of the host', () => {
     using module = loadText(addon, engine, workText(5_000));
     using guest = module.start({ ...SMALL, fuelSlice: 1_000 });
     let before = 0;
     for (let step = guest.resumeInline(leg()); step.kind === 'sliced'; step = guest.resumeInline(leg())) {
       expect(step.fuelUsed - before).toBeGreaterThanOrEqual(1_000);
-      expect(step.fuelUsed - before).toBeLessThan(1_040);
+      expect(step.fuelUsed - before).toBeLessThan(1_040 + 100 + 16);
       expect(guest.fuelUsed).toBe(step.fuelUsed);
       before = step.fuelUsed;
     }

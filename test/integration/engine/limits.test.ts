@@ -98,6 +98,40 @@ describe('fuel', () => {
     expect(run(write(60_000)).step.fuelUsed - run(write(0)).step.fuelUsed).toBe(60_000);
     expect(run(write(60_000), { fuelMax: 50_000 }).step.kind).toBe('exhausted');
   });
+
+  it.each([
+    ['vectors of fd_write', 'fd_write', 1, 8],
+    ['vectors of fd_read', 'fd_read', 0, 8],
+  ] as const)('is charged for each of the %s, however empty', (_what, name, fd, each) => {
+    const vectors = (count: number): string => `(module
+      (func $call (import "wasi_snapshot_preview1" "${name}") (param i32 i32 i32 i32) (result i32))
+      (memory (export "memory") 1)
+      (func (export "call") (result i32) (call $call (i32.const ${fd}) (i32.const 1024) (i32.const ${count}) (i32.const 16))))`;
+    const [none, all] = [0, 1_024].map((count) => run(vectors(count), { entry: 'call' }).step);
+    expect(all).toMatchObject({ kind: 'returned', exitCode: 0 });
+    expect((all?.fuelUsed ?? 0) - (none?.fuelUsed ?? 0)).toBe(1_024 * each);
+  });
+
+  it('is charged for each subscription of poll_oneoff, and for each event', () => {
+    const polls = (count: number): string => `(module
+      (func $poll (import "wasi_snapshot_preview1" "poll_oneoff") (param i32 i32 i32 i32) (result i32))
+      (memory (export "memory") 4)
+      (func (export "call") (result i32) (local $i i32)
+        (loop $next (i32.store8 (i32.add (i32.const 1032) (i32.mul (local.get $i) (i32.const 48))) (i32.const 1))
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1024))))
+        (call $poll (i32.const 1024) (i32.const 131072) (i32.const ${count}) (i32.const 16))))`;
+    const [one, all] = [1, 1_024].map((count) => run(polls(count), { entry: 'call' }).step);
+    expect(all).toMatchObject({ kind: 'returned', exitCode: 0 });
+    expect((all?.fuelUsed ?? 0) - (one?.fuelUsed ?? 0)).toBe(1_023 * (48 + 32));
+  });
+
+  it('is charged for what arguments are looked through to be counted', () => {
+    const sizes = `(module (func $sizes (import "wasi_snapshot_preview1" "args_sizes_get") (param i32 i32) (result i32))
+      (memory (export "memory") 1)
+      (func (export "call") (result i32) (call $sizes (i32.const 0) (i32.const 4))))`;
+    const [short, long] = [1, 10_000].map((length) => run(sizes, { entry: 'call', args: ['x'.repeat(length)] }).step.fuelUsed);
+    expect((long ?? 0) - (short ?? 0)).toBe(9_999);
+  });
 });
 
 describe('memory', () => {
@@ -122,6 +156,19 @@ describe('memory', () => {
       '(module (memory 1 2) (func (export "_start") (if (i32.ne (memory.grow (i32.const 2)) (i32.const -1)) (then unreachable))))',
     );
     expect(step.kind).toBe('returned');
+  });
+
+  it('is that of tables too, eight bytes for each element', () => {
+    const table = (elements: number): string => `(module (memory (export "memory") 1) (table 10 1000 funcref)
+      (func (export "call") (result i32) (table.grow (ref.null func) (i32.const ${elements}))))`;
+    const limit = { entry: 'call', memoryBytesMax: 65_536 + 8 * 500 };
+    const fits = run(table(490), limit);
+    expect(fits.step).toMatchObject({ kind: 'returned', exitCode: 10 });
+    expect(fits.memoryBytesPeak).toBe(65_536 + 8 * 500);
+    expect(run(table(491), limit).step).toMatchObject({ kind: 'limit', limit: 'memory' });
+    expect(run(table(491), { ...limit, memoryBytesMax: 65_536 }).step).toMatchObject({ kind: 'limit', limit: 'memory' });
+    // Beyond what the module itself declares: -1, as the specification says.
+    expect(run(table(991), { entry: 'call' }).step).toMatchObject({ kind: 'returned', exitCode: -1 });
   });
 
   it('is zero again for the next guest of the slot', () => {

@@ -118,6 +118,11 @@ describe('every import of preview 1', () => {
       expect(requests).toEqual(denied ? [`wasi.denied ${name}`] : []);
     });
 
+    it(`${name} costs the fuel of a call of the host`, () => {
+      const { step } = play(callText(name, parameters, 0), { entry: 'call' });
+      expect(step.fuelUsed).toBeGreaterThanOrEqual(100);
+    });
+
     it(`${name} survives arguments that make no sense`, () => {
       for (const argument of [-1, 1, 2, 3, 65_535, 0x7fffffff, -65_536]) {
         const { step } = play(callText(name, parameters, argument), { entry: 'call' });
@@ -244,7 +249,8 @@ describe('clocks', () => {
     const step = guest.resumeInline({ answer: { status: 0, bytes: null }, monotonicMicros: 7_000_000, civilMicros: 0 });
     const nanos = step.kind === 'request' ? Number(Buffer.from(step.payload).readBigUInt64LE(0)) : 0;
     expect(nanos).toBeGreaterThanOrEqual(7_000_000_000);
-    expect(nanos).toBeLessThan(7_000_020_000);
+    // The fuel of one call, and of few instructions: 100 and some microseconds at this speed.
+    expect(nanos).toBeLessThan(7_000_120_000);
   });
 
   it('are the same in every run', () => {
@@ -322,16 +328,37 @@ describe('sleep', () => {
     expect(guest.resumeInline(leg({ status: -27, bytes: null }))).toMatchObject({ kind: 'returned', exitCode: 27 });
   });
 
-  it('waiting for stdin is ready at once; for anything else not supported', () => {
-    const waits = (tag: number, fd: number): string => `(module
-      (func $poll (import "wasi_snapshot_preview1" "poll_oneoff") (param i32 i32 i32 i32) (result i32))
-      (memory (export "memory") 1)
-      (func (export "call") (result i32)
-        (i32.store8 (i32.const 72) (i32.const ${tag})) (i32.store (i32.const 80) (i32.const ${fd}))
-        (call $poll (i32.const 64) (i32.const 256) (i32.const 1) (i32.const 16))))`;
-    expect(play(waits(1, 0), { entry: 'call' })).toMatchObject({ step: { exitCode: SUCCESS }, requests: [] });
-    expect(play(waits(1, 3), { entry: 'call' }).step).toMatchObject({ exitCode: NOTSUP });
-    expect(play(waits(2, 1), { entry: 'call' }).step).toMatchObject({ exitCode: NOTSUP });
+  /** Waits for a descriptor (user data 7); the exit code is the errno of the call, the events go to stdout. */
+  const waits = (tag: number, fd: number): string => `(module
+    (func $poll (import "wasi_snapshot_preview1" "poll_oneoff") (param i32 i32 i32 i32) (result i32))
+    (func $write (import "wasi_snapshot_preview1" "fd_write") (param i32 i32 i32 i32) (result i32))
+    (memory (export "memory") 1)
+    (func (export "call") (result i32) (local $errno i32)
+      (i64.store (i32.const 64) (i64.const 7))
+      (i32.store8 (i32.const 72) (i32.const ${tag})) (i32.store (i32.const 80) (i32.const ${fd}))
+      (local.set $errno (call $poll (i32.const 64) (i32.const 256) (i32.const 1) (i32.const 16)))
+      (i32.store (i32.const 0) (i32.const 256)) (i32.store (i32.const 4) (i32.mul (i32.load (i32.const 16)) (i32.const 32)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+      (local.get $errno)))`;
+
+  it.each([
+    ['to read from stdin', 1, 0, SUCCESS, 5n],
+    ['to write to stdout', 2, 1, SUCCESS, 1_000n],
+    ['to write to stderr', 2, 2, SUCCESS, 2_000n],
+    ['to write to stdin', 2, 0, BADF, 0n],
+    ['to read from stdout', 1, 1, BADF, 0n],
+    ['to read from what is not open', 1, 3, BADF, 0n],
+    ['to write to what is not open', 2, 3, BADF, 0n],
+  ] as const)('that is a wait %s ends at once, with an event that says how it stands', (_what, tag, fd, errno, bytes) => {
+    const options = { entry: 'call', stdin: Buffer.from('event'), stdoutBytesMax: 1_000, stderrBytesMax: 2_000, granted: GRANT_NONE };
+    const { step, requests, stdout } = play(waits(tag, fd), options);
+    expect(step).toMatchObject({ kind: 'returned', exitCode: SUCCESS });
+    expect(requests).toEqual([]);
+    expect(stdout.length).toBe(32);
+    expect([stdout.readBigUInt64LE(0), stdout.readUInt16LE(8), stdout[10], stdout.readBigUInt64LE(16)]).toEqual([7n, errno, tag, bytes]);
+  });
+
+  it('for what is no kind of wait is not supported', () => {
     expect(play(waits(9, 1), { entry: 'call' }).step).toMatchObject({ exitCode: NOTSUP });
   });
 });

@@ -10,6 +10,7 @@ use crate::host;
 use crate::local::Local;
 use crate::profile::{HOST, SLOTS_PER_COMPONENT, TABLES_PER_SLOT};
 use napi_derive::napi;
+use std::collections::HashSet;
 #[cfg(feature = "compiler")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ impl Local {
         let mut linker = self.linker.borrow().clone().ok_or_else(|| fault(Code::Closed, "the engine is closed"))?;
         let mut operations: Vec<String> = OPERATIONS.iter().map(|name| (*name).to_owned()).collect();
         let mut imports = Vec::new();
+        let mut requests = HashSet::new();
         for import in module.imports() {
             let (from, name) = (import.module(), import.name());
             let kind = match import.ty() {
@@ -51,7 +53,11 @@ impl Local {
                 return Err(import.refusal("module"));
             }
             imports.push(import);
-            if from == host::REQUESTS && name != host::TAKE && !operations.iter().skip(2).any(|known| known == name) {
+            if from == host::REQUESTS && name != host::TAKE && requests.insert(name) {
+                if requests.len() > host::REQUESTS_MAX {
+                    let most = host::REQUESTS_MAX;
+                    return Err(fault(Code::Import, format!("the module asks its host for more than {most} things")));
+                }
                 let operation = operations.len() as u32;
                 host::define_request(&mut linker, name, operation)
                     .map_err(|error| fault(Code::Bug, explain(&error)))?;

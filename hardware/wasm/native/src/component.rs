@@ -2,15 +2,16 @@
 //! `wasi:logging`, whose functions are the same requests to the host as those of a core module. Each function is defined once,
 //! through `Interface`, which also remembers its name, so that an import can be refused before anything is compiled.
 //!
-//! Fuel: bytes that pass between a guest and the host cost one each, as for core modules. What passes between the components of
+//! Fuel: a call costs `host::CALL_FUEL`, and bytes that pass between a guest and the host one each, as for core modules. What passes between the components of
 //! one composition costs the instructions that the compiler makes for it; transcoding a string costs a call.
 
 use crate::describe::Import;
-use crate::host::{ask, charge, refuse};
-use crate::state::{Limit, State, Stop};
+use crate::host::{ask, charge, enter, refuse};
+use crate::state::{State, Stop};
 use crate::{keyvalue, messaging, pipes, system};
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::Arc;
 use wasmtime::component::{
     ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, Val, types::ComponentFunc,
 };
@@ -71,33 +72,47 @@ impl Interface<'_> {
         self.instance.resource(name, ResourceType::host::<T>(), |mut store, rep| {
             let state = store.data_mut();
             let gone: T = state.resources.delete(Resource::new_own(rep))?;
-            state.held_bytes = state.held_bytes.saturating_sub(gone.bytes());
+            state.release(gone.bytes());
             Ok(())
         })
     }
 
-    /// A function that asks nobody and costs no fuel of its own: for what passes no bytes whose number the guest chose.
+    /// A function that asks nobody and costs the fuel of a call: for what passes no bytes whose number the guest chose.
     pub fn call<P, R>(
         &mut self,
         name: &'static str,
         body: impl Fn(Context<'_>, P) -> Result<R> + Send + Sync + 'static,
     ) -> Result<()>
     where
-        P: ComponentNamedList + Lift + 'static,
-        R: ComponentNamedList + Lower + 'static,
+        P: ComponentNamedList + Lift + Send + 'static,
+        R: ComponentNamedList + Lower + Send + 'static,
     {
         self.names.insert((self.name, name));
-        self.instance.func_wrap(name, body)
+        let body = Arc::new(body);
+        self.instance.func_wrap_async(name, move |mut store: Context<'_>, parameters: P| {
+            let body = Arc::clone(&body);
+            Box::new(async move {
+                enter(&mut store, 0).await?;
+                body(store, parameters)
+            })
+        })
     }
 
     pub fn answer<P, R, F>(&mut self, name: &'static str, body: F) -> Result<()>
     where
         F: Fn(Context<'_>, P) -> Answering<'_, R> + Send + Sync + 'static,
-        P: ComponentNamedList + Lift + 'static,
-        R: ComponentNamedList + Lower + 'static,
+        P: ComponentNamedList + Lift + Send + 'static,
+        R: ComponentNamedList + Lower + Send + 'static,
     {
         self.names.insert((self.name, name));
-        self.instance.func_wrap_async(name, body)
+        let body = Arc::new(body);
+        self.instance.func_wrap_async(name, move |mut store: Context<'_>, parameters: P| {
+            let body = Arc::clone(&body);
+            Box::new(async move {
+                enter(&mut store, 0).await?;
+                Box::into_pin(body(store, parameters)).await
+            })
+        })
     }
 
     /// A function of whatever type without handles, which gives one value.
@@ -173,25 +188,15 @@ pub fn is_command(entry: &str) -> bool {
 }
 
 impl State {
-    /// Counts host memory that the guest holds against its limit: `before` bytes become `after`.
-    pub fn hold(&mut self, before: usize, after: usize) -> Result<()> {
-        let held = self.held_bytes.saturating_sub(before).saturating_add(after);
-        if held > self.options.memory_bytes_max {
-            return Err(Error::new(Stop::Limit(Limit::Memory)));
-        }
-        self.held_bytes = held;
-        Ok(())
-    }
-
     pub fn put<T: Held>(&mut self, thing: T) -> Result<Resource<T>> {
-        self.hold(0, thing.bytes())?;
+        self.occupy(0, thing.bytes())?;
         Ok(self.resources.push(thing)?)
     }
 
     /// Takes back what the guest has given away.
     pub fn take<T: Held>(&mut self, handle: Resource<T>) -> Result<T> {
         let thing: T = self.resources.delete(handle)?;
-        self.held_bytes = self.held_bytes.saturating_sub(thing.bytes());
+        self.release(thing.bytes());
         Ok(thing)
     }
 
@@ -200,7 +205,7 @@ impl State {
         let before = thing.bytes();
         change(thing);
         let after = thing.bytes();
-        self.hold(before, after)
+        self.occupy(before, after)
     }
 }
 

@@ -248,7 +248,6 @@ impl Guest {
             memory,
             closed: 0,
             resources,
-            held_bytes: 0,
         };
         let mut store = Box::new(Store::new(loaded.engine(), state));
         if is_component {

@@ -1,6 +1,6 @@
 //! What a guest can call: the module `wasmmatrix` (requests to the host), and WASI preview 1 (`wasi`). Nothing here can
-//! reach an operating system. Bytes that the host copies for a guest cost one fuel each, the same as `memory.copy`, so
-//! that fuel bounds time.
+//! reach an operating system. A call costs `CALL_FUEL`, and bytes that the host reads, writes or copies for a guest one
+//! each, the same as `memory.copy`, so that fuel bounds time.
 
 use crate::guest::{OPERATION_DENIED, OPERATION_SLEEP};
 use crate::state::{Mailbox, State};
@@ -55,6 +55,14 @@ pub fn write(bytes: &mut [u8], pointer: i32, value: &[u8]) -> Result<()> {
 
 pub fn offset(pointer: i32, by: usize) -> i32 {
     (pointer as u32).wrapping_add(by as u32) as i32
+}
+
+/// Fuel of one call of the host, whatever it does: about what it takes, in simple instructions.
+pub const CALL_FUEL: usize = 100;
+
+/// Takes the fuel of a call, and of the first work that it does.
+pub async fn enter<S: AsContextMut<Data = State>>(store: &mut S, amount: usize) -> Result<()> {
+    charge(store, CALL_FUEL.saturating_add(amount)).await
 }
 
 /// Takes fuel for work whose size the guest chose; traps like the guest's own instructions when there is too little, and
@@ -122,12 +130,15 @@ pub async fn sleep<S: AsContextMut<Data = State>>(store: &mut S, nanos: u64) -> 
     ask(store, OPERATION_SLEEP).await
 }
 
+/// Bound: requests of different names of one module.
+pub const REQUESTS_MAX: usize = 256;
+
 /// Defines one request of `wasmmatrix`: `(pointer, len) -> status or length of the response`.
 pub fn define_request(linker: &mut Linker<State>, name: &str, operation: u32) -> Result<()> {
     linker.func_wrap_async(REQUESTS, name, move |mut caller: Call<'_>, (pointer, len): (i32, i32)| {
         Box::new(async move {
             let len = len as u32 as usize;
-            charge(&mut caller, len).await?;
+            enter(&mut caller, len).await?;
             if len > 0 {
                 let memory = memory(&mut caller)?;
                 let (bytes, state) = memory.data_and_store_mut(&mut caller);
@@ -154,7 +165,7 @@ pub fn define_request(linker: &mut Linker<State>, name: &str, operation: u32) ->
 
 async fn take(mut caller: Call<'_>, pointer: i32, cap: i32) -> Result<i32> {
     let len = caller.data().kept.len().min(cap as u32 as usize);
-    charge(&mut caller, len).await?;
+    enter(&mut caller, len).await?;
     if len > 0 {
         let memory = memory(&mut caller)?;
         let (bytes, state) = memory.data_and_store_mut(&mut caller);

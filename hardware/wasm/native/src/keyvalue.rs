@@ -292,7 +292,7 @@ fn define_batch(offer: &mut Offer, name: &'static str) -> Result<()> {
                         // All of them are here before the first is the guest's: its limit counts them meanwhile.
                         let bytes =
                             size_of::<Option<Pair>>() + pair.as_ref().map_or(0, |(key, value)| key.len() + value.len());
-                        store.data_mut().hold(0, bytes)?;
+                        store.data().occupy(0, bytes)?;
                         held += bytes;
                         pairs.push(pair);
                     }
@@ -302,7 +302,7 @@ fn define_batch(offer: &mut Offer, name: &'static str) -> Result<()> {
                     }
                 }
             }
-            store.data_mut().hold(held, 0)?;
+            store.data().release(held);
             Ok((outcome.map(|()| pairs),))
         })
     })?;

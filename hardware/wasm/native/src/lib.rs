@@ -21,6 +21,7 @@ mod keyvalue;
 mod local;
 mod messaging;
 mod pipes;
+mod poll;
 mod profile;
 mod shelves;
 mod state;
@@ -295,7 +296,7 @@ impl Drop for NativeEngine {
 }
 
 /// WebAssembly's text format to binary.
-#[cfg(feature = "compiler")]
+#[cfg(feature = "text")]
 #[napi(catch_unwind)]
 pub fn parse_text(text: String) -> Result<Uint8Array> {
     wat::parse_str(text).map(Uint8Array::from).map_err(|error| fault(Code::Invalid, error.to_string()))

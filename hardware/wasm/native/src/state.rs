@@ -45,6 +45,7 @@ pub struct Mail {
     pub leg_fuel: u64,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    /// All that the guest has: memories and tables of all its components, and what the host holds for their handles.
     pub memory_bytes: usize,
     pub memory_bytes_peak: usize,
     pub fuel_used: u64,
@@ -77,9 +78,10 @@ pub struct State {
     pub closed: u32,
     /// What the handles of a component stand for.
     pub resources: ResourceTable,
-    /// Bytes that those resources hold on the host.
-    pub held_bytes: usize,
 }
+
+/// What an element of a table counts against the memory limit: a pointer of the architectures that there are.
+const TABLE_ELEMENT_BYTES: usize = 8;
 
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
@@ -87,18 +89,16 @@ impl ResourceLimiter for State {
         if maximum.is_some_and(|most| desired > most && most <= self.options.memory_bytes_max) {
             return Ok(false);
         }
-        let mut mail = self.mail.open();
-        // A composition of components has several memories: the limit is for all of them.
-        let total = mail.memory_bytes.saturating_sub(current).saturating_add(desired);
-        if total > self.options.memory_bytes_max {
-            return Err(wasmtime::Error::new(Stop::Limit(Limit::Memory)));
-        }
-        mail.memory_bytes = total;
-        mail.memory_bytes_peak = mail.memory_bytes_peak.max(total);
+        self.occupy(current, desired)?;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, _desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Past its own maximum, or that of the pool, a table does not grow: the guest gets -1.
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
+        self.occupy(current.saturating_mul(TABLE_ELEMENT_BYTES), desired.saturating_mul(TABLE_ELEMENT_BYTES))?;
         Ok(true)
     }
 }
@@ -134,6 +134,34 @@ impl std::fmt::Display for Stop {
 impl std::error::Error for Stop {}
 
 impl State {
+    /// Counts memory of the guest against its limit: `before` bytes become `after`.
+    pub fn occupy(&self, before: usize, after: usize) -> Result<()> {
+        let mut mail = self.mail.open();
+        let total = mail.memory_bytes.saturating_sub(before).saturating_add(after);
+        if total > self.options.memory_bytes_max {
+            return Err(wasmtime::Error::new(Stop::Limit(Limit::Memory)));
+        }
+        mail.memory_bytes = total;
+        mail.memory_bytes_peak = mail.memory_bytes_peak.max(total);
+        Ok(())
+    }
+
+    /// Counts memory that is the guest's no longer.
+    pub fn release(&self, bytes: usize) {
+        let mut mail = self.mail.open();
+        mail.memory_bytes = mail.memory_bytes.saturating_sub(bytes);
+    }
+
+    /// Bytes that stdout (1) or stderr (2) still takes.
+    pub fn room(&self, fd: i32) -> usize {
+        let mail = self.mail.open();
+        if fd == 1 {
+            self.options.stdout_bytes_max.saturating_sub(mail.stdout.len())
+        } else {
+            self.options.stderr_bytes_max.saturating_sub(mail.stderr.len())
+        }
+    }
+
     /// The next bytes of the guest's own stream of random bytes.
     pub fn draw(&mut self, target: &mut [u8]) {
         let seed = self.options.seed;

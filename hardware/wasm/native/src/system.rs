@@ -3,11 +3,11 @@
 
 use crate::component::{Context, Held, Offer, require, wasi};
 use crate::host::{charge, sleep};
+use crate::poll::SUBSCRIPTIONS_MAX;
 use crate::state::{
-    CLOCK_RESOLUTION_NANOS, Clock, GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, Limit, State,
-    Stop, now_nanos,
+    CLOCK_RESOLUTION_NANOS, Clock, GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, State, Stop,
+    now_nanos,
 };
-use crate::wasi::SUBSCRIPTIONS_MAX;
 use wasmtime::component::{ComponentType, Lower, Resource, Val};
 use wasmtime::{Error, Result};
 
@@ -133,12 +133,12 @@ fn define_clocks(offer: &mut Offer) -> Result<()> {
 async fn random_bytes(mut store: Context<'_>, len: u64, function: &'static str) -> Result<Vec<u8>> {
     require(&mut store, GRANTED_RANDOM, function).await?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
-    if len > store.data().options.memory_bytes_max {
-        return Err(Error::new(Stop::Limit(Limit::Memory)));
-    }
+    // Counted while they are here and not yet the guest's.
+    store.data().occupy(0, len)?;
     charge(&mut store, len).await?;
     let mut bytes = vec![0; len];
     store.data_mut().draw(&mut bytes);
+    store.data().release(len);
     Ok(bytes)
 }
 

@@ -1,14 +1,14 @@
 //! WASI preview 1 without an operating system: argument lists, three pipes, clocks that follow fuel, randomness that
 //! follows a seed, sleep that is a request. Everything else is refused natively or asks the host, which is told what.
 
-use crate::host::{Call, WASI, charge, memory, offset, read_u32, read_u64, refuse, sleep, slice, slice_mut, write};
+use crate::host::{Call, WASI, charge, enter, memory, offset, read_u32, refuse, slice, slice_mut, write};
+use crate::poll::poll_oneoff;
 use crate::state::{
-    CLOCK_RESOLUTION_NANOS, Clock, GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, GRANTED_SLEEP, State, Stop,
-    now_nanos,
+    CLOCK_RESOLUTION_NANOS, Clock, GRANTED_CLOCK, GRANTED_ENVIRONMENT, GRANTED_RANDOM, State, Stop, now_nanos,
 };
 use wasmtime::{Engine, FuncType, Linker, Result, Val, ValType};
 
-mod errno {
+pub mod errno {
     pub const SUCCESS: i32 = 0;
     pub const BADF: i32 = 8;
     pub const INVAL: i32 = 28;
@@ -18,10 +18,10 @@ mod errno {
     pub const NOTCAPABLE: i32 = 76;
 }
 
-/// Bound: subscriptions of one `poll_oneoff` or `poll`.
-pub const SUBSCRIPTIONS_MAX: usize = 1_024;
 /// Bound: vectors of one `fd_read` or `fd_write`.
 const VECTORS_MAX: usize = 1_024;
+/// Of each: a pointer and a length, which the host reads, and the guest pays for as bytes.
+const VECTOR_BYTES: usize = 8;
 
 /// Functions whose capability is never granted; the letters are parameters, `i` for i32 and `l` for i64.
 const DENIED: [(&str, &str); 16] = [
@@ -62,13 +62,15 @@ const PIPES: [(&str, &str, i32); 14] = [
 ];
 
 /// Tells the host that a capability is missing; whatever it answers, the guest gets NOTCAPABLE.
-async fn deny(caller: &mut Call<'_>, function: &str) -> Result<i32> {
+pub async fn deny(caller: &mut Call<'_>, function: &str) -> Result<i32> {
     refuse(caller, function).await?;
     Ok(errno::NOTCAPABLE)
 }
 
 /// Strings as the bridge hands them over: each ended by a zero byte, as the guest will see them.
-fn strings_sizes(caller: &mut Call<'_>, count_at: i32, size_at: i32, which: fn(&State) -> &[u8]) -> Result<i32> {
+async fn strings_sizes(caller: &mut Call<'_>, count_at: i32, size_at: i32, which: fn(&State) -> &[u8]) -> Result<i32> {
+    let len = which(caller.data()).len();
+    charge(caller, len).await?;
     let memory = memory(caller)?;
     let (bytes, state) = memory.data_and_store_mut(caller);
     let list = which(state);
@@ -98,15 +100,16 @@ async fn strings(caller: &mut Call<'_>, pointers_at: i32, text_at: i32, which: f
     Ok(errno::SUCCESS)
 }
 
-fn granted(caller: &Call<'_>, capability: u32) -> bool {
+pub fn granted(caller: &Call<'_>, capability: u32) -> bool {
     caller.data().options.granted & capability != 0
 }
 
-fn open_pipe(caller: &Call<'_>, fd: i32) -> bool {
+pub fn open_pipe(caller: &Call<'_>, fd: i32) -> bool {
     (0..=2).contains(&fd) && caller.data().closed & (1 << fd) == 0
 }
 
 async fn fd_write(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, written_at: i32) -> Result<i32> {
+    enter(&mut caller, 0).await?;
     if !open_pipe(&caller, fd) || fd == 0 {
         return Ok(errno::BADF);
     }
@@ -114,16 +117,17 @@ async fn fd_write(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, writt
     if count > VECTORS_MAX {
         return Ok(errno::INVAL);
     }
+    charge(&mut caller, count * VECTOR_BYTES).await?;
     let memory = memory(&mut caller)?;
     let mut total = 0usize;
     for index in 0..count {
-        let len = read_u32(memory.data(&caller), offset(vectors, index * 8 + 4))? as usize;
+        let len = read_u32(memory.data(&caller), offset(vectors, index * VECTOR_BYTES + 4))? as usize;
         total = total.saturating_add(len);
     }
     charge(&mut caller, total).await?;
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
     for index in 0..count {
-        let at = offset(vectors, index * 8);
+        let at = offset(vectors, index * VECTOR_BYTES);
         let from = read_u32(bytes, at)? as i32;
         let len = read_u32(bytes, offset(at, 4))? as usize;
         state.write_pipe(fd, slice(bytes, from, len)?)?;
@@ -133,6 +137,7 @@ async fn fd_write(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, writt
 }
 
 async fn fd_read(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, read_at: i32) -> Result<i32> {
+    enter(&mut caller, 0).await?;
     if !open_pipe(&caller, fd) || fd != 0 {
         return Ok(errno::BADF);
     }
@@ -140,10 +145,11 @@ async fn fd_read(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, read_a
     if count > VECTORS_MAX {
         return Ok(errno::INVAL);
     }
+    charge(&mut caller, count * VECTOR_BYTES).await?;
     let memory = memory(&mut caller)?;
     let mut total = 0usize;
     for index in 0..count {
-        let at = offset(vectors, index * 8);
+        let at = offset(vectors, index * VECTOR_BYTES);
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
         let to = read_u32(bytes, at)? as i32;
         let room = read_u32(bytes, offset(at, 4))? as usize;
@@ -159,7 +165,8 @@ async fn fd_read(mut caller: Call<'_>, fd: i32, vectors: i32, count: i32, read_a
 }
 
 /// `fdstat`: a character device with the right to read (stdin) or to write.
-fn fd_fdstat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
+async fn fd_fdstat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
+    enter(&mut caller, 0).await?;
     if !open_pipe(&caller, fd) {
         return Ok(errno::BADF);
     }
@@ -172,7 +179,8 @@ fn fd_fdstat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
     Ok(errno::SUCCESS)
 }
 
-fn fd_filestat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
+async fn fd_filestat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
+    enter(&mut caller, 0).await?;
     if !open_pipe(&caller, fd) {
         return Ok(errno::BADF);
     }
@@ -183,15 +191,17 @@ fn fd_filestat_get(mut caller: Call<'_>, fd: i32, at: i32) -> Result<i32> {
     Ok(errno::SUCCESS)
 }
 
-fn fd_close(mut caller: Call<'_>, fd: i32) -> i32 {
+async fn fd_close(mut caller: Call<'_>, fd: i32) -> Result<i32> {
+    enter(&mut caller, 0).await?;
     if !open_pipe(&caller, fd) {
-        return errno::BADF;
+        return Ok(errno::BADF);
     }
     caller.data_mut().closed |= 1 << fd;
-    errno::SUCCESS
+    Ok(errno::SUCCESS)
 }
 
 async fn random_get(caller: &mut Call<'_>, pointer: i32, len: i32) -> Result<i32> {
+    enter(caller, 0).await?;
     if !granted(caller, GRANTED_RANDOM) {
         return deny(caller, "random_get").await;
     }
@@ -201,94 +211,6 @@ async fn random_get(caller: &mut Call<'_>, pointer: i32, len: i32) -> Result<i32
     let (bytes, state) = memory.data_and_store_mut(caller);
     let target = slice_mut(bytes, pointer, len)?;
     state.draw(target);
-    Ok(errno::SUCCESS)
-}
-
-/// One subscription of `poll_oneoff` that is ready: its user data and its type.
-struct Ready {
-    user: u64,
-    kind: u8,
-    bytes: u64,
-}
-
-/// What `poll_oneoff` finds before anything sleeps.
-enum Waits {
-    Ready(Vec<Ready>),
-    /// Nanoseconds until the first clock, and the clocks with their own.
-    Sleeps(u64, Vec<(u64, u64)>),
-    Refused(i32),
-}
-
-fn subscriptions(caller: &mut Call<'_>, at: i32, count: i32) -> Result<Waits> {
-    let count = count as u32 as usize;
-    if count == 0 || count > SUBSCRIPTIONS_MAX {
-        return Ok(Waits::Refused(errno::INVAL));
-    }
-    let memory = memory(caller)?;
-    let mut ready = Vec::new();
-    let mut clocks = Vec::new();
-    for index in 0..count {
-        let one = offset(at, index * 48);
-        let bytes = memory.data(&*caller);
-        let user = read_u64(bytes, one)?;
-        let kind = slice(bytes, offset(one, 8), 1)?.first().copied().unwrap_or_default();
-        match kind {
-            0 => {
-                let clock = read_u32(bytes, offset(one, 16))? as i32;
-                let timeout = read_u64(bytes, offset(one, 24))?;
-                let absolute = slice(bytes, offset(one, 40), 1)?.first().is_some_and(|flags| flags & 1 != 0);
-                let Some(clock) = Clock::of_preview_1(clock) else {
-                    return Ok(Waits::Refused(errno::NOTSUP));
-                };
-                let now = now_nanos(caller, clock)?;
-                clocks.push((user, if absolute { timeout.saturating_sub(now) } else { timeout }));
-            }
-            1 => {
-                let fd = read_u32(bytes, offset(one, 16))? as i32;
-                if fd != 0 || !open_pipe(caller, fd) {
-                    return Ok(Waits::Refused(errno::NOTSUP));
-                }
-                let state = caller.data();
-                let bytes = state.options.stdin.len().saturating_sub(state.stdin_read) as u64;
-                ready.push(Ready { user, kind, bytes });
-            }
-            _ => return Ok(Waits::Refused(errno::NOTSUP)),
-        }
-    }
-    if ready.is_empty() {
-        let first = clocks.iter().map(|(_, nanos)| *nanos).min().unwrap_or_default();
-        return Ok(Waits::Sleeps(first, clocks));
-    }
-    Ok(Waits::Ready(ready))
-}
-
-async fn poll_oneoff(caller: &mut Call<'_>, at: i32, out: i32, count: i32, events_at: i32) -> Result<i32> {
-    let ready = match subscriptions(caller, at, count)? {
-        Waits::Refused(errno) => return Ok(errno),
-        Waits::Ready(ready) => ready,
-        Waits::Sleeps(first, clocks) => {
-            if !granted(caller, GRANTED_SLEEP) {
-                return deny(caller, "poll_oneoff").await;
-            }
-            let status = sleep(caller, first).await?;
-            if status < 0 {
-                let errno = status.saturating_neg();
-                return Ok(if errno <= errno::NOTCAPABLE { errno } else { errno::IO });
-            }
-            let due = clocks.into_iter().filter(|(_, nanos)| *nanos <= first);
-            due.map(|(user, _)| Ready { user, kind: 0, bytes: 0 }).collect()
-        }
-    };
-    let memory = memory(caller)?;
-    let bytes = memory.data_mut(&mut *caller);
-    for (index, one) in ready.iter().enumerate() {
-        let mut event = [0u8; 32];
-        event[0..8].copy_from_slice(&one.user.to_le_bytes());
-        event[10] = one.kind;
-        event[16..24].copy_from_slice(&one.bytes.to_le_bytes());
-        write(bytes, offset(out, index * 32), &event)?;
-    }
-    write(bytes, events_at, &(ready.len() as u32).to_le_bytes())?;
     Ok(errno::SUCCESS)
 }
 
@@ -303,20 +225,27 @@ pub fn define(linker: &mut Linker<State>) -> Result<()> {
     for (name, letters) in DENIED {
         linker.func_new_async(WASI, name, signature(&engine, letters), move |mut caller, _, results| {
             Box::new(async move {
+                enter(&mut caller, 0).await?;
                 results.fill(Val::I32(deny(&mut caller, name).await?));
                 Ok(())
             })
         })?;
     }
     for (name, letters, errno) in PIPES {
-        linker.func_new(WASI, name, signature(&engine, letters), move |caller, params, results| {
-            let fd = params.first().and_then(Val::i32).unwrap_or(-1);
-            results.fill(Val::I32(if open_pipe(&caller, fd) { errno } else { errno::BADF }));
-            Ok(())
+        linker.func_new_async(WASI, name, signature(&engine, letters), move |mut caller, params, results| {
+            Box::new(async move {
+                enter(&mut caller, 0).await?;
+                let fd = params.first().and_then(Val::i32).unwrap_or(-1);
+                results.fill(Val::I32(if open_pipe(&caller, fd) { errno } else { errno::BADF }));
+                Ok(())
+            })
         })?;
     }
-    linker.func_wrap(WASI, "fd_renumber", |caller: Call<'_>, from: i32, to: i32| {
-        if open_pipe(&caller, from) && open_pipe(&caller, to) { errno::NOTSUP } else { errno::BADF }
+    linker.func_wrap_async(WASI, "fd_renumber", |mut caller: Call<'_>, (from, to): (i32, i32)| {
+        Box::new(async move {
+            enter(&mut caller, 0).await?;
+            Ok(if open_pipe(&caller, from) && open_pipe(&caller, to) { errno::NOTSUP } else { errno::BADF })
+        })
     })?;
     linker.func_wrap_async(
         WASI,
@@ -332,27 +261,41 @@ pub fn define(linker: &mut Linker<State>) -> Result<()> {
             Box::new(fd_read(caller, fd, vectors, count, read_at))
         },
     )?;
-    linker.func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?;
-    linker.func_wrap(WASI, "fd_filestat_get", fd_filestat_get)?;
-    linker.func_wrap(WASI, "fd_close", fd_close)?;
-    linker.func_wrap(WASI, "sched_yield", || errno::SUCCESS)?;
+    linker.func_wrap_async(WASI, "fd_fdstat_get", |caller: Call<'_>, (fd, at): (i32, i32)| {
+        Box::new(fd_fdstat_get(caller, fd, at))
+    })?;
+    linker.func_wrap_async(WASI, "fd_filestat_get", |caller: Call<'_>, (fd, at): (i32, i32)| {
+        Box::new(fd_filestat_get(caller, fd, at))
+    })?;
+    linker.func_wrap_async(WASI, "fd_close", |caller: Call<'_>, (fd,): (i32,)| Box::new(fd_close(caller, fd)))?;
+    linker.func_wrap_async(WASI, "sched_yield", |mut caller: Call<'_>, (): ()| {
+        Box::new(async move { enter(&mut caller, 0).await.map(|()| errno::SUCCESS) })
+    })?;
     linker.func_wrap(WASI, "proc_exit", |code: i32| -> Result<()> { Err(wasmtime::Error::new(Stop::Exit(code))) })?;
-    linker.func_wrap(WASI, "args_sizes_get", |mut caller: Call<'_>, count_at: i32, size_at: i32| {
-        strings_sizes(&mut caller, count_at, size_at, |state| &state.options.args)
+    linker.func_wrap_async(WASI, "args_sizes_get", |mut caller: Call<'_>, (count_at, size_at): (i32, i32)| {
+        Box::new(async move {
+            enter(&mut caller, 0).await?;
+            strings_sizes(&mut caller, count_at, size_at, |state| &state.options.args).await
+        })
     })?;
     linker.func_wrap_async(WASI, "args_get", |mut caller: Call<'_>, (pointers_at, text_at): (i32, i32)| {
-        Box::new(async move { strings(&mut caller, pointers_at, text_at, |state| &state.options.args).await })
+        Box::new(async move {
+            enter(&mut caller, 0).await?;
+            strings(&mut caller, pointers_at, text_at, |state| &state.options.args).await
+        })
     })?;
     linker.func_wrap_async(WASI, "environ_sizes_get", |mut caller: Call<'_>, (count_at, size_at): (i32, i32)| {
         Box::new(async move {
+            enter(&mut caller, 0).await?;
             if !granted(&caller, GRANTED_ENVIRONMENT) {
                 return deny(&mut caller, "environ_sizes_get").await;
             }
-            strings_sizes(&mut caller, count_at, size_at, |state| &state.options.environment)
+            strings_sizes(&mut caller, count_at, size_at, |state| &state.options.environment).await
         })
     })?;
     linker.func_wrap_async(WASI, "environ_get", |mut caller: Call<'_>, (pointers_at, text_at): (i32, i32)| {
         Box::new(async move {
+            enter(&mut caller, 0).await?;
             if !granted(&caller, GRANTED_ENVIRONMENT) {
                 return deny(&mut caller, "environ_get").await;
             }
@@ -361,6 +304,7 @@ pub fn define(linker: &mut Linker<State>) -> Result<()> {
     })?;
     linker.func_wrap_async(WASI, "clock_res_get", |mut caller: Call<'_>, (clock, at): (i32, i32)| {
         Box::new(async move {
+            enter(&mut caller, 0).await?;
             if !granted(&caller, GRANTED_CLOCK) {
                 return deny(&mut caller, "clock_res_get").await;
             }
@@ -377,6 +321,7 @@ pub fn define(linker: &mut Linker<State>) -> Result<()> {
         "clock_time_get",
         |mut caller: Call<'_>, (clock, _precision, at): (i32, i64, i32)| {
             Box::new(async move {
+                enter(&mut caller, 0).await?;
                 if !granted(&caller, GRANTED_CLOCK) {
                     return deny(&mut caller, "clock_time_get").await;
                 }
