@@ -26,6 +26,7 @@ import { RecordSink } from './telemetry/telemetry.ts';
 import { Computer } from './testbed/computer.ts';
 import type { World } from './testbed/computer.ts';
 import { Driver, OPERATOR_IDENTITY } from './testbed/driver.ts';
+import { liesOf } from './testbed/lies.ts';
 import { createNode } from './testbed/node.ts';
 import { withVariant } from './testbed/variant.ts';
 import { ModelledEngine, simulatedProfile } from './wasm/wasm.ts';
@@ -86,6 +87,7 @@ class SimTestbed implements Testbed {
   /** Nodes that run another version of the agent than the one they began with. */
   readonly #versions = new Map<string, string>();
   #driver: Driver | null = null;
+  #scenario: Scenario | null = null;
 
   constructor(kernel: Kernel, injected: SimInjected) {
     this.#kernel = kernel;
@@ -135,6 +137,7 @@ class SimTestbed implements Testbed {
 
   async start(scenario: Scenario): Promise<Outcome<void>> {
     assert(this.#driver === null, 'a testbed plays one scenario');
+    this.#scenario = scenario;
     const { fleet } = scenario;
     for (const { zone } of fleet.zones) this.#network.setLaw(zone, zone, ZONE_LATENCY, [0, 1]);
     for (const { a, b, latency, loss, impairments } of fleet.links) this.#network.setLaw(a, b, latency, loss, impairments);
@@ -226,7 +229,8 @@ class SimTestbed implements Testbed {
     this.#rogues.delete(name);
     if (!lasting) return;
     const { machine } = this.#computerOf(name);
-    const rogue = new Rogue({ kernel: this.#kernel, network: this.#network, machine, controller: CONTROLLER_ENDPOINT, felt });
+    const lies = this.#scenario === null ? [] : liesOf(this.#scenario, this.#network.portOf(name), CONTROLLER_ENDPOINT);
+    const rogue = new Rogue({ kernel: this.#kernel, network: this.#network, machine, controller: CONTROLLER_ENDPOINT, felt, lies });
     this.#rogues.set(name, rogue);
     rogue.start();
   }

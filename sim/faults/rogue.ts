@@ -1,5 +1,5 @@
-// An agent gone mad: from its own machine, with its own certificate, it sends what no agent says. What comes back is nobody's
-// concern here; the controller must refuse it and go on. The agent that the machine really has works beside it.
+// An agent gone mad: from its own machine, with its own certificate, it sends what no agent says, and asks in due form for what is
+// not its own. What comes back is nobody's concern here; the controller must refuse it and go on. The agent that the machine really has works beside it.
 import { FETCH_METHOD, SESSION_METHOD } from '../../system/domain/session.ts';
 import { FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD, STATE_PUT_METHOD } from '../../system/domain/broker.ts';
 import type { Endpoint } from '../../system/domain/identifiers.ts';
@@ -20,16 +20,20 @@ export type RogueOptions = {
   readonly controller: Endpoint;
   /** Called when the controller took a connection of it. */
   readonly felt?: () => void;
+  /** Calls in due form that it must be refused. */
+  readonly lies?: readonly (() => Promise<unknown>)[];
 };
 
 export class Rogue {
   readonly #options: RogueOptions;
   readonly #stream: RandomStream;
+  readonly #lying: RandomStream;
   #over = false;
 
   constructor(options: RogueOptions) {
     this.#options = options;
     this.#stream = options.kernel.stream(`faults/garbage/${options.machine.name}`);
+    this.#lying = options.kernel.stream(`faults/lies/${options.machine.name}`);
   }
 
   start(): void {
@@ -56,6 +60,8 @@ export class Rogue {
     this.#options.felt?.();
     await (this.#stream.chance(1, 2) ? this.#callIt(connected.value) : this.#streamIt(connected.value));
     connected.value.close();
+    const { lies = [] } = this.#options;
+    await lies[this.#lying.below(Math.max(1, lies.length))]?.();
   }
 
   async #callIt(connection: Connection): Promise<void> {
