@@ -6,6 +6,7 @@ import { createGoals, createInvariants, type Goal } from './goals/goals.ts';
 import { modelText } from './guest-model.ts';
 import { impairmentText } from './impairments.ts';
 import type { FaultSpec, LatencyLaw, OperationSpec, PlatformSpec, Scenario, StepSpec, TimeSpec } from './scenario.ts';
+import { clockText } from './node-clock.ts';
 import { batteryText, thermalText } from './power.ts';
 import { isRecord } from './shape.ts';
 import { workloadRow } from './workload-row.ts';
@@ -145,6 +146,7 @@ function fleetSection({ fleet }: Scenario): Section {
         ...node.hardware,
         ...(node.thermal === null ? [] : [thermalText(node.thermal)]),
         ...(node.battery === null ? [] : [batteryText(node.battery)]),
+        ...(node.clock === null ? [] : [clockText(node.clock)]),
         ...(node.faultDomain === `${node.zone}/${node.node}` ? [] : [`fails with ${node.faultDomain}`]),
       ].join(' '),
     ]),

@@ -6,6 +6,7 @@ import { distanceKm } from './geography.ts';
 import { impairmentsOf } from './impairments.ts';
 import { suggest, type Source } from './mistakes.ts';
 import { mobilityOf } from './mobility.ts';
+import { clockOf } from './node-clock.ts';
 import { batteryOf, thermalOf } from './power.ts';
 import { list, pointOf, type Written } from './written.ts';
 import type { FleetFeature, FleetSpec, LatencyLaw, LinkSpec, NodeSpec, ZoneSpec } from './scenario.ts';
@@ -65,8 +66,12 @@ export function featuresOf({ links, vehicles, nodes }: FleetSpec): readonly Flee
   return [...new Set<FleetFeature>([...kinds, ...(vehicles.length > 0 ? ['vehicles' as const] : []), ...nodes.flatMap(machineFeaturesOf)])];
 }
 
-function machineFeaturesOf({ thermal, battery }: NodeSpec): readonly FleetFeature[] {
-  return [...(thermal === null ? [] : ['thermal' as const]), ...(battery === null ? [] : ['battery' as const])];
+function machineFeaturesOf({ thermal, battery, clock }: NodeSpec): readonly FleetFeature[] {
+  return [
+    ...(thermal === null ? [] : ['thermal' as const]),
+    ...(battery === null ? [] : ['battery' as const]),
+    ...(clock === null ? [] : ['clock' as const]),
+  ];
 }
 
 function layersOf(
@@ -156,6 +161,7 @@ function nodeOf({ source, base, value: written }: Written, name: string, zone: Z
     fuelPerMicro: numberOr(written['fuelPerMicro'], FUEL_PER_MICRO[architecture]),
     thermal: thermalOf(source, written['thermal'], [...base, 'thermal']),
     battery: batteryOf(source, written['battery'], [...base, 'battery']),
+    clock: clockOf(source, written['clock'], [...base, 'clock']),
     startMicros: parseDuration(String(written['start'])) ?? 0,
   };
 }

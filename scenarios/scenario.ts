@@ -81,6 +81,9 @@ export type BatterySpec = {
   readonly chargeMicros: number | null;
 };
 
+/** A clock that is wrong for good: how far its civil time is off, and by how much its oscillator is too fast (less than 0: too slow). */
+export type ClockSpec = { readonly offsetMicros: number; readonly driftPpm: number };
+
 export type NodeSpec = {
   readonly node: NodeId;
   readonly zone: ZonePath;
@@ -97,6 +100,8 @@ export type NodeSpec = {
   readonly thermal: ThermalSpec | null;
   /** Null: it hangs on the mains. */
   readonly battery: BatterySpec | null;
+  /** Null: its clock is right. */
+  readonly clock: ClockSpec | null;
   /** When its agent is started, from the start of the run. */
   readonly startMicros: number;
 };
@@ -112,7 +117,7 @@ export type FleetSpec = {
 };
 
 /** What of a fleet a world may not be able to produce. */
-export type FleetFeature = Impairment['kind'] | 'vehicles' | 'thermal' | 'battery';
+export type FleetFeature = Impairment['kind'] | 'vehicles' | 'thermal' | 'battery' | 'clock';
 export const FLEET_FEATURES: readonly FleetFeature[] = [
   'bandwidth',
   'burst-loss',
@@ -122,6 +127,7 @@ export const FLEET_FEATURES: readonly FleetFeature[] = [
   'vehicles',
   'thermal',
   'battery',
+  'clock',
 ];
 
 /** How a module is signed: by the key of its author, by a key nobody trusts, not at all, or changed after signing. */

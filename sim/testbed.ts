@@ -301,7 +301,8 @@ class SimTestbed implements Testbed {
     });
   }
 
-  #powered({ node, cores, thermal, battery }: NodeSpec, computer: Computer): Computer {
+  #powered({ node, cores, thermal, battery, clock }: NodeSpec, computer: Computer): Computer {
+    if (clock !== null) computer.machine.time.isWrong(clock.offsetMicros, clock.driftPpm);
     this.#power.add({
       machine: computer.machine,
       cores,

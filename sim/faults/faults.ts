@@ -59,6 +59,7 @@ export const SIM_FLEET_FEATURES: readonly FleetFeature[] = [
   'vehicles',
   'thermal',
   'battery',
+  'clock',
 ];
 
 /** While one of these lasts, its machine is off. */

@@ -58,6 +58,14 @@ export class MachineTime {
     if (this.#drifts === 0) this.#correctedMicros = this.#gainedMicros;
   }
 
+  /** For good: a rate that no end of a drift puts right, and a civil clock that was never set. */
+  isWrong(stepMicros: number, ppm: number): void {
+    this.#gainedMicros = this.#localAt(this.#worldMicros()) - this.#worldMicros();
+    this.#sinceMicros = this.#worldMicros();
+    this.#ppm += ppm;
+    this.#stepMicros += stepMicros;
+  }
+
   /** Sets the civil clock forward (or back), and back again with the negative of it. */
   step(micros: number): void {
     this.#stepMicros += micros;

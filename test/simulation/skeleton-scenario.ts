@@ -23,6 +23,7 @@ function node(name: string, zone: ZonePath, architecture: Architecture) {
     fuelPerMicro: 500,
     thermal: null,
     battery: null,
+    clock: null,
     startMicros: 100_000,
   };
 }

@@ -31,7 +31,7 @@ export function baseOf({ scenario, text }: Base): Ground {
     site: {
       zones: fleet.zones.map(({ zone }) => zone),
       controllerZone: fleet.controller.zone,
-      nodes: fleet.nodes.map(({ node, zone, startMicros }) => ({ node, zone, late: startMicros > 0 })),
+      nodes: fleet.nodes.map(({ node, zone, startMicros, architecture }) => ({ node, zone, late: startMicros > 0, architecture })),
     },
     durationMs: Math.floor(durationMicros / MICROS_PER_MS),
     redeployMs: null,

@@ -17,8 +17,8 @@ export { drawNear, freshPlan, type Plan } from './plan.ts';
 const DURATION_MS = { least: 15_000, most: 45_000 };
 /** Long enough for the largest backoff, a lease and a placement, one after the other, and then for what has gathered. */
 const QUIET = '45s';
-/** Bound: faults of one kind in one run. */
-const FAULTS_MAX = 10;
+/** Bound: faults of one kind in one run; a run draws how many at most. */
+const FAULTS_MAX = [1, 3, 10] as const;
 /** Bound: kinds that the question of a run names. */
 const KINDS_TOLD_MAX = 6;
 /** Mean distances of two faults of one kind. */
@@ -96,11 +96,22 @@ function drawAll({ ground, faults }: Plan): Ground {
       ways: new Dice(ground, 'ways'),
       power: new Dice(ground, 'power'),
       vehicles: new Dice(ground, 'vehicles'),
+      clocks: new Dice(ground, 'clocks'),
     },
     durationMs,
   );
   const platform = drawPlatform(new Dice(ground, 'platform'));
-  const work = drawWork({ work: new Dice(ground, 'work'), authors: new Dice(ground, 'authors') }, site, durationMs, redeployMs);
+  const work = drawWork(
+    {
+      work: new Dice(ground, 'work'),
+      authors: new Dice(ground, 'authors'),
+      needs: new Dice(ground, 'needs'),
+      forgeries: new Dice(ground, 'forgeries'),
+    },
+    site,
+    durationMs,
+    redeployMs,
+  );
   return {
     document: {
       duration: written(durationMs),
@@ -135,7 +146,8 @@ function drawFaults(
     const spoils = spoilsModules === true;
     if (spoils && redeployMs === null) continue;
     let ms = fromMs + dice.between(0, distanceMs);
-    for (let left = FAULTS_MAX; left > 0; left--, ms += dice.between(1, 2 * distanceMs)) {
+    const most = new Dice(plan.faults[kind] ?? plan.seed, `most of ${kind}`).pick(FAULTS_MAX);
+    for (let left: number = most; left > 0; left--, ms += dice.between(1, 2 * distanceMs)) {
       const step = draw(dice, site);
       const endMs = spoils ? ms + msOf(step['for']) + UNSPOILT_MS : ms;
       if (endMs > (spoils ? (redeployMs ?? 0) : durationMs - 1)) break;

@@ -24,7 +24,7 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
   crash: {
     draw(dice, site) {
       const step = onMachine('crash', dice, site);
-      return step['crash'] !== CONTROLLER && dice.chance(1, 5) ? { ...step, for: 'ever' } : step;
+      return step['crash'] !== CONTROLLER && dice.chance(1, 20) ? { ...step, for: 'ever' } : step;
     },
   },
   pause: { draw: (dice, site) => onMachine('pause', dice, site) },

@@ -12,16 +12,24 @@ const THOUSAND = 1_000;
 export type Site = {
   readonly zones: readonly string[];
   readonly controllerZone: string;
-  /** `late`: it joins while the run is under way, so that commands about it may come too early. */
-  readonly nodes: readonly { readonly node: string; readonly zone: string; readonly late: boolean }[];
+  /**
+   * `late`: it joins while the run is under way, so that commands about it may come too early.
+   */
+  readonly nodes: readonly { readonly node: string; readonly zone: string; readonly late: boolean; readonly architecture: string }[];
 };
 
 export type DrawnFleet = { readonly fleet: Fields; readonly site: Site };
 
 /** A stream for each purpose. */
-export type FleetDice = { readonly fleet: Dice; readonly ways: Dice; readonly power: Dice; readonly vehicles: Dice };
+export type FleetDice = {
+  readonly fleet: Dice;
+  readonly ways: Dice;
+  readonly power: Dice;
+  readonly vehicles: Dice;
+  readonly clocks: Dice;
+};
 
-export function drawFleet({ fleet: dice, ways, power, vehicles }: FleetDice, durationMs: number): DrawnFleet {
+export function drawFleet({ fleet: dice, ways, power, vehicles, clocks }: FleetDice, durationMs: number): DrawnFleet {
   const zones = ZONES.slice(0, dice.between(1, ZONES.length));
   const nodes = Array.from({ length: dice.between(2, NODES_MAX) }, (_, i) => {
     // Each zone has a node before any has two.
@@ -35,6 +43,7 @@ export function drawFleet({ fleet: dice, ways, power, vehicles }: FleetDice, dur
       ...(dice.chance(1, 4) ? { fuelPerMicro: dice.pick([50, 100, 2_000]) } : {}),
       ...(dice.chance(1, 5) ? { start: written(dice.between(100, LATE_MS_MAX)) } : {}),
       ...drawPower(power),
+      clock: drawClock(clocks),
     };
   });
   const links = zones.flatMap((a, i) =>
@@ -53,7 +62,11 @@ export function drawFleet({ fleet: dice, ways, power, vehicles }: FleetDice, dur
       ...driving?.fields,
       nodes,
     },
-    site: { zones, controllerZone, nodes: nodes.map((node) => ({ node: node.node, zone: node.zone, late: 'start' in node })) },
+    site: {
+      zones,
+      controllerZone,
+      nodes: nodes.map((node) => ({ node: node.node, zone: node.zone, late: 'start' in node, architecture: node.architecture })),
+    },
   };
 }
 
@@ -67,6 +80,14 @@ function drawWay(dice: Dice): Fields {
     () => ({ reordering: { ratio: dice.pick(['1/50', '1/4']), delay: written(dice.between(1, 100)) } }),
     () => ({ corruption: dice.pick(['1/5000', '1/500']) }),
   ])();
+}
+
+/**
+ * No clock is right. Oscillators differ by less than what a lease leaves to the controller's time; civil time by what machines have that
+ * nobody sets, and certificates forgive.
+ */
+function drawClock(dice: Dice): Fields {
+  return { offset: written(dice.pick([-5_000, -1_000, -40, 0, 40, 1_000, 5_000])), drift: dice.between(-100, 100) };
 }
 
 /** A node that gets hot, or that hangs on a battery, which is charged before long. */
@@ -108,12 +129,14 @@ function drawVehicle(dice: Dice, places: readonly Place[], controllerZone: strin
         reach: `${dice.between(800, 4_000)}m`,
         latency: written(dice.between(1, 20)),
         edge: { delay: written(dice.between(0, 40)), loss: dice.pick(['1/100', '1/10']) },
+        ...(dice.chance(1, 3) ? { bandwidth: { rate: dice.pick(['128KiB', '1MiB']), queue: '256KiB' } } : {}),
       })),
       vehicles: [
         {
           vehicle: vehicle.zone,
           path: stops.map((to, i) => ({ to, at: written(Math.floor((lastMs * (i + 1)) / stops.length)) })),
           interruption: written(dice.between(0, 200)),
+          ...(dice.chance(1, 2) ? { hysteresis: dice.pick(['0%', '30%']) } : {}),
         },
       ],
     },
@@ -126,6 +149,9 @@ function drawLink(dice: Dice, within: boolean): Fields {
     `${micros}us`,
     { uniform: { min: `${micros}us`, max: `${micros * dice.between(1, 2)}us` } },
     { normal: { mean: `${micros + Math.floor(micros / 2)}us`, deviation: `${Math.floor(micros / 2)}us`, min: `${micros}us` } },
+    { logNormal: { median: `${micros * 2}us`, p99: `${micros * dice.between(3, 8)}us`, min: `${micros}us` } },
+    { exponential: { mean: `${micros * 2}us`, min: `${micros}us` } },
+    { empirical: Array.from({ length: dice.between(2, 9) }, () => `${micros * dice.between(1, 4)}us`) },
   ]);
   return { latency, ...(dice.chance(1, 3) ? { loss: dice.pick(['1/1000', '1/100', '1/20']) } : {}) };
 }

@@ -1,6 +1,6 @@
 // From which seeds a run is drawn. A fresh plan draws all from one; a plan near another one keeps most of what that one drew, so
 // that what led somewhere new leads there again, and a little further.
-import type { FaultKind } from '../../../scenarios/scenario.ts';
+import type { FaultKind, Ratio } from '../../../scenarios/scenario.ts';
 import { Dice } from './dice.ts';
 
 export type Plan = {
@@ -14,14 +14,24 @@ export type Plan = {
   readonly near: string | null;
 };
 
+/** How likely each kind is to be in a run: from peace, in which what only peace shows is seen, over a few to a third of them. */
+const INTENSITIES: readonly Ratio[] = [
+  [0, 1],
+  [1, 24],
+  [1, 12],
+  [1, 12],
+  [1, 5],
+  [1, 3],
+];
 /** How a plan differs from the one that it is near to. */
 const CHANGES = ['chance', 'times', 'kinds', 'ground', 'both'] as const;
 /** Bound: kinds that one change redraws or adds. */
 const KINDS_CHANGED_MAX = 3;
 
 export function freshPlan(seed: string, kinds: readonly FaultKind[]): Plan {
+  const [numerator, denominator] = new Dice(seed, 'intensity').pick(INTENSITIES);
   // A stream for each kind: a new kind leaves the others where they were.
-  const subset = kinds.filter((kind) => new Dice(seed, `whether ${kind}`).chance(1, 3));
+  const subset = kinds.filter((kind) => new Dice(seed, `whether ${kind}`).chance(numerator, denominator));
   return { seed, ground: seed, faults: Object.fromEntries(subset.map((kind) => [kind, seed])), near: null };
 }
 

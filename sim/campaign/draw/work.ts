@@ -21,7 +21,7 @@ type Guest = {
 };
 
 const GUESTS: readonly Guest[] = [
-  { example: 'echo', subject: 'questions.plain', data: () => '{id}' },
+  { example: 'echo', subject: 'questions.plain', push: { limits: { fuel: 4_000_000, memory: '2MiB' } }, data: () => '{id}' },
   { example: 'counter', subject: 'counts.tick', data: () => '{n}' },
   { example: 'brake-alert', subject: 'sensors.brake', data: () => '{"v": {random:5:30}, "a": -{random:0:9}, "id": {n}}' },
   { example: 'burn', subject: 'jobs.burn', data: (dice) => `{random:100:${dice.pick([500, 4_000])}}` },
@@ -31,6 +31,8 @@ const GUESTS: readonly Guest[] = [
     push: { limits: { fuel: 1_000_000, memory: '1MiB', output: '4KiB' } },
     data: (dice) => dice.pick(['trap', 'bounds', 'stack', 'spin', 'grow', 'fail', 'fine']),
   },
+  // A WASI 0.2 component that writes and publishes by its capabilities.
+  { example: 'worst-speed', subject: 'roads.speed', data: () => 'a{random:1:9} {random:20:220}' },
   { example: 'forbidden', subject: 'tries.none', data: () => 'open clock random sleep publish state' },
 ];
 
@@ -51,28 +53,62 @@ const EVENTS_OF: Readonly<Record<string, readonly number[]>> = { counter: COUNTE
 const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 };
 
 /** A stream for each purpose. */
-export type WorkDice = { readonly work: Dice; readonly authors: Dice };
+export type WorkDice = { readonly work: Dice; readonly authors: Dice; readonly needs: Dice; readonly forgeries: Dice };
 
-export function drawWork({ work: dice, authors }: WorkDice, site: Site, durationMs: number, redeployMs: number | null): DrawnWork {
+export function drawWork(
+  { work: dice, authors, needs, forgeries }: WorkDice,
+  site: Site,
+  durationMs: number,
+  redeployMs: number | null,
+): DrawnWork {
+  const demand = drawDemand(needs, site);
   const parts = dice
     .sample(GUESTS, dice.between(1, GUESTS_MAX))
-    .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700 }))
+    // One of them alone, so that there is room for all wherever it must be.
+    .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700, demand: i === 0 ? demand : null }))
     .map((part) => drawAuthor(authors, drawNearer(authors, part), durationMs));
   return {
-    steps: [...parts.flatMap(({ steps }) => steps), ...drawDrains(dice, site, durationMs)],
+    steps: [...parts.flatMap(({ steps }) => steps), ...drawDrains(dice, site, durationMs), ...drawForgeries(forgeries, durationMs)],
     workload: parts.flatMap(({ workload }) => workload),
     observeState: parts.flatMap(({ observeState }) => observeState),
     goals: parts.flatMap(({ goals }) => goals),
   };
 }
 
-type Frame = { readonly site: Site; readonly durationMs: number; readonly redeployMs: number | null; readonly atMs: number };
+type Frame = {
+  readonly site: Site;
+  readonly durationMs: number;
+  readonly redeployMs: number | null;
+  readonly atMs: number;
+  readonly demand: Demand | null;
+};
 
-function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atMs }: Frame): DrawnWork {
+/** What a deployment asks of its places, of which there are so many. */
+type Demand = { readonly fields: Fields; readonly replicasMax: number };
+
+/** What only some machines can meet; null for nothing, as most deployments ask. */
+function drawDemand(dice: Dice, { nodes }: Site): Demand | null {
+  if (!dice.chance(1, 3)) return null;
+  const { architecture } = dice.pick(nodes);
+  const { zone } = dice.pick(nodes);
+  const level = dice.between(1, 2);
+  const places = new Set(nodes.map((node) => node.zone.split('/').slice(0, level).join('/')));
+  return dice.pick<Demand>([
+    {
+      fields: { needs: { architectures: [architecture] } },
+      replicasMax: nodes.filter((node) => node.architecture === architecture).length,
+    },
+    { fields: { needs: { within: zone } }, replicasMax: nodes.filter((node) => node.zone === zone).length },
+    { fields: { needs: { memory: dice.pick(['24MiB', '32MiB']), cpu: dice.pick([50, 200]) } }, replicasMax: nodes.length },
+    { fields: { spread: level }, replicasMax: places.size },
+  ]);
+}
+
+function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atMs, demand }: Frame): DrawnWork {
   const name = guest.example;
   const push = { push: name, ...guest.push };
   const apart = dice.chance(1, 2);
-  const replicasMax = apart ? site.nodes.length : site.nodes.length + 2;
+  const replicasMax = demand?.replicasMax ?? (apart ? site.nodes.length : site.nodes.length + 2);
   let replicas = dice.between(1, replicasMax);
   let versions = 1;
   let version = 1;
@@ -80,8 +116,9 @@ function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atM
     origin: dice.pick(site.zones),
     ...(apart ? { spread: 'node' } : {}),
     // What stays gives no room to others, so it may not fill a node that something else has to be on.
-    ...(dice.chance(1, 6) && apart ? { whenUnreachable: 'stay' } : {}),
+    ...(dice.chance(1, 6) && apart && demand === null ? { whenUnreachable: 'stay' } : {}),
     ...(dice.chance(1, 2) ? { concurrency: dice.between(2, 8) } : {}),
+    ...demand?.fields,
   };
   const steps: TimedStep[] = [
     { ms: atMs, step: push },
@@ -201,6 +238,15 @@ function drawCurve(dice: Dice, lengthMs: number): Fields {
     period: written(periodMs),
     points: rates.map((rate, i) => ({ at: written(Math.floor((periodMs * i) / rates.length)), rate })),
   };
+}
+
+/** Pushes that must be refused: no key, one that nobody trusts, and a manifest that was changed after it was signed. */
+function drawForgeries(dice: Dice, durationMs: number): readonly TimedStep[] {
+  if (!dice.chance(1, 4)) return [];
+  return Array.from({ length: dice.between(1, 3) }, () => ({
+    ms: dice.between(CALM_UNTIL_MS, durationMs - 2_000),
+    step: { push: dice.pick(['forged', 'echo']), example: 'echo', signing: dice.pick(['unsigned', 'untrusted', 'tampered']) },
+  }));
 }
 
 /** A node that is drained is taken back before the work ends: what is wanted must fit again. */

@@ -47,6 +47,7 @@ const OPTIONS: Readonly<Partial<Record<ListName, readonly string[]>>> = {
     'location',
     'thermal',
     'battery',
+    'clock',
   ],
   links: ['loss', 'latency', 'bandwidth', 'burstLoss', 'duplication', 'reordering', 'corruption'],
   cells: ['loss', 'bandwidth', 'edge'],

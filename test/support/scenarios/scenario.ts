@@ -26,6 +26,7 @@ export function nodeOf(node: string, zone: string, other: Partial<NodeSpec> = {}
     fuelPerMicro: 1_000,
     thermal: null,
     battery: null,
+    clock: null,
     startMicros: 0,
     ...other,
   };

@@ -115,6 +115,7 @@ describe('a small file', () => {
       fuelPerMicro: 1_000,
       thermal: null,
       battery: null,
+      clock: null,
       startMicros: 0,
     });
     expect(nodes[2]).toMatchObject({ architecture: 'aarch64', fuelPerMicro: 800, hardware: ['can'] });
