@@ -104,7 +104,6 @@ class NodeAgent implements Agent {
         hello: () => this.#hello(),
         vitals: () => ({ load: this.#meter.load(), latencies: this.#probes.reports() }),
         welcomed: (welcome) => this.#welcomed(welcome),
-        rewelcomed: (welcome) => this.#enter(welcome),
         acceptsTerm: (term) => this.#lifecycle.acceptsTerm(term),
         renewLease: (sentMicros, leaseMs) => this.#lease.renew(sentMicros, leaseMs),
         desired: (desired, bytes) => this.#desired(desired, bytes),

@@ -24,8 +24,6 @@ export type SessionHost = {
   readonly vitals: () => Vitals;
   /** Whether the controller may be believed: its term is not older, its key the one that was pinned. */
   readonly welcomed: (welcome: Welcome) => Promise<Outcome<void>>;
-  /** Again within a session: the controller gave this node another incarnation. */
-  readonly rewelcomed: (welcome: Welcome) => void;
   /** False: an older leader speaks. */
   readonly acceptsTerm: (term: Term) => boolean;
   readonly renewLease: (sentMicros: number, leaseMs: number) => void;
@@ -160,9 +158,7 @@ export class Link {
     this.#silentHeartbeats = 0;
     switch (message.kind) {
       case 'welcome':
-        if (this.#host.acceptsTerm(message.term)) this.#host.rewelcomed(message);
-        else this.#finish('a welcome of an older leader', true);
-        return;
+        return void this.#finish('the controller welcomed it twice', true);
       case 'heartbeat-ack': {
         if (!this.#host.acceptsTerm(message.term)) return void this.#finish('an answer of an older leader', true);
         const answered = this.#unanswered.find(({ sequence }) => sequence === message.sequence);

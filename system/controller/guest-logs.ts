@@ -83,13 +83,19 @@ export class GuestLogs {
   /** A node sent lines. Those of instances that nobody knows are of no use to anybody. */
   add(node: NodeId, { lines, dropped }: Logs): void {
     for (const { instance, lines: count } of dropped) {
-      const deployment = this.#options.deploymentOf(instance);
+      const deployment = this.#find(instance);
       if (deployment !== null) this.#keptOf(deployment).dropped += count;
     }
     for (const line of lines) {
-      const deployment = this.#options.deploymentOf(line.instance);
+      const deployment = this.#find(line.instance);
       if (deployment !== null) this.#addLine(deployment, { ...line, node });
     }
+  }
+
+  /** Null for an instance that nobody knows, and for one whose deployment is gone: its last lines come late. */
+  #find(instance: InstanceId): DeploymentName | null {
+    const deployment = this.#options.deploymentOf(instance);
+    return deployment !== null && this.#options.isDeployed(deployment) ? deployment : null;
   }
 
   /** It was deleted. */

@@ -341,7 +341,11 @@ export class Leader {
       if (this.#roster.isInTouch(instance.node)) nodes.add(instance.node);
     }
     const sequence = this.#options.journal.nextSequence;
-    this.#options.journal.whenDurable(() => this.#rollbacks.watch({ deployment, version, nodes, sequence, receivedMicros }));
+    this.#options.journal.whenDurable(() => {
+      // Those whose session ended meanwhile are told when they are back.
+      for (const node of nodes) if (!this.#roster.isInTouch(node)) nodes.delete(node);
+      this.#rollbacks.watch({ deployment, version, nodes, sequence, receivedMicros });
+    });
   }
 
   /** True when everything applied so far is durable; false when this process ends before. */

@@ -32,6 +32,8 @@ export type NodeEntry =
       readonly incarnation: Incarnation;
       readonly atMs: number;
       readonly cause: string;
+      /** The same agent was drained before, and still is; absent where it is not, and in journals of earlier versions. */
+      readonly draining?: true;
     }
   /** The same incarnation says something new about itself. */
   | { readonly kind: 'node-facts'; readonly facts: NodeFacts }
@@ -57,10 +59,10 @@ export function applyNodeEntry(state: NodesState, entry: NodeEntry): void {
       assert(before === undefined || before.incarnation < entry.incarnation, `the incarnation of ${entry.facts.node} grows`);
       state.nodes.set(entry.facts.node, {
         facts: entry.facts,
-        status: 'healthy',
+        status: statusOf(entry),
         incarnation: entry.incarnation,
         bootId: entry.bootId,
-        draining: false,
+        draining: entry.draining ?? false,
         sinceMs: entry.atMs,
         cause: entry.cause,
       });
@@ -105,8 +107,9 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
           profile: facts.profile,
         },
       };
-      if (before === undefined || before.status === 'healthy') return [enrolled];
-      return [{ kind: 'node.status', fields: { node: facts.node, incarnation, from: before.status, to: 'healthy', cause } }, enrolled];
+      const to = statusOf(entry);
+      if ((before?.status ?? 'healthy') === to) return [enrolled];
+      return [{ kind: 'node.status', fields: { node: facts.node, incarnation, from: before?.status ?? 'healthy', to, cause } }, enrolled];
     }
     case 'node-facts': {
       const { node, location } = entry.facts;
@@ -130,6 +133,10 @@ export function factsOfNodeEntry(state: NodesState, entry: NodeEntry): readonly 
   }
 }
 
+function statusOf({ draining }: Extract<NodeEntry, { readonly kind: 'node-enrolled' }>): NodeStatus {
+  return draining === true ? 'draining' : 'healthy';
+}
+
 function isSamePlace(a: GeoPoint, b: GeoPoint): boolean {
   return a.latitude === b.latitude && a.longitude === b.longitude;
 }
@@ -145,8 +152,11 @@ export function planHello(
   atMs: number,
 ): readonly NodeEntry[] {
   const node = state.nodes.get(hello.facts.node);
+  const { facts, bootId } = hello;
+  // An agent that starts anew is in service again; one that was only out of reach is what the operator made of it.
+  const stays = node?.draining === true && node.bootId === bootId ? { draining: true as const } : {};
   const enrol = (incarnation: number, cause: string): readonly NodeEntry[] => [
-    { kind: 'node-enrolled', facts: hello.facts, bootId: hello.bootId, incarnation: incarnation as Incarnation, atMs, cause },
+    { kind: 'node-enrolled', facts, bootId, incarnation: incarnation as Incarnation, atMs, cause, ...stays },
   ];
   if (node === undefined) return enrol(1, 'first enrolment');
   if (node.bootId !== hello.bootId) return enrol(node.incarnation + 1, 'its agent was restarted');

@@ -153,6 +153,21 @@ describe('what is kept of logs', () => {
     expect(textsOf(await recent(logs, 'quiet'))).toEqual(['hush']);
   });
 
+  test('is nothing of a deployment that is gone, also where its last lines come late', async () => {
+    let isDeployed = true;
+    const logs = new GuestLogs({
+      clock: new MemoryTime().process(),
+      deploymentOf: (instance) => instance.split('/')[0] as DeploymentName,
+      isDeployed: () => isDeployed,
+    });
+    logs.forget('a' as DeploymentName);
+    isDeployed = false;
+    logs.add('n1' as NodeId, { kind: 'logs', lines: [lineOf('a', 'late')], dropped: [{ instance: 'a/0' as InstanceId, lines: 7 }] });
+    isDeployed = true;
+    logs.add('n1' as NodeId, { kind: 'logs', lines: [lineOf('a', 'of the next')], dropped: [] });
+    expect(await recent(logs, 'a')).toMatchObject([{ dropped: 0, lines: [{ text: 'of the next' }] }]);
+  });
+
   test('tells how many lines were lost before a line, and keeps nothing of instances that nobody knows', async () => {
     const logs = create();
     const lost = [
