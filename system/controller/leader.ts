@@ -6,10 +6,10 @@ import type { TrustedKey } from '../domain/module.ts';
 import { assert, ok, rejected, unknown, type Outcome } from '../domain/outcome.ts';
 import type { FetchReply, FetchRequest } from '../domain/session.ts';
 import type { Census, Fact } from '../domain/telemetry.ts';
-import { retryDelayMs, type InstanceRecord } from '../deployments/deployments.ts';
+import type { InstanceRecord } from '../deployments/deployments.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Liveness, planSilence } from '../nodes/nodes.ts';
-import { MICROS_PER_MS, MICROS_PER_S, type Timer } from '../ports/clock.ts';
+import { MICROS_PER_S, type Timer } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import type { Telemetry } from '../ports/telemetry.ts';
 import type { AgentStream, LogsStream, WatchStream } from '../api/api.ts';
@@ -18,6 +18,7 @@ import { countCensus } from './census.ts';
 import { planCommand } from './commands.ts';
 import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
+import { Durability } from './durability.ts';
 import { tooMany } from './feed.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { Matrix } from './matrix.ts';
@@ -27,6 +28,7 @@ import { plan, PLANS_MAX } from './planning.ts';
 import { planExpiry } from '../modules/modules.ts';
 import { answerQuery, type Inventory } from './queries.ts';
 import type { Recent } from './recent.ts';
+import { Retries } from './retries.ts';
 import { Rollbacks } from './rollbacks.ts';
 import { Roster } from './roster.ts';
 import type { Entry, ReplyBody } from './state.ts';
@@ -70,8 +72,8 @@ export class Leader {
   readonly #logs: GuestLogs;
   /** Commands that were accepted or are being worked on, by identifier. */
   readonly #executing = new Map<string, Promise<Outcome<OperatorReply>>>();
-  readonly #waiting = new Set<(durable: boolean) => void>();
-  readonly #retries = new Map<string, Timer>();
+  readonly #durability: Durability;
+  readonly #retries: Retries;
   #uploads = 0;
   #plans = 0;
   #tick: Timer | null = null;
@@ -84,6 +86,8 @@ export class Leader {
     const ports: LeaderPorts = { ...options.ports, telemetry: this.#telling(options.ports.telemetry) };
     this.#options = { ...options, ports };
     this.#head = head;
+    this.#durability = new Durability(journal);
+    this.#retries = new Retries({ clock: ports.clock, head, commit: (entries) => this.commit(entries) });
     this.#liveness = new Liveness(config, ports.clock.monotonicMicros());
     this.#matrix = new Matrix(ports.wasm.profiles, () => {
       this.#watching.matrixChanged();
@@ -161,7 +165,7 @@ export class Leader {
     for (const node of this.#head.state.nodes.nodes.keys()) this.#liveness.watch(node, clock.monotonicMicros());
     await this.#triggers.start(this.#head.state.events.triggers);
     if (this.#stopped) return;
-    for (const instance of this.#head.state.deployments.instances.values()) this.#scheduleRetry(instance);
+    for (const instance of this.#head.state.deployments.instances.values()) this.#retries.schedule(instance);
     this.commit([]);
     this.#scheduleTick();
   }
@@ -170,13 +174,13 @@ export class Leader {
     this.#stopped = true;
     this.#tick?.cancel();
     this.#continuing?.cancel();
-    for (const timer of this.#retries.values()) timer.cancel();
+    this.#retries.stop();
     this.#compiler.stop();
     this.#triggers.stop();
     this.#roster.stop(cause);
     this.#watching.stop();
     this.#logs.stop();
-    for (const settle of [...this.#waiting]) settle(false);
+    this.#durability.stop();
   }
 
   /** The state is the fold through record `sequence`, which is about to be closed: what is built of it leaves when that is durable. */
@@ -225,7 +229,7 @@ export class Leader {
   async query(query: OperatorQuery): Promise<Outcome<OperatorAnswer>> {
     if (query.kind === 'plan') return this.#plan(query);
     const answer = answerQuery(this.#inventory, query);
-    return (await this.#durable()) ? ok(answer) : interrupted();
+    return (await this.#durability.reached()) ? ok(answer) : interrupted();
   }
 
   census(queues: Census['queues']): Census {
@@ -265,7 +269,7 @@ export class Leader {
     }
     const reply = this.#head.state.answered.get(id);
     assert(reply !== undefined, `command ${id} was answered when it was accepted`);
-    const durable = this.#durable();
+    const durable = this.#durability.reached();
     if (!(await durable)) return interrupted();
     const followed = await this.#followUp(command);
     if (this.#stopped) return interrupted();
@@ -348,19 +352,6 @@ export class Leader {
     });
   }
 
-  /** True when everything applied so far is durable; false when this process ends before. */
-  #durable(): Promise<boolean> {
-    if (this.#stopped) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const settle = (durable: boolean): void => {
-        this.#waiting.delete(settle);
-        resolve(durable);
-      };
-      this.#waiting.add(settle);
-      this.#options.journal.whenDurable(() => settle(true));
-    });
-  }
-
   /** Makes the journal close a batch, so that what is dirty is built and sent, even where nothing is to be written. */
   #flush(): void {
     this.#options.journal.whenDurable(() => {});
@@ -403,21 +394,7 @@ export class Leader {
 
   #failed(instance: InstanceRecord): void {
     this.#placing.failed(instance);
-    this.#scheduleRetry(instance);
-  }
-
-  #scheduleRetry(instance: InstanceRecord): void {
-    if (instance.state !== 'failed') return;
-    const { clock } = this.#options.ports;
-    const { id, epoch, failures } = instance;
-    this.#retries.get(id)?.cancel();
-    const timer = clock.after(retryDelayMs(failures) * MICROS_PER_MS, () => {
-      this.#retries.delete(id);
-      const now = this.#head.state.deployments.instances.get(id);
-      if (now === undefined || now.state !== 'failed' || now.epoch !== epoch) return;
-      this.commit([{ kind: 'instance-unplaced', instance: id, atMs: clock.civilMs(), cause: `started again after failure ${failures}` }]);
-    });
-    this.#retries.set(id, timer);
+    this.#retries.schedule(instance);
   }
 
   /** An agent did not believe what it was given for this instance. */
