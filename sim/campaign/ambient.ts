@@ -37,6 +37,9 @@ const COMPRESSORS = [
   'ZstdDecompress',
 ];
 
+const LOCAL_PARTS = ['FullYear', 'Year', 'Month', 'Date', 'Hours', 'Minutes', 'Seconds'];
+export const LOCAL_USE = 'the UTC functions of Date, or a text with a zone; this one follows the time zone of the process';
+
 export const AMBIENT_RULES: readonly AmbientRule[] = [
   { holder: 'Math', called: 'Math', names: ['random'], use: RANDOM },
   {
@@ -51,6 +54,27 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
     called: 'perf_hooks',
     names: ['monitorEventLoopDelay', 'eventLoopUtilization', 'timerify', 'PerformanceObserver'],
     use: CLOCK,
+  },
+  { holder: 'globalThis', called: '', names: ['PerformanceMark'], use: CLOCK },
+  { holder: 'Event.prototype', called: 'Event.prototype', names: ['timeStamp'], use: CLOCK },
+  { holder: 'File.prototype', called: 'File.prototype', names: ['lastModified'], use: CLOCK },
+  {
+    holder: 'Date.prototype',
+    called: 'Date.prototype',
+    names: [...LOCAL_PARTS.map((part) => `get${part}`), ...LOCAL_PARTS.map((part) => `set${part}`), 'getDay', 'getTimezoneOffset'],
+    use: LOCAL_USE,
+  },
+  {
+    holder: 'Date.prototype',
+    called: 'Date.prototype',
+    names: ['toString', 'toDateString', 'toTimeString', 'toLocaleString', 'toLocaleDateString', 'toLocaleTimeString'],
+    use: `toISOString(); this one follows the time zone of the process`,
+  },
+  {
+    holder: 'Blob.prototype',
+    called: 'Blob.prototype',
+    names: ['arrayBuffer', 'bytes', 'text', 'stream'],
+    use: 'the bytes themselves; a blob answers in a turn of the event loop that the seed does not decide',
   },
   {
     holder: 'Intl.DateTimeFormat.prototype',
@@ -74,6 +98,12 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
       'report',
     ],
     use: CLOCK,
+  },
+  {
+    holder: 'process',
+    called: 'process',
+    names: ['pid', 'ppid', 'argv', 'argv0', 'execArgv'],
+    use: `${NOTHING}; it differs from process to process`,
   },
   { holder: 'process', called: 'process', names: ['nextTick', 'emitWarning'], use: 'a promise, or clock.after() of the clock port' },
   {

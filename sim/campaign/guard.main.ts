@@ -5,7 +5,7 @@
 import { registerHooks, syncBuiltinESMExports } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Bug } from '../../system/domain/outcome.ts';
-import { AMBIENT_RULES, DATE_USE, IMPORT_USE, SIGN_USE, VERIFY_USE } from './ambient.ts';
+import { AMBIENT_RULES, DATE_USE, IMPORT_USE, LOCAL_USE, SIGN_USE, VERIFY_USE } from './ambient.ts';
 import './host.main.ts';
 
 type Callable = (...args: unknown[]) => unknown;
@@ -134,6 +134,16 @@ for (const rule of AMBIENT_RULES) {
 
 const RealDate = Date;
 const realNow = gate(RealDate.now, 'Date.now', DATE_USE);
+/** A date alone is one of UTC, as the language has it. */
+const SAYS_ITS_ZONE = /^[-+]?\d{4,6}(?:-\d\d){0,2}$|(?:Z|GMT|UTC|[-+]\d\d:?\d\d)$/i;
+const isLocal = (args: readonly unknown[]): boolean =>
+  args.length > 1 || (typeof args[0] === 'string' && !SAYS_ITS_ZONE.test(args[0].trim()));
+const realParse = new Proxy(RealDate.parse, {
+  apply(target, self, args) {
+    if (armed && isLocal(args.slice(0, 1))) refuse('Date.parse without a zone', LOCAL_USE);
+    return Reflect.apply(target, self, args);
+  },
+});
 const GuardedDate = new Proxy(RealDate, {
   apply(target, self, args) {
     if (armed) refuse('Date()', DATE_USE);
@@ -141,9 +151,10 @@ const GuardedDate = new Proxy(RealDate, {
   },
   construct(target, args, newTarget) {
     if (armed && args.length === 0) refuse('new Date()', DATE_USE);
+    if (armed && isLocal(args)) refuse('new Date() of local time', LOCAL_USE);
     return Reflect.construct(target, args, newTarget) as object;
   },
-  get: (target, key, receiver) => (key === 'now' ? realNow : Reflect.get(target, key, receiver)),
+  get: (target, key, receiver) => (key === 'now' ? realNow : key === 'parse' ? realParse : Reflect.get(target, key, receiver)),
 });
 globalThis.Date = GuardedDate;
 // `new (new Date(0)).constructor()` is `new Date()` by another way.

@@ -73,6 +73,8 @@ export class Computer {
   readonly #world: World;
   readonly disk: Disk;
   #program: Program | null = null;
+  /** The end of an orderly stop that is under way; whoever asks for one meanwhile waits for it too. */
+  #stopping: Promise<void> | null = null;
   #wasm: SimWasm | null = null;
   /** False before its first start and after the last stop: nothing restarts it then. */
   #wanted = false;
@@ -167,6 +169,10 @@ export class Computer {
   #stopProgram(): Promise<void> {
     const program = this.#program;
     if (program === null) return Promise.resolve();
+    return (this.#stopping ??= this.#stopInOrder(program));
+  }
+
+  #stopInOrder(program: Program): Promise<void> {
     const { kernel } = this.#world;
     return new Promise<void>((resolve) => {
       const overdue = kernel.after(STOP_MICROS_MAX, null, 'stop overdue', resolve);
@@ -198,6 +204,7 @@ export class Computer {
     if (how === 'power') this.disk.losePower();
     else this.disk.flush();
     this.#program = null;
+    this.#stopping = null;
     this.#wasm = null;
   }
 

@@ -1,0 +1,72 @@
+// Each kind of fault has a scenario in which it matters: where faults of that kind do nothing, one of its goals is broken, or
+// something that it must reach is not.
+import { beforeAll, expect, it } from 'vitest';
+import { FAULT_KINDS } from '../../scenarios/scenario.ts';
+import type { FaultKind, Scenario } from '../../scenarios/scenario.ts';
+import { findScenario, readScenario } from '../../sim/campaign/library.main.ts';
+import { SIM_FAULT_KINDS } from '../../sim/faults/faults.ts';
+import type { SimInjected } from '../../sim/testbed.ts';
+import { playWithout, prepareWorld } from '../support/scenarios/without-fault.ts';
+
+const SEED = '0x1';
+const SCENARIO_OF: { readonly [kind in FaultKind]: string } = {
+  crash: 'node-failure',
+  pause: 'node-return',
+  reboot: 'maintenance',
+  upgrade: 'nodes-upgraded',
+  wipe: 'disks-fail',
+  throttle: 'node-throttled',
+  'clock-step': 'clocks-wrong',
+  'clock-drift': 'clocks-wrong',
+  'clock-freeze': 'clocks-wrong',
+  partition: 'partition-heals',
+  'partition-one-way': 'heard-not-hearing',
+  latency: 'region-latency',
+  loss: 'loss-in-bursts',
+  bandwidth: 'thin-uplink',
+  'burst-loss': 'loss-in-bursts',
+  duplication: 'twice-and-overtaken',
+  reordering: 'twice-and-overtaken',
+  corruption: 'corrupt-messages',
+  clog: 'network-swizzled',
+  swizzle: 'network-swizzled',
+  'half-open': 'forgotten-connections',
+  'disk-full': 'disk-full',
+  'disk-slow': 'disks-fail',
+  'disk-lies': 'disks-fail',
+  'disk-rot': 'disks-fail',
+  'forge-artefact': 'signatures-refused',
+  'broker-outage': 'broker-unwell',
+  'broker-slow': 'broker-unwell',
+  'broker-loses-answers': 'broker-unwell',
+  'broker-repeats': 'broker-unwell',
+  'reset-connections': 'broker-unwell',
+  'spoil-artefact': 'artefacts-spoilt',
+  garbage: 'agent-garbage',
+};
+
+let injected: SimInjected;
+beforeAll(async () => {
+  injected = await prepareWorld();
+});
+
+function scenarioOf(kind: FaultKind): Scenario {
+  const file = findScenario(SCENARIO_OF[kind]);
+  if (!file.ok) throw new Error(file.error.message);
+  const scenario = readScenario(file.value);
+  if (!scenario.ok) throw new Error(scenario.error.message);
+  return scenario.value;
+}
+
+it('every kind of fault can be produced', () => {
+  expect([...SIM_FAULT_KINDS].sort()).toEqual([...FAULT_KINDS].sort());
+});
+
+it.each(FAULT_KINDS)('without %s a goal of its scenario is broken', async (kind) => {
+  const scenario = scenarioOf(kind);
+  expect(scenario.steps.some((step) => step.do === 'fault' && step.fault.kind === kind)).toBe(true);
+  const { goals, trouble } = await playWithout(injected, scenario, kind, SEED);
+  expect(trouble).toBe(null);
+  const missed = goals.filter(({ held, reached }) => !held || reached === 0).map(({ name }) => name);
+  expect(missed, `all goals of ${scenario.name} hold without it`).not.toEqual([]);
+});
