@@ -269,6 +269,8 @@ function faultText(fault: FaultSpec): string {
       return `disk-slow ${fault.machine}, ${fault.factor} times slower`;
     case 'throttle':
       return `throttle ${fault.machine}, ${fault.factor} times slower`;
+    case 'memory-pressure':
+      return `memory-pressure on ${fault.machine}, ${writeSize(fault.leavesBytes)} left to guests`;
     case 'clock-step':
       return `clock-step ${fault.machine}, ${writeShift(fault.byMicros)}`;
     case 'clock-drift':

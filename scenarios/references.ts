@@ -136,6 +136,7 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
     case 'disk-full':
       return known(source, [...path, fault.kind], 'machine', fault.machine, machines);
     case 'upgrade':
+    case 'memory-pressure':
     case 'garbage':
       return known(source, [...path, fault.kind], 'node', fault.machine, machines.slice(1));
     case 'wipe':

@@ -195,6 +195,8 @@ export type FaultSpec =
   | { readonly kind: 'wipe'; readonly machine: string; readonly lastCopy: boolean; readonly forMicros: number }
   /** Processor hot or battery low: all work of the machine takes `factor` times as long. */
   | { readonly kind: 'throttle'; readonly machine: string; readonly factor: number; readonly forMicros: number }
+  /** Something else on the machine takes all memory but `leavesBytes`: when its guests hold more, the system ends their process. */
+  | { readonly kind: 'memory-pressure'; readonly machine: string; readonly leavesBytes: number; readonly forMicros: number }
   /** The civil clock is wrong by so much until the end, when it is set right. Monotonic time and timers know nothing of it. */
   | { readonly kind: 'clock-step'; readonly machine: string; readonly byMicros: number; readonly forMicros: number }
   /** The oscillator runs too fast or (ppm < 0) too slow: monotonic and civil time, and every timer. */
@@ -252,6 +254,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'upgrade',
   'wipe',
   'throttle',
+  'memory-pressure',
   'clock-step',
   'clock-drift',
   'clock-freeze',

@@ -100,6 +100,13 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
       return { kind: 'disk-rot', machine: String(step['disk-rot']), lastCopy: step['lastCopy'] === true, forMicros: 0 };
     case 'throttle':
       return { kind: 'throttle', machine: String(step['throttle']), factor: Number(step['factor']), forMicros };
+    case 'memory-pressure':
+      return {
+        kind: 'memory-pressure',
+        machine: String(step['memory-pressure']),
+        leavesBytes: parseSize(String(step['leaves'])) ?? 0,
+        forMicros,
+      };
     case 'clock-step': {
       const byMicros = parseShift(String(step['by'])) ?? 0;
       if (byMicros % 1_000 !== 0 || byMicros === 0)

@@ -128,6 +128,7 @@ class SimTestbed implements Testbed {
         runs: (machine) => this.#runs(machine),
         disk: (machine) => this.#computerOf(machine).disk,
         throttle: (machine, slowness) => this.#computers.get(machine)?.throttle('fault', slowness),
+        squeeze: (machine, leavesBytes, felt) => this.#computers.get(machine)?.squeeze(leavesBytes, felt),
         clocks: (machine) => this.#computerOf(machine).machine.time,
         fill: (machine) => this.#computers.get(machine)?.setFull(true),
         free: (machine) => this.#computers.get(machine)?.setFull(false),

@@ -9,6 +9,7 @@ import type { KeyRing } from '../keys/keys.ts';
 import type { Disk } from '../storage/storage.ts';
 import type { ServiceFaults } from './services.ts';
 import type { SimNetwork } from '../network/network.ts';
+import { detailOf, targetOf } from './words.ts';
 import { Swizzles } from './swizzle.ts';
 
 export { Rogue } from './rogue.ts';
@@ -21,6 +22,7 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'upgrade',
   'wipe',
   'throttle',
+  'memory-pressure',
   'clock-step',
   'clock-drift',
   'clock-freeze',
@@ -73,6 +75,8 @@ export type MachineControl = {
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
   readonly throttle: (machine: string, slowness: number) => void;
+  /** Ends the process of the machine whenever its guests hold more than `leavesBytes`; null: no more. */
+  readonly squeeze: (machine: string, leavesBytes: number | null, felt: () => void) => void;
   readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze' | 'onFelt'>;
   /** On, and not paused. */
   readonly runs: (machine: string) => boolean;
@@ -190,6 +194,8 @@ export class Faults {
       case 'throttle':
         if (machines.runs(spec.machine)) felt();
         return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
+      case 'memory-pressure':
+        return this.#squeeze(spec.machine);
       case 'clock-step':
         this.#watchClock(spec.machine);
         return machines.clocks(spec.machine).step(spec.byMicros);
@@ -265,6 +271,8 @@ export class Faults {
         return;
       case 'throttle':
         return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
+      case 'memory-pressure':
+        return this.#squeeze(spec.machine);
       case 'clock-step':
         return machines.clocks(spec.machine).step(-spec.byMicros);
       case 'clock-drift':
@@ -304,6 +312,14 @@ export class Faults {
     }
   }
 
+  /** Of several the one that leaves least counts. */
+  #squeeze(machine: string): void {
+    let leavesBytes: number | null = null;
+    for (const { spec } of this.#active.values())
+      if (spec.kind === 'memory-pressure' && spec.machine === machine) leavesBytes = Math.min(leavesBytes ?? Infinity, spec.leavesBytes);
+    this.#options.machines.squeeze(machine, leavesBytes, () => this.#feelKind('memory-pressure', machine));
+  }
+
   #watchDisk(machine: string): void {
     this.#options.machines.disk(machine).onFelt = (fault) => this.#feelKind(`disk-${fault}`, machine);
   }
@@ -321,75 +337,5 @@ export class Faults {
 
   #isUnder(kinds: readonly FaultKind[], machine: string): boolean {
     return [...this.#active.values()].some(({ spec }) => 'machine' in spec && spec.machine === machine && kinds.includes(spec.kind));
-  }
-}
-
-function targetOf(spec: FaultSpec): string {
-  if ('machine' in spec) return spec.machine;
-  switch (spec.kind) {
-    case 'partition':
-      return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
-    case 'clog':
-    case 'swizzle':
-      return spec.places.join(' ');
-    case 'half-open':
-      return `${spec.a.join(' ')} | ${spec.b.join(' ')}`;
-    case 'partition-one-way':
-      return `${spec.from.join(' ')} -> ${spec.to.join(' ')}`;
-    case 'latency':
-    case 'loss':
-    case 'bandwidth':
-    case 'burst-loss':
-    case 'duplication':
-    case 'reordering':
-    case 'corruption':
-      return `${spec.a} | ${spec.b}`;
-    case 'forge-artefact':
-    case 'broker-outage':
-    case 'broker-slow':
-    case 'broker-loses-answers':
-    case 'broker-repeats':
-    case 'spoil-artefact':
-      return 'controller';
-    default:
-      return assertNever(spec, 'the target of a fault');
-  }
-}
-
-function detailOf(spec: FaultSpec): string {
-  const time = spec.forMicros === null ? 'until healed' : `for ${spec.forMicros} µs`;
-  switch (spec.kind) {
-    case 'latency':
-      return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
-    case 'loss':
-      return `${spec.loss[0]} of ${spec.loss[1]} packets lost, ${time}`;
-    case 'bandwidth':
-      return `${spec.bytesPerS} bytes a second, a queue of ${spec.queueBytes} bytes, ${time}`;
-    case 'burst-loss':
-      return `${spec.ratio[0]} of ${spec.ratio[1]} packets lost in bursts of ${spec.burstMicros} µs, ${spec.apartMicros} µs apart, ${time}`;
-    case 'reordering':
-      return `${spec.ratio[0]} of ${spec.ratio[1]} packets held back by up to ${spec.microsMax} µs, ${time}`;
-    case 'duplication':
-    case 'corruption':
-      return `${spec.ratio[0]} of ${spec.ratio[1]} packets, ${time}`;
-    case 'broker-slow':
-      return `each call ${spec.byMicros} µs late, ${time}`;
-    case 'broker-loses-answers':
-    case 'broker-repeats':
-      return `${spec.ratio[0]} of ${spec.ratio[1]} calls, ${time}`;
-    case 'spoil-artefact':
-      return `${spec.how}, ${time}`;
-    case 'upgrade':
-      return `to agent version ${spec.version}, ${time}`;
-    case 'disk-slow':
-      return `requests take ${spec.factor} times as long, ${time}`;
-    case 'throttle':
-      return `work takes ${spec.factor} times as long, ${time}`;
-    case 'clock-step':
-      return `civil clock off by ${spec.byMicros} µs, ${time}`;
-    case 'clock-drift':
-      return `clocks too fast by ${spec.ppm} ppm, ${time}`;
-    default:
-      return time;
   }
 }

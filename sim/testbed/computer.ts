@@ -76,6 +76,7 @@ export class Computer {
   /** The end of an orderly stop that is under way; whoever asks for one meanwhile waits for it too. */
   #stopping: Promise<void> | null = null;
   #wasm: SimWasm | null = null;
+  #memory: { readonly leavesBytes: number; readonly felt: () => void } | null = null;
   /** False before its first start and after the last stop: nothing restarts it then. */
   #wanted = false;
   readonly #slowness = { fault: 1, power: 1 };
@@ -143,6 +144,29 @@ export class Computer {
   /** No room on its disk, or room again. */
   setFull(full: boolean): void {
     this.disk.full = full;
+  }
+
+  /**
+   * Its guests are left so much memory; null: all that they are let have. When they hold more the system ends their process, which is
+   * the largest, as Linux does it; what it had written stays, and its service manager starts it again.
+   */
+  squeeze(leavesBytes: number | null, felt: () => void): void {
+    this.#memory = leavesBytes === null ? null : { leavesBytes, felt };
+    this.#limitMemory();
+  }
+
+  #limitMemory(): void {
+    const { incarnation } = this.machine;
+    const { kernel } = this.#world;
+    const memory = this.#memory;
+    let ending = false;
+    this.#wasm?.limitMemory(memory?.leavesBytes ?? null, () => {
+      if (ending) return;
+      ending = true;
+      memory?.felt();
+      // An event of its own: the guest that took it is in the middle of a step.
+      kernel.after(0, null, 'out of memory', () => this.#exit(incarnation, 'out of memory'));
+    });
   }
 
   /** In order, within `STOP_MICROS_MAX`; then it stays off until whatever keeps it off has ended. */
@@ -228,6 +252,7 @@ export class Computer {
       slots: NODE_SLOTS,
       artefacts: options.artefacts ?? 'envelopes',
     });
+    this.#limitMemory();
     const host = {
       nowMicros: () => kernel.now(),
       after: (delayMicros: number, label: string, fn: () => void) => void kernel.after(delayMicros, machine, label, fn),

@@ -59,6 +59,8 @@ export class SimWasm implements Wasm {
   readonly profiles: readonly CompileProfile[];
   readonly #options: SimWasmOptions;
   readonly #open = new Set<SimGuest>();
+  /** Null: all that guests are let hold is there. */
+  #memory: { readonly leftBytes: number; readonly exhausted: () => void } | null = null;
 
   constructor(options: SimWasmOptions) {
     this.#options = options;
@@ -110,6 +112,19 @@ export class SimWasm implements Wasm {
     return { open: this.#open.size, max: this.#options.slots };
   }
 
+  /** From here on `exhausted` is called when open guests together hold more than `leftBytes`; null: no more. */
+  limitMemory(leftBytes: number | null, exhausted: () => void): void {
+    this.#memory = leftBytes === null ? null : { leftBytes, exhausted };
+    this.#checkMemory();
+  }
+
+  #checkMemory(): void {
+    if (this.#memory === null) return;
+    let heldBytes = 0;
+    for (const guest of this.#open) heldBytes += guest.memoryBytesPeak;
+    if (heldBytes > this.#memory.leftBytes) this.#memory.exhausted();
+  }
+
   /** The incarnation has ended: its guests give the real slots back at once. */
   abandon(): void {
     for (const guest of [...this.#open]) guest.abandon();
@@ -150,8 +165,14 @@ export class SimWasm implements Wasm {
       );
       return started;
     }
-    const guest = new SimGuest(started.value, this.#options, () => this.#open.delete(guest));
+    const guest = new SimGuest(
+      started.value,
+      this.#options,
+      () => this.#open.delete(guest),
+      () => this.#checkMemory(),
+    );
     this.#open.add(guest);
+    this.#checkMemory();
     return ok<Guest>(guest);
   }
 
@@ -166,15 +187,18 @@ class SimGuest implements Guest {
   readonly #guest: EngineGuest;
   readonly #options: SimWasmOptions;
   readonly #freed: () => void;
+  /** Called when it may hold more memory. */
+  readonly #grown: () => void;
   #legs = 0;
   #running = false;
   #closed = false;
   #abandoned = false;
 
-  constructor(guest: EngineGuest, options: SimWasmOptions, freed: () => void) {
+  constructor(guest: EngineGuest, options: SimWasmOptions, freed: () => void, grown: () => void) {
     this.#guest = guest;
     this.#options = options;
     this.#freed = freed;
+    this.#grown = grown;
   }
 
   get fuelUsed(): number {
@@ -199,6 +223,7 @@ class SimGuest implements Guest {
     const { clock, costs, fuelPerMicro } = this.#options;
     const fuelBefore = this.#guest.fuelUsed;
     const step = this.#guest.resume(answer, { monotonicMicros: clock.monotonicMicros(), civilMicros: clock.civilMs() * MICROS_PER_MS });
+    this.#grown();
     const fuelMicros = Math.ceil((this.#guest.fuelUsed - fuelBefore) / fuelPerMicro);
     this.#running = true;
     return new Promise((resolve) => {

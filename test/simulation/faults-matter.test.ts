@@ -16,6 +16,7 @@ const SCENARIO_OF: { readonly [kind in FaultKind]: string } = {
   upgrade: 'nodes-upgraded',
   wipe: 'disks-fail',
   throttle: 'node-throttled',
+  'memory-pressure': 'memory-exhausted',
   'clock-step': 'clocks-wrong',
   'clock-drift': 'clocks-wrong',
   'clock-freeze': 'clocks-wrong',

@@ -32,6 +32,9 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
   upgrade: { draw: (dice, site) => ({ ...onNode('upgrade', dice, site), version: `9.${dice.between(0, 9)}.0` }) },
   wipe: { draw: (dice, site) => onNode('wipe', dice, site) },
   throttle: { draw: (dice, site) => ({ ...onMachine('throttle', dice, site), factor: dice.pick([2, 5, 20]) }) },
+  'memory-pressure': {
+    draw: (dice, site) => ({ ...onNode('memory-pressure', dice, site), leaves: dice.pick(['64KiB', '1MiB', '4MiB']) }),
+  },
   'clock-step': { draw: (dice, site) => ({ ...onMachine('clock-step', dice, site), by: written(dice.pick(STEPS_MS)) }) },
   // What an oscillator may be off by. A lease is safe for no larger difference than what it leaves to the controller's time.
   'clock-drift': { draw: (dice, site) => ({ ...onMachine('clock-drift', dice, site), ppm: dice.pick([-500, -50, 50, 500]) }) },

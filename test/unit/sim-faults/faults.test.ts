@@ -54,6 +54,7 @@ function setUp() {
       shutDown: done('shut down'),
       install: (machine, version) => void said.push(`${kernel.now() / SECOND} install ${version} on ${machine}`),
       babble: () => {},
+      squeeze: () => {},
       runs: () => isOn,
       disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),

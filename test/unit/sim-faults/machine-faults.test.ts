@@ -61,6 +61,7 @@ function setUp(seed = '1') {
       shutDown: nothing,
       install: nothing,
       babble: () => {},
+      squeeze: () => {},
       runs: () => true,
       disk: () => disk,
       throttle: (_, slowness) => machine.throttle(slowness),

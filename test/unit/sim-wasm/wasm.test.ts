@@ -220,3 +220,26 @@ describe('artefacts of simulated nodes', () => {
     });
   });
 });
+
+it('says when open guests together hold more memory than is left, and no more when all of it is there again', async () => {
+  const world = new SimWorld();
+  const machine = world.add('truck', CLOUD);
+  const wasm = wasmOf(world, machine, new CountingEngine());
+  let exhausted = 0;
+  await world.play(machine, async () => {
+    const compiled = get(await wasm.compile(new Uint8Array([1]), X86.profile));
+    const module = get(await wasm.load(compiled.artefact));
+    wasm.limitMemory(OPTIONS.memoryBytesMax, () => exhausted++);
+    const first = get(module.start(OPTIONS));
+    expect(exhausted).toBe(0);
+    get(module.start(OPTIONS));
+    expect(exhausted).toBe(1);
+    await first.resume(null);
+    expect(exhausted).toBe(2);
+    wasm.limitMemory(null, () => exhausted++);
+    await first.resume(null);
+    first.close();
+    wasm.limitMemory(OPTIONS.memoryBytesMax, () => exhausted++);
+    expect(exhausted).toBe(2);
+  });
+});
