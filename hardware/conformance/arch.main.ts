@@ -16,15 +16,24 @@ import { ARCHITECTURES, type Architecture } from '../../system/domain/node.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { cancelling, wordsOf } from '../debian/debian.ts';
-import { prepareImage, type MachineImage } from '../qemu/images.ts';
-import { prepareForeignRuntime, type ForeignArchitecture, type ForeignOptions } from '../qemu/qemu.ts';
+import { missingForImage, prepareImage, type MachineImage } from '../qemu/images.ts';
+import { missingEmulator, prepareForeignRuntime, type ForeignArchitecture, type ForeignOptions } from '../qemu/qemu.ts';
 import { writeTree } from '../qemu/tree.ts';
 import { ensureEngine, EngineBuildError } from '../wasm/build/build.ts';
 import { createProgressPrinter, describeDuration } from '../wasm/build/progress.ts';
 import { openEngine } from '../wasm/native/native.ts';
 import { levelProfile, TARGETS } from '../wasm/node-engine.ts';
 import type { ConformanceSet, PlayedLine } from './case.ts';
-import { differenceLines, judge, junitLines, leftOutLines, notAskedLines, tableLines, type Machine } from './conformance.ts';
+import {
+  differenceLines,
+  judge,
+  junitLines,
+  leftOutLines,
+  notAskedLines,
+  notBootedLines,
+  tableLines,
+  type Machine,
+} from './conformance.ts';
 import { playOnMachine } from './on-machine.main.ts';
 import type { PlayJob } from './play.main.ts';
 import { writeSet } from './set.main.ts';
@@ -123,7 +132,7 @@ async function arch(options: ArchOptions): Promise<number> {
       for (const machine of machines)
         for (const line of machine.lines) if (line.kind === 'left-out') say(`${machine.name} did not run ${line.level}: ${line.why}`);
       for (const line of leftOutLines(machines[0])) say(line);
-      for (const line of notAskedLines(conformance)) say(line);
+      for (const line of [...notAskedLines(conformance), ...notBootedLines(conformance)]) say(line);
       say('');
       for (const line of differenceLines(conformance)) say(line);
       const { compared, differences, verdict } = conformance;
@@ -162,6 +171,13 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       message: `This machine's architecture (${process.arch}) is none of ours.`,
       next: 'Use another machine.',
     });
+  // Before minutes of work, not after them.
+  for (const target of targets) {
+    const foreign = target === own ? null : foreignOf(target);
+    if (foreign?.ok === false) return foreign;
+    const missing = foreign === null ? null : await missingFor(foreign.value, options.tier);
+    if (missing !== null) return missing;
+  }
   const engine = await buildEngine(context);
   if (!engine.ok) return engine;
   const programs = fileURLToPath(new URL('./', import.meta.url));
@@ -178,6 +194,7 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
   const images: MachineImage[] = [];
   for (const target of targets) {
     if (target === own) continue;
+    if (signal.aborted) return cancelled();
     const foreign = foreignOf(target);
     if (!foreign.ok) return foreign;
     if (options.tier !== 'system') {
@@ -191,6 +208,7 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       images.push(image.value);
     }
   }
+  if (signal.aborted) return cancelled();
   if (options.prepareOnly === true) return ok(null);
   const examples = await buildExamples();
   const set = writeSet(openEngine(engine.value), examples, join(folder, 'set'));
@@ -223,6 +241,11 @@ async function buildEngine({ options: { quiet }, signal }: Context): Promise<Out
     if (!(error instanceof EngineBuildError)) throw error;
     return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });
   }
+}
+
+async function missingFor(architecture: ForeignArchitecture, tier: ArchOptions['tier']): Promise<Outcome<never> | null> {
+  const missing = tier === 'system' ? null : await missingEmulator(architecture);
+  return missing ?? (tier === 'user' ? null : await missingForImage(architecture, false));
 }
 
 function foreignOf(architecture: Architecture): Outcome<ForeignArchitecture> {

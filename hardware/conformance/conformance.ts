@@ -112,6 +112,13 @@ export function notAskedLines({ machines }: Conformance): readonly string[] {
   );
 }
 
+/** Which architectures were emulated for single programs alone: their kernels, devices and time were this machine's. */
+export function notBootedLines({ machines }: Conformance): readonly string[] {
+  const booted = machines.flatMap(({ architecture, tier }) => (tier === 'native' || tier === 'qemu-system' ? [architecture] : []));
+  const others = [...new Set(machines.map(({ architecture }) => architecture))].filter((one) => !booted.includes(one));
+  return others.length === 0 ? [] : [`–  no machine of ${others.join(' and ')} was booted; --tier both boots one of each`];
+}
+
 /** Why levels have no code for some modules, in the compiler's words. */
 export function leftOutLines({ lines }: Played): readonly string[] {
   const reasons = new Map<string, { readonly levels: Set<string>; readonly modules: Set<string> }>();

@@ -101,7 +101,8 @@ export class EmulatedMachine implements FleetMachine {
       appendFileSync(this.records, '\n');
       hooks.onStarted(this.#boot);
       const { name, folder, image, memoryMib, joinToken, zone, environment } = this.#options;
-      const look = await startMachine({ name, folder, image, memoryMib, joinToken, zone, environment, records: this.records });
+      const options = { name, folder, image, memoryMib, joinToken, zone, environment, records: this.records };
+      const look = await startMachine({ ...options, endsOnReset: true });
       if (!look.ok || look.value.pid === null) return this.#gone(look.ok ? 'it ended at once' : describeError(look.error));
       this.#pid = look.value.pid;
       this.#port = Number(look.value.address.split(':').at(-1));

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { writeBundle } from './bundle.ts';
@@ -32,6 +33,7 @@ import {
 } from '../debian/debian.ts';
 import { ORDERS_PORT, ORDERS_SERVED, TASK_VARIABLE } from './orders.ts';
 import { buildForeignEngine, prepareNodeRoot, targetsCache, type ForeignOptions } from './qemu.ts';
+import { SYSTEM_PATHS } from './disk.ts';
 import { keyOf, makeFile, notMade, squash } from './squash.ts';
 import { prepareSshLayer, SSH_LAYER_UP } from './ssh.ts';
 import { missingSystem } from './system.ts';
@@ -67,6 +69,7 @@ const TOOLS = [
   ['cpio', 'cpio'],
   ['xz', 'xz-utils'],
   ['gzip', 'gzip'],
+  ['mkfs.ext4', 'e2fsprogs'],
 ] as const;
 const ENGINE = 'engine.node';
 
@@ -84,7 +87,7 @@ $B mount -t tmpfs tmpfs /upper; $B mkdir /upper/u /upper/w
 $B mount -t overlay overlay -o lowerdir=$lower,upperdir=/upper/u,workdir=/upper/w /newroot
 $B mkdir -p /newroot/proc /newroot/sys /newroot/dev /newroot/tmp /newroot/product /newroot/data
 $B mount -t proc proc /newroot/proc; $B mount -t sysfs sys /newroot/sys; $B mount -t devtmpfs dev /newroot/dev
-$B mount -t ext4 /dev/vdc /newroot/data
+$B mount -t ext4 /dev/vdc /newroot/data || { echo "the disk of this machine cannot be mounted"; $B poweroff -f; }
 $B ip link set lo up; $B ip addr add 10.0.2.15/24 dev eth0; $B ip link set eth0 up; $B ip route add default via 10.0.2.2
 export HOME=/data TMPDIR=/tmp
 ${ORDERS_SERVED}serve_ssh() { while :; do $B chroot /newroot ${SSH_LAYER_UP}; echo "the SSH server ended with $?"; $B sleep 1; done; }
@@ -138,15 +141,8 @@ export async function prepareImage(
     readonly folder?: string;
   },
 ): Promise<Outcome<MachineImage>> {
-  for (const [program, name] of TOOLS) {
-    if (await answers(program)) continue;
-    return rejected('WM_TARGET_TOOLS', {
-      message: `Images of machines are made with ${program}, which is not here.`,
-      next: `Install it: apt-get install --no-install-recommends ${name}.`,
-    });
-  }
-  const lacking = await missingSystem(architecture);
-  if (lacking !== null) return lacking;
+  const missing = await missingForImage(architecture, options.ssh === true);
+  if (missing !== null) return missing;
   const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
   const root = await prepareNodeRoot(architecture, packageOptions);
   if (!root.ok) return root;
@@ -168,6 +164,18 @@ export async function prepareImage(
   if (!ssh.ok) return ssh;
   const files = { kernel: join(boot.value, 'vmlinuz'), initrd: join(boot.value, 'initrd.gz'), root: rootImage, product: product.value };
   return ok({ architecture, ...files, ...(ssh.value === undefined ? {} : { ssh: ssh.value }) });
+}
+
+/** Null: everything that makes an image and runs it is here. WM_TARGET_TOOLS. */
+export async function missingForImage(architecture: ForeignArchitecture, ssh: boolean): Promise<Outcome<never> | null> {
+  for (const [program, name] of ssh ? [...TOOLS, ['ssh-keygen', 'openssh-client'] as const] : TOOLS) {
+    if (await answers(program)) continue;
+    return rejected('WM_TARGET_TOOLS', {
+      message: `Machines are made with ${program}, which is not here.`,
+      next: `Install it: apt-get install --no-install-recommends ${name}.`,
+    });
+  }
+  return missingSystem(architecture);
 }
 
 /** Folder of the kernel and the first file system. */
@@ -261,10 +269,8 @@ function contentsOf(folder: string): readonly string[] {
 }
 
 async function answers(program: string): Promise<boolean> {
-  try {
-    await execa(program, ['--version'], { stdin: 'ignore', reject: false });
-    return true;
-  } catch {
-    return false;
-  }
+  const env = { PATH: `${process.env['PATH'] ?? ''}${SYSTEM_PATHS}` };
+  // Some know no version, and one of them would ask for a key otherwise.
+  const { code } = await execa(program, ['--version'], { stdin: 'ignore', reject: false, env });
+  return code !== 'ENOENT';
 }

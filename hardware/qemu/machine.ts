@@ -57,6 +57,8 @@ export type MachineOptions = {
   readonly environment: Readonly<Record<string, string>>;
   /** File that the records of its agent are added to, or what its task prints; absent: nowhere. */
   readonly records?: string;
+  /** It ends where it would boot again by itself, so that its keeper sees it; otherwise QEMU begins anew unseen. */
+  readonly endsOnReset?: true;
   /** Instead of an agent: a command, which finds a read-only file system over the root; the machine switches itself off when it has ended. */
   readonly task?: { readonly layer: string; readonly command: string };
 };
@@ -168,6 +170,7 @@ async function start(options: MachineOptions): Promise<Outcome<MachineLook>> {
             ]),
         ...['-device', 'virtio-rng-pci', '-qmp', `unix:${escaped(fileOf(folder, name, 'qmp'))},server=on,wait=off`],
         ...['-pidfile', fileOf(folder, name, 'pid'), '-daemonize'],
+        ...(options.endsOnReset === true ? ['-no-reboot'] : []),
       ],
       { stdin: 'ignore', stdout: 'ignore' },
     );

@@ -172,6 +172,8 @@ async function imagesOf(names: readonly string[], options: Quiet, signal: AbortS
   if (!architectures.ok) return architectures;
   const images: MachineImage[] = [];
   for (const architecture of architectures.value) {
+    if (signal.aborted)
+      return rejected('WM_CANCELLED', { message: 'Images were not made to the end.', next: 'Start it again; what was made is kept.' });
     const image = await prepareImage(architecture, {
       say: (line) => tell(options, line),
       signal,
@@ -208,6 +210,7 @@ async function start(names: readonly string[], options: StartOptions, signal: Ab
   if (!images.ok) return refuse(images);
   if (options.name !== undefined && images.value.length > 1)
     return refuse(wrong('--name is for one machine, and several would be started.', 'Name one architecture.'));
+  if (signal.aborted) return refuse(rejected('WM_CANCELLED', { message: 'No machine was started.', next: 'Start it again.' }));
   const started = await Promise.all(
     images.value.map(async (image) => {
       const name = options.name ?? `${image.architecture === 'aarch64' ? 'arm64' : image.architecture}-1`;

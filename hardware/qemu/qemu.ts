@@ -54,12 +54,8 @@ const EMULATORS: Readonly<Record<ForeignArchitecture, { readonly program: string
  */
 export async function prepareForeignRuntime(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<ForeignRuntime>> {
   const { program, args } = EMULATORS[architecture];
-  const here = await isHere(program);
-  if (!here)
-    return rejected('WM_TARGET_TOOLS', {
-      message: `Programs of ${architecture} are run by ${program}, which is not here.`,
-      next: 'Install it: apt-get install --no-install-recommends qemu-user-static.',
-    });
+  const missing = await missingEmulator(architecture);
+  if (missing !== null) return missing;
   const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
   const root = await prepareNodeRoot(architecture, packageOptions);
   if (!root.ok) return root;
@@ -67,6 +63,16 @@ export async function prepareForeignRuntime(architecture: ForeignArchitecture, o
   if (!engine.ok) return engine;
   const { folder, suite } = root.value;
   return ok({ architecture, node: [program, ...args, '-L', folder, join(folder, 'usr/bin/node')], engine: engine.value, suite });
+}
+
+/** Null: what runs its programs is here. WM_TARGET_TOOLS. */
+export async function missingEmulator(architecture: ForeignArchitecture): Promise<Outcome<never> | null> {
+  const { program } = EMULATORS[architecture];
+  if (await isHere(program)) return null;
+  return rejected('WM_TARGET_TOOLS', {
+    message: `Programs of ${architecture} are run by ${program}, which is not here.`,
+    next: 'Install it: apt-get install --no-install-recommends qemu-user-static.',
+  });
 }
 
 /** Library of the engine addon for an architecture, compiled when it is first needed. What only runs artefacts needs no compiler in it. */
@@ -77,6 +83,12 @@ export async function buildForeignEngine(
 ): Promise<Outcome<string>> {
   const cross = await prepareToolchain(architecture, options);
   if (!cross.ok) return cross;
+  // Minutes of a compiler that nobody waits for any more.
+  if (options.signal?.aborted === true)
+    return rejected('WM_CANCELLED', {
+      message: `The engine for ${architecture} was not built.`,
+      next: 'Start it again; what was made is kept.',
+    });
   try {
     const { signal, onProgress } = options;
     return ok(await ensureEngine({ cross: cross.value, signal, ...needs, ...(onProgress === undefined ? {} : { onProgress }) }));

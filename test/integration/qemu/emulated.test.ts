@@ -221,5 +221,7 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     process.kill(machine.pid ?? 0, 'SIGKILL');
     await until(() => said.length >= 3 && machine?.pid !== null);
     expect(said).toEqual(['started 1', 'stopped: the emulator ended by itself', 'started 2']);
+    // It ends, too, where the machine inside resets itself: otherwise that would be seen by nobody.
+    expect(readFileSync(`/proc/${machine.pid}/cmdline`, 'utf8').split('\0')).toContain('-no-reboot');
   });
 });

@@ -8,6 +8,7 @@ import {
   junitLines,
   leftOutLines,
   notAskedLines,
+  notBootedLines,
   tableLines,
   type Machine,
 } from '../../../hardware/conformance/conformance.ts';
@@ -116,6 +117,10 @@ describe('a machine that only runs what was compiled elsewhere', () => {
     expect(conformance.machines.map(({ name, tier, notAsked }) => [name, tier, notAsked])).toEqual([
       ['x86_64', 'native', []],
       ['riscv64-machine', 'qemu-system', ['artefacts', 'simulator']],
+    ]);
+    expect(notBootedLines(conformance)).toEqual([]);
+    expect(notBootedLines(judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2']), emulated(['v1', 'v2'])], 1_000))).toEqual([
+      '–  no machine of aarch64 was booted; --tier both boots one of each',
     ]);
     expect(notAskedLines(conformance)).toEqual([
       '–  riscv64-machine (qemu-system) ran the code that x86_64 compiled, as a node does; it was not asked for artefacts and simulator',
