@@ -193,6 +193,8 @@ async function main(args: readonly string[]): Promise<void> {
     .exitOverride();
   const [first, second] = args.filter((arg) => !arg.startsWith('-'));
   const wanted = first === 'help' ? second : first;
+  // `help nothing` would print the help of everything, and end as if it had been asked for.
+  const asked = first === 'help' && !VERBS.some(({ name }) => name === second) ? [...args].filter((arg) => arg !== 'help') : args;
   for (const verb of VERBS) {
     if (verb.name === wanted) (await verb.load()).add(program);
     else program.command(verb.name).summary(verb.summary).description(verb.summary);
@@ -202,7 +204,7 @@ async function main(args: readonly string[]): Promise<void> {
     '\nExit codes: 0 held, 1 a goal or invariant did not hold, 2 rejected,\n3 did not converge, 4 not deterministic, 70 bug, 130 interrupted.',
   );
   try {
-    await program.parseAsync(args.length === 0 ? ['--help'] : [...args], { from: 'user' });
+    await program.parseAsync(asked.length === 0 ? ['--help'] : [...asked], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // Help and version end with 0; everything else that commander refuses is a wrong command line.

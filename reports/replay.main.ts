@@ -154,7 +154,7 @@ function machineLine(name: string, { machine, status, assigned, serving, invocat
     status === null ? '' : `held for ${status.status}`,
     assigned.length === 0 ? '' : `assigned ${assigned.map((one) => `${one.instance} (${one.state})`).join(' ')}`,
     serving.length === 0 ? '' : `serving ${serving.map((one) => one.instance).join(' ')}`,
-    invocations.length === 0 ? '' : `${invocations.length} invocations under way`,
+    invocations.length === 0 ? '' : `${invocations.length} ${invocations.length === 1 ? 'invocation' : 'invocations'} under way`,
   ];
   return `${name}: ${parts.filter((part) => part !== '').join('; ')}`;
 }

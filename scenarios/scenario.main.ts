@@ -6,12 +6,13 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
-import { catalogueFiles, describePath, findScenario, quotePath, readScenario } from '../sim/campaign/library.main.ts';
+import { allNames, catalogueFiles, describePath, findScenario, quotePath, readScenario } from '../sim/campaign/library.main.ts';
 import { codeOf, wordsOf } from '../sim/campaign/output.main.ts';
 import { EXIT_REJECTED, paint, print, refuse, say } from '../sim/campaign/teller.main.ts';
 import { describeError, ok, rejected, type Outcome, type WmError } from '../system/domain/outcome.ts';
 import { readManifests } from './examples/build.ts';
 import { explainClaims, explainScenario, timetableOf, type Section } from './explain.ts';
+import { addImport } from './import.main.ts';
 import { listScenarios, selectScenarios } from './listing.main.ts';
 import { nameOf, SCENARIO_SUFFIX } from './load.ts';
 import { nearest, type Mistake } from './mistakes.ts';
@@ -55,11 +56,13 @@ export function addScenario(program: Command): void {
   scenario
     .command('list')
     .summary('list the scenarios of the catalogue')
-    .description('Lists the scenarios of the catalogue, one question each, with tags and requirements.')
+    .description(
+      'Lists the scenarios of the catalogue, and those that are played when they are named only, one question each, with tags and requirements.',
+    )
     .option('--filter <text>', 'only scenarios whose name, tag or requirement contains this')
     .option('--json', 'as JSON')
     .action((options: { readonly filter?: string; readonly json?: true }) => {
-      const selected = selectScenarios([], options.filter);
+      const selected = selectScenarios(allNames(), options.filter);
       process.exitCode =
         'errors' in selected ? refuse(selected.errors.map(describeError)) : listScenarios(selected.scenarios, options.json === true);
     });
@@ -74,6 +77,7 @@ export function addScenario(program: Command): void {
     .action((name: string, options: { readonly from?: string }) => {
       process.exitCode = begin(name, options.from ?? TEMPLATE_FIRST);
     });
+  addImport(scenario);
 }
 
 type Finding = { readonly file: string; readonly valid: boolean; readonly mistakes: readonly Mistake[]; readonly error: WmError | null };

@@ -20,7 +20,7 @@ import { describeError, rejected, type WmError } from '../system/domain/outcome.
 import { count } from './campaign/arguments.main.ts';
 import { runCampaign, type PlayJob } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
-import { describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
+import { allNames, describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
 import { diskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
 import { prepare, prepareMachines } from './campaign/prepare.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
@@ -126,7 +126,7 @@ export function addRun(program: Command): void {
 }
 
 async function run(names: readonly string[], options: RunOptions): Promise<number> {
-  const selected = selectScenarios(names, options.filter);
+  const selected = selectScenarios(options.list === true && names.length === 0 ? allNames() : names, options.filter);
   if ('errors' in selected) return refuse(selected.errors.map(describeError));
   const scenarios = withoutLarge(selected.scenarios, names, options.filter);
   const worlds = options.target ?? ['sim'];

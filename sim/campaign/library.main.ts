@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rejected, type Outcome, type WmError, ok } from '../../system/domain/outcome.ts';
 import { loadScenario, nameOf, SCENARIO_SUFFIX, type FleetLibrary, type LoadOptions } from '../../scenarios/load.ts';
-import { suggest } from '../../scenarios/mistakes.ts';
+import { nearest } from '../../scenarios/mistakes.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../../scenarios/', import.meta.url));
@@ -25,6 +25,11 @@ export function catalogueFiles(): readonly string[] {
   return filesOf(CATALOGUE);
 }
 
+/** Names of all scenarios that are found by theirs, also of those that are too large for the catalogue. */
+export function allNames(): readonly string[] {
+  return [...catalogueFiles(), ...filesOf(LARGE)].map(nameOf);
+}
+
 function filesOf(folder: string): readonly string[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(SCENARIO_SUFFIX))
@@ -39,10 +44,10 @@ export function findScenario(wanted: string): Outcome<string> {
   if (named !== undefined) return ok(named);
   const isPath = /\.ya?ml$/.test(wanted);
   if (isPath && existsSync(wanted)) return ok(resolve(wanted));
-  const why = isPath ? 'no such file' : suggest(wanted, known.map(nameOf));
+  const close = isPath ? null : nearest(wanted, known.map(nameOf));
   return rejected('WM_SCENARIO_NOT_FOUND', {
-    message: `There is no scenario '${wanted}': ${why}${why.endsWith('?') ? '' : '.'}`,
-    next: 'Run `wasmmatrix run --list` for the names, or give the path of a .scenario.yaml file.',
+    message: `There is no scenario '${wanted}'${isPath ? ': no such file.' : close === null ? '.' : `: did you mean '${close}'?`}`,
+    next: 'Run `wasmmatrix scenario list` for the names, or give the path of a .scenario.yaml file.',
   });
 }
 

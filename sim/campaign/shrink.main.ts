@@ -56,7 +56,7 @@ export function addShrink(program: Command): void {
     .description(
       'Takes faults, deployments, events, commands, nodes, zones, time and options away from the scenario of a failed run, as long as it fails with the same goal or invariant in the simulator. What is left is played twice more, and written as a scenario file.',
     )
-    .argument('<failure>', 'the folder of a `run` or `fuzz` that failed, or a scenario: its name or file')
+    .argument('<failure>', 'the folder of a `run` or `fuzz` that failed, the run.jsonl in it, or a scenario: its name or file')
     .option(
       '--seed <seed>',
       'the seed that fails (default: of a folder the first that failed, of a file the one that its comment names)',
@@ -250,6 +250,8 @@ function outputOf(name: string, options: ShrinkVerbOptions): string {
 
 function wantedOf(named: string, { seed, permute }: ShrinkVerbOptions): Wanted | { readonly refusal: string } {
   if (existsSync(named) && statSync(named).isDirectory()) return wantedIn(named, seed);
+  // What `replay` and `diff` take: the record stands beside the summary.
+  if (named.endsWith('.jsonl') && existsSync(named)) return wantedIn(dirname(named), seed);
   const found = findScenario(named);
   if (!found.ok) return { refusal: describeError(found.error) };
   const [, commented, isPermuted] = /^#.*\bSeed (0x[0-9a-f]+)( --permute)?/m.exec(readFileSync(found.value, 'utf8')) ?? [];

@@ -28,7 +28,7 @@ export const WM_ERRORS = {
   WM_SCENARIO_NOT_FOUND: {
     kind: 'rejected',
     meaning: 'No scenario has the name or path that was given.',
-    next: 'Run `wasmmatrix run --list` for the names.',
+    next: 'Run `wasmmatrix scenario list` for the names.',
   },
   WM_RECORD_INVALID: {
     kind: 'rejected',

@@ -10,12 +10,16 @@ import { writeScenario } from '../support/e2e/scenarios.ts';
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
+const IMPORTS = ['latency', 'sites', 'trace'] as const;
 const VERBS = ['validate', 'explain', 'list', 'new'] as const;
 const TEMPLATES = readdirSync(join(ROOT, 'scenarios', 'templates')).map((file) => file.replace('.scenario.yaml', ''));
 const scenario = (cwd: string, ...args: readonly string[]): Promise<Ended> => wasmmatrix(['scenario', ...args], { cwd });
 
 test('has the options that its reference lists', async () => {
-  const helps = await Promise.all([wasmmatrix(['scenario', '--help']), ...VERBS.map((verb) => wasmmatrix(['scenario', verb, '--help']))]);
+  const helps = await Promise.all([
+    ...[[], ['import'], ...IMPORTS.map((what) => ['import', what])].map((verb) => wasmmatrix(['scenario', ...verb, '--help'])),
+    ...VERBS.map((verb) => wasmmatrix(['scenario', verb, '--help'])),
+  ]);
   for (const { code, stderr } of helps) expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(helps.flatMap(({ stdout }) => helpedOptions(stdout)).toSorted()).toEqual(documentedOptions('scenario'));
   expect(TEMPLATES.length).toBeGreaterThanOrEqual(5);
@@ -201,5 +205,44 @@ describe('new', () => {
       /mine\.scenario\.yaml cannot be written: there is no folder nowhere/,
     );
     expect(readdirSync(place)).toEqual([]);
+  });
+});
+
+describe('import', () => {
+  const calls = ['--name', 'calls', '--subject', 'questions.plain', '--from', 'cloud/eu/a', '--time', 'at'];
+
+  test('makes a workload of a recording, which a scenario can have', async () => {
+    const place = folder.make('recorded');
+    writeFileSync(join(place, 'calls.csv'), 'at,load\n2026-05-01T10:00:00Z,5\n2026-05-01T10:01:00Z,7\n');
+    const made = await scenario(place, 'import', 'trace', ...calls, '--unit', 'iso', '--speed', '60', '--data', 'load', 'calls.csv');
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    const begun = await scenario(place, 'new', 'mine', '--from', 'storm');
+    expect(begun.code).toBe(0);
+    const file = join(place, 'mine.scenario.yaml');
+    const workload = made.stdout
+      .replace(/^#.*\n/, '')
+      .replaceAll(/^/gm, '  ')
+      .trimEnd();
+    const subject = /subject: ([\w.]+)/.exec(readFileSync(file, 'utf8'))?.[1] ?? '';
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replace(/^workload:\n/m, `workload:\n${workload.replace('questions.plain', subject)}\n`),
+    );
+    const explained = await scenario(place, 'explain', 'mine.scenario.yaml');
+    expect(explained.stdout).toMatch(/calls +2 events on/);
+  });
+
+  test('refuses what it cannot read', async () => {
+    const place = folder.make('unread');
+    expectRefusal(
+      await scenario(place, 'import', 'trace', ...calls, 'nothing.csv'),
+      'WM_ARGUMENT',
+      'The file nothing.csv cannot be read (ENOENT)',
+    );
+    expectRefusal(
+      await scenario(place, 'import', 'sites', '--reach', 'far', 'nothing.csv'),
+      'WM_ARGUMENT',
+      'Expected a distance, such as 400m or 1.5km',
+    );
   });
 });
