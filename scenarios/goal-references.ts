@@ -1,16 +1,19 @@
 // What goals refer to must exist: a record that nobody writes, a field that it does not have, or a state that nobody knows would
 // be looked for in every run and found in none.
 import { isRecordKind, RECORD_FIELDS } from '../system/domain/record-fields.ts';
+import { isSubjectFilter, matchesSubject } from '../system/domain/subject.ts';
 import { CONDITIONS, DURATIONS, STATE_NAMES } from './goals/goals.ts';
-import { known, type Path, type Source } from './mistakes.ts';
-import type { GoalSpec } from './scenario.ts';
+import { known, suggest, type Path, type Source } from './mistakes.ts';
+import type { GoalSpec, Scenario } from './scenario.ts';
 import { isRecord } from './shape.ts';
 
 type Parameters = GoalSpec['parameters'];
 
 /** `path` ends with the goal's name. */
-export function checkGoalReferences(source: Source, { goal, parameters }: GoalSpec, path: Path): void {
+export function checkGoalReferences(source: Source, scenario: Scenario, { goal, parameters }: GoalSpec, path: Path): void {
   switch (goal) {
+    case 'answered':
+      return checkAnswered(source, scenario, parameters, path);
     case 'happens':
       return checkHappens(source, parameters, path);
     case 'sometimes':
@@ -27,6 +30,19 @@ export function checkGoalReferences(source: Source, { goal, parameters }: GoalSp
       return checkBudget(source, parameters, path);
     default:
   }
+}
+
+/** The goal counts what workloads publish: what guests publish has no time that it is counted from. */
+function checkAnswered(source: Source, { workload }: Scenario, parameters: Parameters, path: Path): void {
+  const subject = String(parameters['subject']);
+  if (!isSubjectFilter(subject))
+    return source.mistake([...path, 'subject'], `found '${subject}', expected a subject filter such as sensors.>`);
+  if (workload.some((one) => matchesSubject(subject, one.subject))) return;
+  const subjects = [...new Set(workload.map((one) => one.subject as string))];
+  source.mistake(
+    [...path, 'subject'],
+    `no workload publishes on '${subject}', so nothing would be answered; ${suggest(subject, subjects)}`,
+  );
 }
 
 function checkHappens(source: Source, parameters: Parameters, path: Path): void {

@@ -4,7 +4,7 @@ import { ok, type Outcome } from '../system/domain/outcome.ts';
 import type { Subject, SubjectFilter, ZonePath } from '../system/domain/identifiers.ts';
 import { resolveFleet, type FleetLibrary } from './fleet.ts';
 import { CLAIMS } from './goals/goals.ts';
-import { SCENARIO, Source, type SourceKind } from './mistakes.ts';
+import { kindOf, SCENARIO, Source, type SourceKind } from './mistakes.ts';
 import { checkReferences } from './references.ts';
 import type { GoalSpec, PlatformSpec, RateCurve, Scenario, StepSpec, TracedEvent, WorkloadSpec } from './scenario.ts';
 import { checkScenarioShape, isRecord } from './shape.ts';
@@ -17,6 +17,8 @@ export const SCENARIO_SUFFIX = '.scenario.yaml';
 const QUIET_MICROS = 12_000_000;
 const ATTEMPTS_MAX = 100;
 const BURST_EVENTS = 10;
+/** Said where names, times and amounts have no meaning yet. */
+const LEFT = 'further checks, as of names and times, were not made until these are mended';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -35,18 +37,23 @@ export function loadScenario(
   if (source.faulty) return source.error();
   const value = source.value();
   if (!isRecord(value)) {
-    source.mistake([], 'the file is empty; expected a scenario with question, requirements, duration, fleet, steps and goals');
+    const fields = 'question, requirements, duration, fleet, steps and goals';
+    const empty = value === null || value === undefined;
+    source.mistake(
+      [],
+      empty ? `the file is empty; expected a scenario with ${fields}` : `found ${kindOf(value)}, expected a map with ${fields}`,
+    );
     return source.error();
   }
-  if (!checkScenarioShape(source, value)) return source.error();
+  if (!checkScenarioShape(source, value)) return source.error(LEFT);
   const files: Source[] = [];
   const fleet = resolveFleet(source, value['fleet'], library, (file, text) => {
     const used = new Source(file, text, kind);
     files.push(used);
     return used;
   });
-  for (const file of files) if (file.faulty) return file.error();
-  if (fleet === null) return source.error();
+  for (const file of files) if (file.faulty) return file.error(LEFT);
+  if (fleet === null) return source.error(LEFT);
   const durationMicros = parseDuration(String(value['duration'])) ?? 0;
   const steps = list(value['steps']).map((step, i) => resolveStep(source, step, ['steps', i]));
   const scenario: Scenario = {
@@ -86,6 +93,9 @@ function platformOf(source: Source, fields: Fields): PlatformSpec {
     leaseMs: millis('lease', 2_500),
     queueEventsMax: typeof fields['queue'] === 'number' ? fields['queue'] : 1_000,
   };
+  const none = ['heartbeat', 'suspect', 'unavailable', 'lease'].filter((name) => millis(name, 1) === 0);
+  for (const name of none) source.mistake(['platform', name], `found ${JSON.stringify(fields[name])}, expected 1ms or more`);
+  if (none.length > 0) return platform;
   if (platform.leaseMs >= platform.unavailableAfterMs) {
     source.mistake(
       ['platform', 'lease'],

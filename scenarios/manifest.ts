@@ -3,7 +3,7 @@
 // Pure: reading files is for the caller.
 import type { DeploymentSpec, TriggerSpec } from '../system/domain/deployment.ts';
 import { ok, type Outcome } from '../system/domain/outcome.ts';
-import { Source, type SourceKind } from './mistakes.ts';
+import { kindOf, Source, type SourceKind } from './mistakes.ts';
 import { checkManifestEntry, isRecord } from './shape.ts';
 import { resolveStep } from './steps.ts';
 
@@ -27,7 +27,10 @@ export function loadManifest(written: { readonly file: string; readonly text: st
   const value = source.value();
   const isList = Array.isArray(value);
   const entries: readonly unknown[] = isList ? value : isRecord(value) ? [value] : [];
-  if (entries.length === 0) source.mistake([], 'the file is empty; expected a list of entries that begin with `deploy:` or `trigger:`');
+  if (entries.length === 0) {
+    const found = isList || value === null || value === undefined ? 'the file is empty;' : `found ${kindOf(value)},`;
+    source.mistake([], `${found} expected a list of entries that begin with \`deploy:\` or \`trigger:\``);
+  }
   if (entries.length > ENTRIES_MAX) source.mistake([], `${entries.length} entries are more than ${ENTRIES_MAX}; split the file`);
   if (source.faulty) return source.error();
   const deployments = new Map<string, DeploymentSpec>();

@@ -39,7 +39,8 @@ export class Source {
     this.file = file;
     this.#kind = kind;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-    for (const error of this.#document.errors) this.#add(error.pos[0], `not valid YAML: ${error.message}`);
+    for (const { code, pos, message } of this.#document.errors)
+      this.#add(pos[0], code === 'MULTIPLE_DOCS' ? 'a second document begins here, and a file holds one' : `not valid YAML: ${message}`);
   }
 
   /** The document as plain values. */
@@ -62,7 +63,8 @@ export class Source {
     this.#add(this.#offsetOf(path, at), `${where}${text}`);
   }
 
-  error(): Err {
+  /** `left`: what was not looked for because of these mistakes. */
+  error(left: string | null = null): Err {
     const sorted = [...this.#mistakes]
       .sort((a, b) => a.offset - b.offset)
       .map(({ offset, text }): Mistake => {
@@ -74,6 +76,7 @@ export class Source {
       .slice(0, this.#kind.toldMax ?? MISTAKES_TOLD_MAX)
       .map(({ file, line, column, text }) => `${file}:${line}:${column}  ${text}`);
     if (sorted.length > told.length) told.push(`and ${sorted.length - told.length} more`);
+    if (left !== null) told.push(left);
     return rejected(this.#kind.code, {
       message: `${sorted.length === 1 ? 'One mistake' : `${sorted.length} mistakes`} in ${this.file}:\n${told.map((line) => `  ${line}`).join('\n')}\n`,
       next: this.#kind.next,
@@ -107,6 +110,12 @@ export class Source {
 
 function rangeStart(node: unknown): number | null {
   return (node as Node | null | undefined)?.range?.[0] ?? null;
+}
+
+/** What a file holds whose content is no map: `a list`. */
+export function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'string' ? 'a text' : 'a single value';
 }
 
 /** `steps[3].replicas` */

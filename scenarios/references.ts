@@ -5,8 +5,9 @@ import { parseCapability } from '../system/domain/capability.ts';
 import type { DeploymentSpec } from '../system/domain/deployment.ts';
 import { checkGoalReferences } from './goal-references.ts';
 import { known, suggest, type Path, type Source } from './mistakes.ts';
-import type { FaultSpec, NodeSpec, Scenario, StepSpec } from './scenario.ts';
+import type { FaultSpec, NodeSpec, Scenario, StepSpec, TimeSpec } from './scenario.ts';
 import { OPS, STRANGER } from './steps.ts';
+import { writeDuration } from './units.ts';
 import { checkWorkload } from './workload-references.ts';
 
 type Placed<K extends StepSpec['do']> = {
@@ -68,7 +69,7 @@ export function checkReferences(source: Source, scenario: Scenario, examples: re
   }
   for (const { step, path } of of('fault')) checkFault(source, scenario, step.fault, path, zones);
   checkWorkload(source, scenario, zones);
-  for (const [i, goal] of scenario.goals.entries()) checkGoalReferences(source, goal, ['goals', i, goal.goal]);
+  for (const [i, goal] of scenario.goals.entries()) checkGoalReferences(source, scenario, goal, ['goals', i, goal.goal]);
 }
 
 function checkDeployments(
@@ -84,10 +85,7 @@ function checkDeployments(
     if (before === 0)
       source.mistake(
         [...path, 'deploy'],
-        `module '${spec.module}' is not pushed before it is deployed; ${suggest(
-          spec.module,
-          pushes.map((push) => push.step.module),
-        )}`,
+        `module '${spec.module}' is not pushed before it is deployed; ${whyNotPushed(spec.module, step.at, pushes)}`,
       );
     else if (spec.version !== null && spec.version > before)
       source.mistake([...path, 'version'], `version ${spec.version} of '${spec.module}' is not pushed before it is deployed`);
@@ -99,6 +97,21 @@ function checkDeployments(
     else if (room < spec.replicas)
       source.mistake([...path, 'replicas'], `found ${spec.replicas}, but the fleet has room for ${room} instances of '${spec.name}'`);
   }
+}
+
+function whyNotPushed(module: string, deployed: TimeSpec, pushes: readonly Placed<'push'>[]): string {
+  const own = pushes.filter((push) => push.step.module === module);
+  const later = own.filter((push) => push.step.accepted).sort((a, b) => a.order - b.order)[0];
+  if (later !== undefined) return `it is pushed ${writeTime(later.step.at)}, and deployed ${writeTime(deployed)}`;
+  if (own.length > 0) return 'its pushes are all to be refused';
+  return suggest(
+    module,
+    pushes.map((push) => push.step.module),
+  );
+}
+
+function writeTime(at: TimeSpec): string {
+  return at.kind === 'at' ? `at ${writeDuration(at.micros)}` : `between ${writeDuration(at.microsMin)} and ${writeDuration(at.microsMax)}`;
 }
 
 function fits(node: NodeSpec, { requirements }: DeploymentSpec): boolean {

@@ -35,7 +35,7 @@ export function addScenario(program: Command): void {
     .command('validate')
     .summary('say every mistake of scenario files')
     .description(
-      'Says every mistake of scenario files with line and column, what was expected, and what was probably meant. Ends with 0 when all are right, with 2 otherwise.',
+      'Says the mistakes of scenario files with line and column, what was expected, and what was probably meant: first those of shape, and when there are none those of what it refers to. Ends with 0 when all are right, with 2 otherwise.',
     )
     .argument('<file...>', 'paths of .scenario.yaml files, or names in the catalogue')
     .option('--json', 'print the findings, and nothing else, as JSON on stdout')

@@ -3,7 +3,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import schema from './schema.json' with { type: 'json' };
 import { CLAIMS, type ParameterKind } from './goals/goals.ts';
-import { suggest, type Path, type Source } from './mistakes.ts';
+import { nearest, suggest, type Path, type Source } from './mistakes.ts';
 import { parseDuration } from './units.ts';
 
 const STEP_PREFIX = 'step-';
@@ -162,7 +162,7 @@ function run(source: Source, check: ValidateFunction, value: unknown, base: Path
         (other) =>
           (other.keyword === 'oneOf' || other.keyword === 'anyOf') &&
           other !== error &&
-          error.schemaPath.startsWith(`${other.schemaPath}/`),
+          (error.schemaPath.startsWith(`${other.schemaPath}/`) || isBranchOf(error, other)),
       )
     )
       continue;
@@ -190,9 +190,9 @@ function describe(source: Source, error: ErrorObject, path: Path): void {
     case 'oneOf':
     case 'const':
       if (error.keyword === 'oneOf' && isRecord(error.data) && path.length <= 2 && path[0] === 'steps') {
-        return source.mistake(path, `a step needs either 'at' or 'between'`);
+        return source.mistake(path, `a step needs either 'at' or 'between'${'at' in error.data ? ', and has both' : ''}`);
       }
-      return source.mistake(path, `found ${show(error.data)}, expected ${expectation(error)}`);
+      return source.mistake(path, `found ${show(error.data)}${wanted(error)}`);
     case 'minimum':
       return source.mistake(path, `found ${show(error.data)}, expected ${params['limit']} or more`);
     case 'maximum':
@@ -208,11 +208,71 @@ function describe(source: Source, error: ErrorObject, path: Path): void {
   }
 }
 
+type Described = {
+  readonly description?: string;
+  readonly type?: string | readonly string[];
+  readonly $ref?: string;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+};
+
+const DEFINITIONS = schema.$defs as Readonly<Record<string, Described>>;
+const TYPES: Readonly<Record<string, string>> = { integer: 'a whole number', number: 'a number', boolean: 'true or false' };
+
+/** `, expected …`, or `; did you mean …?` where the value is nearly a word that the field knows. */
+function wanted(error: ErrorObject): string {
+  const choices = scalarChoices(error);
+  const words = (choices ?? []).flatMap((choice) => choice.enum ?? (choice.const === undefined ? [] : [choice.const])).map(String);
+  const meant = typeof error.data === 'string' ? nearest(error.data, words) : null;
+  if (meant !== null) return `; did you mean '${meant}'?`;
+  const all = choices?.map((choice) => {
+    if (choice.$ref !== undefined) return inSentence(definitionOf(choice.$ref)?.description ?? 'something else');
+    if (typeof choice.type === 'string') return TYPES[choice.type] ?? choice.type;
+    return (choice.enum ?? [choice.const]).map((word) => `'${String(word)}'`).join(', ');
+  });
+  return `, expected ${all === undefined ? expectation(error) : all.join(', or ')}`;
+}
+
 /** What a field wants, in the words of the schema's own descriptions. */
 function expectation(error: ErrorObject): string {
-  const parent = error.parentSchema as { description?: string; type?: string | readonly string[] } | undefined;
-  const text = parent?.description ?? (typeof parent?.type === 'string' ? `a value of type ${parent.type}` : 'something else');
+  const parent = error.parentSchema as Described | undefined;
+  const type = typeof parent?.type === 'string' ? parent.type : null;
+  const named = error.keyword === 'type' && type !== null ? TYPES[type] : undefined;
+  if (named !== undefined) return typeof error.data === 'string' && readsAs(error.data, type) ? `${named}, without quotes` : named;
+  return inSentence(parent?.description ?? (type === null ? 'something else' : `a value of type ${type}`));
+}
+
+/** Whether a quoted text would be of the type without its quotes. */
+function readsAs(text: string, type: string | null): boolean {
+  if (type === 'boolean') return text === 'true' || text === 'false';
+  return (type === 'integer' ? /^-?\d+$/ : /^-?\d+(\.\d+)?$/).test(text);
+}
+
+function inSentence(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '');
+}
+
+/** The branches of a choice between words, numbers and texts; null for any other. */
+function scalarChoices({ keyword, schema: choices }: ErrorObject): readonly Described[] | null {
+  if (keyword !== 'oneOf' || !Array.isArray(choices)) return null;
+  const branches = choices as readonly Described[];
+  const isScalarBranch = (branch: Described): boolean =>
+    branch.const !== undefined ||
+    branch.enum !== undefined ||
+    ['string', 'integer'].includes(String((definitionOf(branch.$ref) ?? branch).type));
+  return branches.every(isScalarBranch) ? branches : null;
+}
+
+function definitionOf(reference: string | undefined): Described | undefined {
+  return reference === undefined ? undefined : DEFINITIONS[reference.slice(reference.lastIndexOf('/') + 1)];
+}
+
+/** Whether the error is of a definition that a choice between words, numbers and texts refers to. */
+function isBranchOf(error: ErrorObject, choice: ErrorObject): boolean {
+  return (
+    error.instancePath === choice.instancePath &&
+    (scalarChoices(choice) ?? []).some(({ $ref }) => $ref !== undefined && error.schemaPath.includes(`${$ref}/`))
+  );
 }
 
 function show(value: unknown): string {

@@ -34,10 +34,10 @@ export function capabilityRefused(parameters: GoalParameters): Goal {
   const least = countOf(parameters, 'atLeast', 1);
   return counting(
     'capability-refused',
-    `${operation} is refused at least ${least} times to guests that have no capability for it.`,
+    `${operation} is refused at least ${times(least)} to guests that have no capability for it.`,
     least,
     (record) => record.kind === 'capability.refused' && record.fields.operation === operation,
-    (n) => `${operation} was refused ${n} times, and ${least} were due.`,
+    (n) => `${operation} was refused ${times(n)}, and ${least} were due.`,
   );
 }
 
@@ -50,7 +50,7 @@ export function happens(parameters: GoalParameters): Goal {
   const most = countOf(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
   const what = field === null ? kind : `${kind} with ${field} ${String(value)}`;
   const bounds =
-    most === Number.MAX_SAFE_INTEGER ? `at least ${least} times` : least === 0 ? `at most ${most} times` : `${least} to ${most} times`;
+    most === Number.MAX_SAFE_INTEGER ? `at least ${times(least)}` : least === 0 ? `at most ${times(most)}` : `${least} to ${times(most)}`;
   const ledger = new Ledger('happens', `${what} happens ${bounds}.`);
   let n = 0;
   return goalOf(
@@ -59,10 +59,10 @@ export function happens(parameters: GoalParameters): Goal {
       if (record.kind !== kind) return;
       if (field !== null && String((record.fields as Readonly<Record<string, unknown>>)[field]) !== String(value)) return;
       n += 1;
-      ledger.expect(n <= most, record, () => `${what} happened ${n} times; at most ${most} are allowed.`, machineOf(record));
+      ledger.expect(n <= most, record, () => `${what} happened ${times(n)}; at most ${most} are allowed.`, machineOf(record));
     },
     (end) => {
-      ledger.expectByEnd(n >= least, end, () => `${what} happened ${n} times; at least ${least} were due.`);
+      ledger.expectByEnd(n >= least, end, () => `${what} happened ${times(n)}; at least ${least} were due.`);
       ledger.figures['times'] = n;
     },
   );
@@ -87,4 +87,8 @@ function counting(
       ledger.figures['times'] = n;
     },
   );
+}
+
+function times(n: number): string {
+  return `${n} time${n === 1 ? '' : 's'}`;
 }

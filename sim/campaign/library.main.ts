@@ -80,7 +80,13 @@ export function readScenario(file: string, options: LoadOptions = {}): Outcome<S
         message: `${describePath(file)} is larger than ${FILE_BYTES_MAX / 1_048_576} MiB, which no scenario is.`,
         next: 'Name a .scenario.yaml file.',
       });
-    const written = { file: describePath(file), text: readFileSync(file, 'utf8') };
+    const text = textOf(readFileSync(file));
+    if (text === null)
+      return rejected('WM_SCENARIO_INVALID', {
+        message: `${describePath(file)} is not a text file (UTF-8), as scenarios are.`,
+        next: 'Name a .scenario.yaml file; one in another encoding is to be saved as UTF-8.',
+      });
+    const written = { file: describePath(file), text };
     return loadScenario(written, fleetLibrary, { examples: exampleNames(), ...options });
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
@@ -88,6 +94,16 @@ export function readScenario(file: string, options: LoadOptions = {}): Outcome<S
       message: `The file ${describePath(file)} cannot be read (${String(error.code)}).`,
       next: 'Name a .scenario.yaml file that you may read.',
     });
+  }
+}
+
+/** Null when the bytes are no text. A byte order mark is none of it. */
+function textOf(bytes: Uint8Array): string | null {
+  if (bytes.includes(0)) return null;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
   }
 }
 

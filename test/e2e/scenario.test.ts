@@ -94,6 +94,16 @@ describe('validate', () => {
       'WM_SCENARIO_INVALID',
       /huge\.scenario\.yaml is larger than 4 MiB/,
     );
+    writeFileSync(join(place, 'latin.scenario.yaml'), Buffer.from('question: Hält es?\n', 'latin1'));
+    writeFileSync(join(place, 'binary.scenario.yaml'), Buffer.from([0x00, 0x61, 0x73, 0x6d]));
+    writeFileSync(join(place, 'mark.scenario.yaml'), '\uFEFF');
+    for (const name of ['latin', 'binary'])
+      expectRefusal(
+        await scenario(place, 'validate', `${name}.scenario.yaml`),
+        'WM_SCENARIO_INVALID',
+        new RegExp(`${name}\\.scenario\\.yaml is not a text file \\(UTF-8\\)`),
+      );
+    expectRefusal(await scenario(place, 'validate', 'mark.scenario.yaml'), 'WM_SCENARIO_INVALID', /:1:1 {2}the file is empty/);
     expectRefusal(await scenario(place, 'validate'), 'WM_ARGUMENT', /Missing required argument 'file'/);
   });
 });

@@ -324,14 +324,14 @@ describe('happens', () => {
     expect(told).toMatchObject({
       unconverged: false,
       machine: 'a-1',
-      because: 'node.status with to unavailable happened 1 times; at most 0 are allowed.',
+      because: 'node.status with to unavailable happened 1 time; at most 0 are allowed.',
     });
   });
 
   it('has not converged with too few', () => {
     expect(judged('happens', { ...parameters, atLeast: 2 }, [becomes('unavailable')])).toMatchObject({
       unconverged: true,
-      because: 'node.status with to unavailable happened 1 times; at least 2 were due.',
+      because: 'node.status with to unavailable happened 1 time; at least 2 were due.',
     });
   });
 });

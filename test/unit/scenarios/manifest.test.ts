@@ -43,6 +43,7 @@ describe('a manifest', () => {
     ['a name that stands twice', '- { deploy: a, origin: x }\n- { deploy: a, origin: x }', /app\.yaml:2:\d+ .*'a' stands twice/],
     ['a wrong unit', '- { trigger: a, on: b, ackWait: 3 }', /found 3, expected/],
     ['an empty file', '', /the file is empty/],
+    ['a text', 'deploy echo', /found a text, expected a list of entries/],
     ['what is no YAML', '- { deploy: [', /not valid YAML/],
   ])('refuses %s', (_what, text, message) => {
     expect(mistakesOf(text)).toMatch(message);

@@ -29,7 +29,12 @@ const SHAPE: readonly Change[] = [
   ['a bad chance', 'loss: 1/100', 'loss: §0.01', 'found 0.01, expected a chance'],
   ['a bad name', 'tags: [calm]', 'tags: [§Calm]', 'found "Calm", expected lower-case letters, digits and inner hyphens'],
   ['an unknown word', 'architecture: aarch64', 'architecture: §arm', `found "arm"; expected one of: x86_64, aarch64, riscv64`],
-  ['an unknown requirement', '[P1, R2.1]', '[P1, §Q2.1]', 'found "Q2.1"'],
+  [
+    'an unknown requirement',
+    '[P1, R2.1]',
+    '[P1, §Q2.1]',
+    'requirements[1]: found "Q2.1", expected an identifier such as R1.2, P11 or H5.5',
+  ],
   ['a step that is none', 'crash: a-1, for: 2s', '§explode: a-1, for: 2s', "'explode' is no step; expected one of: push, trust"],
   ['a misspelt step', 'crash: a-1, for: 2s', '§crush: a-1, for: 2s', "'crush' is no step; did you mean"],
   ['an unknown field of a step', 'crash: a-1, for: 2s', 'crash: a-1, for: 2s, §hard: true', "unknown field 'hard'"],
@@ -39,7 +44,7 @@ const SHAPE: readonly Change[] = [
     'a step with two times',
     '- { at: 2s, deploy: echo',
     '- §{ at: 2s, between: [1s, 2s], deploy: echo',
-    "a step needs either 'at' or 'between'",
+    "a step needs either 'at' or 'between', and has both",
   ],
   ['a goal that is none', '- answered:', '- §anwsered:', "'anwsered' is no goal; did you mean 'answered'?"],
   [
@@ -71,6 +76,23 @@ const SHAPE: readonly Change[] = [
   ],
   ['what is no YAML', 'tags: [calm]', 'tags: [calm]]', 'not valid YAML'],
   ['a value that stands twice', 'tags: [calm]', 'tags: §[calm, calm]', 'found ["calm","calm"], expected no value twice'],
+  ['a second document', 'tags: [calm]', 'tags: [calm]\n§---\nquestion: Why?', 'a second document begins here, and a file holds one'],
+  [
+    'a number in quotes',
+    'origin: cloud/a }',
+    'origin: cloud/a, replicas: §"2" }',
+    'steps[1].replicas: found "2", expected a whole number, without quotes',
+  ],
+  ['a word for a number', 'origin: cloud/a }', 'origin: cloud/a, replicas: §two }', 'found "two", expected a whole number'],
+  ['a misspelt word beside a length of time', 'crash: a-1, for: 2s', 'crash: a-1, for: §evr', `found "evr"; did you mean 'ever'?`],
+  [
+    'neither the word nor a length of time',
+    'crash: a-1, for: 2s',
+    'crash: a-1, for: §10',
+    "found 10, expected a length of time: a whole or decimal number with us, ms, s or m, or 'ever'",
+  ],
+  ['a misspelt level', 'origin: cloud/a }', 'origin: cloud/a, spread: §nod }', `found "nod"; did you mean 'node'?`],
+  ['a filter with > inside', 'on: "questions.*"', 'on: §questions.>.a', 'found "questions.>.a", expected a subject filter'],
   ['too little', 'origin: cloud/a }', 'origin: cloud/a, replicas: §-1 }', 'found -1, expected 0 or more'],
   [
     'fields that are none',
@@ -97,7 +119,32 @@ const MEANING: readonly Change[] = [
     'deploy: §ecco, module: ecco, origin: cloud/a',
     "module 'ecco' is not pushed before it is deployed; did you mean 'echo'?",
   ],
-  ['a module that is pushed too late', 'at: 1s, push: echo', 'at: 2500ms, push: echo', "module 'echo' is not pushed before it is deployed"],
+  [
+    'a module that is pushed too late',
+    'at: 1s, push: echo',
+    'at: 2500ms, push: echo',
+    "module 'echo' is not pushed before it is deployed; it is pushed at 2.5s, and deployed at 2s",
+  ],
+  [
+    'a module whose pushes are refused',
+    'push: echo',
+    'push: echo, signing: unsigned',
+    "module 'echo' is not pushed before it is deployed; its pushes are all to be refused",
+  ],
+  [
+    'a goal on what nobody publishes',
+    'subject: questions.plain, within',
+    'subject: §question.plain, within',
+    "no workload publishes on 'question.plain', so nothing would be answered; did you mean 'questions.plain'?",
+  ],
+  [
+    'a goal on what is no filter',
+    'subject: questions.plain, within',
+    'subject: §questions..plain, within',
+    "found 'questions..plain', expected a subject filter",
+  ],
+  ['a failure detector without time', '{ queue: 100 }', '{ heartbeat: §0s }', 'found "0s", expected 1ms or more'],
+  ['a lease of no time', '{ queue: 100 }', '{ lease: §0.1ms }', 'found "0.1ms", expected 1ms or more'],
   [
     'a version that is not there',
     'deploy: echo, origin: cloud/a',
@@ -365,42 +412,5 @@ describe('a fleet', () => {
   it.each(FLEET)('%s', (...change) => {
     const { lines, due } = refusal(change);
     expect(lines).toContainEqual(expect.stringMatching(due));
-  });
-});
-
-describe('the message', () => {
-  it('tells all mistakes at once, in the order of the file', () => {
-    const loaded = loadText(
-      SMALL.replace('duration: 10s', 'duration: 10').replace('within: 2s', 'within: soon').replace('tags: [calm]', 'tags: [Calm]'),
-    );
-    expect(loaded.ok).toBe(false);
-    const lines = loaded.ok ? [] : loaded.error.message.split('\n');
-    expect(lines[0]).toBe('3 mistakes in scenarios/catalogue/small.scenario.yaml:');
-    expect(lines.slice(1, 4).map((line) => /:(\d+):\d+ {2}/.exec(line)?.[1])).toEqual(['3', '4', '25']);
-  });
-
-  it('is bounded', () => {
-    const many = SMALL.replace('tags: [calm]', `tags: [${Array.from({ length: 40 }, (_, i) => `"T ${i}"`).join(', ')}]`);
-    const loaded = loadText(many);
-    const lines = loaded.ok ? [] : loaded.error.message.trim().split('\n');
-    expect(lines).toHaveLength(22);
-    expect(lines.at(-1)).toBe('  and 20 more');
-  });
-
-  it('says what an empty file lacks', () => {
-    const loaded = loadText('');
-    expect(loaded.ok ? '' : loaded.error.message).toContain(
-      'small.scenario.yaml:1:1  the file is empty; expected a scenario with question',
-    );
-  });
-
-  it('names the fleet file when the mistake is in there', () => {
-    const fleet =
-      'controller: { zone: cloud/a }\nzones:\n  - { zone: cloud/a, location: [50, 8] }\nnodes:\n  - { node: a-1, zone: cloud/x }\n';
-    const using = SMALL.replace(SMALL.slice(SMALL.indexOf('fleet:'), SMALL.indexOf('platform:')), 'fleet: mine\n');
-    const loaded = loadText(using, () => ({ file: 'scenarios/fleets/mine.yaml', text: fleet }));
-    expect(loaded.ok ? '' : loaded.error.message).toContain(
-      "scenarios/fleets/mine.yaml:5:24  nodes[0].zone: unknown zone 'cloud/x'; did you mean 'cloud/a'?",
-    );
   });
 });
