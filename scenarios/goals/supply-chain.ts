@@ -12,6 +12,8 @@ import { Slowness } from './slowness.ts';
 const ROLLBACK_MICROS = 10_000;
 /** How long what was sent to a node before a revocation may be on its way. */
 const REVOKED_MICROS = 1_000_000;
+/** What a node was told so long before it ended may not have come to its disk: a disk that is full takes nothing. */
+const UNSTORED_MICROS = 1_000_000;
 /** Bound: guests of which the version is remembered. */
 const GUESTS_KEPT_MAX = 4_096;
 /** Kinds of fault after which a node may have to fetch again what it had. */
@@ -76,6 +78,8 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
         case 'machine.paused':
           connected.delete(record.fields.machine);
           if (record.fields.machine === 'controller') connected.clear();
+          if (record.kind === 'machine.stopped' && (told.get(record.fields.machine) ?? 0) > record.micros - UNSTORED_MICROS)
+            told.delete(record.fields.machine);
           break;
         case 'fault.begun':
           faults += 1;

@@ -71,6 +71,14 @@ describe('P3', () => {
     expect(judge(signatures(staying), [...before, isTold(12 * S), loads('x1')]).held).toBe(false);
   });
 
+  it('lets a node that ended before it can have stored what it was told begin as if it had never heard of it', () => {
+    const staying = scenarioOf({ steps: [pushOf(), { at: atMicros(0), do: 'deploy', spec: specOf({ whenUnreachable: 'stay' }) }] });
+    const ends = (micros: number): RunRecord => said(micros, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'WM_STORAGE_FULL' });
+    const before = [trusts, stores(1, 'd1'), signs('x1'), revokes, isTold(12 * S)];
+    expect(judge(signatures(staying), [...before, ends(12 * S + 900 * MS), loads('x1')]).held).toBe(true);
+    expect(judge(signatures(staying), [...before, ends(13 * S + 1), loads('x1')]).held).toBe(false);
+  });
+
   it('is broken when a node with a session in peace goes on because nobody tells it', () => {
     const staying = scenarioOf({ steps: [pushOf(), { at: atMicros(0), do: 'deploy', spec: specOf({ whenUnreachable: 'stay' }) }] });
     const before = [trusts, stores(1, 'd1'), signs('x1'), loads('x1')];
