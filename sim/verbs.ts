@@ -23,6 +23,7 @@ import { summaryOf } from './campaign/player.ts';
 import { allNames, describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
 import { diskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
 import { prepare, prepareMachines } from './campaign/prepare.main.ts';
+import { shrinkFirst } from './campaign/shrink.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import {
   createTeller,
@@ -74,6 +75,7 @@ type RunOptions = {
   readonly verify?: true;
   readonly permute?: true;
   readonly requireSometimes?: true;
+  readonly shrink?: true;
   readonly list?: true;
   readonly json?: true;
   readonly digests?: true;
@@ -117,6 +119,10 @@ export function addRun(program: Command): void {
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
     .option('--require-sometimes', 'end with 1 when something that has to happen in some run happened in none')
     .option('--list', 'list the scenarios and play none')
+    .option(
+      '--shrink',
+      'make the first failure in the simulator as small as it gets, for at most 2 minutes: smallest.scenario.yaml beside the report',
+    )
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('--digests', 'print the digest of each run')
     .option('-q, --quiet', 'no progress')
@@ -256,6 +262,8 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
     output.commit(written);
     if (options.json === true) print(JSON.stringify(suite, null, 2));
     else tell(suite, output.folder, written);
+    release(); // What follows stops in its own way.
+    if (options.shrink === true && !cancel.signal.aborted) await shrinkFirst(output.folder, options);
     // A report that was asked for and is missing is no success, whatever held.
     return exitCodeOf(suite) || (written.length < REPORT_FILES.length ? EXIT_REJECTED : 0);
   } finally {

@@ -22,6 +22,7 @@ import { FAILURES_MAX, firstLine, tellSummary, type Ending, type FuzzFailure, ty
 import { describePath, findScenario, fleetLibrary, quotePath, readScenarios } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
+import { shrinkFirst } from './shrink.main.ts';
 import { brokenGoal } from './shrink/failure.ts';
 import { createProgressLine, EXIT_INTERRUPTED, EXIT_REJECTED, onInterrupt, print, refuse, say } from './teller.main.ts';
 
@@ -43,6 +44,7 @@ type FuzzOptions = {
   /** `--no-guide` makes it false. */
   readonly guide: boolean;
   readonly requireSometimes?: true;
+  readonly shrink?: true;
   readonly out?: string;
   readonly json?: true;
   readonly quiet?: true;
@@ -65,6 +67,7 @@ export function addFuzz(program: Command): void {
     .option('--no-guide', 'draw every run afresh, and none near one that met something new')
     .option('--require-sometimes', 'end with 1 when a `sometimes` of the scenarios named happened in no run')
     .option('--out <folder>', 'where plans and failures go (default: reports/out/fuzz-<time>)')
+    .option('--shrink', 'make the first failure as small as it gets, for at most 2 minutes: smallest.scenario.yaml beside the report')
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('-q, --quiet', 'no progress, and no line for a run that held')
     .action(async (names: readonly string[], options: FuzzOptions) => {
@@ -94,6 +97,7 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   if (options.json === true) print(JSON.stringify(summary, null, 2));
   else tellSummary(summary, neverLine(campaign.coverage()), join(folder, 'plans.jsonl'));
+  if (options.shrink === true && !summary.interrupted) await shrinkFirst(folder, options);
   const worst = exitCodeOf({
     runs: summary.failures,
     sometimes: summary.sometimes,

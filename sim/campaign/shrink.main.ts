@@ -27,6 +27,10 @@ const REGRESSIONS = fileURLToPath(new URL('../../scenarios/regressions/', import
 const RUNS = 600;
 const RUNS_MAX = 100_000;
 const MINUTES = 5;
+/** What shrinking may take after a campaign that asked for it. */
+const MINUTES_AFTER = 2;
+/** Beside the report of the campaign. */
+const SMALLEST = `smallest${SCENARIO_SUFFIX}`;
 const MS_PER_MINUTE = 60_000;
 const MICROS_PER_MS = 1_000;
 const EXIT_BUG = 70;
@@ -42,6 +46,8 @@ type ShrinkVerbOptions = {
   readonly keep?: true;
   readonly json?: true;
   readonly quiet?: true;
+  /** Prints nothing but refusals: stdout is somebody else's. */
+  readonly mute?: true;
 };
 
 type Shrunk = { readonly document: Document; readonly smallest: Document; readonly failure: Failure; readonly out: string };
@@ -74,6 +80,13 @@ export function addShrink(program: Command): void {
     .action(async (failure: string, options: ShrinkVerbOptions) => {
       process.exitCode = await shrinkVerb(failure, options);
     });
+}
+
+/** `--shrink` of a campaign: its first failure in the simulator, beside its report. Nothing when none failed there. */
+export async function shrinkFirst(folder: string, { quiet, json }: { readonly quiet?: true; readonly json?: true }): Promise<void> {
+  if ('refusal' in wantedIn(folder, undefined)) return;
+  const silent = quiet === true || json === true ? { quiet: true as const } : {};
+  await shrinkVerb(folder, { minutes: MINUTES_AFTER, out: join(folder, SMALLEST), ...silent, ...(json === true ? { mute: true } : {}) });
 }
 
 async function shrinkVerb(named: string, options: ShrinkVerbOptions): Promise<number> {
@@ -151,7 +164,7 @@ class Shrinking {
           `WM_ARGUMENT (rejected): ${named} does not hold with seed ${this.#wanted.seed} in ${this.#options.against ?? ''}: ${there.verdict}. Name a checkout in which it holds with --against.`,
         ]);
       const document = readDocument(text, fleetLibrary);
-      if (this.#options.json !== true) {
+      if (this.#options.json !== true && this.#options.mute !== true) {
         say(`${named} with seed ${this.#wanted.seed}: ${describeFailure(failure)}`);
         say(`  before: ${describeSize(sizeOf(document, isFault))}`);
       }
@@ -226,7 +239,7 @@ class Shrinking {
       const { goal, verdict, essence } = failure;
       const found = { schema: 1, scenario: out, seed, verdict, goal, essence, before, after, runs, proved, reproduce };
       print(JSON.stringify(found, null, 2));
-    } else {
+    } else if (this.#options.mute !== true) {
       say(`  after:  ${describeSize(after)}, found in ${runs} runs${proved ? ', and it fails alike when it is played twice more' : ''}`);
       say(`  ${describePath(out)}`);
       say(`  reproduce: ${reproduce}`);

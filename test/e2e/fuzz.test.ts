@@ -146,6 +146,22 @@ describe('fuzz', () => {
     expect(again.stdout).toContain('50 were due');
   });
 
+  test('has the first failure of a campaign made small beside its report, where that is asked for', async () => {
+    const failing = writeScenario(folder.path, 'fails', 'late');
+    const holding = writeScenario(folder.path, 'holds', 'holds');
+    const out = join(folder.path, 'made small');
+    const ended = await wasmmatrix(['run', holding, failing, '--seed', '0x5', '--shrink', '--json', '--out', out]);
+    const { runs } = JSON.parse(ended.stdout) as { readonly runs: readonly { readonly verdict: string }[] };
+    expect(ended.code, ended.stderr).toBe(3);
+    expect(runs.map(({ verdict }) => verdict)).toEqual(['held', 'unconverged']);
+    const small = join(out, 'smallest.scenario.yaml');
+    expect(readFileSync(small, 'utf8')).toMatch(/^# What is left of a run that failed .* Seed 0x5\.\n/);
+    expect(readFileSync(small, 'utf8').length).toBeLessThan(readFileSync(failing, 'utf8').length);
+    const told = await wasmmatrix(['fuzz', holding, '--seed', '0x5', '--runs', '1', '--shrink', '--out', join(folder.path, 'all held')]);
+    expect(told).toMatchObject({ code: 0 });
+    expect(existsSync(join(folder.path, 'all held', 'smallest.scenario.yaml'))).toBe(false);
+  });
+
   test('refuses to make small what does not fail', async () => {
     const holding = writeScenario(folder.path, 'holding', 'holds');
     const held = await wasmmatrix(['shrink', holding, '--seed', '1', '--out', join(folder.path, 'none.scenario.yaml')]);
