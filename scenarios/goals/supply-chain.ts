@@ -270,6 +270,10 @@ export function versions(slackMicros = 0): Goal {
         case 'agent.desired':
           if (record.fields.applied) commanded.set(record.fields.node, record.micros);
           break;
+        // Without a lease it may start nothing that could be elsewhere, however long it was told before (R1.3).
+        case 'agent.lease':
+          if (record.fields.state === 'held' && commanded.has(record.fields.node)) commanded.set(record.fields.node, record.micros);
+          break;
         case 'instance.serving': {
           const { node, instance, version } = record.fields;
           const deployment = instance.slice(0, instance.lastIndexOf('/'));

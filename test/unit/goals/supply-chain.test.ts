@@ -164,6 +164,14 @@ describe('P4', () => {
     expect(judged(served, begins('loss', 'a-1'), ...late).held).toBe(false);
   });
 
+  it('counts from the lease without which a machine may start nothing', () => {
+    const isHeld = (micros: number, state: 'held' | 'lapsed') => said(micros, 'agent.lease', { node: 'a-1', state });
+    const [told, late] = [[serves(1 * S), rollsBack, isCommanded(10_020 * MS)], serves(10_031 * MS)];
+    expect(judged(...told, isHeld(10_025 * MS, 'held'), late)).toMatchObject({ held: true, figures: { serveMicrosMax: 6_000 } });
+    expect(judged(...told, isHeld(10_025 * MS, 'lapsed'), late).held).toBe(false);
+    expect(judged(isHeld(10 * S, 'held'), ...told, late).held).toBe(false);
+  });
+
   it('holds a machine to its times again when it has worked off what gathered while it was slow', () => {
     const throttled = (endMicros: number): readonly RunRecord[] => [
       serves(1 * S),
