@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { failureAndRecovery, registration } from '../../../scenarios/goals/fleet-health.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
 import type { Scenario } from '../../../scenarios/scenario.ts';
+import type { ZonePath } from '../../../system/domain/identifiers.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
 import { deployed, nodeOf, scenarioOf } from '../../support/scenarios/scenario.ts';
 
@@ -76,6 +77,18 @@ describe('P1', () => {
     );
     expect(judged(nodeStarts(0), enrols(1 * S), dies(2 * S, 'a-1'), isSeen('unavailable')).held).toBe(true);
   });
+});
+
+it('P1 lets a node be suspect at the end only where what it sends may be lost in peace', () => {
+  const over = (loss: readonly [number, number], from = 'cloud/a') => {
+    const link = { a: from as ZonePath, b: 'cloud/a' as ZonePath, latency: { law: 'constant', micros: 1 } as const, loss, impairments: [] };
+    const scenario = { ...ONE_NODE, fleet: { ...ONE_NODE.fleet, links: [link] } };
+    const seen = (status: string) => judge(registration(scenario), [controllerStarts(0), nodeStarts(0), enrols(1 * S), isSeen(status)]);
+    return ['suspect', 'unavailable'].map((status) => seen(status).held);
+  };
+  expect(over([1, 20])).toEqual([true, false]);
+  expect(over([0, 1])).toEqual([false, false]);
+  expect(over([1, 20], 'cloud/b')).toEqual([false, false]);
 });
 
 describe('P2', () => {
