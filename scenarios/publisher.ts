@@ -18,15 +18,17 @@ export const TEMPLATE = /\{(n|id|random:(-?\d+):(-?\d+))\}/g;
 
 export async function publishWorkload(course: Course, workload: WorkloadSpec): Promise<void> {
   const stream = course.testbed.random.stream(`workload ${workload.name}`);
-  const published: Promise<void>[] = [];
+  // Those that have ended are forgotten: a run may be of any length.
+  const underWay = new Set<Promise<void>>();
   let n = 0;
   for (const { micros, data } of workload.trace === null ? paced(workload, stream) : traced(workload, workload.trace)) {
     await course.sleepUntil(micros);
     if (course.isOver()) break;
     n += 1;
-    published.push(publish(course, workload, n, fillTemplate(data, workload, n, stream)));
+    const publication = publish(course, workload, n, fillTemplate(data, workload, n, stream)).finally(() => underWay.delete(publication));
+    underWay.add(publication);
   }
-  await Promise.all(published);
+  await Promise.all(underWay);
 }
 
 /** When there is an event, and with what data. */

@@ -52,9 +52,9 @@ describe('help', () => {
 });
 
 describe('list', () => {
-  test('names every scenario of the catalogue with its question', async () => {
+  test('names every scenario of the catalogue with its question, and then those that are too large for it', async () => {
     const { code, stdout } = await wasmmatrix(['run', '--list']);
-    const files = readdirSync(join(ROOT, 'scenarios', 'catalogue')).sort();
+    const files = ['catalogue', 'large'].flatMap((folder) => readdirSync(join(ROOT, 'scenarios', folder)).sort());
     const names = [...stdout.matchAll(/^([a-z-]+) {2,}\S.*\?$/gm)].map((match) => `${match[1]}.scenario.yaml`);
     expect(names).toEqual(files);
     expect(code).toBe(0);
