@@ -184,6 +184,10 @@ export function versions(slackMicros = 0): Goal {
   const slowness = new Slowness();
   /** Nodes whose disk may not have what they had. */
   const forgetful = new Set<string>();
+  /** Nodes whose disk was ever at fault: what is wrong with a copy shows when it is read, and that may be any time later. */
+  const damaged = new Set<string>();
+  /** When one of them last had to fetch a copy. */
+  const fetched = new Map<string, number>();
   /** Faults that last and make a node forget, and whose they are. */
   const forgetting = new Map<string, string>();
   /** When a node first served `node deployment version`: from then on it has the bytes. Before, it fetches them, which no budget bounds. */
@@ -241,6 +245,7 @@ export function versions(slackMicros = 0): Goal {
         case 'fault.begun':
           if (!FORGETTING.includes(record.fields.kind)) break;
           forgetful.add(record.fields.target);
+          damaged.add(record.fields.target);
           forgetting.set(record.fields.fault, record.fields.target);
           forget(record.fields.target);
           break;
@@ -270,6 +275,9 @@ export function versions(slackMicros = 0): Goal {
         case 'agent.desired':
           if (record.fields.applied) commanded.set(record.fields.node, record.micros);
           break;
+        case 'artefact.fetched':
+          if (damaged.has(record.fields.node)) fetched.set(record.fields.node, record.micros);
+          break;
         // Without a lease it may start nothing that could be elsewhere, however long it was told before (R1.3).
         case 'agent.lease':
           if (record.fields.state === 'held' && commanded.has(record.fields.node)) commanded.set(record.fields.node, record.micros);
@@ -282,7 +290,7 @@ export function versions(slackMicros = 0): Goal {
           const key = `${node} ${deployment} ${version}`;
           const held = served.get(key) ?? record.micros;
           served.set(key, held);
-          if (since !== undefined && held >= since) break;
+          if (since !== undefined && (held >= since || (fetched.get(node) ?? -1) >= since)) break;
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
           if (slowness.excuses(node, since)) break;
           worstServe = Math.max(worstServe, record.micros - since);

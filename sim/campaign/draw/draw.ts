@@ -100,7 +100,7 @@ function drawAll({ ground, faults }: Plan): Ground {
     },
     durationMs,
   );
-  const platform = drawPlatform(new Dice(ground, 'platform'));
+  const platform = drawPlatform(new Dice(ground, 'platform'), fleet);
   const work = drawWork(
     {
       work: new Dice(ground, 'work'),

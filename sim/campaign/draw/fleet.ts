@@ -156,10 +156,15 @@ function drawLink(dice: Dice, within: boolean): Fields {
   return { latency, ...(dice.chance(1, 3) ? { loss: dice.pick(['1/1000', '1/100', '1/20']) } : {}) };
 }
 
+function isRough({ vehicles, links }: Fields): boolean {
+  return Array.isArray(vehicles) || (Array.isArray(links) && links.some((link: Fields) => 'loss' in link || 'burstLoss' in link));
+}
+
 /** Times of the control plane, at half of all runs its own. */
-export function drawPlatform(dice: Dice): Fields | null {
+export function drawPlatform(dice: Dice, fleet: Fields): Fields | null {
   if (dice.chance(1, 2)) return null;
-  const heartbeatMs = dice.pick([200, 500, 1_000]);
+  // Where messages are lost for good a lease of half a second lapses for good, every few seconds.
+  const heartbeatMs = isRough(fleet) ? 1_000 : dice.pick([200, 500, 1_000]);
   const suspectMs = heartbeatMs * dice.between(2, 4);
   const unavailableMs = suspectMs + heartbeatMs * dice.between(2, 5);
   return {

@@ -201,6 +201,12 @@ describe('P4', () => {
     const again = said(9 * S, 'machine.stopped', { machine: 'a-1', role: 'node', cause: 'power loss' });
     expect(judged(serves(1 * S), rots, ends, stops, ...late).held).toBe(true);
     expect(judged(serves(1 * S), rots, ends, stops, serves(8 * S), again, ...late).held).toBe(false);
+    // Or when the copy is next read, however much later.
+    const fetches = (micros: number) => said(micros, 'artefact.fetched', { node: 'a-1', artefact: 'x1', bytes: 9 });
+    const [accepted, told, serving] = late;
+    const refetched = [accepted, told, fetches(10_025 * MS), serving] as readonly RunRecord[];
+    expect(judged(serves(1 * S), rots, ends, stops, serves(8 * S), again, ...refetched).held).toBe(true);
+    expect(judged(serves(1 * S), ...refetched).held).toBe(false);
   });
 
   it('is broken by a rollback that is issued or served late (R2.2)', () => {
