@@ -28,7 +28,7 @@ export type ScenarioSettings = {
 };
 
 /** Largest memory and most guests at once, over all simulated nodes of one run. */
-const ENGINE_PROFILE = {
+export const ENGINE_PROFILE = {
   memoryReservationBytes: 64 * 1024 * 1024,
   memoryGuardBytes: 64 * 1024,
   memoryBytesMax: 64 * 1024 * 1024,

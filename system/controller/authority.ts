@@ -4,7 +4,7 @@
 // Surprising: a placement counts here once it is durable, as a fence does, so that a node is not refused before it is replaced.
 import { grantsPublish, grantsState, type Capability } from '../domain/capability.ts';
 import type { Admission, BusCall } from '../domain/broker.ts';
-import { consumerOf, type TriggerSpec } from '../domain/deployment.ts';
+import { TRIGGER_CONSUMER_PREFIX, type TriggerSpec } from '../domain/deployment.ts';
 import { TRIGGER_HEADER, type BusEvent, type FencingToken } from '../domain/event.ts';
 import type { ConsumerName, Epoch, InstanceId, NodeId, TriggerName } from '../domain/identifiers.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
@@ -14,13 +14,24 @@ import { isOperator, type ControllerConfig } from './config.ts';
 import type { ControllerState } from './state.ts';
 
 const NODE_PREFIX = 'node/';
-const CONSUMER_PREFIX = consumerOf('' as TriggerName);
+/** Bound: holders of forgotten instances that are not worth looking for. */
+const SPARE_MAX = 1_024;
 
 type Holder = { readonly epoch: Epoch; readonly node: NodeId | null };
 
-/** The newest durable placement of each instance. Bound: the instances that the state remembers. */
+/** The newest durable placement of each instance. Bound: twice the instances that the state remembers, and `SPARE_MAX`. */
 export class Holders {
   readonly #byInstance = new Map<InstanceId, Holder>();
+
+  /** Lets go of instances that nobody remembers any more, when they are most of them: what acts for those is refused anyway. */
+  prune(remembered: ReadonlyMap<InstanceId, unknown>): void {
+    if (this.#byInstance.size <= 2 * remembered.size + SPARE_MAX) return;
+    for (const id of this.#byInstance.keys()) if (!remembered.has(id)) this.#byInstance.delete(id);
+  }
+
+  get size(): number {
+    return this.#byInstance.size;
+  }
 
   place({ instance, epoch }: FencingToken, node: NodeId | null): void {
     if (epoch > (this.#byInstance.get(instance)?.epoch ?? 0)) this.#byInstance.set(instance, { epoch, node });
@@ -97,8 +108,8 @@ export class Authority {
   }
 
   #findTrigger(consumer: ConsumerName): TriggerSpec | undefined {
-    if (!consumer.startsWith(CONSUMER_PREFIX)) return undefined;
-    return this.#options.state.events.triggers.get(consumer.slice(CONSUMER_PREFIX.length) as TriggerName);
+    if (!consumer.startsWith(TRIGGER_CONSUMER_PREFIX)) return undefined;
+    return this.#options.state.events.triggers.get(consumer.slice(TRIGGER_CONSUMER_PREFIX.length) as TriggerName);
   }
 
   #isResult({ headers, subject }: BusEvent, instance: InstanceRecord): boolean {

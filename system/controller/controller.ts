@@ -104,7 +104,10 @@ class LeadingController implements Controller {
     const head = new Head(recovered.state, {
       journal,
       tell: (facts, correlation, sequence) => this.#tell(facts, correlation, sequence),
-      raiseFence: ({ instance, epoch, node }) => this.#place({ instance, epoch }, node),
+      raiseFence: ({ instance, epoch, node }) => {
+        this.#place({ instance, epoch }, node);
+        this.#holders.prune(recovered.state.deployments.instances);
+      },
     });
     // What was read counts, or a controller that is restarted often enough would never take a snapshot.
     head.entriesSinceSnapshot = recovered.entries;

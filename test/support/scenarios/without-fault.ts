@@ -9,22 +9,13 @@ import { playScenario } from '../../../scenarios/run.ts';
 import type { PlayResult } from '../../../scenarios/run.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import type { Testbed } from '../../../scenarios/testbed.ts';
+import { ENGINE_PROFILE } from '../../../sim/campaign/scenario.main.ts';
 import { createNodeHost } from '../../../sim/campaign/host.main.ts';
 import { createKernel } from '../../../sim/kernel/kernel.ts';
 import { createSimTestbed } from '../../../sim/testbed.ts';
 import type { SimInjected } from '../../../sim/testbed.ts';
 import { ok } from '../../../system/domain/outcome.ts';
 
-const ENGINE_PROFILE = {
-  memoryReservationBytes: 64 * 1024 * 1024,
-  memoryGuardBytes: 64 * 1024,
-  memoryBytesMax: 64 * 1024 * 1024,
-  tableElementsMax: 10_000,
-  poolSlots: 1_000,
-  target: null,
-  cpuFeatures: [],
-  optimise: 'speed',
-} as const;
 /** Virtual time after its last phase in which a run must have ended. */
 const OVERTIME_MICROS = 600_000_000;
 

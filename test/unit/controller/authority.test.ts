@@ -1,6 +1,7 @@
 // What an agent that was taken over may not do to the others (SECURITY.md): its certificate is real, what it asks for is not its own.
 import { expect, test } from 'vitest';
 import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD, STATE_PUT_METHOD } from '../../../system/domain/broker.ts';
+import { Holders } from '../../../system/controller/authority.ts';
 import type { FencingToken } from '../../../system/domain/event.ts';
 import type {
   ConsumerName,
@@ -169,4 +170,16 @@ test('who held an instance before hears that it was superseded, also when the co
     expect(await b.put('other/count', fenceOf('other/0', 2))).toBe('WM_NODE_REFUSED');
     expect(await new Rogue(world, 'c').put('other/count', fenceOf('other/0', 2))).toBe('ok');
   });
+});
+
+test('who holds an instance is forgotten with the instance, when most of them are', () => {
+  const holders = new Holders();
+  const remembered = new Map([[fenceOf('kept/0', 1).instance, null]]);
+  holders.place(fenceOf('kept/0', 7), 'a' as NodeId);
+  for (let i = 0; i < 5_000; i++) {
+    holders.place(fenceOf(`gone/${i}`, 1), 'a' as NodeId);
+    holders.prune(remembered);
+    expect(holders.size).toBeLessThanOrEqual(1_026);
+  }
+  expect(holders.find(fenceOf('kept/0', 1).instance)).toEqual({ epoch: 7, node: 'a' });
 });
