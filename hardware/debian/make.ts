@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { ExecaError } from 'execa';
-import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
+import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { inTurn, type TurnOptions } from './turn.ts';
 
 const PART = /(?:^|\.)part-(?:(\d+)-)?[\w-]+$/;
@@ -34,6 +34,7 @@ export async function makeFolder(folder: string, options: TurnOptions, fill: (pa
       return ok();
     });
   } catch (error) {
+    if (options.signal?.aborted === true) return cancelled();
     return failed('WM_PACKAGES', { message: `${folder} could not be made: ${wordsOf(error)}.`, next: 'Make room on the disk, or repeat.' });
   } finally {
     rmSync(part, { recursive: true, force: true });
@@ -51,14 +52,15 @@ export function replaceFile(path: string, content: string | Uint8Array, mode = 0
   }
 }
 
-/** Removes what processes that ended left half-made in a folder. */
-export function sweepParts(folder: string): void {
+/** Removes what processes that ended left half-made in a folder. `nowMs`: civil milliseconds. */
+export function sweepParts(folder: string, nowMs = Date.now()): void {
   if (!existsSync(folder)) return;
   for (const name of readdirSync(folder)) {
     const pid = PART.exec(name)?.[1];
     if (!PART.test(name)) continue;
     const path = join(folder, name);
-    const ageMs = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    // When anything was last changed in it: the time of its modification is that of the package which was unpacked there.
+    const ageMs = nowMs - (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? nowMs);
     if (ageMs > PART_MS_MAX || (ageMs > PART_MS_LEAST && pid !== undefined && !existsSync(`/proc/${pid}`)))
       rmSync(path, { recursive: true, force: true });
   }
@@ -79,4 +81,8 @@ export function wordsOf(error: unknown): string {
 /** For execa: the program ends with the signal. */
 export function cancelling(signal: AbortSignal | undefined): { readonly cancelSignal?: AbortSignal } {
   return signal === undefined ? {} : { cancelSignal: signal };
+}
+
+export function cancelled(): Outcome<never> {
+  return rejected('WM_CANCELLED', { message: 'Packages were not fetched to the end.', next: 'Start it again; what was fetched is kept.' });
 }

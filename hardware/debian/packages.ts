@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { failed, ok, type Outcome } from '../../system/domain/outcome.ts';
 import { download, findMirror, isBrokenSuite, missingTool, resolve } from './apt.ts';
-import { replaceFile, sweepParts, wordsOf } from './make.ts';
+import { cancelled, replaceFile, sweepParts, wordsOf } from './make.ts';
 import lock from './packages.lock.json' with { type: 'json' };
 import {
   fetchedOf,
@@ -91,10 +91,6 @@ async function fetchFromSuites(set: PackageSet, mirror: string, options: Package
     message: `The packages of ${set.name} cannot be had from Debian: ${troubles.join('; ')}.`,
     next: 'Try again later, or look at the mirror that apt is configured with.',
   });
-}
-
-function cancelled(): Outcome<never> {
-  return rejected('WM_CANCELLED', { message: 'Packages were not fetched to the end.', next: 'Start it again; what was fetched is kept.' });
 }
 
 /** Null: it is to be fetched. */

@@ -84,16 +84,18 @@ export async function buildForeignEngine(
   const cross = await prepareToolchain(architecture, options);
   if (!cross.ok) return cross;
   // Minutes of a compiler that nobody waits for any more.
-  if (options.signal?.aborted === true)
-    return rejected('WM_CANCELLED', {
-      message: `The engine for ${architecture} was not built.`,
-      next: 'Start it again; what was made is kept.',
-    });
+  const cancelled = rejected('WM_CANCELLED', {
+    message: `The engine for ${architecture} was not built.`,
+    next: 'Start it again; what was made is kept.',
+  });
+  const isCancelled = (): boolean => options.signal?.aborted === true;
+  if (isCancelled()) return cancelled;
   try {
     const { signal, onProgress } = options;
     return ok(await ensureEngine({ cross: cross.value, signal, ...needs, ...(onProgress === undefined ? {} : { onProgress }) }));
   } catch (error) {
     if (!(error instanceof EngineBuildError)) throw error;
+    if (isCancelled()) return cancelled;
     const said = { message: error.message, next: 'Correct what it names, and repeat.' };
     return error.code === 'WM_ENGINE_TOOLCHAIN' ? rejected(error.code, said) : failed(error.code, said);
   }

@@ -21,6 +21,7 @@ import {
   type GoalParameters,
 } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
+import { deploymentOf, DeploymentsInForce } from './in-force.ts';
 import { TEMPORAL } from './temporal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
@@ -97,14 +98,15 @@ function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: n
     'failover',
     `What a node that dies was serving is served elsewhere within ${describeBudget(within, slackMicros)}.`,
   );
-  const stays = new Set<string>();
-  for (const step of scenario.steps) if (step.do === 'deploy' && step.spec.whenUnreachable === 'stay') stays.add(step.spec.name);
+  const inForce = new DeploymentsInForce(scenario);
+  const stays = (instance: string): boolean => inForce.of(deploymentOf(instance)).some(({ whenUnreachable }) => whenUnreachable === 'stay');
   const serving = new Map<string, string>();
   const lost = new Map<string, { readonly node: string; readonly since: number }>();
   const micros: number[] = [];
   return goalOf(
     ledger,
     (record) => {
+      inForce.observe(record);
       if (record.kind === 'instance.serving') {
         const { instance, node } = record.fields;
         serving.set(instance, node);
@@ -122,17 +124,26 @@ function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: n
           gone.node,
         );
       }
-      // Nobody wants it any more.
+      // Nobody wants it any more; until then it was wanted.
       if (record.kind === 'instance.state' && record.fields.to === 'stopped') {
-        lost.delete(record.fields.instance);
-        serving.delete(record.fields.instance);
+        const { instance } = record.fields;
+        const gone = lost.get(instance);
+        if (gone !== undefined)
+          ledger.expect(
+            record.micros - gone.since <= within + slackMicros,
+            record,
+            () =>
+              `Instance ${instance} was served nowhere for ${describeMicros(record.micros - gone.since)} after ${gone.node} died, until it was stopped; the limit is ${describeBudget(within, slackMicros)}.`,
+            gone.node,
+          );
+        lost.delete(instance);
+        serving.delete(instance);
       }
       if (record.kind === 'instance.ended' && serving.get(record.fields.instance) === record.fields.node)
         serving.delete(record.fields.instance);
       if (record.kind === 'machine.stopped' && record.fields.role === 'node' && record.fields.cause !== STOPPED_IN_ORDER) {
         for (const [instance, node] of serving)
-          if (node === record.fields.machine && !stays.has(instance.slice(0, instance.lastIndexOf('/'))))
-            lost.set(instance, { node, since: record.micros });
+          if (node === record.fields.machine && !stays(instance)) lost.set(instance, { node, since: record.micros });
       }
     },
     (end) => {

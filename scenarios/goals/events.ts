@@ -6,6 +6,7 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
 import { Commits } from './commits.ts';
+import { deploymentOf } from './in-force.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 
@@ -263,7 +264,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
       case 'invocation.started': {
         const { instance, epoch, node, event } = record.fields;
         const current = serving.get(instance);
-        if (current === undefined || !movable.has(instance.slice(0, instance.lastIndexOf('/')))) break;
+        if (current === undefined || !movable.has(deploymentOf(instance))) break;
         ledger.expect(
           epoch >= current.epoch || node === current.node || mayNotKnow(node, instance, record.micros),
           record,

@@ -1,6 +1,6 @@
 // P1 and P2: who is in the inventory, who is known to be gone, and whose work moved in time.
 import { NODE_TRANSITIONS, type NodeStatus } from '../../system/domain/node.ts';
-import type { NodeSpec, Scenario } from '../scenario.ts';
+import type { LinkSpec, NodeSpec, Scenario } from '../scenario.ts';
 import { COMMIT_MICROS, Commits } from './commits.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
@@ -27,13 +27,18 @@ const NETWORK_FAULTS: readonly string[] = [
   'half-open',
 ];
 
-/** Whether what a node sends is lost now and then in peace too: then it is suspect now and then. */
+/** What a link may have of its own that takes heartbeats away or keeps them. */
+const LOSING: readonly string[] = ['burst-loss', 'corruption', 'bandwidth'];
+
+/** Whether what a node sends to its controller is lost now and then in peace too: then it is suspect now and then. */
 function loses({ fleet }: Scenario, node: NodeSpec | undefined): boolean {
-  if (node === undefined || fleet.vehicles.some(({ vehicle }) => vehicle === node.zone)) return node !== undefined;
-  const zones: readonly string[] = [node.zone, fleet.controller.zone];
-  return fleet.links.some(
-    ({ a, b, loss, impairments }) => zones.includes(a) && zones.includes(b) && (loss[0] > 0 || impairments.length > 0),
-  );
+  if (node === undefined) return false;
+  const home: string = fleet.controller.zone;
+  const isLossy = ({ loss, impairments }: LinkSpec): boolean => loss[0] > 0 || impairments.some(({ kind }) => LOSING.includes(kind));
+  const between = (zone: string): boolean =>
+    fleet.links.some((link) => ((link.a === zone && link.b === home) || (link.b === zone && link.a === home)) && isLossy(link));
+  if (!fleet.vehicles.some(({ vehicle }) => vehicle === node.zone)) return between(node.zone);
+  return fleet.cells.some(({ zone, loss, bandwidth, edge }) => loss[0] > 0 || edge.loss[0] > 0 || bandwidth !== null || between(zone));
 }
 
 /** P1: every started agent is in the inventory, with what it reported and its current health. */

@@ -103,3 +103,7 @@ export class VersionsPushed {
     return this.#pushes.get(`${module} ${version}`) ?? null;
   }
 }
+
+export function deploymentOf(instance: string): string {
+  return instance.slice(0, instance.lastIndexOf('/'));
+}

@@ -5,7 +5,7 @@ import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
 import type { Subject } from '../../system/domain/identifiers.ts';
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
-import { DeploymentsInForce, VersionsPushed } from './in-force.ts';
+import { deploymentOf, DeploymentsInForce, VersionsPushed } from './in-force.ts';
 import { Slowness } from './slowness.ts';
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
@@ -19,6 +19,32 @@ const GUESTS_KEPT_MAX = 4_096;
 /** Kinds of fault after which a node may have to fetch again what it had. */
 const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe'];
 
+/** When a node was told what it is to do, and what of it its disk has. Bound: what it was told within `UNSTORED_MICROS`. */
+class Told {
+  #stored = 0;
+  #recent: number[] = [];
+
+  add(micros: number): void {
+    this.#settle(micros);
+    this.#recent.push(micros);
+  }
+
+  /** What it was told just before is lost. */
+  stop(micros: number): void {
+    this.#settle(micros);
+    this.#recent = [];
+  }
+
+  last(): number {
+    return this.#recent.at(-1) ?? this.#stored;
+  }
+
+  #settle(micros: number): void {
+    while (this.#recent[0] !== undefined && this.#recent[0] <= micros - UNSTORED_MICROS)
+      this.#stored = this.#recent.shift() ?? this.#stored;
+  }
+}
+
 /** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
 export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
@@ -26,7 +52,7 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   /** When each key was revoked. Nodes hear of it when they are next told what is desired. */
   const revoked = new Map<string, number>();
   /** When each node was last told. */
-  const told = new Map<string, number>();
+  const told = new Map<string, Told>();
   /** Since when each node has had a session, without a break, and the network and all machines have been at peace. */
   const connected = new Map<string, number>();
   let faults = 0;
@@ -43,7 +69,7 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
     // Whoever has a session in peace is told: that nobody tells it is no excuse.
     const inTouch = faults === 0 ? Math.max(since, peaceSince, connected.get(node) ?? Infinity) : Infinity;
     return (
-      (told.get(node) ?? 0) > since + REVOKED_MICROS + slackMicros ||
+      (told.get(node)?.last() ?? 0) > since + REVOKED_MICROS + slackMicros ||
       (movable && micros > since + leaseMicros) ||
       micros > inTouch + leaseMicros
     );
@@ -68,7 +94,11 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
           revoked.set(record.fields.key, record.micros);
           break;
         case 'agent.desired':
-          if (record.fields.applied) told.set(record.fields.node, record.micros);
+          if (record.fields.applied) {
+            const times = told.get(record.fields.node) ?? new Told();
+            told.set(record.fields.node, times);
+            times.add(record.micros);
+          }
           break;
         case 'agent.session':
           if (record.fields.state === 'connected') connected.set(record.fields.node, record.micros);
@@ -78,8 +108,7 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
         case 'machine.paused':
           connected.delete(record.fields.machine);
           if (record.fields.machine === 'controller') connected.clear();
-          if (record.kind === 'machine.stopped' && (told.get(record.fields.machine) ?? 0) > record.micros - UNSTORED_MICROS)
-            told.delete(record.fields.machine);
+          if (record.kind === 'machine.stopped') told.get(record.fields.machine)?.stop(record.micros);
           break;
         case 'fault.begun':
           faults += 1;
@@ -186,7 +215,9 @@ export function versions(slackMicros = 0): Goal {
   const forgetful = new Set<string>();
   /** Nodes whose disk was ever at fault: what is wrong with a copy shows when it is read, and that may be any time later. */
   const damaged = new Set<string>();
-  /** When one of them last had to fetch a copy. */
+  /** Of each deployment its module. */
+  const modules = new Map<string, string>();
+  /** When one of them last had to fetch a copy: by `node artefact`, and then by `node module version`. Bound: those of the run. */
   const fetched = new Map<string, number>();
   /** Faults that last and make a node forget, and whose they are. */
   const forgetting = new Map<string, string>();
@@ -219,6 +250,9 @@ export function versions(slackMicros = 0): Goal {
           }
           break;
         }
+        case 'deployment.applied':
+          modules.set(record.fields.deployment, record.fields.module);
+          break;
         case 'command.acknowledged':
           if (record.fields.sequence > acknowledged.sequence) {
             acknowledged.sequence = record.fields.sequence;
@@ -276,21 +310,28 @@ export function versions(slackMicros = 0): Goal {
           if (record.fields.applied) commanded.set(record.fields.node, record.micros);
           break;
         case 'artefact.fetched':
-          if (damaged.has(record.fields.node)) fetched.set(record.fields.node, record.micros);
+          if (damaged.has(record.fields.node)) fetched.set(`${record.fields.node} ${record.fields.artefact}`, record.micros);
           break;
+        case 'artefact.loaded': {
+          const { node, artefact, module, version } = record.fields;
+          const micros = fetched.get(`${node} ${artefact}`);
+          if (micros !== undefined) fetched.set(`${node} ${module} ${version}`, micros);
+          break;
+        }
         // Without a lease it may start nothing that could be elsewhere, however long it was told before (R1.3).
         case 'agent.lease':
           if (record.fields.state === 'held' && commanded.has(record.fields.node)) commanded.set(record.fields.node, record.micros);
           break;
         case 'instance.serving': {
           const { node, instance, version } = record.fields;
-          const deployment = instance.slice(0, instance.lastIndexOf('/'));
+          const deployment = deploymentOf(instance);
           const wanted = rollbackTo.get(deployment);
           const since = commanded.get(node);
           const key = `${node} ${deployment} ${version}`;
           const held = served.get(key) ?? record.micros;
           served.set(key, held);
-          if (since !== undefined && (held >= since || (fetched.get(node) ?? -1) >= since)) break;
+          if (since !== undefined && (held >= since || (fetched.get(`${node} ${modules.get(deployment) ?? ''} ${version}`) ?? -1) >= since))
+            break;
           if (wanted === undefined || wanted.version !== version || since === undefined || since < wanted.micros) break;
           if (slowness.excuses(node, since)) break;
           worstServe = Math.max(worstServe, record.micros - since);
@@ -331,7 +372,7 @@ export function versions(slackMicros = 0): Goal {
 
 /** P5: no guest effect without a capability of its version that covers it. */
 export function capabilities(scenario: Scenario): Goal {
-  const ledger = new Ledger('P5', 'No guest has an effect that no capability of its module covers.');
+  const ledger = new Ledger('P5', 'No guest has an effect that no capability of its version covers.');
   const inForce = new DeploymentsInForce(scenario);
   const versions = new VersionsPushed(scenario);
   /** What guests ran as, the number of their version, by instance and what they ran for. Bound: GUESTS_KEPT_MAX, the oldest is forgotten. */
@@ -401,8 +442,4 @@ export function capabilities(scenario: Scenario): Goal {
 
 function capabilitiesOf(texts: readonly string[]): readonly Capability[] {
   return texts.map(parseCapability).filter((capability) => capability !== null);
-}
-
-export function deploymentOf(instance: string): string {
-  return instance.slice(0, instance.lastIndexOf('/'));
 }

@@ -1,6 +1,5 @@
 // What goes wrong between a service of the controller and who calls it, while the controller itself is well: calls of the broker are
 // refused, answered late or never, or made twice; artefacts change in transit. It reads no message: bytes are all it knows.
-import { FETCH_EVENTS_METHOD } from '../../system/domain/broker.ts';
 import { FETCH_METHOD } from '../../system/domain/session.ts';
 import { assert, failed, ok, unknown } from '../../system/domain/outcome.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
@@ -58,8 +57,8 @@ export class ServiceFaults {
     if (peer.name === this.witness) return handler.call(method, peer, request);
     if (this.#active.size === 0) {
       const answering = handler.call(method, peer, request);
-      // A fetch waits for events, and an outage may begin meanwhile.
-      return method === FETCH_EVENTS_METHOD ? answering.then((answer) => (this.#isOut() ? lost(method) : answer)) : answering;
+      // A fetch waits for events, and a publication for the disk: an outage may begin meanwhile.
+      return method.startsWith(BROKER_METHODS) ? answering.then((answer) => (this.#isOut() ? lost(method) : answer)) : answering;
     }
     if (method.startsWith(BROKER_METHODS)) return this.#callBroker(handler, clock, method, peer, request);
     return method === FETCH_METHOD ? this.#fetch(handler, peer, request) : handler.call(method, peer, request);

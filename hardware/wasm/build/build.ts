@@ -342,7 +342,8 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   const whole = featuresOf(true, builder.cross);
   const features = options.compiler === false ? [] : whole;
   const [library = '', ...others] = [features, whole].map((one) => join(cache, hashOf(builder, one), `${LIBRARY}.node`));
-  const found = [library, ...others].find((one) => existsSync(one));
+  const find = (): string | undefined => [library, ...others].find((one) => existsSync(one));
+  const found = find();
   if (found !== undefined) {
     const now = new Date();
     await utimes(dirname(found), now, now).catch(() => {});
@@ -388,8 +389,9 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
   process.once('exit', clean);
   const signal = AbortSignal.any([interrupted.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   try {
-    // Whoever had the lock may have built it.
-    if (!existsSync(library)) {
+    // Whoever had the lock may have built it, or one that can do more.
+    const came = find();
+    if (came === undefined) {
       // Targets share one folder: what runs during a build (macros, build scripts) is compiled once for all of them.
       const target = join(cache, `target${builder.cross ? '-cross' : ''}`);
       await runCargo(builder, target, features, onProgress, signal);
@@ -397,7 +399,7 @@ export async function ensureEngine(options: BuildOptions = {}): Promise<string> 
       prune(cache);
     }
     onProgress({ phase: 'built', cratesDone: 1, cratesTotal: 1, crate: '', elapsedMs: performance.now() - startMs, remainingMs: 0 });
-    return library;
+    return came ?? library;
   } finally {
     for (const one of SIGNALS) process.off(one, interrupt);
     process.off('exit', clean);

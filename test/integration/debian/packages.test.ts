@@ -179,25 +179,20 @@ describe.skipIf(!CAN)('a folder (left out without flock)', () => {
 });
 
 it('half-made things go when their process has ended and they are old, and no others', () => {
-  const old = new Date(Date.now() - 2 * 3_600_000);
-  const older = new Date(Date.now() - 25 * 3_600_000);
   const gone = 2 ** 22 + 1;
-  const parts: readonly (readonly [string, Date | null])[] = [
-    [`a.part-${gone}-b5c0`, old],
-    [`part-${gone}-b5c0`, old],
-    [`c.part-${gone}-b5c0`, null],
-    [`d.part-${process.pid}-b5c0`, old],
-    [`e.part-${process.pid}-b5c0`, older],
-    ['f.part-b5c0', old],
-    ['g.part-b5c0', older],
-    ['counterpart', older],
-  ];
-  for (const [name, time] of parts) {
-    mkdirSync(join(cache, name));
-    if (time !== null) utimesSync(join(cache, name), time, time);
-  }
-  sweepParts(cache);
-  expect(readdirSync(cache).sort()).toEqual([`c.part-${gone}-b5c0`, 'counterpart', `d.part-${process.pid}-b5c0`, 'f.part-b5c0']);
+  const [ours, theirs, nobodys] = [`a.part-${process.pid}-b5c0`, `part-${gone}-b5c0`, 'f.part-b5c0'];
+  for (const name of [ours, theirs, nobodys, 'counterpart']) mkdirSync(join(cache, name));
+  // What was unpacked there gave it a time of its own.
+  const packed = new Date(Date.now() - 60 * 24 * 3_600_000);
+  utimesSync(join(cache, ours), packed, packed);
+  utimesSync(join(cache, theirs), packed, packed);
+  const left = (hours: number): readonly string[] => {
+    sweepParts(cache, Date.now() + hours * 3_600_000);
+    return readdirSync(cache).sort();
+  };
+  expect(left(0)).toEqual([ours, 'counterpart', nobodys, theirs]);
+  expect(left(2)).toEqual([ours, 'counterpart', nobodys]);
+  expect(left(25)).toEqual(['counterpart']);
 });
 
 it.each([

@@ -166,6 +166,16 @@ describe('a build', () => {
     expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\nbuild\n');
   });
 
+  it('without the compiler is not made when the whole one came while it waited', async () => {
+    fakeToolchain(2);
+    const whole = build(withTools());
+    await new Promise<void>((resolve) => whole.child.stderr?.once('data', () => resolve()));
+    const small = await build(withTools(), MAIN, ['--runtime-only']).ended;
+    expect(small.stderr).toMatch(/Waiting for process \d+/);
+    expect(small.stdout).toBe((await whole.ended).stdout);
+    expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
+  });
+
   it('that fails shows what cargo said, and leaves nothing behind', async () => {
     fakeToolchain(0);
     script('cargo', '[ "$1" = --version ] && exit 0\necho "error: linking failed" >&2\nexit 101');

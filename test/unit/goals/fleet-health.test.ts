@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { failureAndRecovery, registration } from '../../../scenarios/goals/fleet-health.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
-import type { Scenario } from '../../../scenarios/scenario.ts';
+import type { LinkSpec, Scenario } from '../../../scenarios/scenario.ts';
 import type { ZonePath } from '../../../system/domain/identifiers.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
 import { deployed, nodeOf, scenarioOf } from '../../support/scenarios/scenario.ts';
@@ -79,16 +79,26 @@ describe('P1', () => {
   });
 });
 
-it('P1 lets a node be suspect at the end only where what it sends may be lost in peace', () => {
-  const over = (loss: readonly [number, number], from = 'cloud/a') => {
-    const link = { a: from as ZonePath, b: 'cloud/a' as ZonePath, latency: { law: 'constant', micros: 1 } as const, loss, impairments: [] };
-    const scenario = { ...ONE_NODE, fleet: { ...ONE_NODE.fleet, links: [link] } };
-    const seen = (status: string) => judge(registration(scenario), [controllerStarts(0), nodeStarts(0), enrols(1 * S), isSeen(status)]);
-    return ['suspect', 'unavailable'].map((status) => seen(status).held);
+it('P1 lets a node be suspect at the end only where what it sends to its controller may be lost in peace', () => {
+  const link = (a: string, b: string, loss: readonly [number, number], impairments: LinkSpec['impairments'] = []): LinkSpec => ({
+    a: a as ZonePath,
+    b: b as ZonePath,
+    latency: { law: 'constant', micros: 1 },
+    loss,
+    impairments,
+  });
+  const mayBe = (status: string, zone: string, ...links: readonly LinkSpec[]): boolean => {
+    const scenario = { ...ONE_NODE, fleet: { ...ONE_NODE.fleet, nodes: [nodeOf('a-1', zone)], links } };
+    return judge(registration(scenario), [controllerStarts(0), nodeStarts(0), enrols(1 * S, { zone }), isSeen(status, { zone })]).held;
   };
-  expect(over([1, 20])).toEqual([true, false]);
-  expect(over([0, 1])).toEqual([false, false]);
-  expect(over([1, 20], 'cloud/b')).toEqual([false, false]);
+  expect(mayBe('suspect', 'cloud/b', link('cloud/a', 'cloud/b', [1, 20]))).toBe(true);
+  expect(mayBe('suspect', 'cloud/a', link('cloud/a', 'cloud/a', [1, 20]))).toBe(true);
+  expect(mayBe('unavailable', 'cloud/b', link('cloud/a', 'cloud/b', [1, 20]))).toBe(false);
+  expect(mayBe('suspect', 'cloud/b', link('cloud/a', 'cloud/b', [0, 1]))).toBe(false);
+  // What is lost elsewhere, or only repeated, is no excuse.
+  expect(mayBe('suspect', 'cloud/b', link('cloud/b', 'cloud/b', [1, 20]), link('cloud/a', 'cloud/a', [1, 20]))).toBe(false);
+  const repeats = { kind: 'duplication', ratio: [1, 2] } as const;
+  expect(mayBe('suspect', 'cloud/b', link('cloud/a', 'cloud/b', [0, 1], [repeats]))).toBe(false);
 });
 
 describe('P2', () => {

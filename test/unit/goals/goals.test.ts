@@ -129,6 +129,10 @@ describe('failover', () => {
       cause: 'scaled to 0',
     });
     expect(judgedFor(dies(), scaled).because).toContain('tested nothing');
+    // Until it was stopped it was wanted.
+    expect(judgedFor(dies(), { ...scaled, micros: 9_001 * MS }).because).toBe(
+      'Instance echo/0 was served nowhere for 4.001 s after a-1 died, until it was stopped; the limit is 4.000 s.',
+    );
   });
 });
 

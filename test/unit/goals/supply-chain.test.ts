@@ -77,6 +77,9 @@ describe('P3', () => {
     const before = [trusts, stores(1, 'd1'), signs('x1'), revokes, isTold(12 * S)];
     expect(judge(signatures(staying), [...before, ends(12 * S + 900 * MS), loads('x1')]).held).toBe(true);
     expect(judge(signatures(staying), [...before, ends(13 * S + 1), loads('x1')]).held).toBe(false);
+    // What it was told long before that is on its disk, however often it was told since.
+    const often = [14_000, 14_300, 14_600, 14_900].map((ms) => isTold(ms * MS));
+    expect(judge(signatures(staying), [...before, ...often, ends(15 * S), loads('x1')]).held).toBe(false);
   });
 
   it('is broken when a node with a session in peace goes on because nobody tells it', () => {
@@ -203,10 +206,19 @@ describe('P4', () => {
     expect(judged(serves(1 * S), rots, ends, stops, serves(8 * S), again, ...late).held).toBe(false);
     // Or when the copy is next read, however much later.
     const fetches = (micros: number) => said(micros, 'artefact.fetched', { node: 'a-1', artefact: 'x1', bytes: 9 });
-    const [accepted, told, serving] = late;
-    const refetched = [accepted, told, fetches(10_025 * MS), serving] as readonly RunRecord[];
-    expect(judged(serves(1 * S), rots, ends, stops, serves(8 * S), again, ...refetched).held).toBe(true);
-    expect(judged(serves(1 * S), ...refetched).held).toBe(false);
+    const loaded = (module: string) =>
+      said(10_026 * MS, 'artefact.loaded', { node: 'a-1', module, version: 1, digest: 'd1', artefact: 'x1', key: KEY });
+    const refetched = (module: string): readonly RunRecord[] => [
+      said(0, 'deployment.applied', { deployment: 'echo', module: 'echo', version: 1, replicas: 1, revision: 1 }),
+      ...late.slice(0, 2),
+      fetches(10_025 * MS),
+      loaded(module),
+      ...late.slice(2),
+    ];
+    const rotten = [serves(1 * S), rots, ends, stops, serves(8 * S), again];
+    expect(judged(...rotten, ...refetched('echo')).held).toBe(true);
+    expect(judged(...rotten, ...refetched('other')).held).toBe(false);
+    expect(judged(serves(1 * S), ...refetched('echo')).held).toBe(false);
   });
 
   it('is broken by a rollback that is issued or served late (R2.2)', () => {
