@@ -82,6 +82,12 @@ function checkBudget(source: Source, parameters: Parameters, path: Path): void {
   const name = String(parameters['of']);
   const definition = DURATIONS[name];
   if (definition === undefined) return known(source, [...path, 'of'], 'duration', name, Object.keys(DURATIONS));
+  const { within, above } = parameters;
+  if (within === undefined && above === undefined)
+    source.mistake(path, `the goal 'budget' needs 'within' or 'above', and has none of them`, 'key');
+  else if (above === 0) source.mistake([...path, 'above'], 'found 0, expected a time that something may take');
+  else if (typeof within === 'number' && typeof above === 'number' && above > within)
+    source.mistake([...path, 'above'], `no time is both within 'within' and above 'above'`);
   checkFields(source, parameters, Object.keys(RECORD_FIELDS[definition.ends]), 'where', path);
 }
 

@@ -127,7 +127,7 @@ class SimTestbed implements Testbed {
         babble: (machine, lasting, felt) => this.#babble(machine, lasting, felt),
         runs: (machine) => this.#runs(machine),
         disk: (machine) => this.#computerOf(machine).disk,
-        throttle: (machine, slowness) => this.#computers.get(machine)?.throttle('fault', slowness),
+        throttle: (machine, slowness, felt) => this.#computers.get(machine)?.throttle('fault', slowness, felt),
         squeeze: (machine, leavesBytes, felt) => this.#computers.get(machine)?.squeeze(leavesBytes, felt),
         clocks: (machine) => this.#computerOf(machine).machine.time,
         fill: (machine) => this.#computers.get(machine)?.setFull(true),

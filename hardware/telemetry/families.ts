@@ -244,7 +244,7 @@ export const FAMILIES = {
   // refusals
   wasmmatrix_refusals_total: {
     type: 'counter',
-    help: 'What was refused for the sake of safety, by code: sessions, modules, artefacts, capabilities, effects of superseded epochs.',
+    help: 'What was refused for the sake of safety, by code: sessions, calls of peers that may not make them or that are no message, modules, artefacts, capabilities, effects of superseded epochs.',
     labels: ['what', 'code'],
     of: BOTH,
     from: 'security.refused, module.refused, artefact.refused, capability.refused, effect.fenced',

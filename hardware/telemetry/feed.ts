@@ -102,7 +102,8 @@ export class MetricsSink implements Sink {
   #ofRefusals(): Fed {
     const refused = (what: string, code: string): void => this.#metrics.change('wasmmatrix_refusals_total', { what, code });
     return {
-      'security.refused': ({ code }) => refused('session', code),
+      // A call by its method, which begins with a slash.
+      'security.refused': ({ subject, code }) => refused(subject.startsWith('/') ? 'call' : 'session', code),
       'module.refused': ({ code }) => refused('module', code),
       'artefact.refused': ({ code }) => refused('artefact', code),
       'capability.refused': () => refused('capability', 'WM_CAPABILITY_REFUSED'),

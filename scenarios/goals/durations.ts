@@ -87,6 +87,15 @@ export const DURATIONS: Readonly<Record<string, DurationDefinition>> = {
         (record) => (record.kind === 'agent.session' && record.fields.state === 'connected' ? record.fields.node : null),
       ),
   },
+  trust: {
+    meaning: 'from a key being trusted, or trusted anew, until it is so no longer',
+    ends: 'trust.revoked',
+    create: () =>
+      between(
+        (record) => (record.kind === 'trust.added' ? record.fields.key : null),
+        (record) => (record.kind === 'trust.revoked' ? record.fields.key : null),
+      ),
+  },
 };
 
 /** From one record to the next one that has its key. A beginning that comes again begins anew. */

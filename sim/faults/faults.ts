@@ -74,7 +74,8 @@ export type MachineControl = {
   readonly start: (machine: string) => void;
   readonly pause: (machine: string) => void;
   readonly resume: (machine: string) => void;
-  readonly throttle: (machine: string, slowness: number) => void;
+  /** `felt` is called whenever work takes longer for it. */
+  readonly throttle: (machine: string, slowness: number, felt: () => void) => void;
   /** Ends the process of the machine whenever its guests hold more than `leavesBytes`; null: no more. */
   readonly squeeze: (machine: string, leavesBytes: number | null, felt: () => void) => void;
   readonly clocks: (machine: string) => Pick<MachineTime, 'step' | 'drift' | 'freeze' | 'onFelt'>;
@@ -192,8 +193,7 @@ export class Faults {
         if (machines.disk(spec.machine).rot(spec.lastCopy)) felt();
         return;
       case 'throttle':
-        if (machines.runs(spec.machine)) felt();
-        return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
+        return this.#throttle(spec.machine);
       case 'memory-pressure':
         return this.#squeeze(spec.machine);
       case 'clock-step':
@@ -270,7 +270,7 @@ export class Faults {
       case 'reset-connections':
         return;
       case 'throttle':
-        return machines.throttle(spec.machine, this.#slownessOf('throttle', spec.machine));
+        return this.#throttle(spec.machine);
       case 'memory-pressure':
         return this.#squeeze(spec.machine);
       case 'clock-step':
@@ -318,6 +318,10 @@ export class Faults {
     for (const { spec } of this.#active.values())
       if (spec.kind === 'memory-pressure' && spec.machine === machine) leavesBytes = Math.min(leavesBytes ?? Infinity, spec.leavesBytes);
     this.#options.machines.squeeze(machine, leavesBytes, () => this.#feelKind('memory-pressure', machine));
+  }
+
+  #throttle(machine: string): void {
+    this.#options.machines.throttle(machine, this.#slownessOf('throttle', machine), () => this.#feelKind('throttle', machine));
   }
 
   #watchDisk(machine: string): void {

@@ -31,8 +31,11 @@ export interface Machine {
   readonly time: MachineTime;
   /** Time that its cores have worked so far, all together. What a power loss interrupts is not in it. */
   busyMicros(): number;
-  /** From here on all work takes `slowness` times as long as it costs (whole, 1: full speed), what is under way included. */
-  throttle(slowness: number): void;
+  /**
+   * From here on all work takes `slowness` times as long as it costs (whole, 1: full speed), what is under way included. `felt` is
+   * called whenever work begins, or goes on, that takes longer for it.
+   */
+  throttle(slowness: number, felt?: () => void): void;
 }
 
 /** Bound: events that come due while a machine is paused. */
@@ -68,6 +71,7 @@ export class SimMachine implements Machine, Owner {
   readonly #waiting = new Fifo<Work>();
   #running: Work[] = [];
   #slowness = 1;
+  #slowed: () => void = () => {};
   #busyMicros = 0;
   #crashedAtStep = -1;
 
@@ -126,8 +130,9 @@ export class SimMachine implements Machine, Owner {
     this.#dispatch();
   }
 
-  throttle(slowness: number): void {
+  throttle(slowness: number, felt: () => void = () => {}): void {
     assert(Number.isInteger(slowness) && slowness >= 1, `machine ${this.name} gets slower by a whole factor, not ${slowness}`);
+    this.#slowed = felt;
     if (slowness === this.#slowness) return;
     for (const work of this.#running) this.#suspend(work);
     this.#slowness = slowness;
@@ -181,6 +186,7 @@ export class SimMachine implements Machine, Owner {
 
   #begin(work: Work): void {
     work.begunMicros = this.#kernel.now();
+    if (this.#slowness > 1 && work.costMicros > 0) this.#slowed();
     work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, () => {
       const run = work.run;
       work.run = null;

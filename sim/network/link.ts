@@ -29,7 +29,7 @@ export type LinkState = {
   readonly clogged: boolean;
   /** One after the other; none: nothing but delay and loss. */
   readonly impaired: readonly Impaired[];
-  /** Faults that are about this link, each told when it is felt. */
+  /** Faults that make this link what it is, each told when it is felt. */
   readonly lasting: readonly { readonly fault: { readonly kind: string }; readonly felt: () => void }[];
 };
 

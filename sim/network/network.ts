@@ -266,18 +266,23 @@ export class SimNetwork {
     let factor: Ratio = [1, 1];
     let loss = law.loss;
     let { impairments } = law;
-    const lasting: Lasting[] = [];
-    for (const one of this.#faults.values()) {
-      const { fault } = one;
-      if (!isOn(fault, from, to)) continue;
-      lasting.push(one);
+    const isOutOfReach = cut;
+    const about = [...this.#faults.values()].filter(({ fault }) => isOn(fault, from, to));
+    for (const { fault } of about) {
       if (fault.kind === 'half-open') continue;
       if (fault.kind === 'partition' || fault.kind === 'partition-one-way') cut = true;
       else if (fault.kind === 'clog') clogged = true;
-      else if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
-      else if (fault.kind !== 'loss') impairments = worsen(impairments, fault);
-      else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
+      else if (fault.kind === 'latency') factor = larger(factor, fault.factor);
+      else if (fault.kind === 'loss') loss = larger(loss, fault.loss);
+      else impairments = worsen(impairments, fault);
     }
+    // Of several of a kind the worst counts, and what the link is like without faults is one of them: the others change nothing.
+    const lasting = about.filter(({ fault }) => {
+      if (fault.kind === 'half-open' || fault.kind === 'clog') return true;
+      if (fault.kind === 'partition' || fault.kind === 'partition-one-way') return !isOutOfReach;
+      if (fault.kind === 'latency') return factor === fault.factor;
+      return fault.kind === 'loss' ? loss === fault.loss : impairments?.[fault.kind] === fault;
+    });
     const impaired: Impaired[] = impairments === null ? [] : [{ impairments, medium: this.#mediumOf(`${from.zone}->${to.zone}`) }];
     const radio: LinkState['radio'][number][] = [];
     for (const [attachment, way] of [
@@ -317,6 +322,10 @@ export class SimNetwork {
   #retime(): void {
     for (const medium of this.#media.values()) medium.retime();
   }
+}
+
+function larger(a: Ratio, b: Ratio): Ratio {
+  return b[0] * a[1] > a[0] * b[1] ? b : a;
 }
 
 /** Whether the fault is about packets from one host to the other. */

@@ -80,6 +80,7 @@ export class Computer {
   /** False before its first start and after the last stop: nothing restarts it then. */
   #wanted = false;
   readonly #slowness = { fault: 1, power: 1 };
+  #slowedByFault: (() => void) | null = null;
 
   constructor(world: World, options: ComputerOptions) {
     this.#world = world;
@@ -120,9 +121,12 @@ export class Computer {
   }
 
   /** Of several reasons to be slow (faults; heat and battery) all count. */
-  throttle(reason: 'fault' | 'power', factor: number): void {
+  throttle(reason: 'fault' | 'power', factor: number, felt: (() => void) | null = null): void {
     this.#slowness[reason] = factor;
-    this.machine.throttle(this.#slowness.fault * this.#slowness.power);
+    if (reason === 'fault') this.#slowedByFault = felt;
+    this.machine.throttle(this.#slowness.fault * this.#slowness.power, () => {
+      if (this.#slowness.fault > 1) this.#slowedByFault?.();
+    });
   }
 
   crash(cause = 'power loss'): void {

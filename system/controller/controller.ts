@@ -19,6 +19,7 @@ import { assertConfig, isOperator, type ControllerConfig } from './config.ts';
 import { Head } from './head.ts';
 import { Leader } from './leader.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { tellRefusals } from './refusals.ts';
 import { Snapshots } from './snapshots.ts';
 import type { ControllerState, Entry } from './state.ts';
 
@@ -165,7 +166,11 @@ class LeadingController implements Controller {
       bus: (method, peer, request) => this.#broker.handleCall(method, authority.admissionOf(peer.name), request),
       state: (method, peer, request) => this.#store.handleCall(method, authority.admissionOf(peer.name), request),
     });
-    const listening = await this.#ports.network.listen(this.#config.endpoint, api);
+    const door = tellRefusals(api, {
+      clock: this.#ports.clock,
+      tell: (refusal) => this.#tell([refusal], null, this.#journal?.durableSequence ?? 0),
+    });
+    const listening = await this.#ports.network.listen(this.#config.endpoint, door);
     if (!listening.ok) {
       this.#end('it could not listen');
       return listening;

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { CONSUMER_METHOD, FETCH_EVENTS_METHOD, PUBLISH_METHOD, SETTLE_METHOD, STATE_PUT_METHOD } from '../../../system/domain/broker.ts';
 import { Holders } from '../../../system/controller/authority.ts';
+import { REFUSALS_PER_SECOND_MAX } from '../../../system/controller/refusals.ts';
 import type { FencingToken } from '../../../system/domain/event.ts';
 import type {
   ConsumerName,
@@ -114,6 +115,31 @@ test('an agent that was taken over changes no consumer', async () => {
     expect((await world.publish('e1', 'ping.a', 'hello')).ok).toBe(true);
     await world.pass(1 * S);
     expect(world.of('event.accepted').map(({ fields }) => fields.subject)).toEqual(['ping.a', 'pong']);
+  });
+});
+
+test('what an agent that was taken over asks for is told to operators, so often in a second and no more', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await twoTenants(world);
+    const rogue = new Rogue(world, 'b');
+    const told = () => world.of('security.refused').map(({ fields }) => [fields.node, fields.subject, fields.code]);
+    await rogue.put('echo/count', OF_B);
+    expect(codeOf(await world.call('b', PUBLISH_METHOD, new Uint8Array([255])))).toBe('WM_MESSAGE_INVALID');
+    expect(told()).toEqual([
+      ['node/b', STATE_PUT_METHOD, 'WM_NODE_REFUSED'],
+      ['node/b', PUBLISH_METHOD, 'WM_MESSAGE_INVALID'],
+    ]);
+    await world.pass(1 * S);
+    for (let i = 0; i < 2 * REFUSALS_PER_SECOND_MAX; i++) await rogue.fetch(PING, null);
+    await new Rogue(world, 'a').fetch(PING, null);
+    expect(told().slice(2)).toEqual([
+      ...Array.from({ length: REFUSALS_PER_SECOND_MAX }, () => ['node/b', FETCH_EVENTS_METHOD, 'WM_NODE_REFUSED']),
+      ['node/a', FETCH_EVENTS_METHOD, 'WM_NODE_REFUSED'],
+    ]);
+    await world.pass(1 * S);
+    await rogue.fetch(PING, null);
+    expect(told()).toHaveLength(REFUSALS_PER_SECOND_MAX + 4);
   });
 });
 

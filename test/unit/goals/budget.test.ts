@@ -49,6 +49,29 @@ describe('budget', () => {
     );
   });
 
+  it('has a floor too: the percentile is not below it', () => {
+    expect(judged({ of: 'invocation', above: 10 * MS }, ten)).toMatchObject({
+      held: true,
+      claim: 'The longest of the times of a guest that completed, from its start to its end is 10.0 ms or more.',
+    });
+    expect(judged({ of: 'invocation', above: 10 * MS + 1 }, ten)).toMatchObject({ held: false, unconverged: false });
+    expect(judged({ of: 'invocation', above: 5 * MS, percentile: 50 }, ten).held).toBe(true);
+    expect(judged({ of: 'invocation', above: 5 * MS + 1, percentile: 50 }, ten).because).toMatch(
+      /^5 of 10 times of invocation were below 5\.0 ms; fewer than 5 may be\. p50 .* longest 10\.0 ms\.$/,
+    );
+    expect(judged({ of: 'invocation', above: 1 * MS, percentile: 1 }, ten).held).toBe(true);
+  });
+
+  it('holds a percentile between its floor and its limit', () => {
+    const between = { of: 'invocation', within: 9 * MS, above: 9 * MS, percentile: 90 };
+    expect(judged(between, ten).claim).toBe(
+      '90 % of the times of a guest that completed, from its start to its end are within 9.0 ms. Percentile 90 of the times of a guest that completed, from its start to its end is 9.0 ms or more.',
+    );
+    expect(judged(between, ten).held).toBe(true);
+    expect(judged(between, [...ten, ...ten.map(() => took(1 * MS))]).because).toMatch(/were below 9\.0 ms/);
+    expect(judged(between, [...ten, took(10 * MS), took(10 * MS)]).because).toMatch(/were within 9\.0 ms/);
+  });
+
   it('measures what has the values asked for, and what counts at all', () => {
     const records = [took(1 * MS), took(90 * MS, 'b-1'), took(99 * MS, 'a-1', 'WM_GUEST_TRAP')];
     expect(judged({ of: 'invocation', within: 2 * MS, where: { node: 'a-1' } }, records)).toMatchObject({
@@ -102,6 +125,8 @@ describe('durations', () => {
   });
   const answered = (outcome: 'done' | 'refused'): RunRecord =>
     said(3 * S, 'operator.answered', { id: 'c', command: 'scale', outcome, code: null, sequence: 1, micros: 2 * S });
+  const trusted = (micros: number): RunRecord => said(micros, 'trust.added', { key: 'k' });
+  const revoked = (micros: number): RunRecord => said(micros, 'trust.revoked', { key: 'k' });
   const issued = said(3 * S, 'rollback.issued', { deployment: 'echo', version: 1, nodes: 1, micros: 2 * S });
 
   const cases: Readonly<Record<string, readonly (readonly [records: readonly RunRecord[], times: readonly number[]])[]>> = {
@@ -132,6 +157,10 @@ describe('durations', () => {
       [[placed('b-1'), served], []],
     ],
     enrolment: [[[machine(1 * S, 'machine.started'), enrolled, enrolled], [2 * S]]],
+    trust: [
+      [[trusted(1 * S), revoked(4 * S), revoked(5 * S)], [3 * S]],
+      [[trusted(1 * S), trusted(2 * S), revoked(4 * S)], [2 * S]],
+    ],
     reconnection: [[[session(1 * S, 'connected'), session(2 * S, 'lost'), session(5 * S, 'connected')], [3 * S]]],
   };
 

@@ -224,6 +224,19 @@ const MEANING: readonly Change[] = [
     'eventually: { record: node.status, §same: node, within: 2s }',
     "'same' compares a field of 'after' with one of 'record', and needs both",
   ],
+  [
+    'a budget without a limit',
+    HAPPENS,
+    '§budget: { of: answer, percentile: 50 }',
+    "the goal 'budget' needs 'within' or 'above', and has none of them",
+  ],
+  ['a floor that everything is above', HAPPENS, 'budget: { of: answer, above: §0s }', 'found 0, expected a time that something may take'],
+  [
+    'a floor above the limit',
+    HAPPENS,
+    'budget: { of: answer, within: 1s, above: §2s }',
+    "no time is both within 'within' and above 'above'",
+  ],
   ['a duration that nobody measures', HAPPENS, 'budget: { of: §invokation, within: 2s }', "did you mean 'invocation'?"],
   [
     'a choice by a field that is not there',

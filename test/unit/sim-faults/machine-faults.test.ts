@@ -46,12 +46,17 @@ function setUp(seed = '1') {
   const machine = world.add('truck', CLOUD);
   const disk = createDisk(kernel.stream('disk truck'), DISK_COSTS);
   const nothing = () => {};
+  const felt: number[] = [];
+  const sink = new RecordSink(kernel);
+  sink.onRecord(({ kind, micros }) => {
+    if (kind === 'fault.felt') felt.push(micros / SECOND);
+  });
   const faults = new Faults({
     kernel,
     network,
     keys: new KeyRing({ crypto: nodeCrypto, random: createRandom(kernel, null), onForgery: nothing }),
     services: new ServiceFaults(kernel, 'witness'),
-    telemetry: new RecordSink(kernel).portOf('testbed', 1, () => true),
+    telemetry: sink.portOf('testbed', 1, () => true),
     machines: {
       knows: (name) => name === 'truck',
       crash: () => disk.losePower(),
@@ -64,7 +69,7 @@ function setUp(seed = '1') {
       squeeze: () => {},
       runs: () => true,
       disk: () => disk,
-      throttle: (_, slowness) => machine.throttle(slowness),
+      throttle: (_, slowness, felt) => machine.throttle(slowness, felt),
       clocks: () => machine.time,
       fill: nothing,
       free: nothing,
@@ -79,7 +84,7 @@ function setUp(seed = '1') {
     nowMicros: () => kernel.now(),
     after: (delay: number, label: string, run: () => void) => void kernel.after(delay, machine, label, run),
   };
-  return { world, kernel, machine, clock, read, until, inject, storage: () => new SimStorage(disk, host, DISK_COSTS) };
+  return { world, kernel, machine, clock, read, until, inject, felt, storage: () => new SimStorage(disk, host, DISK_COSTS) };
 }
 
 it('a step moves the civil clock alone, and it is set right at the end', async () => {
@@ -195,6 +200,21 @@ it('throttling stretches all work, what is under way included', async () => {
     await until(10);
   });
   expect(done).toEqual(['first 6', 'second 7']);
+});
+
+it('a throttle is felt by the first work that takes longer for it, and by nothing else', async () => {
+  const { world, machine, until, inject, felt } = setUp();
+  await world.play(null, async () => {
+    inject({ kind: 'throttle', machine: 'truck', factor: 4, forMicros: SECOND });
+    await until(2);
+    inject({ kind: 'throttle', machine: 'truck', factor: 4, forMicros: 9 * SECOND });
+    await until(5);
+    machine.execute(0, 'nothing', () => {});
+    await until(6);
+    for (const name of ['first', 'second']) machine.execute(10, name, () => {});
+    await until(20);
+  });
+  expect(felt).toEqual([6]);
 });
 
 it('a slow disk takes longer for everything, by the same draws', async () => {

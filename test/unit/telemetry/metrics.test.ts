@@ -156,10 +156,12 @@ describe('the metrics of a controller', () => {
   it('count refusals of every kind under one name', async () => {
     const { say, of } = create('controller');
     say('security.refused', { node: 'n', subject: 'session', code: 'WM_NODE_REFUSED', message: '' });
+    say('security.refused', { node: 'node/n', subject: '/wasmmatrix.v1.Bus/Fetch', code: 'WM_NODE_REFUSED', message: '' });
     say('module.refused', { module: 'm', digest: 'd', key: null, code: 'WM_SIGNATURE_MISSING' });
     say('effect.fenced', { what: 'event e', instance: 'brake/0', epoch: 1, current: 2 });
     expect(await of('wasmmatrix_refusals_total')).toEqual([
       '{what="session",code="WM_NODE_REFUSED"} 1',
+      '{what="call",code="WM_NODE_REFUSED"} 1',
       '{what="module",code="WM_SIGNATURE_MISSING"} 1',
       '{what="effect",code="WM_FENCED"} 1',
     ]);
