@@ -28,6 +28,11 @@ const VERBS: readonly VerbEntry[] = [
     load: async () => ({ add: (await import('./sim/campaign/fuzz.main.ts')).addFuzz }),
   },
   {
+    name: 'worker',
+    summary: 'play runs that campaigns on other machines ask for',
+    load: async () => ({ add: (await import('./sim/campaign/remote/worker.main.ts')).addWorker }),
+  },
+  {
     name: 'replay',
     summary: 'show a recorded run at one instant',
     load: async () => ({ add: (await import('./reports/replay.main.ts')).addReplay }),

@@ -1,11 +1,9 @@
 // The verbs of the simulator. `run` plays scenarios in worker threads, tells what held, and writes the record and reports.
 // A composition root: it may import anything, and decides nothing that a scenario or a goal should decide.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
 import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
@@ -18,11 +16,13 @@ import type { RunSummary, SuiteSummary } from '../scenarios/record.ts';
 import type { Scenario } from '../scenarios/scenario.ts';
 import { describeError, rejected, type WmError } from '../system/domain/outcome.ts';
 import { count } from './campaign/arguments.main.ts';
-import { runCampaign, type PlayJob } from './campaign/campaign.ts';
+import { runCampaign, type PlayJob, type PlayOptions } from './campaign/campaign.ts';
 import { summaryOf } from './campaign/player.ts';
 import { allNames, describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
-import { diskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
+import { diskFull, isDiskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
 import { prepare, prepareMachines } from './campaign/prepare.main.ts';
+import { commitOf } from './campaign/remote/build.ts';
+import { addNatsOptions, jobsElsewhere, openRemote, type NatsFlags } from './campaign/remote/nats.main.ts';
 import { shrinkFirst } from './campaign/shrink.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import {
@@ -39,14 +39,12 @@ import {
 } from './campaign/teller.main.ts';
 import { canonicalSeed } from './kernel/kernel.ts';
 
-const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const PLAYER = new URL('./campaign/scenario.main.ts', import.meta.url);
 const SEEDS = 3;
 /** Where a run takes its own time, one is played unless more are asked for. */
 const SEEDS_LOCAL = 1;
 /** Bound: seeds of one call. */
 const SEEDS_MAX = 100_000;
-const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 
@@ -62,7 +60,7 @@ const PROCESSES = 2;
 /** Bound: such processes; as many emulated machines and a controller come on top. */
 const PROCESSES_MAX = 16;
 
-type RunOptions = {
+type RunOptions = NatsFlags & {
   readonly target?: readonly World[];
   readonly seed?: readonly string[];
   readonly seeds?: number;
@@ -83,7 +81,7 @@ type RunOptions = {
 };
 
 export function addRun(program: Command): void {
-  program
+  const command = program
     .command('run')
     .summary('play scenarios and say what held')
     .description(
@@ -125,10 +123,12 @@ export function addRun(program: Command): void {
     )
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
     .option('--digests', 'print the digest of each run')
-    .option('-q, --quiet', 'no progress')
-    .action(async (names: readonly string[], options: RunOptions) => {
+    .option('-q, --quiet', 'no progress');
+  addNatsOptions(command, 'play on the machines where `wasmmatrix worker` runs with the same servers').action(
+    async (names: readonly string[], options: RunOptions) => {
       process.exitCode = await run(names, options);
-    });
+    },
+  );
 }
 
 async function run(names: readonly string[], options: RunOptions): Promise<number> {
@@ -183,6 +183,7 @@ function lackingOf(worlds: readonly World[], options: RunOptions): WmError | nul
       message: '--processes is for runs with hardware in the loop alone.',
       next: 'Leave --processes out, or play with --target loop.',
     }).error;
+  if (options.nats !== undefined && options.jobs !== undefined) return jobsElsewhere();
   if (!isReal(worlds)) {
     if (options.pace === undefined) return null;
     return rejected('WM_ARGUMENT', {
@@ -195,6 +196,7 @@ function lackingOf(worlds: readonly World[], options: RunOptions): WmError | nul
       message: `${flag} is for the simulator alone: ${why}.`,
       next: `Leave ${flag} out, or play with --target sim.`,
     }).error;
+  if (options.nats !== undefined) return lacking('--nats', 'workers elsewhere have no processes of this machine');
   if (options.verify === true) return lacking('--verify', 'real processes never play the same run twice');
   if (options.permute === true) return lacking('--permute', 'what real processes do at one instant has no order that can be drawn');
   if (options.digests === true) return lacking('--digests', 'a run of real processes has no digest');
@@ -241,12 +243,14 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
     for (const world of worlds) {
       const mine = jobs.filter((_, i) => planned[i]?.world === world);
       const play = world === 'sim' ? playSimulated : playReally(world, emulation);
-      runs.push(...(await play(mine, settings, teller, cancel.signal, options)));
+      const played = await play(mine, settings, teller, cancel.signal, options);
+      if (played === null) return EXIT_REJECTED;
+      runs.push(...played);
     }
     const suite: SuiteSummary = {
       schema: 1,
       tool: 'wasmmatrix',
-      commit: commit(),
+      commit: commitOf(),
       startedAt: startedAt.toISOString(),
       wallMs: Math.round(performance.now() - startMs),
       verify: options.verify === true,
@@ -255,9 +259,7 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
       runs,
     };
     teller.clear();
-    // What a full disk did to a run says nothing about the platform.
-    const full = runs.some((run) => run.verdict === 'bug' && DISK_FULL.test(run.trouble ?? ''));
-    if (full) return refuse([describeError(diskFull(output.folder))]);
+    if (runs.some(isDiskFull)) return refuse([describeError(diskFull(output.folder))]);
     const written = await writeReports({ suite, recordFiles: jobs.map((job) => job.recordFile), folder: output.work });
     output.commit(written);
     if (options.json === true) print(JSON.stringify(suite, null, 2));
@@ -290,24 +292,33 @@ function reproduceOf(
   ].join(' ');
 }
 
+/** Null: refused, and said why. */
 type PlayJobs = (
   jobs: readonly PlayJob[],
   settings: ScenarioSettings,
   teller: Teller,
   signal: AbortSignal,
   options: RunOptions,
-) => Promise<readonly RunSummary[]>;
+) => Promise<readonly RunSummary[] | null>;
 
-const playSimulated: PlayJobs = (jobs, settings, teller, signal, options) =>
-  runCampaign({
+const playSimulated: PlayJobs = async (jobs, settings, teller, signal, options) => {
+  const play: PlayOptions = {
     jobs,
-    player: PLAYER,
-    settings,
     workersMax: options.jobs ?? availableParallelism(),
     signal,
     onProgress: (progress) => teller.progress(progress, jobs),
     onResult: (summary) => teller.result(summary),
-  });
+  };
+  if (options.nats === undefined) return runCampaign({ ...play, player: PLAYER, settings });
+  const tell = (text: string): void => void (options.quiet === true || teller.say(text));
+  const remote = await openRemote(options, settings, { warn: teller.say, tell });
+  if (remote === null) return null;
+  try {
+    return await remote.crew.play(play);
+  } finally {
+    await remote.close();
+  }
+};
 
 /** One after the other: each has processes enough. */
 function playReally(world: World, emulation: Emulation): PlayJobs {
@@ -350,18 +361,6 @@ function tell(suite: SuiteSummary, folder: string, written: readonly string[]): 
   for (const line of lines) if (!line.endsWith('/report.html') || written.includes('report.html')) say(line);
   const cancelled = suite.runs.filter((run) => run.verdict === 'cancelled').length;
   if (cancelled > 0) say(`  interrupted: ${cancelled} of ${suite.runs.length} runs did not end.`);
-}
-
-/** The commit that was run, with a plus when the tree differs from it; null outside a checkout. */
-function commit(): string | null {
-  try {
-    const git = (...args: readonly string[]): string =>
-      execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-    const head = git('rev-parse', '--short=12', 'HEAD');
-    return git('status', '--porcelain', '--untracked-files=no') === '' ? head : `${head}+`;
-  } catch {
-    return null;
-  }
 }
 
 function collectWorlds(text: string): readonly World[] {

@@ -28,6 +28,8 @@ export type CampaignProgress = {
   readonly wallMs: number;
   /** Runs being played: index of the job, and how far its present play is. */
   readonly active: readonly { readonly index: number; readonly micros: number; readonly steps: number }[];
+  /** Machines that play, where they are others than this one. */
+  readonly workers?: number;
 };
 
 /** One campaign of a crew. */

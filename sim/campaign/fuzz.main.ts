@@ -15,16 +15,18 @@ import type { Scenario } from '../../scenarios/scenario.ts';
 import { assert, describeError } from '../../system/domain/outcome.ts';
 import { SIM_FAULT_KINDS } from '../faults/faults.ts';
 import { count, positive, seedOf } from './arguments.main.ts';
-import { runCampaign, type CampaignProgress, type PlayJob } from './campaign.ts';
+import { runCampaign, type CampaignProgress, type PlayJob, type PlayOptions } from './campaign.ts';
 import { drawPlan, type Base, type Drawn, type Plan } from './draw/draw.ts';
 import { batchSize, Explorer } from './explore.ts';
 import { FAILURES_MAX, firstLine, tellSummary, type Ending, type FuzzFailure, type FuzzSummary } from './fuzz-summary.ts';
 import { describePath, findScenario, fleetLibrary, quotePath, readScenarios } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
+import { addNatsOptions, jobsElsewhere, openRemote, type NatsFlags } from './remote/nats.main.ts';
+import type { ScenarioSettings } from './scenario.main.ts';
 import { shrinkFirst } from './shrink.main.ts';
 import { brokenGoal } from './shrink/failure.ts';
-import { createProgressLine, EXIT_INTERRUPTED, EXIT_REJECTED, onInterrupt, print, refuse, say } from './teller.main.ts';
+import { createProgressLine, EXIT_INTERRUPTED, EXIT_REJECTED, onInterrupt, print, refuse, say, workersOf } from './teller.main.ts';
 
 const PLAYER = new URL('./scenario.main.ts', import.meta.url);
 const MINUTES = 5;
@@ -34,7 +36,7 @@ const MS_PER_HOUR = 3_600_000;
 const RUNS_MAX = 1_000_000;
 const SEEDS = 1n << 64n;
 
-type FuzzOptions = {
+type FuzzOptions = NatsFlags & {
   readonly minutes?: number;
   readonly runs?: number;
   readonly seed?: string;
@@ -51,7 +53,7 @@ type FuzzOptions = {
 };
 
 export function addFuzz(program: Command): void {
-  program
+  const command = program
     .command('fuzz')
     .summary('draw fleets, work and faults from seeds, and play them')
     .description(
@@ -69,10 +71,12 @@ export function addFuzz(program: Command): void {
     .option('--out <folder>', 'where plans and failures go (default: reports/out/fuzz-<time>)')
     .option('--shrink', 'make the first failure as small as it gets, for at most 2 minutes: smallest.scenario.yaml beside the report')
     .option('--json', 'print the summary, and nothing else, as JSON on stdout')
-    .option('-q, --quiet', 'no progress, and no line for a run that held')
-    .action(async (names: readonly string[], options: FuzzOptions) => {
+    .option('-q, --quiet', 'no progress, and no line for a run that held');
+  addNatsOptions(command, 'play on the machines where `wasmmatrix worker` runs with the same servers').action(
+    async (names: readonly string[], options: FuzzOptions) => {
       process.exitCode = await fuzz(names, options);
-    });
+    },
+  );
 }
 
 async function fuzz(names: readonly string[], options: FuzzOptions): Promise<number> {
@@ -80,6 +84,7 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
     return refuse([
       'WM_ARGUMENT (rejected): --require-sometimes is about goals of scenarios, and none is named. Name scenarios that have a `sometimes`, or leave it out.',
     ]);
+  if (options.nats !== undefined && options.jobs !== undefined) return refuse([describeError(jobsElsewhere())]);
   const bases = readBases(names);
   if ('errors' in bases) return refuse(bases.errors);
   const folder = options.out ?? join('reports', 'out', `fuzz-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
@@ -92,7 +97,8 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   const settings = await prepare(options.quiet === true);
   if (settings === null) return EXIT_REJECTED;
   const campaign = new FuzzCampaign(bases.bases, folder, options);
-  const summary = await campaign.play(settings);
+  const summary = await playFuzz(campaign, settings, options);
+  if (summary === null) return EXIT_REJECTED;
   writeFileSync(join(folder, COVERAGE_FILE), `${JSON.stringify(campaign.coverage(), null, 2)}\n`);
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
   if (options.json === true) print(JSON.stringify(summary, null, 2));
@@ -106,6 +112,19 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   return worst !== 0 ? worst : summary.interrupted ? EXIT_INTERRUPTED : 0;
 }
 
+/** Here, or with workers elsewhere; null: refused, and said why. */
+async function playFuzz(campaign: FuzzCampaign, settings: ScenarioSettings, options: FuzzOptions): Promise<FuzzSummary | null> {
+  if (options.nats === undefined) return campaign.play((play) => runCampaign({ ...play, player: PLAYER, settings }));
+  const warn = (text: string): void => campaign.warn(text);
+  const remote = await openRemote(options, settings, { warn, tell: options.quiet === true ? () => {} : warn });
+  if (remote === null) return null;
+  try {
+    return await campaign.play((play) => remote.crew.play(play));
+  } finally {
+    await remote.close();
+  }
+}
+
 function readBases(names: readonly string[]): { readonly bases: readonly Base[] } | { readonly errors: readonly string[] } {
   const found = names.map(findScenario);
   const missing = found.flatMap((outcome) => (outcome.ok ? [] : [describeError(outcome.error)]));
@@ -114,6 +133,9 @@ function readBases(names: readonly string[]): { readonly bases: readonly Base[] 
   if (missing.length + errors.length > 0) return { errors: [...missing, ...errors.map(describeError)] };
   return { bases: scenarios.map((scenario, i) => ({ scenario, text: readFileSync(files[i] ?? '', 'utf8') })) };
 }
+
+/** Plays runs, here or elsewhere. */
+type Play = (options: PlayOptions) => Promise<readonly RunSummary[]>;
 
 type Planned = {
   readonly seed: string;
@@ -144,6 +166,8 @@ class FuzzCampaign {
   #quietRuns = 0;
   #held = 0;
   #simulatedMicros = 0;
+  /** Of runs that were played elsewhere, each in a thread of its own. */
+  #elsewhereMs = 0;
   #interrupted = false;
 
   constructor(bases: readonly Base[], folder: string, options: FuzzOptions) {
@@ -163,20 +187,25 @@ class FuzzCampaign {
     this.#line = createProgressLine(options.quiet === true || options.json === true);
   }
 
-  async play(settings: unknown): Promise<FuzzSummary> {
+  /** On stderr, without disturbing the line of progress. */
+  warn(text: string): void {
+    this.#line.clear();
+    process.stderr.write(`${text}\n`);
+  }
+
+  async play(play: Play): Promise<FuzzSummary> {
     const over = new AbortController();
     const release = onInterrupt((again) => {
       if (again) process.exit(EXIT_INTERRUPTED);
       this.#interrupted = true;
-      this.#line.clear();
-      process.stderr.write('Stopping; what has ended is counted. Interrupt again to stop at once.\n');
+      this.warn('Stopping; what has ended is counted. Interrupt again to stop at once.');
       over.abort();
     });
     const timer = Number.isFinite(this.#msMax) ? setTimeout(() => over.abort(), this.#msMax) : undefined;
     if (this.#options.json !== true)
       say(`Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1\`.`);
     try {
-      while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(settings, over.signal);
+      while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(play, over.signal);
     } finally {
       clearTimeout(timer);
       release();
@@ -196,7 +225,7 @@ class FuzzCampaign {
     return this.#coverage.summary();
   }
 
-  async #playBatch(settings: unknown, signal: AbortSignal): Promise<void> {
+  async #playBatch(play: Play, signal: AbortSignal): Promise<void> {
     const length = Math.min(batchSize(this.#batches++), this.#runsMax - this.#runs);
     const planned = Array.from({ length }, (_, i) => this.#plan(this.#runs + i));
     const enough = new AbortController();
@@ -209,10 +238,8 @@ class FuzzCampaign {
       reproduce: `npx wasmmatrix run ${quotePath(scenario.file)} --seed ${seed}${this.#options.permute === true ? ' --permute' : ''}`,
     }));
     const simulatedMicros = this.#simulatedMicros;
-    await runCampaign({
+    await play({
       jobs,
-      player: PLAYER,
-      settings,
       workersMax: this.#options.jobs ?? 1,
       signal: AbortSignal.any([signal, enough.signal]),
       onProgress: (progress) => this.#line.draw(() => this.#progress(progress, simulatedMicros)),
@@ -241,6 +268,7 @@ class FuzzCampaign {
     const { seed, plan, base, drawn } = planned;
     this.#runs += 1;
     this.#simulatedMicros += summary.simulatedMicros;
+    if (this.#options.nats !== undefined) this.#elsewhereMs += summary.wallMs;
     const { fresh, states } = this.#cover(summary);
     this.#quietRuns = fresh.length > 0 ? 0 : this.#quietRuns + 1;
     if (summary.verdict === 'held') this.#explorer.learn(plan, fresh);
@@ -298,7 +326,7 @@ class FuzzCampaign {
     const leftMs = Math.min(this.#msMax - wallMs, this.#runsMax < RUNS_MAX ? byRuns : Infinity);
     const left = Number.isFinite(leftMs) ? `, about ${Math.ceil(Math.max(0, leftMs) / 1_000)} s left` : '';
     const { met, of } = this.#coverage.pairs;
-    return `${this.#runs} runs, ${this.#failures.length} failed, ${met} of ${of} pairs, ${this.#quietRuns} runs without a new one, ${this.#rate()} per core-hour, ×${ratio}${left}`;
+    return `${this.#runs} runs${workersOf(progress)}, ${this.#failures.length} failed, ${met} of ${of} pairs, ${this.#quietRuns} runs without a new one, ${this.#rate()} per core-hour, ×${ratio}${left}`;
   }
 
   /** Of processor time, so that a busy machine does not make it worse. */
@@ -309,7 +337,7 @@ class FuzzCampaign {
 
   #cpuMs(): number {
     const { user, system } = process.cpuUsage(this.#startCpu);
-    return Math.round((user + system) / 1_000);
+    return this.#options.nats === undefined ? Math.round((user + system) / 1_000) : Math.round(this.#elsewhereMs);
   }
 
   #summary(): FuzzSummary {

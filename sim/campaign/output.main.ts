@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
+import type { RunSummary } from '../../scenarios/record.ts';
 import { failed, ok, rejected, type Outcome, type WmError } from '../../system/domain/outcome.ts';
 
 /** What a run writes. */
@@ -69,6 +70,13 @@ export function wordsOf(error: unknown): string {
     EEXIST: 'a part of that path is a file',
   };
   return words[codeOf(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
+}
+
+const DISK_FULL = /\b(ENOSPC|EDQUOT)\b/;
+
+/** What a full disk did to a run says nothing about the platform. */
+export function isDiskFull({ verdict, trouble }: RunSummary): boolean {
+  return verdict === 'bug' && DISK_FULL.test(trouble ?? '');
 }
 
 export function diskFull(folder: string): WmError {

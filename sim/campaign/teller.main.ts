@@ -50,7 +50,7 @@ export function createTeller(names: readonly string[], seeds: number, worlds: nu
         const now = progress.active
           .map(({ index, micros }) => `${jobs[index]?.scenario.name} ${Math.round(micros / 1_000_000)} s`)
           .join(', ');
-        return `${progress.runsDone} of ${progress.runsTotal} runs, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
+        return `${progress.runsDone} of ${progress.runsTotal} runs${workersOf(progress)}, ×${Math.round(rate)}${leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left`}  ${now}`;
       });
     },
     play(what, micros, microsTotal) {
@@ -73,6 +73,11 @@ export function createTeller(names: readonly string[], seeds: number, worlds: nu
       for (const group of groupByScenario(mine)) for (const line of scenarioLines(group, width, paint())) say(line);
     },
   };
+}
+
+/** Empty where this machine plays itself. */
+export function workersOf({ workers }: CampaignProgress): string {
+  return workers === undefined ? '' : ` on ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
 }
 
 export type ProgressLine = {

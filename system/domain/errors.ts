@@ -292,7 +292,7 @@ export const WM_ERRORS = {
   },
   WM_STORAGE_UNSUITABLE: {
     kind: 'rejected',
-    meaning: 'The NATS server, or a stream on it, is not set up so that a store can keep its promises.',
+    meaning: 'The NATS server, or a stream on it, is not set up so that a store or a queue can keep its promises.',
     next: 'Change the setting that the message names; docs/howto/production.md has a whole configuration.',
   },
   WM_JOURNAL_CONFLICT: {

@@ -145,6 +145,12 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     why: 'The bus of production stands on the connection to NATS (docs/decisions/0008-jetstream-bus.md).',
   },
   {
+    of: ['hardware/queue/**'],
+    may: [DOMAIN, 'hardware/nats/**'],
+    packages: ['*'],
+    why: 'The queue of runs stands on the connection to NATS, and knows nothing of runs (docs/decisions/0018-work-queue.md).',
+  },
+  {
     of: ['hardware/wasm/build/**'],
     may: [DOMAIN, 'hardware/debian/**'],
     packages: ['*'],

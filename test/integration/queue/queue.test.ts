@@ -1,0 +1,321 @@
+// Runs that are spread over workers by a real NATS server: none is lost, none counts twice, and what comes of each is what comes of it
+// here. Workers that must die are processes; the others are in this one.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { connectNats, type NatsLink } from '../../../hardware/nats/nats.ts';
+import { CampaignQueue, WorkerQueue } from '../../../hardware/queue/queue.ts';
+import type { RunSummary } from '../../../scenarios/record.ts';
+import { runCampaign, type CampaignProgress, type PlayJob } from '../../../sim/campaign/campaign.ts';
+import { findScenario, readScenarios } from '../../../sim/campaign/library.main.ts';
+import { prepare } from '../../../sim/campaign/prepare.main.ts';
+import { buildOf, toBuild, type Build } from '../../../sim/campaign/remote/build.ts';
+import { campaignName, RemoteCrew } from '../../../sim/campaign/remote/remote.ts';
+import { Worker } from '../../../sim/campaign/remote/work.ts';
+import type { ScenarioSettings } from '../../../sim/campaign/scenario.main.ts';
+import { get } from '../../support/bus/site.ts';
+import { start, type Running } from '../../support/e2e/command.ts';
+import { NATS, startNats, type NatsServer } from '../../support/nats/nats.ts';
+import { jobOf, playerUrl } from '../../unit/sim-kernel/jobs.ts';
+
+const PLAYER = new URL('../../../sim/campaign/scenario.main.ts', import.meta.url);
+const TOY = { player: playerUrl('toy.ts') };
+const TOYS: Build = toBuild({ version: '0', node: '24', sources: 'toy', engine: '', guests: '' }, null);
+const seeds = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `0x${(i + 1).toString(16)}`);
+/** What a run came to, without what the machine was like. */
+const comeTo = ({ wallMs: _, ...rest }: RunSummary): Omit<RunSummary, 'wallMs'> => rest;
+
+// Left out where there is neither a nats-server nor Go to build one.
+describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS ? NATS.missing : NATS.title})`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-queue-'));
+  let server: NatsServer;
+  let prefix = '';
+  let prefixes = 0;
+  const ends: (() => Promise<unknown>)[] = [];
+  const links: NatsLink[] = [];
+
+  beforeAll(async () => {
+    server = await startNats();
+  });
+  beforeEach(async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+    prefix = `q${(prefixes += 1)}`;
+  });
+  afterAll(async () => {
+    for (const end of ends.splice(0).toReversed()) await end();
+    for (const link of links) await link.close();
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const connect = async (): Promise<NatsLink> => {
+    const link = get(await connectNats({ servers: [server.url], name: 'test', credentials: { kind: 'none' }, tls: null }));
+    links.push(link);
+    return link;
+  };
+
+  type Told = { readonly crew: RemoteCrew; readonly said: string[]; readonly campaign: string; readonly queue: CampaignQueue };
+  const crewOf = async (build: Build = TOYS): Promise<Told> => {
+    const campaign = campaignName();
+    const queue = get(await CampaignQueue.open({ link: await connect(), prefix, campaign }));
+    const said: string[] = [];
+    const say = (text: string): void => void said.push(text);
+    return { crew: new RemoteCrew({ queue, build, servers: server.url, warn: say, tell: say }), said, campaign, queue };
+  };
+
+  type Hired = { readonly worker: Worker; readonly ended: Promise<void>; readonly played: string[]; readonly said: string[] };
+  const hire = async (name: string, threads = 1, build: Build = TOYS, link: NatsLink | null = null): Promise<Hired> => {
+    const played: string[] = [];
+    const said: string[] = [];
+    const worker = new Worker({
+      queue: get(WorkerQueue.open(link ?? (await connect()), prefix)),
+      build,
+      name,
+      threads,
+      player: TOY,
+      folder,
+      warn: (text) => said.push(text),
+      onRun: ({ scenario, seed }) => played.push(`${scenario} ${seed}`),
+    });
+    const ended = worker.run();
+    ends.push(() => {
+      worker.giveBack();
+      return ended;
+    });
+    return { worker, ended, played, said };
+  };
+
+  /** A run of the toy that goes on for some seconds. */
+  const slow = (seed: string): PlayJob => {
+    const job = jobOf('gossip', seed);
+    return { ...job, scenario: { ...job.scenario, durationMicros: 1_000_000_000 } };
+  };
+  const whatIsLeft = async (): Promise<Readonly<Record<string, readonly [messages: number, consumers: number]>>> => {
+    const { manager } = await connect();
+    const left: Record<string, readonly [number, number]> = {};
+    for await (const { config, state } of manager.streams.list())
+      if (config.name.startsWith(`${prefix}-`)) left[config.name] = [state.messages, state.consumer_count];
+    return left;
+  };
+  const isPlaying = (runs: number): { readonly seen: Promise<void>; readonly onProgress: (progress: CampaignProgress) => void } => {
+    let see: () => void = () => {};
+    const seen = new Promise<void>((resolve) => (see = resolve));
+    return { seen, onProgress: ({ active }) => void (active.length >= runs && see()) };
+  };
+
+  test('comes to what it comes to here, in the same order, with the same records, and leaves nothing behind', async () => {
+    const jobs = (name: string): readonly PlayJob[] =>
+      seeds(12).map((seed) => jobOf(seed === '0x5' ? 'bug' : 'gossip', seed, { recordFile: join(folder, `${name}-${seed}`) }));
+    const here = await runCampaign({ jobs: jobs('here'), ...TOY, workersMax: 2 });
+    await hire('one', 2);
+    await hire('two');
+    const { crew, said } = await crewOf();
+    const order: number[] = [];
+    const told: CampaignProgress[] = [];
+    const there = await crew.play({
+      jobs: jobs('there'),
+      onResult: (_, index) => order.push(index),
+      onProgress: (progress) => told.push(progress),
+    });
+    // Where a stack is from differs; what happened does not.
+    expect(there.map(comeTo)).toEqual(here.map(comeTo));
+    expect(order).toEqual(seeds(12).map((_, index) => index));
+    for (const seed of seeds(12))
+      expect(readFileSync(join(folder, `there-${seed}`), 'utf8'), seed).toBe(readFileSync(join(folder, `here-${seed}`), 'utf8'));
+    expect(told.at(-1)).toMatchObject({ runsDone: 12, runsTotal: 12, active: [], workers: 2 });
+    expect(said).toEqual(expect.arrayContaining(['Worker one plays with 2 threads.', 'Worker two plays with 1 thread.']));
+    const again = await crew.play({ jobs: [jobOf('gossip', '0x1')] });
+    expect(again.map(({ digest }) => digest)).toEqual([here[0]?.digest]);
+    await crew.close();
+    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
+  });
+
+  test('gives what a worker played that was killed to another, once', async () => {
+    const settings = await prepare(true);
+    expect(settings).not.toBeNull();
+    const files = ['node-failure', 'node-return'].map(findScenario).flatMap((found) => (found.ok ? [found.value] : []));
+    const jobs = (name: string): readonly PlayJob[] =>
+      readScenarios(files).scenarios.flatMap((scenario) =>
+        seeds(3).map((seed) => {
+          const recordFile = join(folder, `${name}-${scenario.name}-${seed}`);
+          return { scenario, seed, verify: false, recordFile, reproduce: `run ${scenario.name} --seed ${seed}` };
+        }),
+      );
+    const here = await runCampaign({ jobs: jobs('here'), player: PLAYER, settings, workersMax: 2 });
+    const process = (name: string): Running => {
+      const running = start(['worker', '--nats', server.url, '--nats-prefix', prefix, '--jobs', '1', '--name', name, '--json']);
+      ends.push(async () => {
+        running.child.kill('SIGKILL');
+        await running.ended;
+      });
+      return running;
+    };
+    const { crew, said } = await crewOf(buildOf(settings as ScenarioSettings));
+    const { seen, onProgress } = isPlaying(1);
+    const results: string[] = [];
+    const playing = crew.play({
+      jobs: jobs('there'),
+      onProgress,
+      onResult: ({ scenario, seed }, index) => results.push(`${index} ${scenario} ${seed}`),
+    });
+    const first = process('first');
+    await seen;
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = process('second');
+    const there = await playing;
+    expect(there.map(comeTo)).toEqual(here.map(comeTo));
+    expect(there.map(({ verdict }) => verdict)).toEqual(seeds(6).map(() => 'held'));
+    expect(results).toEqual(jobs('there').map(({ scenario, seed }, index) => `${index} ${scenario.name} ${seed}`));
+    for (const { recordFile } of jobs('there')) {
+      const mine = readFileSync(recordFile ?? '', 'utf8');
+      expect(mine).toBe(readFileSync((recordFile ?? '').replace('there-', 'here-'), 'utf8'));
+    }
+    // What the first had under way was played by the second: together they ended each run once.
+    const ended = (running: Running): number => running.stdout().split('\n').length - 1;
+    expect(ended(first) + ended(second)).toBe(6);
+    expect(said).toEqual(expect.arrayContaining(['Worker first plays with 1 thread.', 'Worker second plays with 1 thread.']));
+    await crew.close();
+  });
+
+  test('goes round a worker of another build, which says why, and whose refusal costs no run a try', async () => {
+    const { crew, said } = await crewOf();
+    const odd = await hire('odd', 1, toBuild({ ...TOYS, sources: 'other' }, 'cafe'));
+    const playing = crew.play({ jobs: seeds(3).map((seed) => jobOf('gossip', seed)) });
+    await expect
+      .poll(() => said)
+      .toContainEqual(expect.stringMatching(/^Worker odd plays none of these runs: .* they differ in sources\.$/));
+    const right = await hire('right');
+    expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
+    await expect.poll(() => right.played.length).toBe(3);
+    expect(odd.played).toEqual([]);
+    expect(odd.said.join('\n')).toMatch(/are not played: it is another build, .*commit cafe/);
+    await crew.close();
+  });
+
+  test('is told when nobody plays, and waits', async () => {
+    const { crew, said } = await crewOf();
+    const playing = crew.play({ jobs: [jobOf('gossip')] });
+    await expect.poll(() => said, { timeout: 15_000 }).toContainEqual(expect.stringMatching(/^No worker plays these runs\. Start one/));
+    await hire('late');
+    expect(await playing).toMatchObject([{ verdict: 'held' }]);
+    await crew.close();
+  });
+
+  test('takes its own runs back when it is stopped, and no other campaign loses one', async () => {
+    const [mine, other] = [await crewOf(), await crewOf()];
+    const { worker, ended } = await hire('one');
+    const stop = new AbortController();
+    const { seen, onProgress } = isPlaying(1);
+    const stopped = mine.crew.play({ jobs: seeds(5).map(slow), signal: stop.signal, onProgress });
+    await seen;
+    const kept = other.crew.play({ jobs: seeds(2).map((seed) => jobOf('gossip', seed)) });
+    await expect.poll(() => other.queue.left()).toEqual({ ok: true, value: 2 });
+    stop.abort();
+    const runs = await stopped;
+    expect(runs.map(({ verdict, trouble }) => [verdict, trouble])).toEqual([
+      ['cancelled', 'Stopped by the user.'],
+      ...seeds(4).map(() => ['cancelled', 'Stopped by the user before it began.']),
+    ]);
+    expect((await kept).map(({ verdict }) => verdict)).toEqual(['held', 'held']);
+    await Promise.all([mine.crew.close(), other.crew.close()]);
+    worker.leave();
+    await ended;
+    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
+  });
+
+  test('shares workers with another in turn', async () => {
+    const [long, short] = [await crewOf(), await crewOf()];
+    const order: string[] = [];
+    const onResult = ({ scenario }: RunSummary): void => void order.push(scenario);
+    const { seen, onProgress } = isPlaying(1);
+    const many = long.crew.play({ jobs: [slow('0x1'), ...seeds(12).map((seed) => jobOf('gossip', seed))], onResult, onProgress });
+    await hire('one');
+    await seen;
+    const few = short.crew.play({ jobs: seeds(3).map((seed) => jobOf('counter', seed)), onResult });
+    await Promise.all([many, few]);
+    // The short one came when the first of thirteen was being played.
+    expect(order.lastIndexOf('counter')).toBeLessThan(9);
+    await Promise.all([long.crew.close(), short.crew.close()]);
+  });
+
+  test('has its runs back from a worker that leaves, which counts against none of them', async () => {
+    const { crew, said } = await crewOf();
+    const { seen, onProgress } = isPlaying(2);
+    const playing = crew.play({ jobs: seeds(2).map(slow), onProgress });
+    const leaving = await hire('leaving', 2);
+    await seen;
+    for (let left = leaving, times = 1; times <= 4; times++) {
+      left.worker.giveBack();
+      await left.ended;
+      left = await hire(`leaving-${times}`, 2);
+      await expect.poll(() => left.worker.playing, { timeout: 20_000 }).toBe(2);
+    }
+    expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held']);
+    expect(said).toContain('leaving gave gossip 0x1 back.');
+    await crew.close();
+  });
+
+  test('tells as trouble of a run that every worker dies of it', async () => {
+    const { crew, campaign } = await crewOf();
+    const recordFile = join(folder, 'worn');
+    const playing = crew.play({ jobs: [jobOf('gossip', '0x7', { recordFile })] });
+    const deadly = get(WorkerQueue.open(await connect(), prefix));
+    for (let deaths = 0; deaths < 3;) {
+      const taken = get(await deadly.take(campaign));
+      // As the server does when a worker is silent.
+      if (taken !== null) deaths += (await taken.back()).ok ? 1 : 0;
+    }
+    const { played } = await hire('one');
+    const [run] = await playing;
+    expect(run).toMatchObject({ verdict: 'bug', seed: '0x7', trouble: expect.stringMatching(/^3 workers took this run, and each died/) });
+    expect({ played, record: readFileSync(recordFile, 'utf8') }).toEqual({ played: [], record: '' });
+    await crew.close();
+  });
+
+  test('offers again what the server lost', { timeout: 120_000 }, async () => {
+    const { crew, said } = await crewOf();
+    const playing = crew.play({ jobs: seeds(3).map((seed) => jobOf('gossip', seed)) });
+    await expect.poll(async () => (await whatIsLeft())[`${prefix}-runs`]).toEqual([3, 1]);
+    await (await connect()).manager.streams.delete(`${prefix}-runs`);
+    await hire('one');
+    expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
+    expect(said).toContain('The queue has lost 3 runs; they are offered again.');
+    await crew.close();
+  });
+
+  test('needs no more rights at the server than docs/reference/nats.md lists', async () => {
+    const page = readFileSync(new URL('../../../docs/reference/nats.md', import.meta.url), 'utf8');
+    const lines = /^## Runs over many machines[^]*?^```\n(authorization [^]*?)^```/m.exec(page)?.[1] ?? '';
+    const config = lines.replaceAll('$CAMPAIGN_PASSWORD', 'c').replaceAll('$WORKER_PASSWORD', 'w');
+    expect(config).toContain('user: worker');
+    const strict = await startNats({ config });
+    ends.push(() => strict.stop());
+    const login = async (user: string, password: string): Promise<NatsLink> => {
+      const credentials = { kind: 'password', user, password } as const;
+      const link = get(await connectNats({ servers: [strict.url], name: user, credentials, tls: null }));
+      links.push(link);
+      return link;
+    };
+    prefix = 'wasmmatrix';
+    const queue = get(await CampaignQueue.open({ link: await login('campaign', 'c'), prefix, campaign: campaignName() }));
+    const crew = new RemoteCrew({ queue, build: TOYS, servers: strict.url, warn: () => {}, tell: () => {} });
+    await hire('one', 2, TOYS, await login('worker', 'w'));
+    const recordFile = join(folder, 'strict');
+    const runs = await crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile }), jobOf('gossip', '0x2')] });
+    expect(runs.map(({ verdict }) => verdict)).toEqual(['held', 'held']);
+    await crew.close();
+  });
+
+  test('goes on when the server was away', { timeout: 120_000 }, async () => {
+    const { crew } = await crewOf();
+    const { seen, onProgress } = isPlaying(1);
+    const playing = crew.play({ jobs: [slow('0x1'), ...seeds(4).map((seed) => jobOf('gossip', seed))], onProgress });
+    await hire('one');
+    await seen;
+    await server.restart();
+    expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held', 'held', 'held']);
+    await crew.close();
+  });
+});
