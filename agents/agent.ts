@@ -94,7 +94,7 @@ class NodeAgent implements Agent {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    this.#meter = new Meter(ports.clock, facts);
+    this.#meter = new Meter(ports.clock, facts, () => this.#expectMetrics());
     this.#remembered = new Remembered(ports.storage.keyValue('agent'), storageFailed);
     this.#lease = new Lease(ports, node, (state) => this.#leaseChanged(state));
     this.#session = new Session(
@@ -178,7 +178,7 @@ class NodeAgent implements Agent {
     this.#session.start();
     this.#probes.start();
     this.#whereabouts.start();
-    this.#metricsTimer = this.#ports.clock.after(this.#bounds.metricsIntervalMs * MICROS_PER_MS, () => this.#tellMetrics());
+    this.#armMetrics();
     return ok();
   }
 
@@ -292,12 +292,24 @@ class NodeAgent implements Agent {
 
   #tellMetrics(): void {
     const { node } = this.#config.facts;
+    this.#metricsTimer = null;
     this.#meter.turn();
     this.#ports.telemetry.record('agent.metrics', this.#meter.fields());
     if (this.#meter.active === 0 && this.#meter.invocations !== this.#idleAt) {
       this.#idleAt = this.#meter.invocations;
       this.#ports.telemetry.record('invocation.idle', { node, guests: this.#ports.wasm.guests().open });
     }
+    if (!this.#meter.rests) this.#armMetrics();
+  }
+
+  /** Work begins on a node that rested: the period of measurement begins with it. */
+  #expectMetrics(): void {
+    if (this.#metricsTimer !== null || this.#isStopped) return;
+    this.#meter.turn();
+    this.#armMetrics();
+  }
+
+  #armMetrics(): void {
     this.#metricsTimer = this.#ports.clock.after(this.#bounds.metricsIntervalMs * MICROS_PER_MS, () => this.#tellMetrics());
   }
 }

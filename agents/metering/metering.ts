@@ -8,6 +8,7 @@ const PERMILLE = 1_000;
 export class Meter {
   readonly #clock: Ports['clock'];
   readonly #facts: NodeFacts;
+  readonly #onWork: () => void;
   #invocations = 0;
   #failures = 0;
   #fuel = 0;
@@ -17,9 +18,11 @@ export class Meter {
   #sinceMicros: number;
   #cpuPermille = 0;
 
-  constructor(clock: Ports['clock'], facts: NodeFacts) {
+  /** `onWork` is called before each invocation is counted. */
+  constructor(clock: Ports['clock'], facts: NodeFacts, onWork: () => void) {
     this.#clock = clock;
     this.#facts = facts;
+    this.#onWork = onWork;
     this.#sinceMicros = clock.monotonicMicros();
   }
 
@@ -31,7 +34,13 @@ export class Meter {
     return this.#invocations;
   }
 
+  /** No work is going on, and none was in the last period: until there is some, there is nothing new to tell. */
+  get rests(): boolean {
+    return this.#active === 0 && this.#cpuPermille === 0;
+  }
+
   started(memoryBytesMax: number): void {
+    this.#onWork();
     this.#active += 1;
     this.#memoryBytes += memoryBytesMax;
   }

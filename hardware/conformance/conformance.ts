@@ -133,7 +133,7 @@ export function leftOutLines({ lines }: Played): readonly string[] {
   }
   return [...reasons].map(
     ([why, { levels, modules }]) =>
-      `–  ${[...levels].join(' and ')} have no code for ${modules.size} modules (${[...modules][0]}, …): ${why}`,
+      `–  ${[...levels].join(' and ')} have no code for ${modules.size === 1 ? 'a module' : `${modules.size} modules`} (${[...modules][0]}${modules.size === 1 ? '' : ', …'}): ${why}`,
   );
 }
 

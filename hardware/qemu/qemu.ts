@@ -48,6 +48,9 @@ const EMULATORS: Readonly<Record<ForeignArchitecture, { readonly program: string
   riscv64: { program: 'qemu-riscv64-static', args: ['-cpu', 'rv64,v=true,vlen=128,zba=true,zbb=true,zbs=true'] },
 };
 
+/** Threads that compile and collect beside the program only take turns with it on an emulated processor: a tenth more time. */
+const NODE_OPTIONS = ['--single-threaded'] as const;
+
 /**
  * Everything that runs Node.js and guests of an architecture under the emulation of user programs: minutes when nothing is there
  * (an engine is compiled), a moment later on. WM_TARGET_TOOLS, WM_PACKAGES, WM_ENGINE_TOOLCHAIN, WM_ENGINE_BUILD.
@@ -62,7 +65,8 @@ export async function prepareForeignRuntime(architecture: ForeignArchitecture, o
   const engine = await buildForeignEngine(architecture, { ...options, ...packageOptions }, { compiler: true });
   if (!engine.ok) return engine;
   const { folder, suite } = root.value;
-  return ok({ architecture, node: [program, ...args, '-L', folder, join(folder, 'usr/bin/node')], engine: engine.value, suite });
+  const node = [program, ...args, '-L', folder, join(folder, 'usr/bin/node'), ...NODE_OPTIONS] as const;
+  return ok({ architecture, node, engine: engine.value, suite });
 }
 
 /** Null: what runs its programs is here. WM_TARGET_TOOLS. */

@@ -82,6 +82,13 @@ test('metrics count invocations and failures, and a node that rests says that no
     expect(world.of('agent.metrics').at(0)?.fields.cpuPermille).toBeGreaterThan(50);
     expect(world.of('agent.metrics').at(1)?.fields.cpuPermille).toBe(0);
     expect(world.of('invocation.idle').map((record) => record.fields)).toEqual([{ node: FACTS.node, guests: 0 }]);
+    // It rests: there is nothing new to tell until there is work again, of which the period begins with it.
+    expect(world.of('agent.metrics').length).toBe(2);
+    world.offer(consumerOf('t' as TriggerName), 'e3', 'y');
+    await world.pass(6 * S);
+    expect(world.of('agent.metrics').length).toBe(3);
+    expect(world.of('agent.metrics').at(2)?.fields).toMatchObject({ invocations: 3, invocationsActive: 0 });
+    expect(world.of('agent.metrics').at(2)?.fields.cpuPermille).toBeGreaterThan(25);
   });
 });
 
