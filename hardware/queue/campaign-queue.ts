@@ -1,17 +1,14 @@
 // The side of a campaign: offers runs, hears what came of them, and takes away what is left of it when it ends.
-import { createInbox, headers as createHeaders, type Subscription } from '@nats-io/transport-node';
-import type { Consumer, ConsumerInfo, ConsumerMessages } from '@nats-io/jetstream';
-import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { createInbox, type Subscription } from '@nats-io/transport-node';
+import type { Consumer, ConsumerInfo, ConsumerMessages, StreamInfo } from '@nats-io/jetstream';
+import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { JETSTREAM, type NatsLink } from '../nats/nats.ts';
+import { bytesMaxOf, META_HEADER, refusalOf } from './message.ts';
 import { isCampaign, queueNames, runOf, type QueueNames } from './names.ts';
 import { openConsumer, openStreams } from './streams.ts';
 
 /** Bound: messages of verdicts that wait in this process. */
 const PARTS_AHEAD_MAX = 32;
-/** Room for headers in a message. */
-export const HEADER_BYTES = 4_096;
-export const META_HEADER = 'Wm-Part';
-
 export type CampaignQueueOptions = { readonly link: NatsLink; readonly prefix: string; readonly campaign: string };
 
 /** A piece of what came of a run: `meta` says what it is. */
@@ -38,33 +35,32 @@ export class CampaignQueue {
     if (!names.ok) return names;
     if (!isCampaign(campaign)) return rejected('WM_ARGUMENT', { message: `'${campaign}' names no campaign.`, next: 'Use a-z and 0-9.' });
     const queue = new CampaignQueue(link, names.value, campaign);
-    const restored = await queue.restore();
-    const opened = restored.ok ? await queue.#openParts() : restored;
+    const opened = await queue.restore();
     return opened.ok ? ok(queue) : opened;
   }
 
   /** Makes what is missing of streams and consumer: also when a server lost them. */
   async restore(): Promise<Outcome<void>> {
-    const streams = await openStreams(this.#link, this.#names);
-    return streams.ok ? openConsumer(this.#link, this.#names, this.#campaign) : streams;
-  }
-
-  /** Bound: bytes of a run, as the server takes them. */
-  get bytesMax(): number {
-    return (this.#link.connection.info?.max_payload ?? 1_048_576) - HEADER_BYTES;
+    const made = await openStreams(this.#link, this.#names);
+    if (!made.ok) return made;
+    const opened = await openConsumer(this.#link, this.#names, this.#campaign);
+    if (!opened.ok) return opened;
+    // Who reads a stream that was made anew would look for its end where the old one had it.
+    return this.#parts === null || made.value.includes(this.#names.verdicts) ? this.#openParts() : ok();
   }
 
   /** Once for each `id`, however often it is repeated within two minutes. WM_MESSAGE_TOO_LARGE, WM_STORAGE_FULL. */
   async offer(run: number, id: string, data: Uint8Array): Promise<Outcome<void>> {
-    if (data.length > this.bytesMax)
+    const bytesMax = bytesMaxOf(this.#link);
+    if (data.length > bytesMax)
       return rejected('WM_MESSAGE_TOO_LARGE', {
-        message: `Run ${run} takes ${data.length} bytes, and this NATS server takes messages of ${this.bytesMax + HEADER_BYTES}.`,
+        message: `Run ${run} takes ${data.length} bytes, and this NATS server takes ${bytesMax} in a message.`,
         next: 'Raise `max_payload` of the server, or play it with --jobs on this machine.',
       });
     const stored = await this.#link.ask(
       `run ${run}`,
       () => this.#link.jetstream.publish(this.#names.run(this.#campaign, run), data, { msgID: `${this.#campaign}.${id}` }),
-      noRoom(this.#names.runs),
+      refusalOf(this.#names.runs),
     );
     return stored.ok ? ok() : stored;
   }
@@ -77,7 +73,18 @@ export class CampaignQueue {
       ({ code }) => (code === JETSTREAM.consumerNotFound || code === JETSTREAM.streamNotFound ? ok(null) : null),
     );
     if (!info.ok) return info;
-    return ok(info.value === null ? null : info.value.num_pending + info.value.num_ack_pending);
+    // What came of them would be heard of no more.
+    if (info.value === null || (await this.#hasNoVerdicts())) return ok(null);
+    return ok(info.value.num_pending + info.value.num_ack_pending);
+  }
+
+  async #hasNoVerdicts(): Promise<boolean> {
+    const info = await this.#link.ask<StreamInfo | null>(
+      `stream ${this.#names.verdicts}`,
+      () => this.#link.manager.streams.info(this.#names.verdicts),
+      ({ code }) => (code === JETSTREAM.streamNotFound ? ok(null) : null),
+    );
+    return info.ok && info.value === null;
   }
 
   /** Takes away this campaign's runs that are not done, and no other's. */
@@ -92,9 +99,12 @@ export class CampaignQueue {
 
   /** Everything that workers tell of this campaign, in the order in which it was stored, until `close`. */
   async *parts(): AsyncGenerator<Part> {
-    for await (const message of this.#parts ?? []) {
-      const run = runOf(message.subject);
-      if (run !== null) yield { run, meta: message.headers?.get(META_HEADER) ?? '', data: message.data };
+    for (let parts = this.#parts, last: typeof parts = null; parts !== null && parts !== last; parts = this.#parts) {
+      for await (const message of parts) {
+        const run = runOf(message.subject);
+        if (run !== null) yield { run, meta: message.headers?.get(META_HEADER) ?? '', data: message.data };
+      }
+      last = parts;
     }
   }
 
@@ -105,8 +115,10 @@ export class CampaignQueue {
       return { consumer, parts: await consumer.consume({ max_messages: PARTS_AHEAD_MAX }) };
     });
     if (!opened.ok) return opened;
+    const before = this.#parts;
     this.#reader = opened.value.consumer;
     this.#parts = opened.value.parts;
+    await before?.close();
     return ok();
   }
 
@@ -139,21 +151,4 @@ export class CampaignQueue {
     const purged = await this.#link.ask(`stream ${stream}`, () => this.#link.manager.streams.purge(stream, { filter }));
     return purged.ok ? ok() : purged;
   }
-}
-
-export function metaHeaders(meta: string): ReturnType<typeof createHeaders> {
-  const headers = createHeaders();
-  headers.set(META_HEADER, meta);
-  return headers;
-}
-
-/** Says what it means that a stream takes no more. */
-export function noRoom(stream: string): (error: { readonly code: number; readonly message: string }) => Outcome<never> | null {
-  return ({ code, message }) =>
-    code === JETSTREAM.storeFailed && message.startsWith('maximum ')
-      ? failed('WM_STORAGE_FULL', {
-          message: `Stream ${stream} has no room: ${message}.`,
-          next: 'Wait: campaigns take out what is in it; what a killed one left is gone after two hours.',
-        })
-      : null;
 }

@@ -43,21 +43,24 @@ function streamsOf(names: QueueNames): readonly Wanted[] {
   ];
 }
 
-export async function openStreams(link: NatsLink, names: QueueNames): Promise<Outcome<void>> {
+/** Gives the names of those that were not there. */
+export async function openStreams(link: NatsLink, names: QueueNames): Promise<Outcome<readonly string[]>> {
+  const made: string[] = [];
   for (const wanted of streamsOf(names)) {
     const found = await findOrMake(link, wanted);
     if (!found.ok) return found;
-    const { config } = found.value;
+    const { config, isMade } = found.value;
+    if (isMade) made.push(wanted.name);
     if (config.retention === wanted.retention && config.subjects.join(' ') === wanted.subjects?.join(' ')) continue;
     return rejected('WM_STORAGE_UNSUITABLE', {
       message: `Stream ${wanted.name} is there and is no queue of this kind: its retention is ${config.retention}, its subjects are ${config.subjects.join(' ')}.`,
       next: 'Give another prefix with --nats-prefix, to the workers too.',
     });
   }
-  return ok();
+  return ok(made);
 }
 
-async function findOrMake(link: NatsLink, wanted: Wanted): Promise<Outcome<StreamInfo>> {
+async function findOrMake(link: NatsLink, wanted: Wanted): Promise<Outcome<Pick<StreamInfo, 'config'> & { readonly isMade: boolean }>> {
   const what = `stream ${wanted.name}`;
   const found = await link.ask<StreamInfo | null>(
     what,
@@ -65,9 +68,10 @@ async function findOrMake(link: NatsLink, wanted: Wanted): Promise<Outcome<Strea
     ({ code }) => (code === JETSTREAM.streamNotFound ? ok(null) : null),
   );
   if (!found.ok) return found;
-  if (found.value !== null) return ok(found.value);
+  if (found.value !== null) return ok({ config: found.value.config, isMade: false });
   // Two that make it at once make the same, and both get it.
-  return link.ask(what, () => link.manager.streams.add(wanted));
+  const added = await link.ask(what, () => link.manager.streams.add(wanted));
+  return added.ok ? ok({ config: added.value.config, isMade: true }) : added;
 }
 
 /** The runs of one campaign, for workers. It is gone when nobody asked for so long, as its runs are. */

@@ -3,7 +3,7 @@
 import type { Msg } from '@nats-io/transport-node';
 import { ok, type Outcome } from '../../system/domain/outcome.ts';
 import type { NatsLink } from '../nats/nats.ts';
-import { HEADER_BYTES, metaHeaders, noRoom } from './campaign-queue.ts';
+import { bytesMaxOf, metaHeaders, refusalOf } from './message.ts';
 import { deliveriesOf, queueNames, runOf, type QueueNames } from './names.ts';
 import { ACK_WAIT_MS } from './streams.ts';
 
@@ -48,7 +48,7 @@ export class WorkerQueue {
 
   /** Bound: bytes of one piece that is told. */
   get bytesMax(): number {
-    return (this.#link.connection.info?.max_payload ?? 1_048_576) - HEADER_BYTES;
+    return bytesMaxOf(this.#link);
   }
 
   /** Gives what ends it. */
@@ -114,7 +114,7 @@ export class WorkerQueue {
           headers: metaHeaders(meta),
           timeout: TELL_MS_MAX,
         }),
-      noRoom(this.#names.verdicts),
+      refusalOf(this.#names.verdicts),
     );
     return stored.ok ? ok() : stored;
   }

@@ -12,6 +12,8 @@ import type { Build } from './build.ts';
 const VERSION = 1;
 /** Bound: bytes of a run or a summary when it is unpacked; a fleet of ten thousand nodes takes three million. */
 const UNPACKED_BYTES_MAX = 64 * 1_024 * 1_024;
+/** Bound: characters of what others say for people. */
+const WORDS_MAX = 400;
 
 /** A run on its way to a worker. `issue` counts how often the campaign offered it. */
 export type RunMessage = {
@@ -83,9 +85,9 @@ export function decodeMeta(text: string): PartMeta | null {
   if (kind === 'record') return isAttempt(attempt) && isCount(n) ? { kind, attempt, n } : null;
   if (kind === 'end')
     return isAttempt(attempt) && isCount(pieces) && typeof sha256 === 'string' && typeof worker === 'string'
-      ? { kind, attempt, pieces, sha256, worker }
+      ? { kind, attempt, pieces, sha256, worker: printable(worker) }
       : null;
-  if (kind === 'back') return isCount(issue) && typeof worker === 'string' ? { kind, issue, worker } : null;
+  if (kind === 'back') return isCount(issue) && typeof worker === 'string' ? { kind, issue, worker: printable(worker) } : null;
   if (kind === 'worn') return isCount(issue) && isCount(deliveries) ? { kind, issue, deliveries } : null;
   return null;
 }
@@ -98,7 +100,7 @@ export function encodeCall(message: CallMessage): Uint8Array {
 export function decodeCall(bytes: Uint8Array): CallMessage | null {
   const value = parse(new TextDecoder().decode(bytes));
   if (value === null || !isBuild(value['build']) || !isCount(value['from'])) return null;
-  return { build: value['build'], by: String(value['by']), from: value['from'], over: value['over'] === true };
+  return { build: value['build'], by: printable(String(value['by'])), from: value['from'], over: value['over'] === true };
 }
 
 export function encodeAnswer(message: AnswerMessage): Uint8Array {
@@ -115,7 +117,7 @@ export function decodeAnswer(bytes: Uint8Array): AnswerMessage | null {
     const { run, micros, steps } = isRecord(one) ? one : {};
     return isCount(run) && isCount(micros) && isCount(steps) ? [{ run, micros, steps }] : [];
   });
-  return { worker, name, threads, refuses, playing: plays };
+  return { worker, name: printable(name), threads, refuses: refuses === null ? null : printable(refuses), playing: plays };
 }
 
 export function sha256Of(parts: readonly Uint8Array[]): string {
@@ -143,6 +145,11 @@ function parse(text: string): Record<string, unknown> | null {
   } catch {
     return null;
   }
+}
+
+/** Others' words go to a terminal. */
+function printable(text: string): string {
+  return text.slice(0, WORDS_MAX).replaceAll(/[^ -~]/g, '?');
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

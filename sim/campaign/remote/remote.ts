@@ -17,7 +17,7 @@ import { decodeMeta, decodeSummary, encodeCall, encodeRun, type PartMeta } from 
 import { Workforce } from './workforce.ts';
 
 /** Bound: runs that are offered and not played yet; workers take from it, and it is filled again as they do. */
-const AHEAD_MAX = 256;
+const AHEAD_MAX = 512;
 /** A run that so many workers took and died of is told as trouble of that run. */
 export const DEATHS_MAX = 3;
 const CALL_MS = 1_000;

@@ -14,7 +14,7 @@ import { isDiskFull } from '../output.main.ts';
 import type { ThreadsOptions } from '../threads.ts';
 import { RECORD_BYTES_MAX } from './assembly.ts';
 import { whyRefused, type Build } from './build.ts';
-import { decodeCall, decodeRun, encodeAnswer, encodeMeta, encodeSummary, type PartMeta, type RunMessage } from './messages.ts';
+import { decodeCall, decodeRun, encodeAnswer, encodeMeta, encodeSummary, sha256Of, type PartMeta, type RunMessage } from './messages.ts';
 import { DEATHS_MAX } from './remote.ts';
 
 /** Bound: campaigns that are known at once; the one that has been silent for longest is forgotten. */
@@ -172,6 +172,7 @@ export class Worker {
     for (const [campaign, known] of [...this.#campaigns]) {
       if (known.refuses !== null || nowMs - known.heardMs > CALLS_LOST_MS) continue;
       const taken = await this.#options.queue.take(campaign);
+      if (!taken.ok && taken.error.kind === 'rejected') this.#fail(new Refused(describeError(taken.error)));
       if (!taken.ok || taken.value === null) continue;
       if (this.#campaigns.delete(campaign)) this.#campaigns.set(campaign, known);
       return { campaign, taken: taken.value };
@@ -183,6 +184,8 @@ export class Worker {
     const playing: Playing = { campaign, taken, stop: new AbortController(), why: null, micros: 0, steps: 0 };
     seat.playing = playing;
     if (this.#isGivingBack) stop(playing, 'back');
+    // It was taken back while it was on its way.
+    if (taken.run < (this.#campaigns.get(campaign)?.from ?? 0)) stop(playing, 'unwanted');
     const played = this.#play(seat.crew, playing)
       .catch((error: unknown) => {
         taken.abandon();
@@ -208,7 +211,9 @@ export class Worker {
     }
     if (taken.deliveries > DELIVERIES_MAX) {
       const meta: PartMeta = { kind: 'worn', issue: message.issue, deliveries: taken.deliveries };
-      return this.#settle(playing, await this.#tell(playing, `${taken.run}.${message.issue}.worn`, meta));
+      if (await this.#tell(playing, `${taken.run}.${message.issue}.worn`, meta)) await taken.done();
+      else taken.abandon();
+      return;
     }
     const attempt = `${this.#id}-${(this.#attempts += 1)}`;
     const { keepsRecord, ...job } = message.job;
@@ -227,9 +232,9 @@ export class Worker {
         this.#fail(new DiskFull(this.#options.folder));
         return await this.#release(playing, message);
       }
-      const isSent = await this.#send(playing, attempt, recordFile, summary);
-      await this.#settle(playing, isSent);
-      if (isSent) this.#options.onRun(summary, this.#campaigns.get(campaign)?.by ?? campaign);
+      if (!(await this.#send(playing, attempt, recordFile, summary))) return await this.#release(playing, message);
+      await taken.done();
+      this.#options.onRun(summary, this.#campaigns.get(campaign)?.by ?? campaign);
     } finally {
       if (recordFile !== null) rmSync(recordFile, { force: true });
     }
@@ -244,12 +249,6 @@ export class Worker {
     await taken.back();
   }
 
-  async #settle({ taken, why }: Playing, isTold: boolean): Promise<void> {
-    if (!isTold && why !== 'unwanted') return taken.abandon();
-    // Not known to be done, it is handed out again, and its campaign counts the first verdict.
-    await taken.done();
-  }
-
   async #send(playing: Playing, attempt: string, recordFile: string | null, summary: RunSummary): Promise<boolean> {
     const hash = createHash('sha256');
     const sizeMax = Math.min(PIECE_BYTES_MAX, this.#options.queue.bytesMax);
@@ -258,20 +257,19 @@ export class Worker {
     if (recordFile !== null && existsSync(recordFile)) {
       for await (const piece of piecesOf(createReadStream(recordFile).pipe(createGzip()), sizeMax)) {
         bytes += piece.length;
-        if (bytes > RECORD_BYTES_MAX)
-          return this.#end(
-            playing,
-            attempt,
-            0,
-            createHash('sha256').digest('hex'),
-            tooLarge(summary, `Its record is larger than ${RECORD_BYTES_MAX} bytes, packed`),
-          );
+        if (bytes > RECORD_BYTES_MAX) return this.#endWithout(playing, attempt, summary);
         hash.update(piece);
         if (!(await this.#tell(playing, `${attempt}.${pieces}`, { kind: 'record', attempt, n: pieces }, piece))) return false;
         pieces += 1;
       }
     }
     return this.#end(playing, attempt, pieces, hash.digest('hex'), summary);
+  }
+
+  /** As another play, to which the pieces that were sent do not belong. */
+  #endWithout(playing: Playing, attempt: string, summary: RunSummary): Promise<boolean> {
+    const without = tooLarge(summary, `Its record is larger than ${RECORD_BYTES_MAX} bytes, packed`);
+    return this.#end(playing, `${attempt}-without`, 0, sha256Of([]), without);
   }
 
   #end(playing: Playing, attempt: string, pieces: number, sha256: string, summary: RunSummary): Promise<boolean> {
@@ -289,10 +287,8 @@ export class Worker {
     for (let isWarned = false; ;) {
       const told: Outcome<void> = await this.#options.queue.tell(campaign, taken.run, id, encodeMeta(meta), data);
       if (told.ok) return true;
-      if (playing.why !== null || told.error.kind === 'rejected') {
-        if (told.error.kind === 'rejected') this.#options.warn(describeError(told.error));
-        return false;
-      }
+      if (told.error.kind === 'rejected') this.#fail(new Refused(describeError(told.error)));
+      if (playing.why !== null) return false;
       if (!isWarned) this.#options.warn(`${describeError(told.error)} Trying again until it goes.`);
       isWarned = true;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -303,6 +299,11 @@ export class Worker {
 /** The disk of this worker: another machine may do better. */
 export class DiskFull extends Error {
   override readonly name = 'DiskFull';
+}
+
+/** The servers do not let this worker do what it has to. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
 }
 
 function stop(playing: Playing, why: Why): void {

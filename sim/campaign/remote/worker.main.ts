@@ -13,7 +13,7 @@ import { prepare } from '../prepare.main.ts';
 import { EXIT_REJECTED, onInterrupt, print, refuse } from '../teller.main.ts';
 import { buildOf } from './build.ts';
 import { addNatsOptions, connectQueue, watchLink, type NatsFlags } from './nats.main.ts';
-import { DiskFull, Worker } from './work.ts';
+import { DiskFull, Refused, Worker } from './work.ts';
 
 const PLAYER = new URL('../scenario.main.ts', import.meta.url);
 const MS_PER_S = 1_000;
@@ -86,6 +86,7 @@ async function work(flags: WorkerFlags): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof DiskFull) return refuse([`${describeError(diskFull(folder))} The run was given back.`]);
+    if (error instanceof Refused) return refuse([error.message]);
     throw error;
   } finally {
     await link.value.close();

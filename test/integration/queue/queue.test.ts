@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectNats, type NatsLink } from '../../../hardware/nats/nats.ts';
-import { CampaignQueue, WorkerQueue } from '../../../hardware/queue/queue.ts';
+import { ACK_WAIT_MS, CampaignQueue, WorkerQueue, type Taken } from '../../../hardware/queue/queue.ts';
 import type { RunSummary } from '../../../scenarios/record.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from '../../../sim/campaign/campaign.ts';
 import { findScenario, readScenarios } from '../../../sim/campaign/library.main.ts';
@@ -14,6 +14,7 @@ import { buildOf, toBuild, type Build } from '../../../sim/campaign/remote/build
 import { campaignName, RemoteCrew } from '../../../sim/campaign/remote/remote.ts';
 import { Worker } from '../../../sim/campaign/remote/work.ts';
 import type { ScenarioSettings } from '../../../sim/campaign/scenario.main.ts';
+import { ok } from '../../../system/domain/outcome.ts';
 import { get } from '../../support/bus/site.ts';
 import { start, type Running } from '../../support/e2e/command.ts';
 import { NATS, startNats, type NatsServer } from '../../support/nats/nats.ts';
@@ -25,6 +26,12 @@ const TOYS: Build = toBuild({ version: '0', node: '24', sources: 'toy', engine: 
 const seeds = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `0x${(i + 1).toString(16)}`);
 /** What a run came to, without what the machine was like. */
 const comeTo = ({ wallMs: _, ...rest }: RunSummary): Omit<RunSummary, 'wallMs'> => rest;
+
+/** What docs/reference/nats.md says that the server has to allow. */
+const PAGE = readFileSync(new URL('../../../docs/reference/nats.md', import.meta.url), 'utf8');
+const STRICT = (/^## Runs over many machines[^]*?^```\n(authorization [^]*?)^```/m.exec(PAGE)?.[1] ?? '')
+  .replace('$CAMPAIGN_PASSWORD', 'c')
+  .replace('$WORKER_PASSWORD', 'w');
 
 // Left out where there is neither a nats-server nor Go to build one.
 describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS ? NATS.missing : NATS.title})`, () => {
@@ -55,17 +62,24 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     return link;
   };
 
+  const login = async ({ url }: NatsServer, user: string, password: string): Promise<NatsLink> => {
+    const credentials = { kind: 'password', user, password } as const;
+    const link = get(await connectNats({ servers: [url], name: user, credentials, tls: null }));
+    links.push(link);
+    return link;
+  };
+
   type Told = { readonly crew: RemoteCrew; readonly said: string[]; readonly campaign: string; readonly queue: CampaignQueue };
-  const crewOf = async (build: Build = TOYS): Promise<Told> => {
+  const crewOf = async (build: Build = TOYS, link: NatsLink | null = null): Promise<Told> => {
     const campaign = campaignName();
-    const queue = get(await CampaignQueue.open({ link: await connect(), prefix, campaign }));
+    const queue = get(await CampaignQueue.open({ link: link ?? (await connect()), prefix, campaign }));
     const said: string[] = [];
     const say = (text: string): void => void said.push(text);
     return { crew: new RemoteCrew({ queue, build, servers: server.url, warn: say, tell: say }), said, campaign, queue };
   };
 
   type Hired = { readonly worker: Worker; readonly ended: Promise<void>; readonly played: string[]; readonly said: string[] };
-  const hire = async (name: string, threads = 1, build: Build = TOYS, link: NatsLink | null = null): Promise<Hired> => {
+  const hire = async (name: string, threads = 1, build: Build = TOYS, link: NatsLink | null = null, isWell = true): Promise<Hired> => {
     const played: string[] = [];
     const said: string[] = [];
     const worker = new Worker({
@@ -79,9 +93,9 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
       onRun: ({ scenario, seed }) => played.push(`${scenario} ${seed}`),
     });
     const ended = worker.run();
-    ends.push(() => {
+    ends.push(async () => {
       worker.giveBack();
-      return ended;
+      return isWell ? ended : null;
     });
     return { worker, ended, played, said };
   };
@@ -89,7 +103,7 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
   /** A run of the toy that goes on for some seconds. */
   const slow = (seed: string): PlayJob => {
     const job = jobOf('gossip', seed);
-    return { ...job, scenario: { ...job.scenario, durationMicros: 1_000_000_000 } };
+    return { ...job, scenario: { ...job.scenario, durationMicros: 400_000_000 } };
   };
   const whatIsLeft = async (): Promise<Readonly<Record<string, readonly [messages: number, consumers: number]>>> => {
     const { manager } = await connect();
@@ -219,6 +233,7 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
       ...seeds(4).map(() => ['cancelled', 'Stopped by the user before it began.']),
     ]);
     expect((await kept).map(({ verdict }) => verdict)).toEqual(['held', 'held']);
+    expect(other.said).toEqual(['Worker one plays with 1 thread.']);
     await Promise.all([mine.crew.close(), other.crew.close()]);
     worker.leave();
     await ended;
@@ -274,37 +289,75 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     await crew.close();
   });
 
-  test('offers again what the server lost', { timeout: 120_000 }, async () => {
-    const { crew, said } = await crewOf();
-    const playing = crew.play({ jobs: seeds(3).map((seed) => jobOf('gossip', seed)) });
-    await expect.poll(async () => (await whatIsLeft())[`${prefix}-runs`]).toEqual([3, 1]);
-    await (await connect()).manager.streams.delete(`${prefix}-runs`);
-    await hire('one');
-    expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
-    expect(said).toContain('The queue has lost 3 runs; they are offered again.');
-    await crew.close();
-  });
+  test.each([[['runs']], [['verdicts']], [['runs', 'verdicts']]])(
+    'offers again what the server lost with %j',
+    { timeout: 180_000 },
+    async (streams) => {
+      const { crew, said } = await crewOf();
+      const playing = crew.play({ jobs: seeds(3).map((seed) => jobOf('gossip', seed)) });
+      await expect.poll(async () => (await whatIsLeft())[`${prefix}-runs`]).toEqual([3, 1]);
+      const { manager } = await connect();
+      for (const stream of streams) await manager.streams.delete(`${prefix}-${stream}`);
+      await hire('one');
+      expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
+      expect(said).toContain('The queue has lost 3 runs; they are offered again.');
+      await crew.close();
+    },
+  );
 
   test('needs no more rights at the server than docs/reference/nats.md lists', async () => {
-    const page = readFileSync(new URL('../../../docs/reference/nats.md', import.meta.url), 'utf8');
-    const lines = /^## Runs over many machines[^]*?^```\n(authorization [^]*?)^```/m.exec(page)?.[1] ?? '';
-    const config = lines.replaceAll('$CAMPAIGN_PASSWORD', 'c').replaceAll('$WORKER_PASSWORD', 'w');
-    expect(config).toContain('user: worker');
-    const strict = await startNats({ config });
+    expect(STRICT).toContain('user: worker');
+    const strict = await startNats({ config: STRICT });
     ends.push(() => strict.stop());
-    const login = async (user: string, password: string): Promise<NatsLink> => {
-      const credentials = { kind: 'password', user, password } as const;
-      const link = get(await connectNats({ servers: [strict.url], name: user, credentials, tls: null }));
-      links.push(link);
-      return link;
-    };
     prefix = 'wasmmatrix';
-    const queue = get(await CampaignQueue.open({ link: await login('campaign', 'c'), prefix, campaign: campaignName() }));
-    const crew = new RemoteCrew({ queue, build: TOYS, servers: strict.url, warn: () => {}, tell: () => {} });
-    await hire('one', 2, TOYS, await login('worker', 'w'));
+    const { crew } = await crewOf(TOYS, await login(strict, 'campaign', 'c'));
+    await hire('one', 2, TOYS, await login(strict, 'worker', 'w'));
     const recordFile = join(folder, 'strict');
     const runs = await crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile }), jobOf('gossip', '0x2')] });
     expect(runs.map(({ verdict }) => verdict)).toEqual(['held', 'held']);
+    await crew.close();
+  });
+
+  test('stays with a worker for as long as that says so, and with a silent one for no longer', { timeout: 120_000 }, async () => {
+    const { crew, campaign } = await crewOf();
+    const playing = crew.play({ jobs: [jobOf('gossip')] });
+    const queue = get(WorkerQueue.open(await connect(), prefix));
+    const first: Taken[] = [];
+    const takeInto = async (list: Taken[]): Promise<number> => {
+      const taken = get(await queue.take(campaign));
+      return taken === null ? list.length : list.push(taken);
+    };
+    await expect.poll(() => takeInto(first)).toBe(1);
+    const startMs = performance.now();
+    const meanwhile: Taken[] = [];
+    const held = async (): Promise<number> => {
+      await takeInto(meanwhile);
+      return performance.now() - startMs;
+    };
+    await expect.poll(held, { timeout: 3 * ACK_WAIT_MS, interval: 500 }).toBeGreaterThan(1.5 * ACK_WAIT_MS);
+    expect(meanwhile).toEqual([]);
+    first[0]?.abandon();
+    await expect.poll(() => takeInto(meanwhile), { timeout: 3 * ACK_WAIT_MS, interval: 500 }).toBe(1);
+    expect(meanwhile[0]?.deliveries).toBe(2);
+    await hire('one');
+    get((await meanwhile[0]?.back()) ?? ok());
+    expect(await playing).toMatchObject([{ verdict: 'held' }]);
+    await crew.close();
+  });
+
+  test('ends a worker that may not tell what came of a run, and tells why', async () => {
+    const config = STRICT.replace('"wasmmatrix.verdicts.>"', '');
+    expect(config).not.toBe(STRICT);
+    const strict = await startNats({ config });
+    ends.push(() => strict.stop());
+    prefix = 'wasmmatrix';
+    const { crew } = await crewOf(TOYS, await login(strict, 'campaign', 'c'));
+    const stop = new AbortController();
+    const playing = crew.play({ jobs: [jobOf('gossip')], signal: stop.signal });
+    const { ended } = await hire('mute', 1, TOYS, await login(strict, 'worker', 'w'), false);
+    await expect(ended).rejects.toThrow(/WM_NATS_REFUSED.* may not publish wasmmatrix\.verdicts\./);
+    stop.abort();
+    expect(await playing).toMatchObject([{ verdict: 'cancelled' }]);
     await crew.close();
   });
 

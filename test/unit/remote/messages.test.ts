@@ -90,6 +90,11 @@ describe('a call and its answer', () => {
     expect(decodeAnswer(encodeAnswer(answer))).toEqual(answer);
   });
 
+  test('bring nothing to a terminal but words', () => {
+    const { name, refuses } = decodeAnswer(encodeAnswer({ ...answer, name: 'one\u001B[2J', refuses: 'a\nb' })) ?? {};
+    expect({ name, refuses }).toEqual({ name: 'one?[2J', refuses: 'a?b' });
+  });
+
   test('that make no sense are none, and a run that makes none is left out', () => {
     expect(decodeCall(bytesOf({ build: { id: 'x' }, from: 0 }))).toBeNull();
     expect(decodeAnswer(bytesOf({ ...answer, threads: -1 }))).toBeNull();
