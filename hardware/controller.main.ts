@@ -196,6 +196,7 @@ export async function startController(
       unavailableAfterMs: number('unavailable'),
       leaseMs: number('lease'),
       queueEventsMax: number('queue'),
+      restored: settings['restored'] === true,
     },
     bus.value.broker === null ? {} : { broker: bus.value.broker },
   );

@@ -265,6 +265,8 @@ function faultText(fault: FaultSpec): string {
     case 'disk-lies':
     case 'disk-rot':
       return `${fault.kind} ${fault.machine}${fault.lastCopy ? ', the last good copy included' : ''}`;
+    case 'restore':
+      return `restore ${fault.machine} to what it stores now, off for the last ${writeDuration(fault.offMicros)}${fault.lastCopy ? ', the last good copy included' : ''}`;
     case 'disk-slow':
       return `disk-slow ${fault.machine}, ${fault.factor} times slower`;
     case 'throttle':

@@ -153,6 +153,7 @@ function checkFault(source: Source, scenario: Scenario, fault: FaultSpec, path: 
     case 'garbage':
       return known(source, [...path, fault.kind], 'node', fault.machine, machines.slice(1));
     case 'wipe':
+    case 'restore':
     case 'disk-lies':
     case 'disk-rot':
       // Faults can be repaired unless a scenario says otherwise: what the controller stores is nowhere else.

@@ -193,6 +193,17 @@ export type FaultSpec =
   | { readonly kind: 'upgrade'; readonly machine: string; readonly version: string; readonly forMicros: number }
   /** Power loss, and an empty disk afterwards. */
   | { readonly kind: 'wipe'; readonly machine: string; readonly lastCopy: boolean; readonly forMicros: number }
+  /**
+   * A copy of the disk is taken, and put back as an old backup is: for the last `offMicros` of the time the machine is off, without power,
+   * and then it starts with what it had at the beginning.
+   */
+  | {
+      readonly kind: 'restore';
+      readonly machine: string;
+      readonly offMicros: number;
+      readonly lastCopy: boolean;
+      readonly forMicros: number;
+    }
   /** Processor hot or battery low: all work of the machine takes `factor` times as long. */
   | { readonly kind: 'throttle'; readonly machine: string; readonly factor: number; readonly forMicros: number }
   /** Something else on the machine takes all memory but `leavesBytes`: when its guests hold more, the system ends their process. */
@@ -253,6 +264,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'reboot',
   'upgrade',
   'wipe',
+  'restore',
   'throttle',
   'memory-pressure',
   'clock-step',

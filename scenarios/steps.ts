@@ -92,6 +92,12 @@ function faultOf(source: Source, step: Fields, path: Path): FaultSpec | null {
       return { kind: 'upgrade', machine: String(step['upgrade']), version: String(step['version']), forMicros };
     case 'wipe':
       return { kind: 'wipe', machine: String(step['wipe']), lastCopy: step['lastCopy'] === true, forMicros };
+    case 'restore': {
+      const offMicros = duration(step['off']);
+      if (offMicros > forMicros)
+        source.mistake([...path, 'off'], `the machine is off for the last part of the time, and ${String(step['for'])} is all there is`);
+      return { kind: 'restore', machine: String(step['restore']), offMicros, lastCopy: step['lastCopy'] === true, forMicros };
+    }
     case 'disk-slow':
       return { kind: 'disk-slow', machine: String(step['disk-slow']), factor: Number(step['factor']), forMicros };
     case 'disk-lies':

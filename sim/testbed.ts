@@ -88,6 +88,8 @@ class SimTestbed implements Testbed {
   readonly #versions = new Map<string, string>();
   #driver: Driver | null = null;
   #scenario: Scenario | null = null;
+  /** The next start of the controller is the first from an older copy. */
+  #isRestored = false;
 
   constructor(kernel: Kernel, injected: SimInjected) {
     this.#kernel = kernel;
@@ -130,6 +132,7 @@ class SimTestbed implements Testbed {
         throttle: (machine, slowness, felt) => this.#computers.get(machine)?.throttle('fault', slowness, felt),
         squeeze: (machine, leavesBytes, felt) => this.#computers.get(machine)?.squeeze(leavesBytes, felt),
         clocks: (machine) => this.#computerOf(machine).machine.time,
+        restored: (machine) => void (this.#isRestored ||= machine === CONTROLLER),
         fill: (machine) => this.#computers.get(machine)?.setFull(true),
         free: (machine) => this.#computers.get(machine)?.setFull(false),
       },
@@ -298,7 +301,11 @@ class SimTestbed implements Testbed {
       fuelPerMicro: CONTROLLER_FUEL_PER_MICRO,
       profile: simulatedProfile('x86_64', []),
       profiles: [...profiles.values()],
-      createProgram: (ports) => createController(ports, config),
+      createProgram: (ports) => {
+        const restored = this.#isRestored;
+        this.#isRestored = false;
+        return createController(ports, { ...config, restored });
+      },
     });
   }
 

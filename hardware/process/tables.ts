@@ -127,6 +127,11 @@ export const CONTROLLER_SETTINGS: SettingsTable = {
     fallback: 'folder',
     what: 'Where journal, modules and state are kept: in the folder `data`, or on NATS JetStream, where a second controller may stand by.',
   },
+  restored: {
+    kind: 'yes',
+    fallback: 'no',
+    what: 'For the first start after an older copy of the store was put in place: agents refuse a controller that is older than what they have seen, and follow this one all the same.',
+  },
   name: {
     kind: 'name',
     fallback: null,

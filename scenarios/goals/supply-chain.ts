@@ -7,43 +7,16 @@ import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { deploymentOf, DeploymentsInForce, VersionsPushed } from './in-force.ts';
 import { Slowness } from './slowness.ts';
+import { Told } from './told.ts';
 
 /** R2.2: from the request to the commands for every affected node being issued, and from the command to the new version. */
 const ROLLBACK_MICROS = 10_000;
 /** How long what was sent to a node before a revocation may be on its way. */
 const REVOKED_MICROS = 1_000_000;
-/** What a node was told so long before it ended may not have come to its disk: a disk that is full takes nothing. */
-const UNSTORED_MICROS = 1_000_000;
 /** Bound: guests of which the version is remembered. */
 const GUESTS_KEPT_MAX = 4_096;
 /** Kinds of fault after which a node may have to fetch again what it had. */
-const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe'];
-
-/** When a node was told what it is to do, and what of it its disk has. Bound: what it was told within `UNSTORED_MICROS`. */
-class Told {
-  #stored = 0;
-  #recent: number[] = [];
-
-  add(micros: number): void {
-    this.#settle(micros);
-    this.#recent.push(micros);
-  }
-
-  /** What it was told just before is lost. */
-  stop(micros: number): void {
-    this.#settle(micros);
-    this.#recent = [];
-  }
-
-  last(): number {
-    return this.#recent.at(-1) ?? this.#stored;
-  }
-
-  #settle(micros: number): void {
-    while (this.#recent[0] !== undefined && this.#recent[0] <= micros - UNSTORED_MICROS)
-      this.#stored = this.#recent.shift() ?? this.#stored;
-  }
-}
+const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe', 'restore'];
 
 /** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
 export function signatures(scenario: Scenario, slackMicros = 0): Goal {
@@ -112,6 +85,10 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
           break;
         case 'fault.begun':
           faults += 1;
+          break;
+        // It knows what it knew at the beginning of the fault, which the node may not have been told of then.
+        case 'fault.felt':
+          if (record.fields.kind === 'restore') told.delete(record.fields.target);
           break;
         case 'fault.ended':
           faults -= 1;
@@ -282,6 +259,10 @@ export function versions(slackMicros = 0): Goal {
           damaged.add(record.fields.target);
           forgetting.set(record.fields.fault, record.fields.target);
           forget(record.fields.target);
+          break;
+        // What was acknowledged since its copy was taken is gone by the will of an operator; what comes later is not.
+        case 'fault.felt':
+          if (record.fields.kind === 'restore' && record.fields.target === 'controller') acknowledged.sequence = 0;
           break;
         case 'fault.ended':
           forgetting.delete(record.fields.fault);

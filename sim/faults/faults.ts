@@ -21,6 +21,7 @@ export const SIM_FAULT_KINDS: readonly FaultKind[] = [
   'reboot',
   'upgrade',
   'wipe',
+  'restore',
   'throttle',
   'memory-pressure',
   'clock-step',
@@ -87,7 +88,9 @@ export type MachineControl = {
   readonly install: (machine: string, version: string) => void;
   /** Begins or ends garbage from this machine. */
   readonly babble: (machine: string, lasting: boolean, felt: () => void) => void;
-  readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'slowness' | 'onFelt' | 'isEmpty'>;
+  readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'copy' | 'restore' | 'slowness' | 'onFelt' | 'isEmpty'>;
+  /** An operator put an older copy in place of its disk, and says so to what starts there next. */
+  readonly restored: (machine: string) => void;
   /** From here on its disk has no room, until `free`. */
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
@@ -102,7 +105,13 @@ export type FaultOptions = {
   readonly telemetry: Telemetry;
 };
 
-type Active = { readonly spec: FaultSpec; readonly end: ScheduledEvent | null; felt: boolean };
+type Active = {
+  readonly spec: FaultSpec;
+  readonly end: ScheduledEvent | null;
+  felt: boolean;
+  /** What puts a copy back, until it has. */
+  restoring: ScheduledEvent | null;
+};
 
 export class Faults {
   readonly #options: FaultOptions;
@@ -125,7 +134,7 @@ export class Faults {
     }
     assert(!this.#active.has(id), `fault ${id} begins once`);
     const end = spec.forMicros === null ? null : kernel.after(spec.forMicros, null, 'fault ends', () => this.#end(id));
-    this.#active.set(id, { spec, end, felt: false });
+    this.#active.set(id, { spec, end, felt: false, restoring: null });
     telemetry.record('fault.begun', { fault: id, kind: spec.kind, target: targetOf(spec), detail: detailOf(spec) });
     this.#begin(id, spec);
     return ok();
@@ -133,7 +142,10 @@ export class Faults {
 
   /** True while a fault keeps this machine off. */
   keepsOff(machine: string): boolean {
-    return this.#isUnder(OFF, machine);
+    const restored = [...this.#active.values()].some(
+      ({ spec, restoring }) => spec.kind === 'restore' && spec.machine === machine && restoring === null,
+    );
+    return restored || this.#isUnder(OFF, machine);
   }
 
   healAll(): void {
@@ -182,6 +194,8 @@ export class Faults {
         if (machines.runs(spec.machine) || !machines.disk(spec.machine).isEmpty) felt();
         machines.crash(spec.machine);
         return machines.disk(spec.machine).wipe();
+      case 'restore':
+        return this.#restoreLater(id, spec);
       case 'disk-slow':
         this.#watchDisk(spec.machine);
         machines.disk(spec.machine).slowness = this.#slownessOf('disk-slow', spec.machine);
@@ -252,6 +266,9 @@ export class Faults {
       case 'reboot':
       case 'upgrade':
       case 'wipe':
+      case 'restore':
+        // One that was healed before it was put back was a backup that nobody needed.
+        active.restoring?.cancel();
         // An event of its own: a machine does not boot in the event that crashed it.
         kernel.after(0, null, 'power returns', () => {
           if (!this.keepsOff(spec.machine)) machines.start(spec.machine);
@@ -310,6 +327,20 @@ export class Faults {
       default:
         return assertNever(spec, 'the end of a fault');
     }
+  }
+
+  #restoreLater(id: string, { machine, offMicros, forMicros }: Extract<FaultSpec, { readonly kind: 'restore' }>): void {
+    const { kernel, machines } = this.#options;
+    const copy = machines.disk(machine).copy();
+    const active = this.#active.get(id);
+    assert(active !== undefined, `fault ${id} has begun`);
+    active.restoring = kernel.after(forMicros - offMicros, null, 'copy put back', () => {
+      active.restoring = null;
+      this.#feel(id);
+      machines.crash(machine);
+      machines.disk(machine).restore(copy);
+      machines.restored(machine);
+    });
   }
 
   /** Of several the one that leaves least counts. */

@@ -59,6 +59,8 @@ export function detailOf(spec: FaultSpec): string {
       return `${spec.how}, ${time}`;
     case 'upgrade':
       return `to agent version ${spec.version}, ${time}`;
+    case 'restore':
+      return `to what it stores now, off for the last ${spec.offMicros} µs, ${time}`;
     case 'disk-slow':
       return `requests take ${spec.factor} times as long, ${time}`;
     case 'throttle':

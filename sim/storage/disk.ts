@@ -50,6 +50,21 @@ export class JournalFile {
     this.#claimed = null;
   }
 
+  /** What is durable of it. */
+  copy(): { readonly records: readonly Uint8Array[]; readonly first: number } {
+    return { records: this.records.slice(0, this.durable - this.first + 1), first: this.first };
+  }
+
+  static of({ records, first }: ReturnType<JournalFile['copy']>): JournalFile {
+    const file = new JournalFile();
+    file.records = [...records];
+    file.first = first;
+    file.dropped = first - 1;
+    file.durable = file.last;
+    file.bytes = records.reduce((sum, record) => sum + record.length, 0);
+    return file;
+  }
+
   /** Number of records lost. */
   lose(stream: RandomStream): number {
     this.dropped = this.first - 1;
@@ -62,6 +77,14 @@ export class JournalFile {
     return lost;
   }
 }
+
+/** What a disk holds at a moment, as a power cut would leave it. Nothing in it changes any more. */
+export type DiskCopy = {
+  readonly journals: ReadonlyMap<string, { readonly records: readonly Uint8Array[]; readonly first: number }>;
+  readonly blobs: ReadonlyMap<Digest, Uint8Array>;
+  readonly buckets: ReadonlyMap<string, ReadonlyMap<string, StateEntry>>;
+  readonly storedBytes: number;
+};
 
 /**
  * A write of blobs or keys that was submitted. `bytes` is what it may add; `commit` changes the disk, says what it added, and how
@@ -194,6 +217,24 @@ export class Disk {
     this.#cached = [];
     this.#storedBytes = 0;
     this.#serveNothing();
+  }
+
+  copy(): DiskCopy {
+    return {
+      journals: new Map([...this.journals].map(([name, journal]) => [name, journal.copy()])),
+      blobs: new Map(this.blobs),
+      buckets: new Map([...this.buckets].map(([name, bucket]) => [name, new Map(bucket)])),
+      storedBytes: this.#storedBytes,
+    };
+  }
+
+  /** What it held then and nothing else, while nobody uses it. */
+  restore({ journals, blobs, buckets, storedBytes }: DiskCopy): void {
+    this.wipe();
+    for (const [name, journal] of journals) this.journals.set(name, JournalFile.of(journal));
+    for (const [digest, bytes] of blobs) this.blobs.set(digest, bytes);
+    for (const [name, bucket] of buckets) this.buckets.set(name, new Map(bucket));
+    this.#storedBytes = storedBytes;
   }
 
   /** Whoever asked for something is gone. */

@@ -20,6 +20,8 @@ export type ControllerConfig = {
   readonly operators: readonly string[];
   /** Bound: journal entries between two snapshots. */
   readonly snapshotEveryEntries: number;
+  /** An operator put an older copy of the store in place: what was said since is unknown here, and terms of since are not used again. */
+  readonly restored: boolean;
   /** Keeps the whole journal and proves at each recovery that snapshot and tail give what the whole fold gives (simulator). */
   readonly assertRecovery: boolean;
 };
@@ -35,6 +37,7 @@ export const DEFAULT_CONFIG: ControllerConfig = {
   weights: DEFAULT_WEIGHTS,
   operators: ['operator/*'],
   snapshotEveryEntries: 5_000,
+  restored: false,
   assertRecovery: false,
 };
 

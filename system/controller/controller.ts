@@ -40,6 +40,9 @@ export interface Controller {
 
 const JOURNAL_NAME = 'controller';
 
+/** Bound: starts of a controller between a copy of its store and the day on which that is put back. Agents refuse terms that they have seen. */
+const TERMS_SINCE_COPY_MAX = 1_000_000;
+
 export type ControllerParts = {
   /** The broker behind the endpoint; the embedded one when absent. */
   readonly broker?: ControllerBroker;
@@ -96,7 +99,7 @@ class LeadingController implements Controller {
   /** Takes the next term, durably, and repeats what may not have been told or fenced before. */
   async #lead(store: JournalStore, recovered: Recovered, controllerKey: TrustedKey): Promise<Outcome<Leader>> {
     const { clock } = this.#ports;
-    const term = (recovered.state.term + 1) as Term;
+    const term = (recovered.state.term + 1 + (this.#config.restored ? TERMS_SINCE_COPY_MAX : 0)) as Term;
     this.#term = term;
     const journal = new Journal<Entry>(
       { clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) },

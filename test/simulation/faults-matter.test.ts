@@ -15,6 +15,7 @@ const SCENARIO_OF: { readonly [kind in FaultKind]: string } = {
   reboot: 'maintenance',
   upgrade: 'nodes-upgraded',
   wipe: 'disks-fail',
+  restore: 'node-restored',
   throttle: 'node-throttled',
   'memory-pressure': 'memory-exhausted',
   'clock-step': 'key-expires',

@@ -31,6 +31,12 @@ export const FAULT_DRAWS: Readonly<Record<FaultKind, FaultDraw>> = {
   reboot: { draw: (dice, site) => onMachine('reboot', dice, site) },
   upgrade: { draw: (dice, site) => ({ ...onNode('upgrade', dice, site), version: `9.${dice.between(0, 9)}.0` }) },
   wipe: { draw: (dice, site) => onNode('wipe', dice, site) },
+  restore: {
+    draw(dice, site) {
+      const off = dice.between(20, 2_000);
+      return { restore: dice.pick(site.nodes).node, off: written(off), for: written(off + dice.between(20, NODE_MS_MAX)) };
+    },
+  },
   throttle: { draw: (dice, site) => ({ ...onMachine('throttle', dice, site), factor: dice.pick([2, 5, 20]) }) },
   'memory-pressure': {
     draw: (dice, site) => ({ ...onNode('memory-pressure', dice, site), leaves: dice.pick(['64KiB', '1MiB', '4MiB']) }),

@@ -246,6 +246,8 @@ const MEANING: readonly Change[] = [
   ],
   ['an unknown deployment', 'trigger: echo, on', 'trigger: echo, deployment: §ego, on', "unknown deployment 'ego'; did you mean 'echo'?"],
   ['an unknown machine', 'crash: a-1', 'crash: §a-3', "unknown machine 'a-3'; did you mean 'a-1'?"],
+  ['a machine that is off for longer than it takes', 'crash: a-1, for: 2s', 'restore: a-1, for: 2s, off: §3s', 'and 2s is all there is'],
+  ['the only copy put back', 'crash: a-1, for: 2s', 'restore: §controller, for: 2s, off: 1s', "add 'lastCopy: true'"],
   ['the only copy at risk', 'crash: a-1, for: 2s', 'wipe: §controller, for: 2s', "add 'lastCopy: true'"],
   ['an upgrade of what is no node', 'crash: a-1, for: 2s', 'upgrade: §controller, version: 2.0.0, for: 2s', "unknown node 'controller'"],
   ['a step of no time', 'crash: a-1, for: 2s', 'clock-step: a-1, by: §0s, for: 2s', 'expected whole milliseconds, not 0'],

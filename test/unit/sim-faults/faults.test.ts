@@ -59,6 +59,7 @@ function setUp() {
       disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
       clocks: () => new MachineTime(() => kernel.now()),
+      restored: () => {},
       fill: done('fill'),
       free: done('free'),
     },
@@ -157,6 +158,31 @@ describe('faults', () => {
       '0 shut down truck',
       '0 crash truck',
       '3 start truck',
+    ]);
+  });
+
+  it('put a copy of a disk back while its machine is off, and not one that nobody needed any more', async () => {
+    const { world, faults, said, until } = setUp();
+    await world.play(null, async () => {
+      faults.inject('old', { kind: 'restore', machine: 'truck', offMicros: SECOND, lastCopy: false, forMicros: 3 * SECOND });
+      await until(1);
+      expect(faults.keepsOff('truck')).toBe(false);
+      await until(2.5);
+      expect(faults.keepsOff('truck')).toBe(true);
+      await until(5);
+      faults.inject('spare', { kind: 'restore', machine: 'truck', offMicros: SECOND, lastCopy: false, forMicros: 3 * SECOND });
+      faults.healAll();
+      await until(9);
+    });
+    expect(said).toEqual([
+      '0 fault.begun old',
+      '2 fault.felt old',
+      '2 crash truck',
+      '3 fault.ended old',
+      '3 start truck',
+      '5 fault.begun spare',
+      '5 fault.ended spare',
+      '5 start truck',
     ]);
   });
 

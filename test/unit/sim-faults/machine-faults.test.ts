@@ -71,6 +71,7 @@ function setUp(seed = '1') {
       disk: () => disk,
       throttle: (_, slowness, felt) => machine.throttle(slowness, felt),
       clocks: () => machine.time,
+      restored: nothing,
       fill: nothing,
       free: nothing,
     },
@@ -289,6 +290,32 @@ it('bit rot changes one bit of each blob, and of records and keys only when the 
     expect(await stored(storage())).toMatch(/^1 1 /);
     inject({ kind: 'disk-rot', machine: 'truck', lastCopy: true, forMicros: 0 });
     expect(await stored(storage())).not.toMatch(/^1 | 1 /);
+  });
+});
+
+it('a restored disk has what it had when the copy was taken, and nothing of what was under way then', async () => {
+  const { world, until, inject, storage, felt } = setUp();
+  await world.play(null, async () => {
+    await store(storage(), 1);
+    const journal = get(await storage().journal('j'));
+    get(journal.append(new Uint8Array([9]), { expectedSequence: 1 }));
+    inject({ kind: 'restore', machine: 'truck', offMicros: SECOND, lastCopy: false, forMicros: 5 * SECOND });
+    get(await journal.sync());
+    get(
+      await storage()
+        .keyValue('b')
+        .put('k', new Uint8Array([2]), { expectedVersion: null }),
+    );
+    get(await storage().blobs.delete(BLOB));
+    await until(3.9);
+    expect(await stored(storage())).toBe('1,9 2 ');
+    expect(felt).toEqual([]);
+    await until(4.2);
+    expect(await stored(storage())).toBe('1 1 11111111');
+    expect(felt).toHaveLength(1);
+    // It takes new data, and the copy is none of them.
+    await store(storage(), 3);
+    expect(await stored(storage())).toBe('1,3 3 11111111,33333333');
   });
 });
 
