@@ -27,7 +27,8 @@ function budget(parameters: GoalParameters, _scenario: Scenario, slackMicros: nu
   const measured = `${definition?.meaning ?? name}${chosen.length === 0 ? '' : `, with ${chosen.join(' and ')},`}`;
   const limits = `${percent === 100 ? `Every time ${measured} is` : `${percent} % of the times ${measured} are`} within ${describeBudget(within, slackMicros)}.`;
   const floors = `${percent === 100 ? 'The longest' : `Percentile ${percent}`} of the times ${measured} is ${describeMicros(floor)} or more.`;
-  const ledger = new Ledger('budget', [...(within === Infinity ? [] : [limits]), ...(floor === 0 ? [] : [floors])].join(' '));
+  const claims = [...(within === Infinity ? [] : [limits]), ...(floor === 0 ? [] : [floors])];
+  const ledger = new Ledger('budget', claims.length === 0 ? `At least ${least} times ${measured} are measured.` : claims.join(' '));
   const watch = definition?.create() ?? (() => {});
   const times = new Histogram();
   let inTime = 0;
