@@ -209,12 +209,13 @@ class SimGuest implements Guest {
     return this.#guest.memoryBytesPeak;
   }
 
+  // The last microtasks of a machine that dies may still ask; nobody reads what they are told.
   stdout(): Uint8Array {
-    return this.#guest.stdout();
+    return this.#abandoned ? new Uint8Array(0) : this.#guest.stdout();
   }
 
   stderr(): Uint8Array {
-    return this.#guest.stderr();
+    return this.#abandoned ? new Uint8Array(0) : this.#guest.stderr();
   }
 
   resume(answer: HostAnswer | null): Promise<GuestStep> {

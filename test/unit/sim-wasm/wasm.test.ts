@@ -7,7 +7,7 @@ import { simulatedProfile, SimWasm } from '../../../sim/wasm/wasm.ts';
 import type { GuestEngine, LegClocks } from '../../../sim/wasm/wasm.ts';
 import { ok } from '../../../system/domain/outcome.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
-import type { GuestOptions, LoadedModule } from '../../../system/ports/wasm.ts';
+import type { Guest, GuestOptions, LoadedModule } from '../../../system/ports/wasm.ts';
 import { CLOUD, SimWorld } from '../../contract/sim-world.ts';
 
 const FUEL_PER_MICRO = 100;
@@ -173,12 +173,14 @@ describe('guests of a simulated node', () => {
   it('give the real slots back when their machine dies, and end no leg afterwards', async () => {
     const { world, machine, wasm, engine, moduleOf } = setUp();
     let ended = false;
+    const guests: Guest[] = [];
     await world.play(null, async () => {
       await new Promise<void>((resolve) =>
         world.kernel.after(0, machine, 'body', () => {
           const body = async (): Promise<void> => {
             const module = await moduleOf(100);
-            const legs = [get(module.start(OPTIONS)).resume(null), get(module.start(OPTIONS)).resume(null)];
+            guests.push(get(module.start(OPTIONS)), get(module.start(OPTIONS)));
+            const legs = guests.map((guest) => guest.resume(null));
             world.kernel.after(0, null, 'started', resolve);
             await Promise.all(legs);
             ended = true;
@@ -190,6 +192,8 @@ describe('guests of a simulated node', () => {
       world.crash('node');
       wasm.abandon();
       expect(engine.open).toBe(0);
+      // Its last microtasks may ask for what there is no more.
+      for (const guest of guests) expect([guest.stdout(), guest.stderr()]).toEqual([new Uint8Array(0), new Uint8Array(0)]);
       await new Promise<void>((resolve) => world.kernel.after(10_000_000, null, 'later', resolve));
     });
     expect(ended).toBe(false);
