@@ -11,6 +11,9 @@ import { describeError } from '../system/domain/outcome.ts';
 import { Coverage, COVERAGE_FILE, coverageLines, type CoverageSummary } from './coverage.ts';
 import { findRuns, RecordError, recordsOf, type StoredRun } from './stored.main.ts';
 
+/** The simulated world: it alone knows when a fault changes something, and records it. */
+const FEELING_WORLD = 'sim';
+
 export function addCoverage(program: Command): void {
   program
     .command('coverage')
@@ -38,7 +41,7 @@ async function coverage(records: readonly string[], json: boolean): Promise<numb
       if (!found.ok) return refuse([describeError(found.error)]);
       const goals = goalsBeside(wanted);
       for (const stored of found.value) {
-        const run = whole.run();
+        const run = whole.run(stored.header.world === FEELING_WORLD);
         for await (const { record } of recordsOf(stored)) run.next(record);
         run.end(goals.get(keyOf(stored.header)) ?? []);
       }

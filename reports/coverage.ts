@@ -1,6 +1,7 @@
 // Coverage (H3.3): which kinds of fault, transitions of the protocol, named states and invariants a set of recorded runs exercised,
-// and which together. A transition or state counts as met by a fault that is active then, or ended shortly before. Pure; reads
-// records; which states there are, it is told.
+// and which together. A transition or state counts as met by a fault that is active then, or ended shortly before. In the simulated
+// world, which says when a fault first changes anything, a fault is active from then on, and one that changed nothing never is: a
+// cut of a link that nobody uses explains nothing. Pure; reads records; which states there are, it is told.
 import { INSTANCE_TRANSITIONS } from '../system/domain/deployment.ts';
 import { NODE_TRANSITIONS } from '../system/domain/node.ts';
 import type { GoalResult, RunRecord } from '../scenarios/record.ts';
@@ -41,7 +42,7 @@ const PAIR = ' × ';
 /** A campaign that keeps no records counts as it goes, and leaves this. */
 export const COVERAGE_FILE = 'coverage.json';
 
-type Cell = { runs: number; readonly under: Map<string, number> };
+type Cell = { runs: number; begun: number; readonly under: Map<string, number> };
 
 /** Named states of runs (`scenarios/goals`), and how to find them in the records of one run. */
 export type StateSource = {
@@ -51,8 +52,8 @@ export type StateSource = {
 
 /** What one run brought. */
 export type RunCoverage = {
-  /** Pairs of (transition, state or invariant) and kind of fault that no run before had; the kind is empty where no fault was needed. */
-  readonly fresh: readonly string[];
+  /** Pairs of (transition, state or invariant) and kind of fault that it met, each once; for what it met at all the kind is empty. */
+  readonly pairs: readonly string[];
   /** How often each state was reached; those that were not are left out. */
   readonly states: ReadonlyMap<string, number>;
 };
@@ -65,23 +66,30 @@ export type CoverageRow = {
   readonly under: Readonly<Record<string, number>>;
 };
 
+/** `runs` felt a fault of the kind: it changed something. In worlds that cannot say so it is felt when it begins. */
+export type FaultRow = CoverageRow & { readonly begun: number };
+
 export type CoverageSummary = {
   readonly schema: 1;
   readonly runs: number;
-  readonly faults: readonly CoverageRow[];
+  readonly faults: readonly FaultRow[];
   readonly transitions: readonly CoverageRow[];
   readonly states: readonly CoverageRow[];
   readonly invariants: readonly CoverageRow[];
   readonly never: {
+    /** Never begun. */
     readonly faults: readonly string[];
+    /** Begun, and felt in no run. */
+    readonly unfelt: readonly string[];
     readonly transitions: readonly string[];
     readonly states: readonly string[];
     readonly invariants: readonly string[];
   };
 };
 
-/** What a file of coverage holds. */
-type Counted = Omit<CoverageSummary, 'states'> & Partial<Pick<CoverageSummary, 'states'>>;
+/** What a file of coverage holds; older ones know no states, and of faults only that they began. */
+type Counted = Omit<CoverageSummary, 'states' | 'faults' | 'never'> &
+  Partial<Pick<CoverageSummary, 'states'>> & { readonly faults: readonly (CoverageRow & Partial<FaultRow>)[] };
 
 export class Coverage {
   readonly #faults: ReadonlyMap<string, Cell>;
@@ -98,30 +106,28 @@ export class Coverage {
     this.#source = source;
   }
 
-  /** Pairs that `RunCoverage.fresh` counts: met so far, and all that there could be, whether or not anything can lead there. */
+  /** Pairs as `RunCoverage` has them: met so far, and all that there could be, whether or not anything can lead there. */
   get pairs(): { readonly met: number; readonly of: number } {
     const cells = [this.#transitions, this.#states, this.#invariants].flatMap((table) => [...table.values()]);
     const met = cells.reduce((total, { runs, under }) => total + (runs === 0 ? 0 : 1 + under.size), 0);
     return { met, of: cells.length * (this.#faults.size + 1) };
   }
 
-  /** Runs that met a pair, as `RunCoverage.fresh` names it. */
-  runsOf(pair: string): number {
-    const [name = '', kind = ''] = pair.split(PAIR);
-    const cell = this.#transitions.get(name) ?? this.#states.get(name) ?? this.#invariants.get(name);
-    return (kind === '' ? cell?.runs : cell?.under.get(kind)) ?? 0;
-  }
-
-  /** One run; call `next` with each of its records in order, then `end`, with what its goals checked where that is known. */
-  run(): { readonly next: (record: RunRecord) => void; readonly end: (goals: readonly GoalResult[]) => RunCoverage } {
+  /**
+   * One run; call `next` with each of its records in order, then `end`, with what its goals checked where that is known. `feels`: its
+   * world records when a fault is felt.
+   */
+  run(feels: boolean): { readonly next: (record: RunRecord) => void; readonly end: (goals: readonly GoalResult[]) => RunCoverage } {
     const watch = this.#source.watch();
     const states = new Map<string, number>();
-    const begun = new Map<string, string>();
+    const begun = new Set<string>();
+    /** Kinds by fault, of faults that are active. */
+    const active = new Map<string, string>();
     const ended = new Map<string, number>();
-    const seen = new Set<string>();
+    const felt = new Set<string>();
     const met = new Map<string, Set<string>>();
     const under = (micros: number): readonly string[] => [
-      ...new Set([...begun.values(), ...[...ended].flatMap(([kind, at]) => (micros - at <= AFTERMATH_MICROS ? [kind] : []))]),
+      ...new Set([...active.values(), ...[...ended].flatMap(([kind, at]) => (micros - at <= AFTERMATH_MICROS ? [kind] : []))]),
     ];
     let over = false;
     return {
@@ -129,35 +135,37 @@ export class Coverage {
         // What comes after is the fleet being stopped, whatever broke before.
         over ||= record.kind === 'run.phase' && record.fields.phase === 'end';
         if (over) return;
-        if (record.kind === 'fault.begun') {
-          begun.set(record.fields.fault, record.fields.kind);
-          seen.add(record.fields.kind);
-        } else if (record.kind === 'fault.ended') {
-          begun.delete(record.fields.fault);
-          ended.set(record.fields.kind, record.micros);
-        }
+        if (record.kind === 'fault.begun') begun.add(record.fields.kind);
+        if (record.kind === (feels ? 'fault.felt' : 'fault.begun')) {
+          active.set(record.fields.fault, record.fields.kind);
+          felt.add(record.fields.kind);
+        } else if (record.kind === 'fault.ended' && active.delete(record.fields.fault)) ended.set(record.fields.kind, record.micros);
         const reached = watch.next(record);
         for (const state of reached) states.set(state, (states.get(state) ?? 0) + 1);
         const transition = transitionOf(record);
         if (transition === null && reached.length === 0) return;
-        const active = under(record.micros);
+        const causes = under(record.micros);
         for (const name of transition === null ? reached : [transition, ...reached]) {
           const kinds = met.get(name) ?? new Set<string>();
-          for (const kind of active) kinds.add(kind);
+          for (const kind of causes) kinds.add(kind);
           met.set(name, kinds);
         }
       },
       end: (goals) => {
-        const fresh: string[] = [];
+        const pairs: string[] = [];
         this.#runs += 1;
-        for (const kind of seen) count(this.#faults.get(kind), kind, [...seen]);
-        for (const [name, kinds] of met) fresh.push(...count(this.#transitions.get(name) ?? this.#states.get(name), name, [...kinds]));
-        for (const name of new Set(goals.map((goal) => goal.name))) {
-          if (!this.#invariants.has(name)) this.#invariants.set(name, { runs: 0, under: new Map() });
-          if (goals.some((goal) => goal.name === name && goal.checks > 0))
-            fresh.push(...count(this.#invariants.get(name), name, [...seen]));
+        for (const kind of begun) {
+          const cell = this.#faults.get(kind);
+          if (cell !== undefined) cell.begun += 1;
         }
-        return { fresh, states };
+        for (const kind of felt) count(this.#faults.get(kind), kind, [...felt]);
+        for (const [name, kinds] of met) pairs.push(...count(this.#transitions.get(name) ?? this.#states.get(name), name, [...kinds]));
+        for (const name of new Set(goals.map((goal) => goal.name))) {
+          if (!this.#invariants.has(name)) this.#invariants.set(name, emptyCell());
+          if (goals.some((goal) => goal.name === name && goal.checks > 0))
+            pairs.push(...count(this.#invariants.get(name), name, [...felt]));
+        }
+        return { pairs, states };
       },
     };
   }
@@ -165,7 +173,11 @@ export class Coverage {
   /** What another set of runs came to; one that was counted before states were has none. */
   include({ runs, faults, transitions, states = [], invariants }: Counted): void {
     this.#runs += runs;
-    for (const { name } of invariants) if (!this.#invariants.has(name)) this.#invariants.set(name, { runs: 0, under: new Map() });
+    for (const { name } of invariants) if (!this.#invariants.has(name)) this.#invariants.set(name, emptyCell());
+    for (const { name, runs: felt, begun = felt } of faults) {
+      const cell = this.#faults.get(name);
+      if (cell !== undefined) cell.begun += begun;
+    }
     for (const [rows, table] of [
       [faults, this.#faults],
       [transitions, this.#transitions],
@@ -182,16 +194,23 @@ export class Coverage {
   }
 
   summary(): CoverageSummary {
-    const [faults, transitions, states, invariants] = [this.#faults, this.#transitions, this.#states, this.#invariants].map(rowsOf);
-    const never = (rows: readonly CoverageRow[] = []): readonly string[] => rows.filter(({ runs }) => runs === 0).map(({ name }) => name);
+    const faults = rowsOf(this.#faults).map((row) => ({ ...row, begun: this.#faults.get(row.name)?.begun ?? 0 }));
+    const [transitions, states, invariants] = [rowsOf(this.#transitions), rowsOf(this.#states), rowsOf(this.#invariants)];
+    const never = (rows: readonly CoverageRow[]): readonly string[] => rows.filter(({ runs }) => runs === 0).map(({ name }) => name);
     return {
       schema: 1,
       runs: this.#runs,
-      faults: faults ?? [],
-      transitions: transitions ?? [],
-      states: states ?? [],
-      invariants: invariants ?? [],
-      never: { faults: never(faults), transitions: never(transitions), states: never(states), invariants: never(invariants) },
+      faults,
+      transitions,
+      states,
+      invariants,
+      never: {
+        faults: faults.filter(({ begun }) => begun === 0).map(({ name }) => name),
+        unfelt: never(faults.filter(({ begun }) => begun > 0)),
+        transitions: never(transitions),
+        states: never(states),
+        invariants: never(invariants),
+      },
     };
   }
 }
@@ -207,9 +226,15 @@ export function coverageLines(summary: CoverageSummary): readonly string[] {
   return [`${summary.runs} runs`, head, ...all.map(line), '', neverLine(summary)];
 }
 
-export function neverLine({ never }: CoverageSummary): string {
+/** What no run met, and which kinds of fault were begun without ever changing anything. */
+export function neverLine({ never, faults }: Pick<CoverageSummary, 'never' | 'faults'>): string {
   const all = [...never.faults.map((kind) => `fault ${kind}`), ...never.transitions, ...never.states, ...never.invariants];
-  return all.length === 0 ? 'Everything was met.' : `Never: ${all.join(', ')}.`;
+  const unfelt = faults.filter(({ name }) => never.unfelt.includes(name)).map(({ name, begun }) => `${name} in ${begun} runs`);
+  const lines = [
+    ...(all.length === 0 ? [] : [`Never: ${all.join(', ')}.`]),
+    ...(unfelt.length === 0 ? [] : [`Begun, never felt: ${unfelt.join(', ')}.`]),
+  ];
+  return lines.length === 0 ? 'Everything was met.' : lines.join(' ');
 }
 
 function transitionOf(record: RunRecord): string | null {
@@ -234,20 +259,19 @@ function pairs(what: string, table: Readonly<Record<string, readonly string[]>>)
 }
 
 function tableOf(names: readonly string[]): ReadonlyMap<string, Cell> {
-  return new Map(names.map((name) => [name, { runs: 0, under: new Map<string, number>() }]));
+  return new Map(names.map((name) => [name, emptyCell()]));
 }
 
-/** Tells the pairs that are counted for the first time. */
+function emptyCell(): Cell {
+  return { runs: 0, begun: 0, under: new Map() };
+}
+
+/** Tells the pairs that are counted. */
 function count(cell: Cell | undefined, name: string, kinds: readonly string[]): readonly string[] {
   if (cell === undefined) return [];
-  const fresh = cell.runs === 0 ? [`${name}${PAIR}`] : [];
   cell.runs += 1;
-  for (const kind of kinds) {
-    const before = cell.under.get(kind) ?? 0;
-    if (before === 0) fresh.push(`${name}${PAIR}${kind}`);
-    cell.under.set(kind, before + 1);
-  }
-  return fresh;
+  for (const kind of kinds) cell.under.set(kind, (cell.under.get(kind) ?? 0) + 1);
+  return ['', ...kinds].map((kind) => `${name}${PAIR}${kind}`);
 }
 
 function rowsOf(table: ReadonlyMap<string, Cell>): readonly CoverageRow[] {

@@ -14,7 +14,7 @@ const BATCHES = [8, 16, 32] as const;
 
 type Remembered = {
   readonly plan: Plan;
-  /** Pairs that its run was the first to meet. */
+  /** Pairs that its run was the first to meet, of those that held. */
   readonly pairs: readonly string[];
   chosen: number;
 };
@@ -25,8 +25,6 @@ export type ExplorerOptions = {
   readonly kinds: readonly FaultKind[];
   /** False: every run is drawn afresh. */
   readonly isGuided: boolean;
-  /** Runs that met a pair so far. */
-  readonly runsOf: (pair: string) => number;
 };
 
 /** Runs of a batch, counted from 0: a campaign that is longer begins with the batches of a shorter one. */
@@ -37,6 +35,8 @@ export function batchSize(batch: number): number {
 export class Explorer {
   readonly #options: ExplorerOptions;
   readonly #corpus: Remembered[] = [];
+  /** Runs that held and met each pair. What only a run that failed met is still news: nothing is drawn near such a run. */
+  readonly #runs = new Map<string, number>();
 
   constructor(options: ExplorerOptions) {
     this.#options = options;
@@ -52,15 +52,18 @@ export class Explorer {
     return drawNear(dice, seed, parent.plan, other.plan, kinds);
   }
 
-  /** What a run that held was the first to meet; runs are told in the order of the campaign. */
-  learn(plan: Plan, pairs: readonly string[]): void {
-    if (pairs.length === 0) return;
-    this.#corpus.push({ plan, pairs, chosen: 0 });
+  /** What a run that held met; runs are told in the order of the campaign. Returns what no run before it had. */
+  learn(plan: Plan, pairs: readonly string[]): readonly string[] {
+    const news = pairs.filter((pair) => !this.#runs.has(pair));
+    for (const pair of pairs) this.#runs.set(pair, (this.#runs.get(pair) ?? 0) + 1);
+    if (news.length === 0) return news;
+    this.#corpus.push({ plan, pairs: news, chosen: 0 });
     if (this.#corpus.length > CORPUS_MAX) this.#corpus.shift();
+    return news;
   }
 
   #choose(dice: Dice): Remembered {
-    const rarity = ({ pairs }: Remembered): number => Math.min(...pairs.map(this.#options.runsOf));
+    const rarity = ({ pairs }: Remembered): number => Math.min(...pairs.map((pair) => this.#runs.get(pair) ?? 0));
     const candidates = dice.sample(this.#corpus, CANDIDATES);
     const [chosen] = [...candidates].sort((a, b) => rarity(a) - rarity(b) || a.chosen - b.chosen);
     assert(chosen !== undefined, 'there is a plan to be near to');

@@ -54,7 +54,7 @@ export function tellSummary(summary: FuzzSummary, never: string, plans: string):
     say(`  ${failure.seed}  ${failure.verdict}  ${failure.goal ?? ''}  ${firstLine(failure.because)}`);
     say(`  reproduce: ${failure.reproduce}`);
   }
-  if (ended === 'failures') say(`  stopped at ${FAILURES_MAX} failures.`);
+  if (ended === 'failures') say(`  stopped at ${failures.length === 1 ? 'the first failure' : `${failures.length} failures`}.`);
   if (ended === 'interrupt') say('  interrupted.');
   for (const line of sometimesLines(summary.sometimes, paint())) say(line === '' ? line : `  ${line}`);
   const { met, of, quietRuns } = coverage;

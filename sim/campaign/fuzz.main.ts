@@ -41,6 +41,7 @@ type FuzzOptions = NatsFlags & {
   readonly runs?: number;
   readonly seed?: string;
   readonly untilQuiet?: number;
+  readonly failures: number;
   readonly jobs?: number;
   readonly permute?: true;
   /** `--no-guide` makes it false. */
@@ -63,6 +64,7 @@ export function addFuzz(program: Command): void {
     .option('--minutes <n>', `play for so long (default: ${MINUTES}, or until --runs or --until-quiet)`, positive)
     .option('--runs <n>', 'play so many runs', count(RUNS_MAX))
     .option('--until-quiet <n>', 'play until so many runs, one after the other, met nothing new', count(RUNS_MAX))
+    .option('--failures <n>', `end at so many failures (default: ${FAILURES_MAX})`, count(FAILURES_MAX), FAILURES_MAX)
     .option('--seed <seed>', 'seed of the first run, the next ones follow it (default: a random one)', seedOf)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
@@ -182,7 +184,6 @@ class FuzzCampaign {
       seed: this.#seed,
       kinds: SIM_FAULT_KINDS,
       isGuided: options.guide,
-      runsOf: (pair) => this.#coverage.runsOf(pair),
     });
     this.#line = createProgressLine(options.quiet === true || options.json === true);
   }
@@ -216,7 +217,7 @@ class FuzzCampaign {
 
   /** Null while nothing that was asked for has ended it. */
   #ending(): Ending | null {
-    if (this.#failures.length >= FAILURES_MAX) return 'failures';
+    if (this.#failures.length >= this.#options.failures) return 'failures';
     if (this.#quietRuns >= (this.#options.untilQuiet ?? Infinity)) return 'quiet';
     return this.#runs >= this.#runsMax ? 'runs' : null;
   }
@@ -269,9 +270,9 @@ class FuzzCampaign {
     this.#runs += 1;
     this.#simulatedMicros += summary.simulatedMicros;
     if (this.#options.nats !== undefined) this.#elsewhereMs += summary.wallMs;
-    const { fresh, states } = this.#cover(summary);
+    const { pairs, states } = this.#cover(summary);
+    const fresh = summary.verdict === 'held' ? this.#explorer.learn(plan, pairs) : [];
     this.#quietRuns = fresh.length > 0 ? 0 : this.#quietRuns + 1;
-    if (summary.verdict === 'held') this.#explorer.learn(plan, fresh);
     this.#states.add({ ...summary, goals: STATE_NAMES.map((claim) => ({ claim, reached: states.get(claim) ?? 0 })) }, '');
     if (base !== null) this.#sometimes.add(summary, base.scenario.name);
     const goal = brokenGoal(summary);
@@ -309,7 +310,7 @@ class FuzzCampaign {
 
   /** A record is read once and removed: thousands of runs would fill a disk, and any of them can be played again. */
   #cover({ seed, goals }: RunSummary): RunCoverage {
-    const run = this.#coverage.run();
+    const run = this.#coverage.run(true);
     for (const line of readFileSync(this.#recordFile(seed), 'utf8').split('\n'))
       if (line !== '' && !line.startsWith('{"run":')) run.next(JSON.parse(line) as RunRecord);
     return run.end(goals);

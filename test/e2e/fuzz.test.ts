@@ -127,6 +127,15 @@ describe('fuzz', () => {
     expect(run).toMatchObject({ seed: '0x5', digest: plansIn(out)[0]?.digest });
   });
 
+  test('ends at as many failures as were asked for, and takes nothing that a failed run met for known', async () => {
+    const out = join(folder.path, 'failing-twice');
+    const late = writeScenario(folder.path, 'twice', 'late');
+    const { code, stdout } = await wasmmatrix(['fuzz', late, '--seed', '0x5', '--runs', '9', '--failures', '2', '--json', '--out', out]);
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ runs: 2, ended: 'failures', coverage: { quietRuns: 2 } });
+    expect(plansIn(out).map(({ met }) => met)).toEqual([0, 0]);
+  });
+
   test('has a failure made small, which still fails alike', async () => {
     const [out, small] = [join(folder.path, 'large'), join(folder.path, 'small.scenario.yaml')];
     const late = writeScenario(folder.path, 'later', 'late');

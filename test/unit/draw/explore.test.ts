@@ -7,18 +7,14 @@ import { SIM_FAULT_KINDS } from '../../../sim/faults/faults.ts';
 const seedOf = (index: number): string => `0x${(0x100 + index).toString(16)}`;
 /** Runs of a campaign whose every third run meets something new. */
 function campaign(runs: number, isGuided = true): readonly Plan[] {
-  const counts = new Map<string, number>();
-  const explorer = new Explorer({ seed: '0x100', kinds: SIM_FAULT_KINDS, isGuided, runsOf: (pair) => counts.get(pair) ?? 0 });
+  const explorer = new Explorer({ seed: '0x100', kinds: SIM_FAULT_KINDS, isGuided });
   const plans: Plan[] = [];
   for (let batch = 0; plans.length < runs; batch++) {
     const length = Math.min(batchSize(batch), runs - plans.length);
     const planned = Array.from({ length }, (_, i) => explorer.planOf(plans.length + i, seedOf(plans.length + i)));
     planned.forEach((plan, i) => {
       const index = plans.length + i;
-      const pair = `pair ${index % 3 === 0 ? index : 0}`;
-      const isNew = !counts.has(pair);
-      counts.set(pair, (counts.get(pair) ?? 0) + 1);
-      explorer.learn(plan, isNew ? [pair] : []);
+      explorer.learn(plan, [`pair ${index % 3 === 0 ? index : 0}`]);
     });
     plans.push(...planned);
   }
@@ -48,18 +44,31 @@ describe('a campaign', () => {
     expect(campaign(100, false).every(({ near }) => near === null)).toBe(true);
   });
 
+  const planOf = (i: number): Plan => ({ seed: seedOf(i), ground: '0x1', faults: {}, near: null });
+
   test('prefers what few runs met', () => {
-    const rare = (pair: string): number => (pair === 'rare' ? 1 : 50);
-    const explorer = new Explorer({ seed: '0x1', kinds: SIM_FAULT_KINDS, isGuided: true, runsOf: rare });
-    for (let i = 0; i < 8; i++) explorer.learn({ seed: seedOf(i), ground: '0x1', faults: {}, near: null }, [i === 3 ? 'rare' : 'common']);
+    const explorer = new Explorer({ seed: '0x1', kinds: SIM_FAULT_KINDS, isGuided: true });
+    for (let i = 0; i < 8; i++) explorer.learn(planOf(i), [`pair ${i}`]);
+    for (let i = 0; i < 50; i++)
+      explorer.learn(
+        planOf(100),
+        Array.from({ length: 8 }, (_, pair) => `pair ${pair}`).filter((_, pair) => pair !== 3),
+      );
     const parents = Array.from({ length: 400 }, (_, i) => explorer.planOf(i, '0x9').near).filter((near) => near !== null);
     // One of eight, and four are looked at: half of the choices, and an eighth if it did not matter.
     expect(parents.filter((near) => near === seedOf(3)).length).toBeGreaterThan(parents.length / 3);
   });
 
+  test('says what a run was the first to meet', () => {
+    const explorer = new Explorer({ seed: '0x1', kinds: SIM_FAULT_KINDS, isGuided: true });
+    expect(explorer.learn(planOf(0), ['a', 'b'])).toEqual(['a', 'b']);
+    expect(explorer.learn(planOf(1), ['a', 'c'])).toEqual(['c']);
+    expect(explorer.learn(planOf(2), ['a', 'c'])).toEqual([]);
+  });
+
   test('forgets the oldest of what it remembers', () => {
-    const explorer = new Explorer({ seed: '0x1', kinds: SIM_FAULT_KINDS, isGuided: true, runsOf: () => 1 });
-    for (let i = 0; i < CORPUS_MAX + 10; i++) explorer.learn({ seed: seedOf(i), ground: '0x1', faults: {}, near: null }, ['pair']);
+    const explorer = new Explorer({ seed: '0x1', kinds: SIM_FAULT_KINDS, isGuided: true });
+    for (let i = 0; i < CORPUS_MAX + 10; i++) explorer.learn(planOf(i), [`pair ${i}`]);
     const parents = Array.from({ length: 2_000 }, (_, i) => Number(explorer.planOf(i, '0x9').near ?? seedOf(10)) - 0x100);
     expect(Math.min(...parents)).toBe(10);
   });

@@ -7,6 +7,7 @@ const said = (micros: number, kind: string, fields: object): RunRecord =>
   ({ source: 'controller', incarnation: 1, sequence: 1, micros, kind, correlation: null, fields }) as unknown as RunRecord;
 const begun = (micros: number, kind: string): RunRecord =>
   said(micros, 'fault.begun', { fault: `the ${kind}`, kind, target: 'n', detail: '' });
+const felt = (micros: number, kind: string): RunRecord => said(micros, 'fault.felt', { fault: `the ${kind}`, kind, target: 'n' });
 const ended = (micros: number, kind: string): RunRecord => said(micros, 'fault.ended', { fault: `the ${kind}`, kind, target: 'n' });
 const node = (micros: number, from: string, to: string): RunRecord =>
   said(micros, 'node.status', { node: 'n', incarnation: 1, from, to, cause: '' });
@@ -18,10 +19,17 @@ const STATES = {
   watch: () => ({ next: ({ kind }: RunRecord) => (kind === 'command.refused' ? ['refused'] : []) }),
 };
 
-function covered(...runs: readonly (readonly [readonly RunRecord[], readonly GoalResult[]])[]) {
+type Covered = readonly (readonly [readonly RunRecord[], readonly GoalResult[]])[];
+
+/** In a world that does not say when a fault is felt. */
+function covered(...runs: Covered) {
+  return coveredIn(false, runs);
+}
+
+function coveredIn(feels: boolean, runs: Covered) {
   const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
   for (const [records, goals] of runs) {
-    const run = coverage.run();
+    const run = coverage.run(feels);
     for (const record of records) run.next(record);
     run.end(goals);
   }
@@ -62,23 +70,63 @@ describe('coverage', () => {
       ['loss', 1],
       ['pause', 0],
     ]);
-    expect(never).toEqual({ faults: ['pause'], transitions: TRANSITIONS, states: ['refused', 'revoked'], invariants: ['P5'] });
+    expect(never).toEqual({ faults: ['pause'], unfelt: [], transitions: TRANSITIONS, states: ['refused', 'revoked'], invariants: ['P5'] });
   });
 
-  test('counts states as it does transitions, and says what each run was the first to meet', () => {
+  test('counts a fault from when it is felt, where its world says so, and says apart which were begun and never felt', () => {
+    const summary = coveredIn(true, [
+      [
+        [
+          begun(1 * S, 'loss'),
+          begun(1 * S, 'crash'),
+          node(2 * S, 'healthy', 'suspect'),
+          felt(3 * S, 'crash'),
+          node(4 * S, 'suspect', 'unavailable'),
+          ended(5 * S, 'loss'),
+          ended(5 * S, 'crash'),
+          node(6 * S, 'unavailable', 'healthy'),
+        ],
+        [goal('P1', 1)],
+      ],
+      [[begun(1 * S, 'loss')], []],
+    ]);
+    const of = (name: string) => summary.transitions.find((row) => row.name === name);
+    expect(of('node healthy to suspect')).toMatchObject({ runs: 1, under: {} });
+    expect(of('node suspect to unavailable')).toMatchObject({ runs: 1, under: { crash: 1 } });
+    expect(of('node unavailable to healthy')).toMatchObject({ runs: 1, under: { crash: 1 } });
+    expect(summary.invariants).toEqual([{ name: 'P1', runs: 1, under: { crash: 1 } }]);
+    expect(summary.faults.map(({ name, runs, begun: times }) => [name, runs, times])).toEqual([
+      ['crash', 1, 1],
+      ['loss', 0, 2],
+      ['pause', 0, 0],
+    ]);
+    expect(summary.never).toMatchObject({ faults: ['pause'], unfelt: ['loss'] });
+    expect(coverageLines(summary).at(-1)).toMatch(/^Never: fault pause, .*\. Begun, never felt: loss in 2 runs\.$/);
+    const twice = new Coverage(['crash', 'loss', 'pause'], STATES);
+    twice.include(summary);
+    twice.include(summary);
+    expect(twice.summary().faults.map(({ runs, begun: times }) => [runs, times])).toEqual([
+      [2, 2],
+      [0, 4],
+      [0, 0],
+    ]);
+  });
+
+  test('counts states as it does transitions, and says what each run met', () => {
     const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
     const refused = said(3 * S, 'command.refused', { id: 'c', command: 'scale', code: 'WM_UNKNOWN' });
     const play = (...records: readonly RunRecord[]) => {
-      const run = coverage.run();
+      const run = coverage.run(false);
       for (const record of records) run.next(record);
       return run.end([goal('P1', 1)]);
     };
     const first = play(refused, refused);
-    expect(first.fresh).toEqual(['command refused × ', 'refused × ', 'P1 × ']);
+    expect(first.pairs).toEqual(['command refused × ', 'refused × ', 'P1 × ']);
     expect([...first.states]).toEqual([['refused', 2]]);
-    expect(play(begun(1 * S, 'crash'), refused).fresh).toEqual(['command refused × crash', 'refused × crash', 'P1 × crash']);
-    expect(play(begun(1 * S, 'crash'), refused).fresh).toEqual([]);
-    expect(['refused × ', 'refused × crash', 'refused × loss', 'nothing × '].map((pair) => coverage.runsOf(pair))).toEqual([3, 2, 0, 0]);
+    for (const _ of [1, 2])
+      expect(play(begun(1 * S, 'crash'), refused).pairs).toEqual(
+        ['command refused', 'refused', 'P1'].flatMap((name) => [`${name} × `, `${name} × crash`]),
+      );
     // Of transitions, two states and an invariant, each alone and under three kinds.
     expect(coverage.pairs).toEqual({ met: 6, of: (TRANSITIONS.length + 3) * 4 });
     expect(coverage.summary().states).toEqual([
@@ -95,11 +143,12 @@ describe('coverage', () => {
     expect(ofLost(begun(1 * S, 'crash'), lost(3 * S), end)).toMatchObject({ runs: 1, under: { crash: 1 } });
   });
 
-  test('reads what was counted before there were states', () => {
-    const { states: _, ...older } = covered([[begun(1 * S, 'crash')], [goal('P1', 1)]]);
+  test('reads what was counted before there were states, and faults that are felt', () => {
+    const { states: _, faults, ...rest } = covered([[begun(1 * S, 'crash')], [goal('P1', 1)]]);
+    const older = { ...rest, faults: faults.map(({ begun: __, ...row }) => row) };
     const coverage = new Coverage(['crash', 'loss', 'pause'], STATES);
     coverage.include(older);
-    expect(coverage.summary()).toMatchObject({ runs: 1, states: [{ runs: 0 }, { runs: 0 }] });
+    expect(coverage.summary()).toMatchObject({ runs: 1, states: [{ runs: 0 }, { runs: 0 }], faults: [{ runs: 1, begun: 1 }, {}, {}] });
   });
 
   test('of two campaigns is the sum of both', () => {
