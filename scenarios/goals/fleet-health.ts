@@ -170,7 +170,7 @@ export function registration(scenario: Scenario, slackMicros = 0): Goal {
 export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger(
     'P2',
-    `A node that stops answering is marked unavailable within ${scenario.platform.unavailableAfterMs} ms (+${DETECTION_SLACK_MICROS / 1_000} ms), its work is placed again within ${REPLACEMENT_MICROS / 1_000} ms of the mark, and it returns under a new incarnation${describeSlack(slackMicros)}.`,
+    `A node that stops answering is marked unavailable within ${scenario.platform.unavailableAfterMs} ms (+${DETECTION_SLACK_MICROS / 1_000} ms), its work is placed again within ${REPLACEMENT_MICROS / 1_000} ms of the mark, and it returns under a new incarnation; a controller that stood still gives up no node for its own silence${describeSlack(slackMicros)}.`,
   );
   const movable = new Map<string, boolean>();
   const holder = new Map<string, { node: string | null; deployment: string; state: string }>();
@@ -189,9 +189,15 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
     else disturbed.delete(node);
   };
   let controllerSince: number | null = null;
+  /** While it is frozen, since when; and until when nobody is given up, since what was silent was the controller. */
+  let frozenSince: number | null = null;
+  let graceUntil = 0;
   const commits = new Commits(scenario);
   const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
   const replacementMicros = REPLACEMENT_MICROS + slackMicros;
+  /** Less a hundredth, which a clock may be fast by. */
+  const graceMicros = scenario.platform.unavailableAfterMs * 990;
+  const stoodStillMicros = 2 * scenario.platform.heartbeatIntervalMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
   // One that stays at any time is held to nothing: when it was changed is not on record.
   for (const step of scenario.steps)
     if (step.do === 'deploy') movable.set(step.spec.name, step.spec.whenUnreachable === 'move' && movable.get(step.spec.name) !== false);
@@ -249,13 +255,19 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
       // A controller that is frozen cannot be held to a time; a node that is frozen is silent like a dead one.
       case 'machine.paused': {
         const { machine } = record.fields;
-        if (machine === 'controller') controllerSince = null;
-        else if (enrolled.has(machine) && !unavailable.has(machine)) fallSilent(machine, record.micros);
+        if (machine === 'controller') {
+          controllerSince = null;
+          frozenSince = record.micros;
+        } else if (enrolled.has(machine) && !unavailable.has(machine)) fallSilent(machine, record.micros);
         break;
       }
       case 'machine.resumed':
-        if (record.fields.machine === 'controller') controllerSince = record.micros;
-        else silentSince.delete(record.fields.machine);
+        if (record.fields.machine === 'controller') {
+          controllerSince = record.micros;
+          // A shorter stop may go unnoticed, and takes no more from anybody than a check that is late.
+          if (frozenSince !== null && record.micros - frozenSince >= stoodStillMicros) graceUntil = record.micros + graceMicros;
+          frozenSince = null;
+        } else silentSince.delete(record.fields.machine);
         break;
       case 'fault.begun':
         if (NETWORK_FAULTS.includes(record.fields.kind)) disturbances.add(record.fields.fault);
@@ -302,7 +314,13 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
           );
         }
         if (to === 'unavailable') {
-          ledger.checks += 1;
+          ledger.expect(
+            record.micros >= graceUntil || silentSince.has(node),
+            record,
+            () =>
+              `Node ${node} was given up ${describeMicros(graceUntil - record.micros)} before the controller, which had stood still, could have missed it.`,
+            node,
+          );
           silentSince.delete(node);
           unavailable.set(node, incarnation);
           for (const [instance, held] of holder) {

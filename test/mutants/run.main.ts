@@ -1,75 +1,59 @@
 // Planted bugs: each patch in this folder makes one known-bad variant of the platform, which its scenarios must catch with a
 // sentence that points at it, while the same scenarios hold on the unchanged tree (the control). A harness that lets one of
-// them pass proves nothing about the rest.
-// Usage: node test/mutants/run.main.ts [mutant…] [--all] [--small | --shrink] [--write] [--jobs N] [--minutes N]
-// Without a name those of the gate; with --all every one, which --write makes docs/reference/mutants.md of. The canary comes
-// first in any case. With --shrink the failure of each is made small, for at most --minutes each, and kept in test/mutants/small;
-// with --small these cases stand in for the scenarios. Prints one line for each and `N passed, N failed` at the end.
-import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// them pass proves nothing about the rest. Prints one line for each and `N passed, N failed` at the end.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { causeOf } from '../../reports/summarise.ts';
-import type { RunSummary, SuiteSummary } from '../../scenarios/record.ts';
+import { count, seedOf } from '../../sim/campaign/arguments.main.ts';
+import { describeSize, type Size } from '../../sim/campaign/shrink/document.ts';
+import { refuse } from '../../sim/campaign/teller.main.ts';
+import { readCaught, writeCaught } from '../support/mutants/caught.ts';
+import { fuzzMutants } from '../support/mutants/fuzzed.main.ts';
 import {
   CANARY,
   firstLine,
   judgeMutant,
-  MUTANTS,
   MUTANTS_PAGE,
   mutantsPage,
   readMutants,
   type Caught,
   type Mutant,
 } from '../support/mutants/mutants.ts';
-import { describeSize, type Size } from '../../sim/campaign/shrink/document.ts';
-import { readSmall, SMALL, smallFile, SMALL_HEADING, smallSection, smallTitle, type Small } from '../support/mutants/small.ts';
+import { copyTree, patch, play, ROOT, wasmmatrix } from '../support/mutants/planted.ts';
+import { readSmall, SMALL, smallFile, smallSection, smallTitle, type Small } from '../support/mutants/small.ts';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const SEED = '0x1';
+/** Enough for nearly all, and under an hour for all of them on two cores. */
+const RUNS = 100;
+const RUNS_MAX = 100_000;
 
-type Verdicts = { readonly exitCode: number; readonly runs: readonly RunSummary[] | null; readonly stderr: string };
+const USAGE = `Usage: npx node test/mutants/run.main.ts [mutant...] [options]
 
-/** The tracked and new files of the working tree, so that a mutant is made of what is being tested. */
-function copyTree(to: string): void {
-  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: ROOT, encoding: 'utf8' });
-  for (const file of files.split('\0')) {
-    if (file === '' || !existsSync(join(ROOT, file))) continue;
-    mkdirSync(dirname(join(to, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(to, file));
-  }
-  symlinkSync(join(ROOT, 'node_modules'), join(to, 'node_modules'));
-}
+Plants known bugs, one at a time, in copies of the working tree, and says what catches each. Without a name those of the gate.
+
+  --all            every one
+  --small          under the cases that --shrink kept, in place of the scenarios
+  --shrink         make the failure of each small, and keep it in test/mutants/small
+  --minutes <n>    of --shrink, for each at most (default: 5)
+  --fuzz           play \`wasmmatrix fuzz\` against each until a run fails that holds on the unplanted code
+  --runs <n>       of --fuzz, at most (default: ${RUNS})
+  --seed <seed>    of --fuzz, of the first run (default: ${SEED})
+  --no-guide       of --fuzz, draw every run afresh
+  --jobs <n>       worker threads; with --fuzz so many bugs at a time
+  --write          write what caught each to test/mutants/caught.json, and docs/reference/mutants.md
+  --json           of --fuzz, print what it came to, and nothing else, as JSON on stdout
+  --help           print this
+
+Ends with 0 when all were caught, with 1 when one was not, with 2 when an argument is wrong.
+`;
 
 /** What the command line takes for a scenario of the catalogue, or of the regressions. */
 function argumentOf(scenario: string): string {
   const regression = join('scenarios', 'regressions', `${scenario}.scenario.yaml`);
   return existsSync(join(ROOT, regression)) ? regression : scenario;
-}
-
-type Said = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
-
-async function wasmmatrix(tree: string, args: readonly string[]): Promise<Said> {
-  const child = spawn(process.execPath, ['cli.ts', ...args], { cwd: tree, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const exitCode = await new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? -1));
-  });
-  return { exitCode, stdout, stderr };
-}
-
-async function play(tree: string, files: readonly string[], seeds: readonly string[], jobs: string | undefined): Promise<Verdicts> {
-  const out = join(tree, 'out');
-  rmSync(out, { recursive: true, force: true });
-  const args = ['run', ...files, ...seeds, '--json', '--quiet', '--out', out];
-  const { exitCode, stderr } = await wasmmatrix(tree, jobs === undefined ? args : [...args, '--jobs', jobs]);
-  const summary = join(out, 'summary.json');
-  return { exitCode, runs: existsSync(summary) ? (JSON.parse(readFileSync(summary, 'utf8')) as SuiteSummary).runs : null, stderr };
 }
 
 /** What is played for a mutant: its scenarios with so many seeds, or what was left of one with its seed. */
@@ -78,13 +62,6 @@ type Plays = { readonly files: readonly string[]; readonly seeds: readonly strin
 function playsOf({ name, scenarios, seeds }: Mutant, small: readonly Small[] | null): Plays {
   if (small === null) return { files: scenarios.map(argumentOf), seeds: ['--seeds', String(seeds)] };
   return { files: [smallFile(name)], seeds: ['--seed', small.find(({ mutant }) => mutant === name)?.seed ?? '1'] };
-}
-
-function patch(tree: string, { name }: Mutant, ...options: readonly string[]): void {
-  execFileSync('git', ['apply', '--whitespace=nowarn', ...options, join(MUTANTS, `${name}.patch`)], {
-    cwd: tree,
-    env: { ...process.env, GIT_CEILING_DIRECTORIES: dirname(tree) },
-  });
 }
 
 /** Each scenario once for each choice of seeds that a mutant needs. Null: all of them hold. */
@@ -130,40 +107,31 @@ async function makeSmall(tree: string, { name }: Mutant, { scenario, seed }: Cau
   return null;
 }
 
-/** Rows of all mutants, when there are any, and what is small now. */
-function writePage(rows: readonly { readonly mutant: Mutant; readonly caught: Caught }[] | null): void {
-  const [table = ''] = rows === null ? readFileSync(MUTANTS_PAGE, 'utf8').split(SMALL_HEADING) : [mutantsPage(rows)];
-  writeFileSync(MUTANTS_PAGE, table + smallSection(readSmall()));
+function writePage(): void {
+  writeFileSync(MUTANTS_PAGE, mutantsPage(readMutants(), readCaught()) + smallSection(readSmall()));
 }
 
-function choose(names: readonly string[], all: boolean): readonly Mutant[] {
+/** Null when a name is unknown, and that was said. */
+function choose(names: readonly string[], all: boolean): readonly Mutant[] | null {
   const mutants = readMutants();
   const unknown = names.filter((name) => !mutants.some((mutant) => mutant.name === name));
-  if (unknown.length > 0)
-    throw new Error(`No mutant is called ${unknown.join(' or ')}; there are ${mutants.map(({ name }) => name).join(', ')}.`);
+  if (unknown.length > 0) {
+    refuse([`No planted bug is called ${unknown.join(' or ')}. There are ${mutants.map(({ name }) => name).join(', ')}.`]);
+    return null;
+  }
   const chosen = mutants.filter(({ name, gate }) => all || (names.length === 0 ? gate === true : names.includes(name)));
   return [...mutants.filter(({ name }) => name === CANARY), ...chosen.filter(({ name }) => name !== CANARY)];
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      all: { type: 'boolean', default: false },
-      small: { type: 'boolean', default: false },
-      shrink: { type: 'boolean', default: false },
-      write: { type: 'boolean', default: false },
-      jobs: { type: 'string' },
-      minutes: { type: 'string', default: '5' },
-    },
-  });
-  const { jobs } = values;
-  if (values.write && !values.all && !values.shrink)
-    throw new Error('The page has a row for each mutant: --write goes with --all or --shrink.');
-  if (values.small && (values.shrink || values.write))
-    throw new Error('--small plays what is small already: it goes with neither --shrink nor --write.');
-  const small = values.small ? readSmall() : null;
-  const mutants = choose(positionals, values.all).filter(({ name }) => small?.some(({ mutant }) => mutant === name) ?? true);
+type CatalogueOptions = {
+  readonly small: readonly Small[] | null;
+  readonly shrinks: boolean;
+  readonly minutes: string;
+  readonly jobs: string | undefined;
+  readonly writes: boolean;
+};
+
+async function playCatalogue(mutants: readonly Mutant[], { small, shrinks, minutes, jobs, writes }: CatalogueOptions): Promise<number> {
   const rows: { mutant: Mutant; caught: Caught }[] = [];
   let failures = 0;
   const fail = (line: string): void => {
@@ -183,7 +151,7 @@ async function main(): Promise<void> {
         process.stdout.write(
           `✔ ${mutant.name}: caught by ${judged.scenario}, ${mutant.goal}, with seed ${judged.seed}: ${judged.because}\n`,
         );
-        return (values.shrink ? await makeSmall(tree, mutant, judged, values.minutes) : null) ?? judged;
+        return (shrinks ? await makeSmall(tree, mutant, judged, minutes) : null) ?? judged;
       });
       if (typeof caught === 'string') fail(`${mutant.name} (${mutant.bug}): ${caught}`);
       else rows.push({ mutant, caught });
@@ -195,9 +163,64 @@ async function main(): Promise<void> {
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
-  if (values.write && failures === 0) writePage(values.all ? rows.sort((a, b) => (a.mutant.name < b.mutant.name ? -1 : 1)) : null);
+  if (writes && failures === 0) {
+    const before = readCaught();
+    const now = Object.fromEntries(rows.map(({ mutant, caught: { scenario, seed } }) => [mutant.name, { scenario, seeds: seed }]));
+    writeCaught({ ...before, catalogue: { ...before.catalogue, ...now } });
+    writePage();
+  }
   process.stdout.write(`\n${rows.length} passed, ${failures} failed\n`);
-  process.exitCode = failures === 0 && rows.length > 0 ? 0 : 1;
+  return failures === 0 && rows.length > 0 ? 0 : 1;
 }
 
-await main();
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    allowNegative: true,
+    options: {
+      all: { type: 'boolean', default: false },
+      small: { type: 'boolean', default: false },
+      shrink: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '5' },
+      fuzz: { type: 'boolean', default: false },
+      runs: { type: 'string', default: String(RUNS) },
+      seed: { type: 'string', default: SEED },
+      guide: { type: 'boolean', default: true },
+      jobs: { type: 'string' },
+      write: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const { small, shrink, fuzz, jobs, write: writes } = values;
+  if ([small, shrink, fuzz].filter(Boolean).length > 1) return refuse(['--small, --shrink and --fuzz are three ways to play: give one.']);
+  if (small && writes) return refuse(['--small plays what is small already: it has nothing to --write.']);
+  const mutants = choose(positionals, values.all);
+  if (mutants === null) return refuse([]);
+  if (fuzz) {
+    const bounds = { seed: seedOf(values.seed), runsMax: count(RUNS_MAX)(values.runs), guide: values.guide };
+    if (writes && !values.guide) return refuse(['The page says what guided fuzzing finds: --write does not go with --no-guide.']);
+    const exitCode = await fuzzMutants(mutants, bounds, { jobs: count(64)(jobs ?? '1'), json: values.json, writes });
+    if (writes) writePage();
+    return exitCode;
+  }
+  const cases = small ? readSmall() : null;
+  const playable = mutants.filter(({ name }) => cases?.some(({ mutant }) => mutant === name) ?? true);
+  return playCatalogue(playable, { small: cases, shrinks: shrink, minutes: values.minutes, jobs, writes });
+}
+
+/** What `parseArgs` and the checks of numbers refuse. */
+function isWrongArgument(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /^ERR_PARSE_ARGS_|^commander\.invalidArgument$/.test(String(error.code));
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!isWrongArgument(error)) throw error;
+  process.exitCode = refuse([error.message, 'See --help.']);
+}

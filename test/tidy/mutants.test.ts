@@ -4,18 +4,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { RunSummary } from '../../scenarios/record.ts';
+import { readCaught, type ByFuzzing } from '../support/mutants/caught.ts';
 import { CANARY, judgeMutant, MUTANTS, MUTANTS_PAGE, mutantsPage, readMutants } from '../support/mutants/mutants.ts';
 import { isSmall, readSmall, smallSection } from '../support/mutants/small.ts';
 import { readScenario } from '../../sim/campaign/library.main.ts';
-import { rowsOf } from './checks/tables.ts';
 import { ROOT } from './checks/source.ts';
 
 const mutants = readMutants();
-/** First cell without its link, and the others as they are. */
-const rows = rowsOf(readFileSync(MUTANTS_PAGE, 'utf8')).map(({ cells }) => [
-  /^\[([^\]]+)\]/.exec(cells[0] ?? '')?.[1] ?? '',
-  ...cells.slice(1),
-]);
+const caught = readCaught();
 
 describe('planted bugs', () => {
   test('are 25 or more, and the canary is one of them', () => {
@@ -23,20 +19,25 @@ describe('planted bugs', () => {
     expect(mutants.map(({ name }) => name)).toContain(CANARY);
   });
 
-  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s applies, and its row says what its file says', (name, mutant) => {
+  test.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s applies, and was played as its file says', (name, mutant) => {
     expect(() => execFileSync('git', ['apply', '--check', join(MUTANTS, `${name}.patch`)], { cwd: ROOT, stdio: 'pipe' })).not.toThrow();
-    const row = rows.find(([first]) => first === name);
-    expect(row, 'write the page: npx node test/mutants/run.main.ts --all --write').toBeDefined();
-    const [, bug, scenario, goal, seeds, gate] = row ?? [];
-    expect([bug, goal, gate]).toEqual([mutant.bug, mutant.goal, mutant.gate === true || name === CANARY ? '•' : '']);
-    expect(mutant.scenarios).toContain(scenario);
-    expect(Number(seeds)).toBeLessThanOrEqual(mutant.seeds);
+    const byCatalogue = caught.catalogue[name];
+    expect(byCatalogue, 'play it: npx node test/mutants/run.main.ts --all --write').toBeDefined();
+    expect(mutant.scenarios).toContain(byCatalogue?.scenario);
+    expect(byCatalogue?.seeds).toBeLessThanOrEqual(mutant.seeds);
+    expect(caught.fuzzing.caught, 'fuzz it: npx node test/mutants/run.main.ts --all --fuzz --write').toHaveProperty(name);
+    const byFuzzing = caught.fuzzing.caught[name];
+    expect(byFuzzing?.runs ?? 1).toBeLessThanOrEqual(caught.fuzzing.runsMax);
+    expect(mutant.gap === undefined, 'its file says what the draw lacks, and only where fuzzing does not find it').toBe(byFuzzing !== null);
   });
 
-  test('have no other rows', () => {
-    expect(
-      rows.map(([name]) => name).filter((name) => !['', 'mutant', ...mutants.map((mutant) => mutant.name)].includes(name ?? '')),
-    ).toEqual([]);
+  test('are all that anything is kept of', () => {
+    const names = mutants.map(({ name }) => name);
+    for (const table of [caught.catalogue, caught.fuzzing.caught]) expect(Object.keys(table)).toEqual(names);
+  });
+
+  test('have the rows that their files make', () => {
+    expect(readFileSync(MUTANTS_PAGE, 'utf8')).toBe(mutantsPage(mutants, caught) + smallSection(readSmall()));
   });
 });
 
@@ -47,10 +48,6 @@ describe('planted bugs made small', () => {
     expect(small.map(({ mutant }) => mutant).filter((name) => !mutants.some((mutant) => mutant.name === name))).toEqual([]);
     for (const { file } of small) expect(readScenario(file)).toMatchObject({ ok: true });
     expect(small.filter(isSmall).length).toBeGreaterThanOrEqual(10);
-  });
-
-  test('have the rows that their files make', () => {
-    expect(readFileSync(MUTANTS_PAGE, 'utf8').endsWith(smallSection(small))).toBe(true);
   });
 });
 
@@ -85,8 +82,20 @@ describe('a planted bug', () => {
       expect(judgeMutant(mutant, { runs: [other] })).toMatch(/^caught, but by other words: calm: /);
   });
 
-  test('has a row that names its scenario, its goal and the seeds it took', () => {
-    const page = mutantsPage([{ mutant, caught: { scenario: 'calm', seed: 2, because: '' } }]);
-    expect(page.trimEnd().split('\n').at(-1)).toBe('| [some](../../test/mutants/some.patch) | It is broken. | calm | P1 | 2 |  |');
+  test('has a row that names its scenario, its goal, the seeds it took, and the run of a campaign that failed', () => {
+    const pageOf = (byFuzzing: ByFuzzing | null): string =>
+      mutantsPage([{ ...mutant, gap: 'too little.' }], {
+        catalogue: { some: { scenario: 'calm', seeds: 2 } },
+        fuzzing: { seed: '0x1', runsMax: 9, caught: { some: byFuzzing } },
+      });
+    const rowOf = (byFuzzing: ByFuzzing | null) =>
+      pageOf(byFuzzing)
+        .split('\n')
+        .find((line) => line.startsWith('| [some]'));
+    const row = (last: string): string => `| [some](../../test/mutants/some.patch) | It is broken. | calm | P1 | 2 | ${last} |  |`;
+    expect(rowOf({ runs: 7, verdict: 'violated', goal: 'P2', because: 'so' })).toBe(row('7, P2'));
+    expect(rowOf({ runs: 7, verdict: 'bug', goal: null, because: 'so' })).toBe(row('7, trouble'));
+    expect(rowOf(null)).toBe(row('-'));
+    expect(pageOf(null)).toMatch(/\n- some: too little\.\n$/);
   });
 });

@@ -6,10 +6,11 @@ import { SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
 import { Dice, written, type Fields } from './dice.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { FAULT_DRAWS } from './faults.ts';
-import { drawFleet, drawPlatform, type Site } from './fleet.ts';
+import { drawFleet, drawPlatform, isCalmFleet, type Site } from './fleet.ts';
 import { baseOf } from './base.ts';
 import { freshPlan, kindsOf, type Plan } from './plan.ts';
-import { CALM_UNTIL_MS, drawWork, type TimedStep } from './work.ts';
+import { CALM_UNTIL_MS, type TimedStep } from './operators.ts';
+import { drawWork } from './work.ts';
 
 export { FAULT_DRAWS } from './faults.ts';
 export { drawNear, freshPlan, type Plan } from './plan.ts';
@@ -51,7 +52,8 @@ export function drawPlan(plan: Plan, base: Base | null): Drawn {
   const faults = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
   const counts: Record<string, number> = {};
   for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1;
-  const steps = [...(drawn.document['steps'] as readonly Fields[]), ...faults.map(stepOf)];
+  const spoilt = redeployMs === null ? [] : drawSpoilt(plan, faults, site, redeployMs);
+  const steps = [...(drawn.document['steps'] as readonly Fields[]), ...[...faults, ...spoilt].sort((a, b) => a.ms - b.ms).map(stepOf)];
   const told = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`);
   const document = {
     // The language allows 200 characters; the steps have the counts too.
@@ -107,10 +109,13 @@ function drawAll({ ground, faults }: Plan): Ground {
       authors: new Dice(ground, 'authors'),
       needs: new Dice(ground, 'needs'),
       forgeries: new Dice(ground, 'forgeries'),
+      rights: new Dice(ground, 'rights'),
+      greed: new Dice(ground, 'greed'),
+      spare: new Dice(ground, 'spare'),
+      drains: new Dice(ground, 'drains'),
     },
     site,
-    durationMs,
-    redeployMs,
+    { durationMs, redeployMs, isCalm: kindsOf(faults).length === 0 && isCalmFleet(fleet) },
   );
   return {
     document: {
@@ -155,6 +160,18 @@ function drawFaults(
     }
   }
   return faults.sort((a, b) => a.ms - b.ms);
+}
+
+/** Something is pushed and deployed just when what is stored is spoilt, and once more when all else is: a fault that spoils nothing shows nothing. */
+function drawSpoilt(plan: Plan, faults: readonly DrawnFault[], { zones, nodes }: Site, redeployMs: number): readonly TimedStep[] {
+  const spoiling = faults.filter(({ kind }) => FAULT_DRAWS[kind].spoilsModules === true);
+  if (spoiling.length === 0) return [];
+  const dice = new Dice(plan.ground, 'spoilt');
+  const deploy = { deploy: 'spoilt', origin: dice.pick(zones), replicas: dice.between(1, nodes.length) };
+  return [...spoiling.map(({ ms }) => ms), redeployMs].flatMap((ms) => [
+    { ms, step: { push: 'spoilt', example: 'echo' } },
+    { ms: ms + 300, step: deploy },
+  ]);
 }
 
 function stepOf({ ms, step }: TimedStep): Fields {

@@ -156,6 +156,11 @@ function drawLink(dice: Dice, within: boolean): Fields {
   return { latency, ...(dice.chance(1, 3) ? { loss: dice.pick(['1/1000', '1/100', '1/20']) } : {}) };
 }
 
+/** No vehicle drives out of reach, and no battery runs dry. */
+export function isCalmFleet({ vehicles, nodes }: Fields): boolean {
+  return !Array.isArray(vehicles) && (nodes as readonly Fields[]).every((node) => !('battery' in node));
+}
+
 function isRough({ vehicles, links }: Fields): boolean {
   return Array.isArray(vehicles) || (Array.isArray(links) && links.some((link: Fields) => 'loss' in link || 'burstLoss' in link));
 }

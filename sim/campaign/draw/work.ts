@@ -1,10 +1,8 @@
 // Draws what is run and what operators do with it: modules, deployments, triggers, the events for them, and later pushes,
-// rollbacks, scalings and drains. It knows how all of it must stand in the end, which makes the goals of the run.
+// rollbacks and scalings. It knows how all of it must stand in the end, which makes the goals of the run.
 import { written, type Dice, type Fields } from './dice.ts';
 import type { Site } from './fleet.ts';
-
-/** A step and when it happens, in milliseconds. */
-export type TimedStep = { readonly ms: number; readonly step: Fields };
+import { CALM_UNTIL_MS, drawDrains, drawForgeries, drawGreed, drawLongDrain, drawSpare, type TimedStep } from './operators.ts';
 
 export type DrawnWork = {
   readonly steps: readonly TimedStep[];
@@ -40,8 +38,6 @@ const GUESTS_MAX = 3;
 /** Bound: what a revoked key keeps from running waits so long, and its deliveries must not run out. */
 const REVOKED_MS_MAX = 4_000;
 const SETUP_MS = 2_000;
-/** Events begin when the trigger is there for certain: what nobody listens to yet is accepted and gone. */
-export const CALM_UNTIL_MS = 5_000;
 /** Of fewer, so little may be left under a curve that no event comes at all. */
 const CURVED_EVENTS_MIN = 40;
 /** Bound: events of one workload, so that one slow instance behind the longest link is done with all in the quiet phase. */
@@ -54,30 +50,96 @@ const EVENTS_OF: Readonly<Record<string, readonly number[]>> = { counter: COUNTE
 /** A counter must be given every event in the end: no delivery is its last. What always goes wrong must be over with soon. */
 const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 };
 
+/** What a version of `forbidden` may do: nothing, a part, or all that it tries and that there is a capability for. */
+const RIGHTS: readonly (readonly string[])[] = [[], [], ['clock'], ['clock', 'publish:forbidden.>', 'state-read:forbidden']];
+/** So many deliveries outlast whatever happens to instances where nothing breaks. */
+const OUTLASTING_DELIVERIES = 50;
+/** Longer than any run: all that is asked is that it comes. */
+const ANSWERED_WITHIN = '10m';
+
 /** A stream for each purpose. */
-export type WorkDice = { readonly work: Dice; readonly authors: Dice; readonly needs: Dice; readonly forgeries: Dice };
+export type WorkDice = {
+  readonly work: Dice;
+  readonly authors: Dice;
+  readonly needs: Dice;
+  readonly forgeries: Dice;
+  readonly rights: Dice;
+  readonly greed: Dice;
+  readonly spare: Dice;
+  readonly drains: Dice;
+};
+
+/** When it happens; `isCalm`: no fault is drawn, and the fleet has nothing that breaks by itself. */
+export type Frame = { readonly durationMs: number; readonly redeployMs: number | null; readonly isCalm: boolean };
 
 export function drawWork(
-  { work: dice, authors, needs, forgeries }: WorkDice,
+  { work: dice, authors, needs, forgeries, rights, greed, spare, drains }: WorkDice,
   site: Site,
-  durationMs: number,
-  redeployMs: number | null,
+  { durationMs, redeployMs, isCalm }: Frame,
 ): DrawnWork {
   const demand = drawDemand(needs, site);
   const parts = dice
     .sample(GUESTS, dice.between(1, GUESTS_MAX))
     // One of them alone, so that there is room for all wherever it must be.
     .map((guest, i) => drawGuest(dice, guest, { site, durationMs, redeployMs, atMs: SETUP_MS + i * 700, demand: i === 0 ? demand : null }))
+    .map((part) => drawRights(rights, part))
     .map((part) => drawAuthor(authors, drawNearer(authors, part), durationMs));
+  // What is stored is spoilt and put right by a further push, which a spare one does not get.
+  const spareOnes = redeployMs === null ? drawSpare(spare, site, durationMs) : { steps: [], goals: [] };
+  const work = parts.flatMap(({ steps }) => steps);
+  const short = drawDrains(dice, site, durationMs);
+  const long = isCalm && work.every(({ step }) => mayLeave(step, site)) ? drawLongDrain(drains, site, zonesOf(work), durationMs) : null;
   return {
-    steps: [...parts.flatMap(({ steps }) => steps), ...drawDrains(dice, site, durationMs), ...drawForgeries(forgeries, durationMs)],
+    steps: [
+      ...work,
+      ...(long?.steps ?? short),
+      ...spareOnes.steps,
+      ...drawForgeries(forgeries, durationMs),
+      ...drawGreed(greed, durationMs),
+    ],
     workload: parts.flatMap(({ workload }) => workload),
     observeState: parts.flatMap(({ observeState }) => observeState),
-    goals: parts.flatMap(({ goals }) => goals),
+    goals: [
+      ...parts.flatMap(({ goals }) => goals),
+      ...(isCalm ? parts.flatMap(answersOf) : []),
+      ...spareOnes.goals,
+      ...(long?.goals ?? []),
+      { 'queue-bounded': { refusedAtLeast: 0 } },
+    ],
   };
 }
 
-type Frame = {
+/** Where demand is, and most of the work. */
+function zonesOf(work: readonly TimedStep[]): readonly unknown[] {
+  return work.flatMap(({ step }) => ('deploy' in step ? [step['origin']] : []));
+}
+
+/** Whether what a step wants running finds room on the nodes that have joined for certain, but for one. */
+function mayLeave(step: Fields, { nodes }: Site): boolean {
+  if ('scale' in step) return Number(step['replicas']) < nodes.filter(({ late }) => !late).length;
+  if (!('deploy' in step)) return true;
+  const isFree = step['needs'] === undefined && step['whenUnreachable'] === undefined && typeof step['spread'] !== 'number';
+  return isFree && Number(step['replicas']) < nodes.filter(({ late }) => !late).length;
+}
+
+/** Where nothing breaks, what always succeeds has a result in the end, unless it runs out of deliveries first. */
+function answersOf({ steps }: DrawnWork): readonly Fields[] {
+  const isRevoked = steps.some(({ step }) => 'revoke' in step);
+  return steps.flatMap(({ step }) => {
+    const { trigger, on, result, deliveries } = step;
+    const isSure = trigger !== 'trap' && trigger !== 'forbidden' && Number(deliveries) >= OUTLASTING_DELIVERIES && !isRevoked;
+    return trigger !== undefined && result !== undefined && isSure ? [{ answered: { subject: on, within: ANSWERED_WITHIN } }] : [];
+  });
+}
+
+/** Each version of what tries everything has rights of its own. */
+function drawRights(dice: Dice, part: DrawnWork): DrawnWork {
+  const given = ({ ms, step }: TimedStep): TimedStep =>
+    step['push'] === 'forbidden' ? { ms, step: { ...step, capabilities: dice.pick(RIGHTS) } } : { ms, step };
+  return { ...part, steps: part.steps.map(given) };
+}
+
+type Place = {
   readonly site: Site;
   readonly durationMs: number;
   readonly redeployMs: number | null;
@@ -106,7 +168,7 @@ function drawDemand(dice: Dice, { nodes }: Site): Demand | null {
   ]);
 }
 
-function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atMs, demand }: Frame): DrawnWork {
+function drawGuest(dice: Dice, guest: Guest, { site, durationMs, redeployMs, atMs, demand }: Place): DrawnWork {
   const name = guest.example;
   const push = { push: name, ...guest.push };
   const apart = dice.chance(1, 2);
@@ -241,26 +303,4 @@ function drawCurve(dice: Dice, lengthMs: number): Fields {
     period: written(periodMs),
     points: rates.map((rate, i) => ({ at: written(Math.floor((periodMs * i) / rates.length)), rate })),
   };
-}
-
-/** Pushes that must be refused: no key, one that nobody trusts, and a manifest that was changed after it was signed. */
-function drawForgeries(dice: Dice, durationMs: number): readonly TimedStep[] {
-  if (!dice.chance(1, 4)) return [];
-  return Array.from({ length: dice.between(1, 3) }, () => ({
-    ms: dice.between(CALM_UNTIL_MS, durationMs - 2_000),
-    step: { push: dice.pick(['forged', 'echo']), example: 'echo', signing: dice.pick(['unsigned', 'untrusted', 'tampered']) },
-  }));
-}
-
-/** A node that is drained is taken back before the work ends: what is wanted must fit again. */
-function drawDrains(dice: Dice, site: Site, durationMs: number): readonly TimedStep[] {
-  if (!dice.chance(1, 3)) return [];
-  const known = site.nodes.filter(({ late }) => !late);
-  return dice.sample(known, dice.between(1, 2)).flatMap(({ node }) => {
-    const ms = dice.between(CALM_UNTIL_MS, durationMs - 4_000);
-    return [
-      { ms, step: { drain: node } },
-      { ms: dice.between(ms + 500, durationMs - 1_000), step: { undrain: node } },
-    ];
-  });
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import type { SuiteSummary } from '../../../scenarios/record.ts';
 import { causeOf } from '../../../reports/summarise.ts';
+import type { ByFuzzing, CaughtFile } from './caught.ts';
 
 export const MUTANTS = fileURLToPath(new URL('../../mutants/', import.meta.url));
 export const MUTANTS_PAGE = fileURLToPath(new URL('../../../docs/reference/mutants.md', import.meta.url));
@@ -29,6 +30,8 @@ export type Mutant = {
   readonly says: string;
   /** Whether the gate plants it, beside the canary. */
   readonly gate?: boolean;
+  /** What the draw of `fuzz` lacks to find it; only for one that it does not find. */
+  readonly gap?: string;
 };
 
 /** What caught a mutant. `seed` counts from 1: so many seeds were needed. */
@@ -65,25 +68,36 @@ export function firstLine(text: string): string {
   return text.split('\n', 1)[0] ?? '';
 }
 
-const HEAD = `# Planted bugs
+const head = ({ seed, runsMax }: CaughtFile['fuzzing']): string => `# Planted bugs
 
 A harness that lets a bug pass proves nothing. Each patch in \`test/mutants\` makes one known-bad variant of the platform; a scenario has to
 catch it, with the goal or invariant that its file names and a sentence that points at it, while the same scenario with the same seeds
 holds without the patch. An *assertion* is one of the product's own, which ends the run as a bug; *operator* is a command that was answered
 otherwise than its step expects.
 
-This table is written by \`npx node test/mutants/run.main.ts --all --write\`. *Seeds* is how many were needed, from \`0x1\` on. The gate plants
-those marked with a dot, and the canary (\`${CANARY}\`) first in every run: if that one is not caught, nothing else counts.
+The table is made of \`test/mutants/caught.json\`. \`npx node test/mutants/run.main.ts --all --write\` plays the catalogue: *seeds* is how many
+were needed, from \`0x1\` on. \`npx node test/mutants/run.main.ts --all --fuzz --write\` plays \`wasmmatrix fuzz --seed ${seed}\`, which knows
+nothing of the bugs: *fuzzing* is which run was the first to fail, and with which goal (*trouble*: an assertion, or an operator's command), while
+the same run holds without the patch; a dash is a bug that ${runsMax} runs did not find. The gate plants those marked with a dot, and the canary (\`${CANARY}\`) first in every run: if that one is not caught,
+nothing else counts.
 
-| mutant | what is broken | caught by | as | seeds | gate |
-|---|---|---|---|---|---|
+| mutant | what is broken | caught by | as | seeds | fuzzing | gate |
+|---|---|---|---|---|---|---|
 `;
 
-export function mutantsPage(rows: readonly { readonly mutant: Mutant; readonly caught: Caught }[]): string {
-  const lines = rows.map(({ mutant, caught }) => {
-    const { name, bug, goal } = mutant;
-    const isPlanted = mutant.gate === true || name === CANARY;
-    return `| [${name}](../../test/mutants/${name}.patch) | ${bug} | ${caught.scenario} | ${goal} | ${caught.seed} | ${isPlanted ? '•' : ''} |\n`;
+/** Rows in the order of names; a mutant that nothing was played for yet has gaps, which a tidy test finds. */
+export function mutantsPage(mutants: readonly Mutant[], { catalogue, fuzzing }: CaughtFile): string {
+  const lines = mutants.map(({ name, bug, goal, gate }) => {
+    const byCatalogue = catalogue[name];
+    const byFuzzing = fuzzing.caught[name];
+    const isPlanted = gate === true || name === CANARY;
+    return `| [${name}](../../test/mutants/${name}.patch) | ${bug} | ${byCatalogue?.scenario ?? ''} | ${goal} | ${byCatalogue?.seeds ?? ''} | ${describeFuzzing(byFuzzing)} | ${isPlanted ? '•' : ''} |\n`;
   });
-  return `${HEAD}${lines.join('')}`;
+  const gaps = mutants.filter(({ name }) => fuzzing.caught[name] === null).map(({ name, gap }) => `- ${name}: ${gap ?? ''}\n`);
+  return `${head(fuzzing)}${lines.join('')}${gaps.length === 0 ? '' : `\nWhat fuzzing lacks to find the rest:\n\n${gaps.join('')}`}`;
+}
+
+function describeFuzzing(caught: ByFuzzing | null | undefined): string {
+  if (caught === undefined) return '';
+  return caught === null ? '-' : `${caught.runs}, ${caught.goal ?? 'trouble'}`;
 }

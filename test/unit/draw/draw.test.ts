@@ -75,6 +75,22 @@ describe('a drawn run', () => {
         pushes.some((push) => push.signing === signing),
       );
     has(
+      'a push that asks for too much',
+      pushes.some(({ module, accepted }) => module === 'greedy' && !accepted),
+    );
+    const rightsOf = (steps: Scenario['steps']) =>
+      new Set(steps.flatMap((step) => (step.do === 'push' && step.module === 'forbidden' ? [String(step.capabilities)] : [])));
+    has(
+      'a version with fewer rights',
+      scenarios.some(({ steps }) => rightsOf(steps).size > 1),
+    );
+    const claims = new Set(scenarios.flatMap(({ goals }) => goals.map(({ goal }) => goal)));
+    expect([...claims].toSorted()).toEqual(['answered', 'counted-once', 'drained', 'queue-bounded', 'running', 'version-everywhere']);
+    has(
+      'nothing left',
+      scenarios.some(({ goals }) => goals.some(({ parameters }) => parameters['atMost'] === 0)),
+    );
+    has(
       'a component',
       pushes.some(({ example }) => example === 'worst-speed'),
     );
@@ -87,6 +103,13 @@ describe('a drawn run', () => {
       'narrow cells',
       scenarios.some(({ fleet }) => fleet.cells.some(({ bandwidth }) => bandwidth !== null)),
     );
+  });
+
+  test('is held to time only where nothing breaks', () => {
+    for (const scenario of scenarios) {
+      const isTimed = scenario.goals.some(({ goal }) => goal === 'drained' || goal === 'answered');
+      expect(isTimed && (faultsOf(scenario).length > 0 || scenario.fleet.vehicles.length > 0)).toBe(false);
+    }
   });
 
   test('says how often it begins each fault', () => {

@@ -205,6 +205,23 @@ describe('P2', () => {
     expect(judged(said(4 * S, 'machine.paused', { machine: 'controller' }), dies(5 * S, 'a-1'), later(20 * S)).held).toBe(true);
   });
 
+  it('is broken when a controller that stood still gives up a node before it could have missed it', () => {
+    const still = (forMicros: number): readonly RunRecord[] => [
+      said(5 * S, 'machine.paused', { machine: 'controller' }),
+      said(5 * S + forMicros, 'machine.resumed', { machine: 'controller' }),
+    ];
+    const marked = (micros: number): RunRecord => becomes(micros, 'suspect', 'unavailable');
+    expect(judged(...still(4 * S), marked(9_100 * MS))).toMatchObject({
+      held: false,
+      because: 'Node a-1 was given up 2.870 s before the controller, which had stood still, could have missed it.',
+      machine: 'a-1',
+    });
+    expect(judged(...still(4 * S), marked(12 * S)).held).toBe(true);
+    // Too short to be noticed, and a node that was silent before.
+    expect(judged(...still(1 * S), marked(6_100 * MS)).held).toBe(true);
+    expect(judged(dies(4 * S, 'a-1'), ...still(4 * S), marked(9_100 * MS)).held).toBe(true);
+  });
+
   it('is broken when work is not placed again within 100 ms of the mark', () => {
     const marked = becomes(8 * S, 'suspect', 'unavailable');
     const result = judged(dies(5 * S, 'a-1'), marked, isPending(8 * S), later(8_101 * MS));

@@ -13,12 +13,20 @@ const turns = (micros: number, ordinal: number, { from = 'pending', to = 'assign
   said(micros, 'instance.state', { instance: `echo/${ordinal}`, deployment: 'echo', from, to, node, epoch, version: 1, cause: 'placed' });
 
 describe('P6', () => {
-  const decided = (score: number, runnersUp: string): RunRecord =>
-    said(1 * S, 'placement.decided', { instance: 'echo/0', node: 'a-1', score, proximityMicros: 0, feasible: 3, why: 'near', runnersUp });
+  const decided = (score: number, runnersUp: string, proximityMicros: number | null = 0): RunRecord =>
+    said(1 * S, 'placement.decided', { instance: 'echo/0', node: 'a-1', score, proximityMicros, feasible: 3, why: 'near', runnersUp });
 
   it('holds when nobody had more points than the chosen node', () => {
-    const result = judge(proximity(scenarioOf()), [decided(900.5, 'a-2=900.5 b-1=12'), decided(5, '')]);
-    expect(result).toMatchObject({ held: true, checks: 4 });
+    const result = judge(proximity(scenarioOf()), [decided(900.5, 'a-2=900.5 b-1=12'), decided(5, '', null)]);
+    expect(result).toMatchObject({ held: true, checks: 6 });
+  });
+
+  it('is broken when the points of the chosen node do not count how near it is', () => {
+    const near = (score: number): RunRecord => decided(score, '', 20_000);
+    expect(judge(proximity(scenarioOf()), [near(400)]).held).toBe(true);
+    expect(judge(proximity(scenarioOf()), [near(399)]).because).toBe(
+      'Instance echo/0 was placed on a-1 with 399 points, of which 400 are due to its proximity alone (near): the policy does not look at how far a node is.',
+    );
   });
 
   it('is broken when a runner-up had more', () => {
@@ -56,7 +64,7 @@ describe('P7', () => {
   it('holds while a node has what it is promised', () => {
     const result = judge(resources(scenarioOf()), cpu(2));
     expect(result.held).toBe(true);
-    expect(result.checks).toBe(6);
+    expect(result.checks).toBe(8);
   });
 
   it('is broken by CPU that is promised twice', () => {
@@ -77,6 +85,20 @@ describe('P7', () => {
     expect(judge(resources(scenarioOf()), moved).held).toBe(true);
     const stopped = [...cpu(2), turns(3 * S, 0, { from: 'assigned', to: 'stopped', node: 'a-1' }), turns(4 * S, 2, {})];
     expect(judge(resources(scenarioOf()), stopped).held).toBe(true);
+  });
+
+  it('is broken by what is placed on a node while it is drained, and by nothing that is there already', () => {
+    const becomes = (micros: number, to: string): RunRecord =>
+      said(micros, 'node.status', { node: 'a-1', incarnation: 1, from: 'healthy', to, cause: 'operator' });
+    const drained = becomes(1 * S, 'draining');
+    expect(judge(resources(scenarioOf()), [drained, turns(2 * S, 0, {})])).toMatchObject({
+      held: false,
+      machine: 'a-1',
+      because: 'Instance echo/0 was placed on a-1, which is drained.',
+    });
+    const other = turns(3 * S, 0, { from: 'running' });
+    expect(judge(resources(scenarioOf()), [turns(500_000, 0, {}), drained, other, turns(4 * S, 1, { node: 'a-2' })]).held).toBe(true);
+    expect(judge(resources(scenarioOf()), [drained, becomes(2 * S, 'healthy'), turns(3 * S, 0, {})]).held).toBe(true);
   });
 
   it('is broken by an architecture that the deployment excludes', () => {
