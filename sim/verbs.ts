@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
+import type { Device } from '../hardware/devices/devices.ts';
 import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
 import { listScenarios, selectScenarios, withoutLarge } from '../scenarios/listing.main.ts';
@@ -20,7 +21,7 @@ import { runCampaign, type PlayJob, type PlayOptions } from './campaign/campaign
 import { summaryOf } from './campaign/player.ts';
 import { allNames, describePath, isInCatalogue, quotePath } from './campaign/library.main.ts';
 import { diskFull, isDiskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
-import { prepare, prepareMachines } from './campaign/prepare.main.ts';
+import { prepare, prepareDevices, prepareMachines } from './campaign/prepare.main.ts';
 import { commitOf } from './campaign/remote/build.ts';
 import { addNatsOptions, jobsElsewhere, openRemote, type NatsFlags } from './campaign/remote/nats.main.ts';
 import { shrinkFirst } from './campaign/shrink.main.ts';
@@ -48,10 +49,12 @@ const SEEDS_MAX = 100_000;
 /** Bound: events told in the terminal for one failure; run.jsonl has them all. */
 const EVENTS_TOLD_MAX = 12;
 
-const WORLDS = ['sim', 'local', 'qemu', 'loop'] as const;
+const WORLDS = ['sim', 'local', 'qemu', 'devices', 'loop'] as const;
 type World = (typeof WORLDS)[number];
 /** What `both` stands for. */
 const BOTH: readonly World[] = ['sim', 'local'];
+/** Where `devices` looks too. */
+const INVENTORY = 'devices.yaml';
 const MACHINES = 2;
 /** Bound: emulated machines of one run, each with half a gigabyte. */
 const MACHINES_MAX = 8;
@@ -68,6 +71,7 @@ type RunOptions = NatsFlags & {
   readonly jobs?: number;
   readonly pace?: number;
   readonly machines?: number;
+  readonly inventory?: string;
   readonly processes?: number;
   readonly out?: string;
   readonly verify?: true;
@@ -85,12 +89,12 @@ export function addRun(program: Command): void {
     .command('run')
     .summary('play scenarios and say what held')
     .description(
-      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, qemu or loop, on real processes and emulated machines with real faults. Without a name it plays the whole catalogue but for the scenarios with the tag `large`. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
+      'Plays scenarios in the deterministic simulator: the real controller and the real agents, real guests, virtual time; or, with --target local, qemu, devices or loop, on real processes, emulated machines and physical devices with real faults. Without a name it plays the whole catalogue but for the scenarios with the tag `large`. Says what held, and for what did not: the goal, the last events, and the command that reproduces it.',
     )
     .argument('[scenario...]', 'names in the catalogue, or paths of .scenario.yaml files')
     .option(
       '--target <worlds>',
-      'where to play: sim, local, qemu (arm64 and riscv64 machines beside processes), loop (simulated nodes beside both, under one real controller), several with commas; both is sim,local (default: sim)',
+      'where to play: sim, local, qemu (arm64 and riscv64 machines beside processes), devices (those of an inventory beside processes), loop (simulated nodes beside both, under one real controller), several with commas; both is sim,local (default: sim)',
       collectWorlds,
     )
     .addOption(
@@ -106,6 +110,10 @@ export function addRun(program: Command): void {
       '--machines <n>',
       `nodes of a qemu or loop run that are emulated machines; 0 is for loop alone (default: ${MACHINES})`,
       count(MACHINES_MAX, 0),
+    )
+    .option(
+      '--inventory <file>',
+      'the inventory of physical devices, as `wasmmatrix devices` takes it, for devices (default: devices.yaml) or loop (default: none)',
     )
     .option(
       '--processes <n>',
@@ -150,9 +158,11 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     const settings = await prepare(options.quiet === true);
     const machinesMax = worlds.some(hasMachines) ? (options.machines ?? MACHINES) : 0;
     const emulation = settings === null ? null : await prepareMachines(scenarios, machinesMax, options.quiet === true);
+    const inventory = inventoryOf(worlds, options);
+    const devices = emulation === null || inventory === null ? null : await prepareDevices(scenarios, inventory, options.quiet === true);
     for (const signal of INTERRUPTS) process.off(signal, leave);
-    if (settings === null || emulation === null) return EXIT_REJECTED;
-    return await playAll({ scenarios, worlds, seeds, settings, emulation, output: output.value, options });
+    if (settings === null || emulation === null || (inventory !== null && devices === null)) return EXIT_REJECTED;
+    return await playAll({ scenarios, worlds, seeds, settings, emulation, devices, output: output.value, options });
   } finally {
     output.value.close();
   }
@@ -166,6 +176,15 @@ function hasMachines(world: World): boolean {
   return world === 'qemu' || world === 'loop';
 }
 
+function hasDevices(world: World): boolean {
+  return world === 'devices' || world === 'loop';
+}
+
+/** Null: no device takes part. */
+function inventoryOf(worlds: readonly World[], { inventory }: RunOptions): string | null {
+  return inventory ?? (worlds.includes('devices') ? INVENTORY : null);
+}
+
 /** What a world cannot do; null when nothing of it was asked for. */
 function lackingOf(worlds: readonly World[], options: RunOptions): WmError | null {
   if (options.machines !== undefined && !worlds.some(hasMachines))
@@ -177,6 +196,11 @@ function lackingOf(worlds: readonly World[], options: RunOptions): WmError | nul
     return rejected('WM_ARGUMENT', {
       message: 'A qemu run without emulated machines is a local one.',
       next: 'Play with --target local, or with more machines.',
+    }).error;
+  if (options.inventory !== undefined && !worlds.includes('devices') && !worlds.includes('loop'))
+    return rejected('WM_ARGUMENT', {
+      message: '--inventory is for physical devices alone.',
+      next: 'Leave --inventory out, or play with --target devices or loop.',
     }).error;
   if (options.processes !== undefined && !worlds.includes('loop'))
     return rejected('WM_ARGUMENT', {
@@ -210,11 +234,13 @@ type Campaign = {
   readonly seeds: readonly string[];
   readonly settings: ScenarioSettings;
   readonly emulation: Emulation;
+  /** Null: no device takes part. */
+  readonly devices: readonly Device[] | null;
   readonly output: Output;
   readonly options: RunOptions;
 };
 
-async function playAll({ scenarios, worlds, seeds, settings, emulation, output, options }: Campaign): Promise<number> {
+async function playAll({ scenarios, worlds, seeds, settings, emulation, devices, output, options }: Campaign): Promise<number> {
   const startedAt = new Date();
   const startMs = performance.now();
   const planned = worlds.flatMap((world) => scenarios.flatMap((scenario) => seeds.map((seed) => ({ world, scenario, seed }))));
@@ -242,7 +268,7 @@ async function playAll({ scenarios, worlds, seeds, settings, emulation, output, 
     const runs: RunSummary[] = [];
     for (const world of worlds) {
       const mine = jobs.filter((_, i) => planned[i]?.world === world);
-      const play = world === 'sim' ? playSimulated : playReally(world, emulation);
+      const play = world === 'sim' ? playSimulated : playReally(world, emulation, devices);
       const played = await play(mine, settings, teller, cancel.signal, options);
       if (played === null) return EXIT_REJECTED;
       runs.push(...played);
@@ -278,12 +304,13 @@ function reproduceOf(
   world: World,
   { file, name }: Scenario,
   seed: string,
-  { machines, processes, pace: asked, verify, permute }: RunOptions,
+  { machines, inventory, processes, pace: asked, verify, permute }: RunOptions,
 ): string {
   return [
     `npx wasmmatrix run ${isInCatalogue(file) ? name : quotePath(file)}`,
     ...(world === 'sim' ? [] : [`--target ${world}`]),
     ...(hasMachines(world) && machines !== undefined ? [`--machines ${machines}`] : []),
+    ...(hasDevices(world) && inventory !== undefined ? [`--inventory ${quotePath(inventory)}`] : []),
     ...(world === 'loop' && processes !== undefined ? [`--processes ${processes}`] : []),
     ...(world !== 'sim' && asked !== undefined ? [`--pace ${asked}`] : []),
     `--seed ${seed}`,
@@ -321,10 +348,14 @@ const playSimulated: PlayJobs = async (jobs, settings, teller, signal, options) 
 };
 
 /** One after the other: each has processes enough. */
-function playReally(world: World, emulation: Emulation): PlayJobs {
-  const where = { sim: 'in the simulator', local: 'on local processes', qemu: 'with emulated machines', loop: 'with hardware in the loop' }[
-    world
-  ];
+function playReally(world: World, emulation: Emulation, devices: readonly Device[] | null): PlayJobs {
+  const where = {
+    sim: 'in the simulator',
+    local: 'on local processes',
+    qemu: 'with emulated machines',
+    devices: 'with physical devices',
+    loop: 'with hardware in the loop',
+  }[world];
   return async (jobs, settings, teller, signal, options) => {
     const runs: RunSummary[] = [];
     for (const job of jobs) {
@@ -334,6 +365,7 @@ function playReally(world: World, emulation: Emulation): PlayJobs {
         : await playLocally(job, {
             settings,
             emulation: hasMachines(world) ? emulation : null,
+            devices: world === 'devices' || (world === 'loop' && options.inventory !== undefined) ? devices : null,
             processesMax: world === 'loop' ? (options.processes ?? PROCESSES) : null,
             pace:
               options.pace === undefined

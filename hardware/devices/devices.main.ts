@@ -10,7 +10,9 @@ import {
   collectFrom,
   DEVICE_FAULTS,
   installOn,
+  NO_PRODUCT,
   readInventory,
+  removeFrom,
   startOn,
   stopOn,
   withProduct,
@@ -21,7 +23,7 @@ import {
 } from './devices.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const ACTIONS = ['check', 'install', 'start', 'stop', 'fault', 'collect'] as const;
+const ACTIONS = ['check', 'install', 'start', 'stop', 'fault', 'collect', 'remove'] as const;
 type Action = (typeof ACTIONS)[number];
 const EXIT_FAILED = 1;
 const EXIT_REJECTED = 2;
@@ -41,7 +43,7 @@ export function addDevices(program: Command): void {
     .command('devices')
     .summary('make physical devices nodes, over SSH')
     .description(
-      'Checks the physical devices of an inventory over SSH, installs the agent on them, starts, stops or breaks it, or collects its log and records. docs/howto/devices.md describes the inventory. Devices that are named are dealt with, or all; each is told about, and one that fails holds up no other.',
+      'Checks the physical devices of an inventory over SSH, installs the agent on them, starts, stops or breaks it, collects its log and records, or removes all of it. docs/howto/devices.md describes the inventory. Devices that are named are dealt with, or all; each is told about, and one that fails holds up no other.',
     )
     .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
     .argument('[device...]', 'names of the inventory (default: all)')
@@ -75,7 +77,7 @@ async function devices(action: Action, names: readonly string[], options: Option
     Promise.all(
       chosen.map(async (device): Promise<Done> => ({ device: device.name, outcome: await act(action, device, options, product) })),
     );
-  const done = await (action === 'install' ? withProduct(ROOT, dealWith) : dealWith([]));
+  const done = await (action === 'install' ? withProduct(ROOT, dealWith) : dealWith(NO_PRODUCT));
   if (options.json === true) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   else for (const each of done) tell(each);
   return done.every(({ outcome }) => outcome.ok && !isFaulty(outcome.value)) ? 0 : EXIT_FAILED;
@@ -86,7 +88,7 @@ function act(action: Action, device: Device, options: Options, product: Product)
     case 'check':
       return checkDevice(device);
     case 'install':
-      return installOn(device, product, (line) => process.stderr.write(`${line}\n`));
+      return installOn(device, product, { unlessThere: false, say: (line) => process.stderr.write(`${line}\n`) });
     case 'start':
       return startOn(device, options.join ?? process.env['WASMMATRIX_JOIN'] ?? null);
     case 'stop':
@@ -95,6 +97,8 @@ function act(action: Action, device: Device, options: Options, product: Product)
       return breakOn(device, options.kind ?? 'kill');
     case 'collect':
       return collectFrom(device, resolve(options.out));
+    case 'remove':
+      return removeFrom(device);
   }
 }
 

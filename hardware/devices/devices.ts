@@ -2,7 +2,8 @@
 // device; refuses to touch a process there that is not its own agent. What is asked of many devices is asked of all at once.
 // Surprising: nothing of ours needs to be on a device before, but a shell, tar, and Node.js where the device is of another
 // architecture than this machine; Debian's will do, because the product is sent as JavaScript.
-import { mkdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { levelOf } from '../../system/domain/isa.ts';
@@ -13,11 +14,25 @@ import { EngineBuildError, ensureEngine } from '../wasm/build/build.ts';
 import { parseCpuFeatures } from '../wasm/wasm.ts';
 import { missingFiles, type Device } from './inventory.ts';
 import type { Product } from './product.ts';
-import { EXIT_NOT_UP, EXIT_NOTHING, EXIT_RUNNING, FAULT, LIST, LOOK, PLACE, START, STOP, UNPACK } from './scripts.ts';
+import {
+  EXIT_NOT_UP,
+  EXIT_NOTHING,
+  EXIT_RUNNING,
+  FAULT,
+  INSTALLED,
+  LIST,
+  LOOK,
+  PLACE,
+  REMEMBER,
+  REMOVE,
+  START,
+  STOP,
+  UNPACK,
+} from './scripts.ts';
 import { fetchFile, runOn, sendFile, sendProduct } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
-export { withProduct, type Product } from './product.ts';
+export { NO_PRODUCT, withProduct, type Product } from './product.ts';
 export { sshOptions } from './shell.ts';
 
 /** Bound: how long an agent may take until it is up, and until it has stopped in order; slow devices take minutes. */
@@ -51,7 +66,7 @@ function isCopied(device: Device): boolean {
 }
 
 /** Where its Node.js is, relative to its folder or in its PATH. */
-function nodeOf(device: Device): string {
+export function nodeOf(device: Device): string {
   return device.node ?? (isCopied(device) ? './node' : 'node');
 }
 
@@ -92,8 +107,14 @@ function faultsOf(device: Device, look: Omit<DeviceLook, 'faults'>, isWritable: 
   return faults;
 }
 
+export type InstallOptions = {
+  /** Leaves what is the same already. */
+  readonly unlessThere: boolean;
+  readonly say: (line: string) => void;
+};
+
 /** The product, the engine, and Node.js where this machine's runs there. A running agent goes on with what it has loaded. */
-export async function installOn(device: Device, product: Product, say: (line: string) => void): Promise<Outcome<string>> {
+export async function installOn(device: Device, product: Product, { unlessThere, say }: InstallOptions): Promise<Outcome<string>> {
   const look = await checkDevice(device);
   if (!look.ok) return look;
   if (look.value.faults.length > 0)
@@ -103,6 +124,12 @@ export async function installOn(device: Device, product: Product, say: (line: st
     });
   const engine = await engineFor(device, say);
   if (!engine.ok) return engine;
+  const stamp = stampOf(product, engine.value, isCopied(device));
+  if (unlessThere) {
+    const known = await runOn(device, INSTALLED, [device.folder]);
+    if (!known.ok) return known;
+    if (known.value.stdout === stamp) return ok(`was installed in ${device.folder}`);
+  }
   say(`${device.name}: copying the product`);
   const unpacked = await sendProduct(device, product, UNPACK, [device.folder]);
   if (!unpacked.ok) return unpacked;
@@ -117,7 +144,26 @@ export async function installOn(device: Device, product: Product, say: (line: st
     if (!copied.ok) return copied;
     if (copied.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, copied.value.stderr);
   }
+  const remembered = await runOn(device, REMEMBER, [device.folder, stamp]);
+  if (!remembered.ok) return remembered;
   return ok(`installed in ${device.folder}`);
+}
+
+/** Names all that an installation consists of. */
+function stampOf({ digest }: Product, engine: string, copiesNode: boolean): string {
+  const hash = createHash('sha256').update(digest).update(readFileSync(engine));
+  return hash.update(copiesNode ? process.version : '').digest('hex');
+}
+
+/** Everything of ours goes. WM_DEVICE: an agent of ours runs there. */
+export async function removeFrom(device: Device): Promise<Outcome<string>> {
+  const said = await runOn(device, REMOVE, [device.folder, device.name]);
+  if (!said.ok) return said;
+  const { exitCode, stderr } = said.value;
+  if (exitCode === 0) return ok('removed');
+  if (exitCode === EXIT_NOTHING) return ok('nothing is installed');
+  if (exitCode !== EXIT_RUNNING) return wentWrong(device, 'removing what is installed', stderr);
+  return failed('WM_DEVICE', { message: `An agent of ours runs on ${device.name}.`, next: 'Stop it first: `wasmmatrix devices stop`.' });
 }
 
 async function engineFor(device: Device, say: (line: string) => void): Promise<Outcome<string>> {

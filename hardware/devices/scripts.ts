@@ -1,9 +1,11 @@
 // What is asked of a device's own shell (POSIX, as of Debian or busybox). `$1` is the folder that everything of ours is in. A
-// process is ours when its command line says so: a number in a file alone may be anybody's by now.
+// process is ours when its command line says so: a number in a file alone may be anybody's by now. That of a run has the name of
+// another node than the device's, which is in `agent.name`.
 
 const OURS = `cd "$1" 2>/dev/null || exit 3
 pid=$(cat agent.pid 2>/dev/null) || pid=
-ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "product/cli.[jt]s agent --json --name $2 "; }
+known=$(cat agent.name 2>/dev/null) || known=$2
+ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "product/cli.[jt]s agent --json --name $known "; }
 `;
 /** There is nothing installed. */
 export const EXIT_NOTHING = 3;
@@ -23,7 +25,7 @@ cat /proc/cpuinfo`;
 export const UNPACK = `set -e
 umask 077
 mkdir -p "$1" && cd "$1"
-rm -rf product.next && mkdir product.next
+rm -rf product.next installed && mkdir product.next
 tar -C product.next -xzf -
 rm -rf product.before
 [ ! -d product ] || mv product product.before
@@ -44,6 +46,7 @@ ours "$@" && { tr '\\0' ' ' <"/proc/$pid/cmdline"; exit ${EXIT_RUNNING}; }
 name=$2 node=$3 left=$4
 shift 4
 umask 077
+rm -f agent.name
 WASMMATRIX_JOIN=$(cat)
 [ -z "$WASMMATRIX_JOIN" ] || export WASMMATRIX_JOIN
 WASMMATRIX_ENGINE=$PWD/engine.node
@@ -83,3 +86,28 @@ kill -"$3" "$pid"`;
 /** What there is to collect, one file a line. */
 export const LIST = `cd "$1" 2>/dev/null || exit ${EXIT_NOTHING}
 for file in agent.log agent.json records.jsonl; do [ ! -f "$file" ] || echo "$file"; done`;
+
+/** The program of a run (`host.main.ts`). $2: name, $3: Node.js. */
+export const RUN_HOST = `cd "$1" 2>/dev/null && [ -f product/device-host.js ] || exit ${EXIT_NOTHING}
+WASMMATRIX_ENGINE=$PWD/engine.node
+NODE_COMPILE_CACHE=$PWD/code
+export WASMMATRIX_ENGINE NODE_COMPILE_CACHE
+exec "$3" product/device-host.js "$2"`;
+
+/** Says that the forwardings of its session stand, and lives until standard input closes. */
+export const STAY = `echo standing
+exec cat`;
+
+/** What is installed, as it was told when it was. */
+export const INSTALLED = `cat "$1/installed" 2>/dev/null`;
+
+/** Remembers what is installed: $2. */
+export const REMEMBER = `cd "$1" && echo "$2" >installed`;
+
+/** Everything of ours goes, and the folder when nothing else is in it. $2: name. */
+export const REMOVE = `${OURS}ours "$@" && exit ${EXIT_RUNNING}
+rm -rf product product.next product.before engine.node engine.node.next node node.next code data run installed
+rm -f agent.pid agent.name agent.json agent.log records.jsonl records.jsonl.1
+here=$PWD
+cd /
+rmdir "$here" 2>/dev/null || :`;

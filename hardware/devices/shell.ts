@@ -54,7 +54,7 @@ export async function runOn(device: Device, script: string, args: readonly strin
 
 /** What tar's arguments name, as an archive, into the folder that `script` unpacks it in. */
 export async function sendProduct(device: Device, product: Product, script: string, args: readonly string[]): Promise<Outcome<Said>> {
-  const packing = execa('tar', ['-czf', '-', ...product], { stdin: 'ignore', reject: false, buffer: { stdout: false } });
+  const packing = execa('tar', ['-czf', '-', ...product.files], { stdin: 'ignore', reject: false, buffer: { stdout: false } });
   const ended = await packing.pipe('ssh', sshArguments(device, script, args), BOUNDED);
   const packed = await packing;
   if (packed.exitCode !== 0 && ended.exitCode === 0)

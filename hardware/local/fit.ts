@@ -1,5 +1,5 @@
 // What of a scenario this machine can be, and what it cannot. A node is a process here, so it has this machine's architecture, or an
-// emulated machine with its own; its guests are no faster than that. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
+// emulated machine or a device with its own; its guests are no faster than that. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
 import type { NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
@@ -21,17 +21,20 @@ type MachineKind = {
 export type ThisMachine = MachineKind & {
   /** Nodes that are emulated machines, by name. */
   readonly emulated: ReadonlyMap<string, MachineKind>;
+  /** Nodes that are physical devices, by name, and what their inventory calls them. */
+  readonly devices?: ReadonlyMap<string, MachineKind & { readonly device: string }>;
   /** Nodes that are simulated, with guests that run on this machine. Null, or absent: there is no simulator in the run. */
   readonly simulated?: ReadonlySet<string> | null;
 };
 
-export function fitScenario(scenario: Scenario, { emulated, simulated = null, ...here }: ThisMachine): Outcome<Fitted> {
+export function fitScenario(scenario: Scenario, machine: ThisMachine): Outcome<Fitted> {
+  const { emulated, devices = new Map(), simulated = null, ...here } = machine;
   const processes = emulated.size === 0 ? 'on local processes' : `with ${emulated.size} emulated machines`;
-  const where = simulated === null ? processes : 'with hardware in the loop';
+  const where = simulated !== null ? 'with hardware in the loop' : devices.size > 0 ? `with ${devices.size} devices` : processes;
   const refused = (why: string, next: string): Outcome<Fitted> =>
     rejected('WM_ARGUMENT', { message: `${scenario.name} cannot be played ${where}: ${why}.`, next });
   const nodes = scenario.fleet.nodes.map((node) => {
-    const { architecture, isaFeatures } = emulated.get(node.node) ?? here;
+    const { architecture, isaFeatures } = emulated.get(node.node) ?? devices.get(node.node) ?? here;
     return { ...node, architecture, isaFeatures };
   });
   for (const step of scenario.steps) {
@@ -56,28 +59,35 @@ export function fitScenario(scenario: Scenario, { emulated, simulated = null, ..
         'Play it with --target sim, or on a machine that has it.',
       );
   }
-  return ok({ scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } }, notes: notesOf(scenario, nodes, emulated, simulated) });
+  return ok({
+    scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } },
+    notes: notesOf(scenario, nodes, { ...machine, devices, simulated }),
+  });
 }
 
-function rolesOf(nodes: readonly NodeSpec[], emulated: ThisMachine['emulated'], simulated: ReadonlySet<string> | null): readonly string[] {
+type Roles = Required<Pick<ThisMachine, 'emulated' | 'devices' | 'simulated'>>;
+
+function rolesOf(nodes: readonly NodeSpec[], { emulated, devices, simulated }: Roles): readonly string[] {
+  const there = nodes.flatMap(({ node, architecture }) => {
+    const device = devices.get(node)?.device;
+    return device === undefined ? [] : [`${node} on ${device} (${architecture})`];
+  });
   const machines = nodes.filter(({ node }) => emulated.has(node)).map(({ node, architecture }) => `${node} (${architecture})`);
   const list = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
   if (simulated !== null) {
-    const processes = nodes.map(({ node }) => node as string).filter((node) => !emulated.has(node) && !simulated.has(node));
+    const processes = nodes
+      .map(({ node }) => node as string)
+      .filter((node) => !emulated.has(node) && !devices.has(node) && !simulated.has(node));
     return [
-      `Emulated machines: ${list(machines)}; processes: ${list(processes)}; the other ${simulated.size} nodes are simulated, at the pace of the wall.`,
+      `${there.length === 0 ? '' : `Devices: ${list(there)}. `}Emulated machines: ${list(machines)}; processes: ${list(processes)}; the other ${simulated.size} nodes are simulated, at the pace of the wall.`,
     ];
   }
+  if (there.length > 0) return [`Devices: ${list(there)}; the other nodes are processes of this machine.`];
   return machines.length === 0 ? [] : [`Emulated machines: ${list(machines)}; the other nodes are processes of this machine.`];
 }
 
-function notesOf(
-  { fleet }: Scenario,
-  nodes: readonly NodeSpec[],
-  emulated: ThisMachine['emulated'],
-  simulated: ReadonlySet<string> | null,
-): readonly string[] {
-  const notes = rolesOf(nodes, emulated, simulated);
+function notesOf({ fleet }: Scenario, nodes: readonly NodeSpec[], roles: Roles): readonly string[] {
+  const notes = rolesOf(nodes, roles);
   const others = nodes.filter(({ architecture }, i) => architecture !== fleet.nodes[i]?.architecture);
   if (others.length === 0) return notes;
   const said = [...new Set(others.map(({ architecture }) => architecture))].map(

@@ -1,5 +1,5 @@
-// What a kind of nodes has to offer that are no processes of their own: emulated machines, which speak over the proxies of the run, or
-// nodes that share a process and carry their links themselves.
+// What a kind of nodes has to offer that are no processes of their own: emulated machines and physical devices, which speak over the
+// proxies of the run, or nodes that share a process and carry their links themselves.
 import type { FleetSpec, NodeSpec } from '../../scenarios/scenario.ts';
 import type { Outcome } from '../../system/domain/outcome.ts';
 import type { LinkFault } from './links.ts';
@@ -26,7 +26,17 @@ export type ForeignContext = {
   readonly ended: (pid: number) => void;
 };
 
+/** A way from one node to another, over their link. */
+export type Door = {
+  /** Under which everybody reaches the other node. */
+  readonly port: number;
+  /** `host:port` of loopback where this node's way to it begins. */
+  readonly door: string;
+};
+
 export type ForeignNodes = {
+  /** In notes, in the plural. */
+  readonly what: string;
   has(node: string): boolean;
   create(request: {
     readonly node: NodeSpec;
@@ -38,8 +48,12 @@ export type ForeignNodes = {
     readonly ingressPort: number;
     /** Silence before its connections are probed, by the wall. */
     readonly keepaliveMs: number;
+    /** To every other node that is dialled; empty unless `needsDoors`. */
+    readonly doors: readonly Door[];
     readonly hooks: FleetMachineHooks;
   }): ForeignNode;
+  /** Who dials from one of them cannot be told by its process, so each has its own ways to the others. */
+  readonly needsDoors?: true;
   /** How many times slower a run passes for them. */
   readonly paceFactor: number;
   /** `host:port` of loopback, as one of them names it; absent: as everybody does. */

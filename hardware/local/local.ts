@@ -12,7 +12,7 @@ import { ok, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken, type JoinToken } from '../network/network.ts';
 import { Faults } from './faults.ts';
 import { Keeper } from './keeper.ts';
-import type { ForeignNodes } from './foreign.ts';
+import type { Door, ForeignNodes } from './foreign.ts';
 import { Links, type Place } from './links.ts';
 import { Machine, type FleetMachine, type FleetMachineHooks } from './machine.ts';
 import { ownerOfPort } from './owner.ts';
@@ -25,12 +25,13 @@ import type { RunRecord } from '../../scenarios/record.ts';
 import { Volume } from './volume.ts';
 
 export { LOCAL_FAULT_KINDS } from './faults.ts';
-export type { ForeignContext, ForeignNode, ForeignNodes } from './foreign.ts';
+export type { Door, ForeignContext, ForeignNode, ForeignNodes } from './foreign.ts';
 export type { LinkFault } from './links.ts';
 export { fitScenario } from './fit.ts';
 export type { FleetMachine, FleetMachineHooks } from './machine.ts';
 export { PACE_MAX, stretchCommand, type Pace } from './pace.ts';
-export { machineMicros } from './records.ts';
+export { findPorts } from './ports.ts';
+export { machineMicros, type ForeignClock } from './records.ts';
 export { nodeSettings } from './told.ts';
 
 const CONTROLLER = 'controller';
@@ -159,25 +160,43 @@ export class LocalFleet {
     if (!token.ok) return token;
     const opened = await this.#openForeign(token.value);
     if (!opened.ok) return opened;
+    const ingresses = await this.#openIngresses();
     for (const node of this.#stretched.fleet.nodes) {
-      const place = this.#placeOf(node.node);
-      if (this.#kindOf(node.node)?.open !== undefined) {
-        const machine = this.#foreignNode(node, '', 0);
+      const ingress = ingresses.get(node.node);
+      if (ingress === undefined) {
+        const machine = this.#foreignNode(node, '', 0, []);
         if (node.startMicros === 0) machine?.commission();
         continue;
       }
-      const controller = await this.openWay(place);
-      // Others reach it under one address, and which link that is depends on who they are.
-      const ingress = await this.#proxy.open({
-        from: (remotePort) => this.#ownerOf(remotePort),
-        to: place,
-        port: () => this.#machines.get(node.node)?.port ?? 0,
-      });
-      const joinToken = encodeJoinToken({ ...token.value, addresses: [controller] });
-      const machine = this.#foreignNode(node, joinToken, Number(ingress.split(':').at(-1))) ?? this.#processNode(node, joinToken, ingress);
+      const joinToken = encodeJoinToken({ ...token.value, addresses: [await this.openWay(this.#placeOf(node.node))] });
+      const doors = this.#kindOf(node.node)?.needsDoors === true ? await this.#doorsOf(node.node, ingresses) : [];
+      const machine = this.#foreignNode(node, joinToken, portOf(ingress), doors) ?? this.#processNode(node, joinToken, ingress);
       if (node.startMicros === 0) machine.commission();
     }
     return ok();
+  }
+
+  /** Others reach a node under one address, and which link that is depends on who they are. Nobody dials those that share a process. */
+  async #openIngresses(): Promise<ReadonlyMap<string, string>> {
+    const ingresses = new Map<string, string>();
+    for (const { node } of this.#stretched.fleet.nodes) {
+      if (this.#kindOf(node)?.open !== undefined) continue;
+      const from = (remotePort: number): Place | null => this.#ownerOf(remotePort);
+      ingresses.set(node, await this.#openTo(node, from));
+    }
+    return ingresses;
+  }
+
+  async #doorsOf(from: string, ingresses: ReadonlyMap<string, string>): Promise<readonly Door[]> {
+    const doors: Door[] = [];
+    for (const [node, ingress] of ingresses) {
+      if (node !== from) doors.push({ port: portOf(ingress), door: await this.#openTo(node, this.#placeOf(from)) });
+    }
+    return doors;
+  }
+
+  #openTo(node: string, from: Place | ((remotePort: number) => Place | null)): Promise<string> {
+    return this.#proxy.open({ from, to: this.#placeOf(node), port: () => this.#machines.get(node)?.port ?? 0 });
   }
 
   /** Known when the controller has started. */
@@ -253,7 +272,7 @@ export class LocalFleet {
     const ways: Record<string, string> = {};
     for (const { node } of this.#stretched.fleet.nodes) {
       if (this.#kindOf(node)?.open !== undefined) continue;
-      ways[node] = await this.#proxy.open({ from: BEYOND, to: this.#placeOf(node), port: () => this.#machines.get(node)?.port ?? 0 });
+      ways[node] = await this.#openTo(node, BEYOND);
     }
     return ways;
   }
@@ -269,10 +288,10 @@ export class LocalFleet {
   }
 
   /** Null: it is a process. */
-  #foreignNode(node: NodeSpec, joinToken: string, ingressPort: number): FleetMachine | null {
+  #foreignNode(node: NodeSpec, joinToken: string, ingressPort: number, doors: readonly Door[]): FleetMachine | null {
     const hooks = this.#hooksOf(node.node, 'node', node.zone);
     const { folder, keepaliveMs } = this;
-    const machine = this.#kindOf(node.node)?.create({ node, folder, joinToken, ingressPort, keepaliveMs, hooks }) ?? null;
+    const machine = this.#kindOf(node.node)?.create({ node, folder, joinToken, ingressPort, keepaliveMs, doors, hooks }) ?? null;
     if (machine === null) return null;
     if (machine.records !== null) this.#collector.follow(machine.records, machine.clock);
     this.#machines.set(node.node, machine);
@@ -352,7 +371,7 @@ export class LocalFleet {
       pace ??
       slower(
         await measurePace({ processes, program, environment: this.#environment(), folder: this.folder }),
-        Math.max(1, ...foreign.map((kind) => kind.paceFactor)),
+        foreign.reduce<ForeignNodes | null>((slowest, kind) => (kind.paceFactor > (slowest?.paceFactor ?? 1) ? kind : slowest), null),
       );
     this.#stretched = stretch(scenario, this.#pace);
     this.#links.replaceLaws(this.#stretched.fleet.links, this.#pace.factor);
@@ -394,6 +413,10 @@ export function placesOf({ controller, zones }: FleetSpec): { readonly operator:
     operator: { name: 'operator', zone: controller.zone },
     publishers: zones.map(({ zone }) => ({ name: `publisher in ${zone}`, zone })),
   };
+}
+
+function portOf(address: string): number {
+  return Number(address.split(':').at(-1));
 }
 
 /** What a process of ours needs of the environment; nothing that would set it otherwise. */

@@ -65,9 +65,10 @@ export function paceOf({
 }
 
 /** What a fleet with slower machines in it needs. */
-export function slower({ factor, because }: Pace, times: number): Pace {
-  if (times === 1) return { factor, because };
-  const why = `A second of this run took ${factor * times} s: emulated machines need ${times} times what processes do.`;
+export function slower({ factor, because }: Pace, slowest: { readonly what: string; readonly paceFactor: number } | null): Pace {
+  if (slowest === null) return { factor, because };
+  const { what, paceFactor: times } = slowest;
+  const why = `A second of this run took ${factor * times} s: ${what} need ${times} times what processes do.`;
   return { factor: Math.min(PACE_MAX, factor * times), because: because === null ? why : `${why} ${because}` };
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { modelNotes } from '../../scenarios/guest-model.ts';
+import type { Scenario } from '../../scenarios/scenario.ts';
 import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
 import { playScenario, type PlayResult } from '../../scenarios/run.ts';
 import type { TestbedRandom } from '../../scenarios/testbed.ts';
@@ -13,8 +14,12 @@ import { FileSink } from '../../sim/campaign/sink.main.ts';
 import { createStream } from '../../sim/kernel/stream.ts';
 import { withVariant } from '../../sim/testbed/variant.ts';
 import type { Architecture } from '../../system/domain/node.ts';
-import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
+import { describeError, ok, rejected, type Err } from '../../system/domain/outcome.ts';
 import { knownFeatures } from '../../system/domain/isa.ts';
+import { chooseDevices } from '../devices/choose.ts';
+import { nodeOf, type Device } from '../devices/devices.ts';
+import { machineHere } from '../devices/here.ts';
+import { DeviceNodes } from '../devices/nodes.ts';
 import { chooseRoles, SimulatedNodes } from '../loop/loop.ts';
 import { chooseMachines } from '../qemu/choose.ts';
 import type { MachineImage } from '../qemu/images.ts';
@@ -34,6 +39,8 @@ export type LocalPlay = {
   readonly pace: Pace | null;
   /** Null: every node is a process. */
   readonly emulation: Emulation | null;
+  /** Those of an inventory, installed on; null: there is none. */
+  readonly devices: readonly Device[] | null;
   /** Hardware in the loop: so many nodes are processes, and all others that are no machines are simulated. Null: none is. */
   readonly processesMax: number | null;
   readonly cancelled: () => boolean;
@@ -50,7 +57,7 @@ export type Emulation = {
 
 export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSummary> {
   const { settings, pace, emulation, processesMax, onProgress } = play;
-  const world = processesMax !== null ? 'loop' : emulation === null ? 'local' : 'qemu';
+  const world = worldOf(play);
   const startMs = performance.now();
   const conclude = (result: PlayResult, notes: readonly string[]): RunSummary => ({
     ...summaryOf(job, {
@@ -70,23 +77,40 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
     conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
-  const chosen = emulation === null ? new Map<string, ForeignArchitecture>() : chooseMachines(job.scenario, emulation.machinesMax);
-  const roles = processesMax === null ? null : chooseRoles(job.scenario.fleet, new Set(chosen.keys()), processesMax);
+  const { devices: there, kept } = chooseDevices(job.scenario, play.devices ?? []);
+  if (play.devices !== null && there.size === 0) return stillborn(describeError(noneFits(job.scenario, kept).error));
+  const called = play.devices === null ? ok(null) : await DeviceNodes.open(there, nodeOf, machineHere());
+  if (!called.ok) return stillborn(describeError(called.error));
+  const devices = called.value;
+  const chosen =
+    emulation === null ? new Map<string, ForeignArchitecture>() : chooseMachines(without(job.scenario, there), emulation.machinesMax);
+  const roles = processesMax === null ? null : chooseRoles(job.scenario.fleet, new Set([...chosen.keys(), ...there.keys()]), processesMax);
   const fitted = fitScenario(job.scenario, {
     architecture,
     isaFeatures: readCpuFeatures(architecture),
     emulated: new Map([...chosen].map(([node, its]) => [node, { architecture: its, isaFeatures: knownFeatures(its) }])),
+    devices: new Map(
+      [...there].map(([node, { name, architecture: its }]) => [
+        node,
+        { device: name, architecture: its, isaFeatures: devices?.isaFeaturesOf(node) ?? [] },
+      ]),
+    ),
     simulated: roles?.simulated ?? null,
   });
-  if (!fitted.ok) return stillborn(describeError(fitted.error));
-  const { scenario, notes } = fitted.value;
+  if (!fitted.ok) {
+    await devices?.close();
+    return stillborn(describeError(fitted.error));
+  }
+  const { scenario } = fitted.value;
+  const notes = [...fitted.value.notes, ...(devices === null ? [] : keptNotes(kept))];
   const sink = new FileSink(job.recordFile);
   sink.header({ run: { scenario: scenario.name, seed: job.seed, world, fleet: machinesOf(scenario.fleet, architecture) } });
   const simulated =
     roles === null
       ? null
       : new SimulatedNodes({ simulated: roles.simulated, seed: job.seed, engine: settings.engine, agentVersion: settings.version });
-  const cancelled = (): boolean => play.cancelled() || (simulated?.trouble() ?? null) !== null;
+  const trouble = () => devices?.trouble() ?? simulated?.trouble() ?? null;
+  const cancelled = (): boolean => play.cancelled() || trouble() !== null;
   const emulated = emulation === null ? null : createEmulatedNodes({ chosen, images: emulation.images });
   const testbed = createLocalTestbed({
     program: CLI,
@@ -97,8 +121,8 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
         ? null
         : {
             world,
-            nodes: [emulated, simulated].filter((kind) => kind !== null),
-            slackMicros: chosen.size === 0 ? 0 : EMULATED_SLACK_MICROS,
+            nodes: [devices, emulated, simulated].filter((kind) => kind !== null),
+            slackMicros: Math.max(chosen.size === 0 ? 0 : EMULATED_SLACK_MICROS, devices?.slackMicros ?? 0),
           },
     random: randomOf(job.seed),
     exampleModule: examplesOf(settings),
@@ -119,16 +143,42 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
       ...modelNotes(scenario, false),
       ...notesOf(testbed.pace),
       ...(simulated === null ? [] : [latenessOf(simulated)]),
+      ...(devices === null ? [] : [devices.uncertainty()]),
     ];
-    return conclude(play.cancelled() ? result : { ...result, ...simulated?.trouble() }, told);
+    return conclude(play.cancelled() ? result : { ...result, ...trouble() }, told);
   } catch (error) {
-    const trouble = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return conclude({ verdict: 'bug', goals: [], trouble, records: sink.records, lastRecords: sink.last, simulatedMicros: 0 }, notes);
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return conclude(
+      { verdict: 'bug', goals: [], trouble: words, records: sink.records, lastRecords: sink.last, simulatedMicros: 0 },
+      notes,
+    );
   } finally {
     clearInterval(flushing);
     await testbed.stop();
+    await devices?.close();
     sink.close();
   }
+}
+
+function worldOf({ devices, emulation, processesMax }: LocalPlay): 'local' | 'qemu' | 'devices' | 'loop' {
+  if (processesMax !== null) return 'loop';
+  if (devices !== null) return 'devices';
+  return emulation === null ? 'local' : 'qemu';
+}
+
+function without(scenario: Scenario, there: ReadonlyMap<string, unknown>): Scenario {
+  return { ...scenario, fleet: { ...scenario.fleet, nodes: scenario.fleet.nodes.filter(({ node }) => !there.has(node)) } };
+}
+
+function keptNotes(kept: readonly string[]): readonly string[] {
+  return kept.length === 0 ? [] : [`No device: ${kept.join(', ')}, whose disk is filled, which is not done to one.`];
+}
+
+function noneFits({ name }: Scenario, kept: readonly string[]): Err {
+  return rejected('WM_FAULT_UNSUPPORTED', {
+    message: `No node of ${name} can be a device: the disk of ${kept.join(', ')} is to be filled, which is not done to one.`,
+    next: 'Play it with --target local or qemu.',
+  });
 }
 
 function notesOf(pace: Pace | null): readonly string[] {

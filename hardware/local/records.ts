@@ -2,14 +2,14 @@
 // machine share; here they become one row in the order of time. A record is handed over `DELAY_MS` after it was stamped, which
 // is the time that a process may take from the stamp to the file. One that comes later still is handed over at once, at the
 // time of the last one before it, and counted. Bounds: what is stamped within the delay; one piece of a file read at a time.
-import { closeSync, openSync, readSync, watch, type FSWatcher } from 'node:fs';
+import { watch, type FSWatcher } from 'node:fs';
 import type { RunRecord } from '../../scenarios/record.ts';
 import type { RecordKind, RecordKinds } from '../../system/domain/telemetry.ts';
+import { LineTail } from './tail.ts';
 
 /** Time between the stamp of a record and its line in the file, at most. */
 export const DELAY_MS = 250;
 const LOOK_EVERY_MS = 50;
-const PIECE_BYTES = 262_144;
 const MICROS_PER_MS = 1_000;
 
 /** Microseconds of CLOCK_MONOTONIC, as the processes stamp their records. */
@@ -35,7 +35,7 @@ export type CollectorOptions = {
 export class Collector {
   readonly #options: CollectorOptions;
   #delayMicros: number;
-  readonly #files: RecordTail[] = [];
+  readonly #files: LineTail[] = [];
   readonly #watchers: FSWatcher[] = [];
   readonly #rows: Row[] = [];
   readonly #own: Row = { records: [], next: 0 };
@@ -62,13 +62,13 @@ export class Collector {
     const row: Row = { records: [], next: 0 };
     this.#rows.push(row);
     if (clock === null) {
-      this.#files.push(new RecordTail(path, (record) => row.records.push(record)));
+      this.#files.push(new LineTail(path, (line) => takeRecord(line, (record) => row.records.push(record))));
       return;
     }
     const take = (record: RunRecord): void => {
       row.records.push({ ...record, micros: clock.hostMicros(record.micros, machineMicros()) });
     };
-    const tail = new RecordTail(path, take);
+    const tail = new LineTail(path, (line) => takeRecord(line, take));
     this.#files.push(tail);
     // Read as soon as it is written: the time of finding a line is what its machine's clock is told from.
     this.#watchers.push(watch(path, () => tail.read()));
@@ -143,52 +143,10 @@ export class Collector {
   }
 }
 
-/** Reads what was added to a file since the last time, whole lines only. */
-class RecordTail {
-  readonly #path: string;
-  readonly #take: (record: RunRecord) => void;
-  #file: number | null = null;
-  #rest = '';
-  readonly #piece = Buffer.alloc(PIECE_BYTES);
-
-  constructor(path: string, take: (record: RunRecord) => void) {
-    this.#path = path;
-    this.#take = take;
-  }
-
-  read(): void {
-    const file = (this.#file ??= openIfThere(this.#path));
-    if (file === null) return;
-    for (;;) {
-      const length = readSync(file, this.#piece, 0, PIECE_BYTES, null);
-      if (length === 0) return;
-      // Latin-1 keeps every byte apart, so that a piece may end within a character.
-      const lines = (this.#rest + this.#piece.toString('latin1', 0, length)).split('\n');
-      this.#rest = lines.pop() ?? '';
-      for (const line of lines) this.#parse(line);
-    }
-  }
-
-  close(): void {
-    if (this.#file !== null) closeSync(this.#file);
-    this.#file = null;
-  }
-
-  #parse(line: string): void {
-    if (line === '') return;
-    try {
-      this.#take(JSON.parse(Buffer.from(line, 'latin1').toString('utf8')) as RunRecord);
-    } catch {
-      // A process that was killed in the middle of a line; the next one begins on a line of its own.
-    }
-  }
-}
-
-function openIfThere(path: string): number | null {
+function takeRecord(line: string, take: (record: RunRecord) => void): void {
   try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
+    take(JSON.parse(line) as RunRecord);
+  } catch {
+    // A process that was killed in the middle of a line; the next one begins on a line of its own.
   }
 }

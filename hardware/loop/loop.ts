@@ -29,6 +29,7 @@ export type SimulatedNodesOptions = {
 };
 
 export class SimulatedNodes implements ForeignNodes {
+  readonly what = 'simulated nodes';
   readonly paceFactor = 1;
   readonly #options: SimulatedNodesOptions;
   readonly #machines = new Map<string, SimulatedMachine>();

@@ -12,6 +12,8 @@ import manifest from '../../package.json' with { type: 'json' };
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Programs of threads: whoever starts one names it by a path beside itself. */
 const WORKERS = { 'storage-worker': 'hardware/storage/worker.ts' };
+/** Programs that somebody else starts. */
+const PROGRAMS = { 'device-host': 'hardware/devices/host.main.ts' };
 const WORKER_ADDRESS = "new URL('./worker.ts', import.meta.url)";
 
 const [folder, program] = process.argv.slice(2);
@@ -19,7 +21,7 @@ if (folder === undefined) throw new Error('Say where the bundle is to be written
 let addresses = 0;
 const bundle = await rolldown({
   cwd: ROOT,
-  input: program === undefined ? { cli: 'cli.ts', ...WORKERS } : { program },
+  input: program === undefined ? { cli: 'cli.ts', ...WORKERS, ...PROGRAMS } : { program },
   platform: 'node',
   plugins: [
     {

@@ -25,6 +25,7 @@ export type EmulatedNodesOptions = {
 
 export function createEmulatedNodes({ chosen, images }: EmulatedNodesOptions): ForeignNodes {
   return {
+    what: 'emulated machines',
     has: (node) => chosen.has(node),
     outside: fromInside,
     paceFactor: chosen.size === 0 ? 1 : PACE_FACTOR,

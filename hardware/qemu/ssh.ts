@@ -1,6 +1,6 @@
 // The way into an emulated machine: Debian's small SSH server and a shell as a layer over the root file system, a client key for each
-// machine, and the machine's own host key, which it makes at its first start and tells on its console. Refuses whoever has no key, and
-// forwards nothing. Reached through a port of loopback only.
+// machine, and the machine's own host key, which it makes at its first start and tells on its console. Refuses whoever has no key.
+// Beside an agent it forwards nothing; as a device it forwards what its user may reach. Reached through a port of loopback only.
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -64,8 +64,10 @@ if [ ! -f /data/ssh/host ]; then
   mv /data/ssh/host.next /data/ssh/host
 fi
 echo "ssh host key: $(dropbearkey -y -f /data/ssh/host | grep '^ssh-ed25519 ')"
+forwards='-j -k'
+[ "$${USER_VARIABLE}" = root ] || forwards=
 unset ${USER_VARIABLE} ${KEY_VARIABLE} WASMMATRIX_JOIN
-exec dropbear -F -E -s -j -k -r /data/ssh/host -p ${SSH_PORT}
+exec dropbear -F -E -s $forwards -r /data/ssh/host -p ${SSH_PORT}
 `;
 
 export type SshWay = {

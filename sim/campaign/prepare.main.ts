@@ -1,6 +1,9 @@
 // What has to be there before the first run of a campaign: the engine, built where it is missing, and the example guests.
 import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import type { Emulation } from '../../hardware/local/play.main.ts';
+import { chooseDevices } from '../../hardware/devices/choose.ts';
+import { installOn, readInventory, withProduct, type Device } from '../../hardware/devices/devices.ts';
 import { chooseMachines } from '../../hardware/qemu/choose.ts';
 import { prepareImage, type MachineImage } from '../../hardware/qemu/images.ts';
 import type { ForeignArchitecture } from '../../hardware/qemu/qemu.ts';
@@ -14,6 +17,8 @@ import type { Scenario } from '../../scenarios/scenario.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { ScenarioSettings } from './scenario.main.ts';
 import { refuse } from './teller.main.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Builds what is missing: the engine on the first run of a machine, the example guests. */
 export async function prepare(quiet: boolean): Promise<ScenarioSettings | null> {
@@ -75,4 +80,23 @@ export async function prepareMachines(scenarios: readonly Scenario[], machinesMa
     images.set(architecture, image.value);
   }
   return { machinesMax, images };
+}
+
+/** The devices of an inventory, with the product on those that these scenarios take. Null: refused, and said why, for each of them. */
+export async function prepareDevices(scenarios: readonly Scenario[], file: string, quiet: boolean): Promise<readonly Device[] | null> {
+  const inventory = readInventory(file);
+  if (!inventory.ok) {
+    refuse([describeError(inventory.error)]);
+    return null;
+  }
+  const devices = inventory.value;
+  const taken = new Set(scenarios.flatMap((scenario) => [...chooseDevices(scenario, devices).devices.values()]));
+  const say = (line: string): void => void (quiet || process.stderr.write(`${line}\n`));
+  const done = await withProduct(ROOT, (product) =>
+    Promise.all([...taken].map((device) => installOn(device, product, { unlessThere: true, say }))),
+  );
+  const faults = done.flatMap((outcome) => (outcome.ok ? [] : [describeError(outcome.error)]));
+  if (faults.length === 0) return devices;
+  refuse(faults);
+  return null;
 }

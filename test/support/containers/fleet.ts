@@ -41,7 +41,7 @@ async function fill(context: string): Promise<void> {
     copyFileSync(library, join(root, library));
   }
   const archive = join(context, 'product.tar');
-  await withProduct(ROOT, (product) => Promise.resolve(execFileSync('tar', ['-cf', archive, ...product])));
+  await withProduct(ROOT, (product) => Promise.resolve(execFileSync('tar', ['-cf', archive, ...product.files])));
   execFileSync('tar', ['-C', join(root, 'product'), '-xf', archive]);
   rmSync(archive);
   writeFileSync(join(context, 'Dockerfile'), DOCKERFILE);

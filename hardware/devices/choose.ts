@@ -1,0 +1,49 @@
+// Which nodes of a scenario are physical devices: the pairs that fit best come first. A node and a device fit by architecture, then by
+// special hardware, then by zone; of what fits alike, nodes that faults name come first. Whose disk is to be filled stays a process:
+// that is done to no device. Pure.
+import type { NodeSpec, Scenario } from '../../scenarios/scenario.ts';
+import { isWithinZone } from '../../system/domain/identifiers.ts';
+import type { Device } from './inventory.ts';
+
+export type ChosenDevices = {
+  /** By the name of the node. */
+  readonly devices: ReadonlyMap<string, Device>;
+  /** Nodes whose disk is to be filled. */
+  readonly kept: readonly string[];
+};
+
+export function chooseDevices({ fleet, steps }: Scenario, devices: readonly Device[]): ChosenDevices {
+  const faults = steps.flatMap((step) => (step.do === 'fault' ? [step.fault] : []));
+  const named = new Set(faults.flatMap((fault) => ('machine' in fault ? [fault.machine] : 'a' in fault ? [fault.a, fault.b].flat() : [])));
+  const filled: ReadonlySet<string> = new Set(faults.flatMap((fault) => (fault.kind === 'disk-full' ? [fault.machine] : [])));
+  const chosen = new Map<string, Device>();
+  let [nodes, free] = [fleet.nodes.filter(({ node }) => !filled.has(node)), devices];
+  while (nodes.length > 0 && free.length > 0) {
+    const [best] = free
+      .flatMap((device) => nodes.map((node) => ({ device, node, rank: rankOf(node, device, named) })))
+      .sort((a, b) => a.rank - b.rank);
+    if (best === undefined) break;
+    chosen.set(best.node.node, best.device);
+    nodes = nodes.filter((node) => node !== best.node);
+    free = free.filter((device) => device !== best.device);
+  }
+  return { devices: chosen, kept: fleet.nodes.map(({ node }) => node as string).filter((node) => filled.has(node)) };
+}
+
+/** The less, the better; each question weighs more than all after it. */
+function rankOf(node: NodeSpec, device: Device, named: ReadonlySet<string>): number {
+  const lacks = [
+    node.architecture !== device.architecture,
+    node.hardware.some((item) => !hardwareOf(device).includes(item)),
+    // What is rare is kept for whoever needs it.
+    hardwareOf(device).some((item) => !node.hardware.includes(item)),
+    !isWithinZone(node.zone, device.zone) && !isWithinZone(device.zone, node.zone),
+    !named.has(node.node),
+  ];
+  return lacks.reduce((rank, isLacking) => rank * 2 + (isLacking ? 1 : 0), 0);
+}
+
+function hardwareOf({ flags }: Device): readonly string[] {
+  const flag = '--hardware=';
+  return flags.flatMap((one) => (one.startsWith(flag) ? one.slice(flag.length).split(',') : []));
+}
