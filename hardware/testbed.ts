@@ -4,7 +4,7 @@
 // On a slow machine the run's time passes more slowly than the wall's (`local/pace.ts`).
 // Surprising: the run's clock stands still until the fleet has joined, which here takes seconds of a busy machine.
 import type { RunRecord } from '../scenarios/record.ts';
-import type { FaultSpec, Scenario } from '../scenarios/scenario.ts';
+import type { FaultKind, FaultSpec, Scenario } from '../scenarios/scenario.ts';
 import type { Testbed, TestbedRandom } from '../scenarios/testbed.ts';
 import type { ZonePath } from '../system/domain/identifiers.ts';
 import { failed, ok, rejected, type Outcome } from '../system/domain/outcome.ts';
@@ -34,7 +34,13 @@ export type LocalInjected = {
   /** Null: as fast as this machine can, which is measured. */
   readonly pace: Pace | null;
   /** Null: every node is a process. */
-  readonly foreign: { readonly world: string; readonly nodes: readonly ForeignNodes[]; readonly slackMicros: number } | null;
+  readonly foreign: {
+    readonly world: string;
+    readonly nodes: readonly ForeignNodes[];
+    readonly slackMicros: number;
+    /** What they add to the faults of processes. */
+    readonly faultKinds: readonly FaultKind[];
+  } | null;
   /** Streams of the driver, from the seed. */
   readonly random: TestbedRandom;
   readonly exampleModule: Testbed['exampleModule'];
@@ -53,7 +59,7 @@ export function createLocalTestbed(injected: LocalInjected): LocalWorld {
 
 class LocalTestbed implements LocalWorld {
   readonly world: string;
-  readonly faultKinds = LOCAL_FAULT_KINDS;
+  readonly faultKinds: readonly FaultKind[];
   /** The proxies between processes delay and lose, and do no more. */
   readonly fleetFeatures = [];
   readonly slackMicros: number;
@@ -72,6 +78,7 @@ class LocalTestbed implements LocalWorld {
   constructor(injected: LocalInjected) {
     this.#injected = injected;
     this.world = injected.foreign?.world ?? 'local';
+    this.faultKinds = [...LOCAL_FAULT_KINDS, ...(injected.foreign?.faultKinds ?? [])];
     this.slackMicros = SLACK_MICROS + (injected.foreign?.slackMicros ?? 0);
     this.random = injected.random;
     this.exampleModule = injected.exampleModule;

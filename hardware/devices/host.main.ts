@@ -14,7 +14,7 @@ import { machineMicros } from '../local/records.ts';
 import { LineTail } from '../local/tail.ts';
 import { readCpuFeatures } from '../wasm/cpu-features.ts';
 import { machineHere } from './here.ts';
-import { ABANDONED_MS, LOG_MARK, RECORD_MARK, type FromHost, type HostOrder, type ToHost } from './messages.ts';
+import { ABANDONED_MS, LOG_MARK, OPEN_MS_MAX, RECORD_MARK, type FromHost, type HostOrder, type ToHost } from './messages.ts';
 
 const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64' };
 const PROGRAM = 'product/cli.js';
@@ -31,11 +31,13 @@ const [device = ''] = process.argv.slice(2);
 let machine: Machine | null = null;
 /** A fault keeps it off. */
 let isOff = false;
-let isLeaving = false;
+let leaving: Promise<void> | null = null;
 let owns = false;
 const tails: LineTail[] = [];
 const watchers: FSWatcher[] = [];
 let heardMs = performance.now();
+/** Before it has said what it is, nobody has anything to say. */
+let silenceMsMax = OPEN_MS_MAX;
 
 function say(message: FromHost): void {
   put(JSON.stringify(message));
@@ -115,6 +117,7 @@ async function greet(): Promise<void> {
   }
   const architecture = ARCHITECTURES[process.arch];
   const [ports, startMs] = [await findPorts(2), await loadMs()];
+  [heardMs, silenceMsMax] = [performance.now(), ABANDONED_MS];
   say({
     kind: 'hello',
     machine: machineHere(),
@@ -202,16 +205,20 @@ function hear(message: ToHost): void {
   }
 }
 
-async function leave(): Promise<void> {
-  if (isLeaving) return;
-  isLeaving = true;
+/** Everything of the run goes, then this process. Idempotent. */
+function leave(): Promise<void> {
+  return (leaving ??= takeAway().then(() => process.exit(0)));
+}
+
+async function takeAway(): Promise<void> {
   await machine?.stop();
   readAll();
   for (const watcher of watchers) watcher.close();
   for (const tail of tails) tail.close();
   if (owns) for (const file of [NAME, RUN]) rmSync(file, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  // What is said last must be written before the process ends.
-  process.stdout.write(`${JSON.stringify({ kind: 'bye' } satisfies FromHost)}\n`, () => process.exit(0));
+  // What is said last must be written before the process ends, if anybody still reads.
+  const bye = `${JSON.stringify({ kind: 'bye' } satisfies FromHost)}\n`;
+  await Promise.race([new Promise<void>((resolve) => process.stdout.write(bye, () => resolve())), sleep(END_MS_MAX)]);
 }
 
 function readAll(): void {
@@ -220,10 +227,10 @@ function readAll(): void {
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void leave());
 // Nobody reads any more: the end of standard input says the same.
-process.stdout.on('error', () => void leave().then(() => process.exit(0)));
+process.stdout.on('error', () => void leave());
 setInterval(() => {
-  if (performance.now() - heardMs > ABANDONED_MS) void leave().then(() => setTimeout(() => process.exit(0), END_MS_MAX));
-  else if (!isLeaving) readAll();
+  if (performance.now() - heardMs > silenceMsMax) void leave();
+  else if (leaving === null) readAll();
 }, READ_EVERY_MS);
 const lines = createInterface({ input: process.stdin });
 lines.on('line', (line) => hear(JSON.parse(line) as ToHost));

@@ -44,5 +44,7 @@ export const LOG_MARK = 'l ';
 
 /** Silence of a run after which its program on a device ends it there, and of that program after which the device is lost. */
 export const BEAT_MS = 1_000;
+/** Bound: from the call to a device until it has said what it is. It loads the agent's program twice, which at first has to be compiled. */
+export const OPEN_MS_MAX = 300_000;
 export const ABANDONED_MS = 30_000;
 export const LOST_MS = 15_000;

@@ -13,8 +13,12 @@ import { DeviceSession } from './session.ts';
 
 /** A device that loads the agent in no more than this keeps up in real time: as a process of this machine. */
 const START_MS = 600;
-/** How many times slower a run passes when one does not, as with emulated machines; what a start takes is slack beside it. */
+/**
+ * How many times slower a run passes at least when one does not, as with emulated machines; and so much slower that a start takes no
+ * longer than this of the run's time. What it takes is slack beside it.
+ */
 const PACE_FACTOR = 2;
+const START_MS_OF_RUN = 3_000;
 /** Bound: what is told of the last words of an agent. */
 const LAST_WORDS_MAX = 600;
 const MICROS_PER_MS = 1_000;
@@ -78,7 +82,7 @@ export class DeviceNodes implements ForeignNodes {
   }
 
   get paceFactor(): number {
-    return this.#startMsMax > START_MS ? PACE_FACTOR : 1;
+    return this.#startMsMax > START_MS ? Math.max(PACE_FACTOR, Math.ceil(this.#startMsMax / START_MS_OF_RUN)) : 1;
   }
 
   /** What devices may add to any budget of time beyond what processes do: one start of the slowest. */

@@ -7,12 +7,10 @@ import { failed, ok, rejected, type Err, type Outcome } from '../../system/domai
 import { machineMicros } from '../local/local.ts';
 import { DeviceClock } from './clock.ts';
 import type { Device } from './inventory.ts';
-import { BEAT_MS, LOG_MARK, LOST_MS, RECORD_MARK, type FromHost, type HostHello, type ToHost } from './messages.ts';
+import { BEAT_MS, LOG_MARK, LOST_MS, OPEN_MS_MAX, RECORD_MARK, type FromHost, type HostHello, type ToHost } from './messages.ts';
 import { EXIT_NOTHING, RUN_HOST, STAY } from './scripts.ts';
 import { sshArguments } from './shell.ts';
 
-/** Bound: from the call to the device until its program has said what it is; a slow one loads the agent's twice. */
-const OPEN_MS_MAX = 120_000;
 /** Bound: until the connections of the node are carried. */
 const CARRY_MS_MAX = 60_000;
 /** Bound: until everything there has stopped and gone: an agent has ten seconds. */

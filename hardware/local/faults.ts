@@ -11,6 +11,9 @@ import type { LinkFault } from './links.ts';
  */
 export const LOCAL_FAULT_KINDS: readonly FaultKind[] = ['crash', 'pause', 'reboot', 'partition', 'latency', 'loss', 'disk-full'];
 
+/** What machines with a clock of their own add to them. That civil time alone stands still is nothing that can be done to one. */
+export const CLOCK_FAULT_KINDS: readonly FaultKind[] = ['clock-step', 'clock-drift'];
+
 /** While one of these lasts, its machine is off. */
 const OFF: readonly FaultKind[] = ['crash', 'reboot'];
 
@@ -25,6 +28,8 @@ export type MachineControl = {
   readonly resume: (machine: string) => void;
   readonly fill: (machine: string) => void;
   readonly free: (machine: string) => void;
+  /** Civil time off by `byMicros` of the run, and everything by `ppm`. */
+  readonly setClock: (machine: string, clock: { readonly byMicros: number; readonly ppm: number }) => void;
   /** A partition began or ended. */
   readonly linksChanged: () => void;
 };
@@ -97,6 +102,9 @@ export class Faults {
         return machines.linksChanged();
       case 'disk-full':
         return machines.fill(spec.machine);
+      case 'clock-step':
+      case 'clock-drift':
+        return machines.setClock(spec.machine, this.#clockOf(spec.machine));
       default:
     }
   }
@@ -124,8 +132,21 @@ export class Faults {
       case 'disk-full':
         if (!this.#isUnder(['disk-full'], spec.machine)) machines.free(spec.machine);
         return;
+      case 'clock-step':
+      case 'clock-drift':
+        return machines.setClock(spec.machine, this.#clockOf(spec.machine));
       default:
     }
+  }
+
+  /** What overlaps adds up. */
+  #clockOf(machine: string): { readonly byMicros: number; readonly ppm: number } {
+    let [byMicros, ppm] = [0, 0];
+    for (const { spec } of this.#active.values()) {
+      if (spec.kind === 'clock-step' && spec.machine === machine) byMicros += spec.byMicros;
+      if (spec.kind === 'clock-drift' && spec.machine === machine) ppm += spec.ppm;
+    }
+    return { byMicros, ppm };
   }
 
   #isUnder(kinds: readonly FaultKind[], machine: string): boolean {
@@ -149,6 +170,8 @@ function targetOf(spec: FaultSpec): string {
 function detailOf(spec: FaultSpec): string {
   const time = spec.forMicros === null ? 'until healed' : `for ${spec.forMicros} µs`;
   if (spec.kind === 'latency') return `delay times ${spec.factor[0]}/${spec.factor[1]}, ${time}`;
+  if (spec.kind === 'clock-step') return `civil time off by ${spec.byMicros} µs, ${time}`;
+  if (spec.kind === 'clock-drift') return `clock off by ${spec.ppm} ppm, ${time}`;
   if (spec.kind === 'loss') return `${spec.loss[0]} of ${spec.loss[1]} pieces lost, ${time}`;
   return time;
 }

@@ -1,8 +1,9 @@
 // What of a scenario this machine can be, and what it cannot. A node is a process here, so it has this machine's architecture, or an
 // emulated machine or a device with its own; its guests are no faster than that. What a scenario merely says is taken as this machine's, and told; what it needs and is not here refuses it.
-import type { NodeSpec, Scenario } from '../../scenarios/scenario.ts';
+import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { Architecture } from '../../system/domain/node.ts';
 import { ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { CLOCK_FAULT_KINDS } from './faults.ts';
 import { mayMount } from './volume.ts';
 
 export type Fitted = {
@@ -44,6 +45,14 @@ export function fitScenario(scenario: Scenario, machine: ThisMachine): Outcome<F
         'filling a disk takes a small file system of its own, and only root may mount one',
         'Run as root, or play it with --target sim.',
       );
+    if (step.do === 'fault' && emulated.size > 0 && CLOCK_FAULT_KINDS.includes(step.fault.kind)) {
+      const lacking = clockLacking(step.fault, emulated);
+      if (lacking !== null)
+        return rejected('WM_FAULT_UNSUPPORTED', {
+          message: `${scenario.name} cannot be played ${where}: the fault '${step.fault.kind}' is about ${lacking}.`,
+          next: 'Play it with more --machines, or with --target sim.',
+        });
+    }
     if (step.do !== 'deploy') continue;
     const { architectures, isaFeatures } = step.spec.requirements;
     const fitting = nodes.filter((node) => architectures.length === 0 || architectures.includes(node.architecture));
@@ -63,6 +72,12 @@ export function fitScenario(scenario: Scenario, machine: ThisMachine): Outcome<F
     scenario: { ...scenario, fleet: { ...scenario.fleet, nodes } },
     notes: notesOf(scenario, nodes, { ...machine, devices, simulated }),
   });
+}
+
+/** Processes have the clock of this machine, which nobody sets. Null: it is about an emulated machine. */
+function clockLacking(fault: FaultSpec, emulated: ThisMachine['emulated']): string | null {
+  if (!('machine' in fault) || emulated.has(fault.machine)) return null;
+  return `${fault.machine}, which is no emulated machine and has no clock of its own`;
 }
 
 type Roles = Required<Pick<ThisMachine, 'emulated' | 'devices' | 'simulated'>>;

@@ -24,7 +24,7 @@ import { Collector } from './records.ts';
 import type { RunRecord } from '../../scenarios/record.ts';
 import { Volume } from './volume.ts';
 
-export { LOCAL_FAULT_KINDS } from './faults.ts';
+export { CLOCK_FAULT_KINDS, LOCAL_FAULT_KINDS } from './faults.ts';
 export type { Door, ForeignContext, ForeignNode, ForeignNodes } from './foreign.ts';
 export type { LinkFault } from './links.ts';
 export { fitScenario } from './fit.ts';
@@ -117,6 +117,7 @@ export class LocalFleet {
         shutDown: (name) => this.#machines.get(name)?.shutDown(),
         fill: (name) => this.#setFull(name, true),
         free: (name) => this.#setFull(name, false),
+        setClock: (name, { byMicros, ppm }) => this.#machines.get(name)?.setClock?.({ byMicros: byMicros * this.#pace.factor, ppm }),
         linksChanged: () => this.#tellLinks(),
       },
     });

@@ -53,6 +53,8 @@ export type FleetMachine = {
   setLink(isUp: boolean): void;
   /** Whether its disk is full, where that is not done by a volume under it. */
   setFull?(isFull: boolean): void;
+  /** How wrong its clock is, where it has one of its own. */
+  setClock?(clock: { readonly byMicros: number; readonly ppm: number }): void;
   /** In order; then it stays off. */
   stop(): Promise<void>;
   /** What it wrote last, for whoever asks why it is not there. */

@@ -27,7 +27,7 @@ import { createEmulatedNodes, EMULATED_SLACK_MICROS } from '../qemu/nodes.ts';
 import type { ForeignArchitecture } from '../qemu/qemu.ts';
 import { createLocalTestbed } from '../testbed.ts';
 import { readCpuFeatures } from '../wasm/cpu-features.ts';
-import { fitScenario, type Pace } from './local.ts';
+import { CLOCK_FAULT_KINDS, fitScenario, type Pace } from './local.ts';
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
 const FLUSH_EVERY_MS = 250;
@@ -122,6 +122,7 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
         : {
             world,
             nodes: [devices, emulated, simulated].filter((kind) => kind !== null),
+            faultKinds: chosen.size === 0 ? [] : CLOCK_FAULT_KINDS,
             slackMicros: Math.max(chosen.size === 0 ? 0 : EMULATED_SLACK_MICROS, devices?.slackMicros ?? 0),
           },
     random: randomOf(job.seed),

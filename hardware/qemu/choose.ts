@@ -1,5 +1,5 @@
-// Which nodes of a scenario are emulated machines, when not all can be: those that the file makes arm64 or riscv64, then others; of
-// each, those that faults name first. Both architectures, as far as the file allows: what there is less of comes next. Pure.
+// Which nodes of a scenario are emulated machines, when not all can be: those whose clock is to be wrong, which nobody else can do, then
+// those that the file makes arm64 or riscv64, then others; of each, those that faults name first. Both architectures, as far as the file allows: what there is less of comes next. Pure.
 import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import type { ForeignArchitecture } from '../debian/debian.ts';
 
@@ -10,11 +10,13 @@ const FOREIGN: readonly ForeignArchitecture[] = ['aarch64', 'riscv64'];
 export function chooseMachines({ fleet, steps }: Scenario, machinesMax: number): ReadonlyMap<string, ForeignArchitecture> {
   const faults = steps.flatMap((step) => (step.do === 'fault' ? [step.fault] : []));
   const named = new Set(faults.flatMap(namesOf));
+  const clocks = new Set(faults.flatMap((fault) => (fault.kind.startsWith('clock-') ? namesOf(fault) : [])));
   const chosen = new Map<string, ForeignArchitecture>();
   const rest = [...fleet.nodes];
   while (chosen.size < machinesMax && rest.length > 0) {
     const wanted = rarest([...chosen.values()]);
     const rankOf = (node: NodeSpec): readonly number[] => [
+      clocks.has(node.node) ? 0 : 1,
       isForeign(node) ? (node.architecture === wanted ? 0 : 1) : 2,
       named.has(node.node) ? 0 : 1,
     ];

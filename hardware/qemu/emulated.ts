@@ -5,12 +5,12 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describeError, failed, ok, type Outcome } from '../../system/domain/outcome.ts';
-import type { FleetMachine, FleetMachineHooks } from '../local/local.ts';
+import { machineMicros, type FleetMachine, type FleetMachineHooks } from '../local/local.ts';
 import { wordsOf } from '../debian/debian.ts';
 import { GuestClock } from './guest-clock.ts';
 import type { MachineImage } from './images.ts';
-import { breakMachine, orderMachine, startMachine, stopMachine, type MachineFault } from './machine.ts';
-import type { MachineOrder } from './orders.ts';
+import { breakMachine, orderMachine, setMachineClock, startMachine, stopMachine, type MachineFault } from './machine.ts';
+import { RIGHT, type MachineClock, type MachineOrder } from './orders.ts';
 
 const LOOK_MS = 200;
 /** What an agent says when it is up; the console is read while it is being written, and half a line says nothing yet. */
@@ -59,6 +59,9 @@ export class EmulatedMachine implements FleetMachine {
   /** What its disk is to be, and what it is. */
   #isFull = false;
   #isFilled = false;
+  /** How wrong its clock is to be, and is: one that boots reads the right time. */
+  #clockWanted = RIGHT;
+  #clockIs = RIGHT;
   /** Why its power was taken; null: it was not, and an end is its own. */
   #taken: string | null = null;
   /** What it is told, one after the other. */
@@ -97,6 +100,7 @@ export class EmulatedMachine implements FleetMachine {
       this.#isUp = false;
       this.#taken = null;
       this.clock.restarted();
+      this.#clockIs = RIGHT;
       // The last boot may have ended within a line.
       appendFileSync(this.records, '\n');
       hooks.onStarted(this.#boot);
@@ -138,6 +142,11 @@ export class EmulatedMachine implements FleetMachine {
     this.#order(() => this.#tellDisk());
   }
 
+  setClock(clock: MachineClock): void {
+    this.#clockWanted = clock;
+    this.#order(() => this.#tellClock());
+  }
+
   /** Its emulator is frozen, so that its clock goes on as that of a frozen process; QEMU's own `stop` would stop the clock too. */
   pause(): void {
     this.#order(() => {
@@ -156,6 +165,7 @@ export class EmulatedMachine implements FleetMachine {
       if (this.#pid !== null) signal(this.#pid, 'SIGCONT');
       await this.#tellLink();
       await this.#tellDisk();
+      await this.#tellClock();
     });
   }
 
@@ -199,6 +209,19 @@ export class EmulatedMachine implements FleetMachine {
     if (await this.#obey(isFull ? 'fill' : 'free')) this.#isFilled = isFull;
   }
 
+  /** As its disk. Civil time is set when it is to be another, and when a drift is over, which has moved it. */
+  async #tellClock(): Promise<void> {
+    const [is, wanted] = [this.#clockIs, this.#clockWanted];
+    if (this.#pid === null || this.#isFrozen || !this.#isUp || is === wanted) return;
+    const rate = is.ppm !== wanted.ppm;
+    const civil = is.byMicros !== wanted.byMicros || (rate && wanted.ppm === 0);
+    const { folder, hooks } = this.#options;
+    if (rate) this.clock.runs(wanted.ppm, machineMicros());
+    const done = await setMachineClock(folder, this.name, wanted, { civil, rate });
+    if (done.ok) this.#clockIs = wanted;
+    else if (this.#pid !== null) hooks.onTrouble(describeError(done.error));
+  }
+
   async #break(fault: MachineFault): Promise<boolean> {
     const done = await breakMachine(this.#options.folder, this.name, fault);
     // A machine that has just ended takes no orders; that it ended is told by itself.
@@ -233,6 +256,7 @@ export class EmulatedMachine implements FleetMachine {
       this.#stillborn = 0;
       this.#up(ok(said));
       this.#order(() => this.#tellDisk());
+      this.#order(() => this.#tellClock());
     } else if (performance.now() - sinceMs > UP_MS_MAX) {
       if (this.#looking !== null) clearInterval(this.#looking);
       this.#looking = null;

@@ -10,7 +10,7 @@ import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
 import { replaceFile, wordsOf, type ForeignArchitecture } from '../debian/debian.ts';
 import { makeDisk } from './disk.ts';
-import { ORDERS_PORT, orderAt, TASK_VARIABLE, type MachineOrder } from './orders.ts';
+import { ORDERS_PORT, orderAt, rateOrder, TASK_VARIABLE, type MachineClock, type MachineOrder } from './orders.ts';
 import { Qmp } from './qmp.ts';
 import { SSH_PORT, sshSettings, sshWayOf, type SshUser, type SshWay } from './ssh.ts';
 import { missingSystem, SYSTEMS } from './system.ts';
@@ -27,6 +27,8 @@ const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Bound: how long a machine may take to end after it was told to. */
 const END_MS_MAX = 10_000;
 const LOOK_MS = 200;
+const SECOND_MS = 1_000;
+const MICROS_PER_MS = 1_000;
 
 export const MACHINE_FAULTS = {
   pause: [['stop', {}]],
@@ -313,6 +315,22 @@ function isOrdered(fault: MachineFault): fault is keyof typeof MACHINE_ORDERS {
 export async function orderMachine(folder: string, name: string, order: MachineOrder): Promise<Outcome<void>> {
   if (pidOf(folder, name) === null) return refused(`The machine ${name} is off.`, `Start it: wasmmatrix machines start.`);
   return orderAt(fileOf(folder, name, 'orders'), order);
+}
+
+/** How its clock is from now on; civil time is set where it is asked for. WM_MACHINE. */
+export async function setMachineClock(
+  folder: string,
+  name: string,
+  { byMicros, ppm }: MachineClock,
+  set: { readonly civil: boolean; readonly rate: boolean },
+): Promise<Outcome<void>> {
+  const ordered = set.rate ? await orderMachine(folder, name, rateOrder(ppm)) : ok();
+  if (!ordered.ok || !set.civil) return ordered;
+  // It takes whole seconds: it is told one when that begins.
+  const aheadMs = byMicros / MICROS_PER_MS;
+  const second = Math.floor((Date.now() + aheadMs) / SECOND_MS) + 1;
+  await sleep(second * SECOND_MS - aheadMs - Date.now());
+  return orderMachine(folder, name, `date ${second}`);
 }
 
 /** Takes its power; its disk stays. Ends the process when it does not obey. */

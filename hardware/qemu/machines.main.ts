@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
 import { execa } from 'execa';
 import { stringify } from 'yaml';
+import { parseShift } from '../../scenarios/units.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken } from '../network/network.ts';
 import { describeDuration, createProgressPrinter } from '../wasm/build/progress.ts';
@@ -19,16 +20,20 @@ import {
   MACHINE_FAULTS,
   MACHINE_ORDERS,
   removeMachine,
+  setMachineClock,
   sshWay,
   startMachine,
   stopMachine,
   type MachineFault,
   type MachineLook,
 } from './machine.ts';
+import { PPM_MAX } from './orders.ts';
 import { greets, sshInto } from './ssh.ts';
 import { FOREIGN_ARCHITECTURES, type ForeignArchitecture } from '../debian/debian.ts';
 
-const FAULTS = [...Object.keys(MACHINE_FAULTS), ...Object.keys(MACHINE_ORDERS)] as readonly MachineFault[];
+const CLOCK = 'clock';
+type Fault = MachineFault | typeof CLOCK;
+const FAULTS = [...Object.keys(MACHINE_FAULTS), ...Object.keys(MACHINE_ORDERS), CLOCK] as readonly Fault[];
 const EXIT_FAILED = 1;
 const EXIT_REJECTED = 2;
 const EXIT_INTERRUPTED = 130;
@@ -45,6 +50,7 @@ const UP_LINE = /^\{"agent":/m;
 const EXIT_SSH = 255;
 
 type Quiet = { readonly quiet?: true; readonly json?: true; readonly ssh?: true; readonly device?: true };
+type ClockOptions = { readonly by?: number; readonly ppm?: number };
 type StartOptions = Quiet & {
   readonly join?: string;
   readonly name?: string;
@@ -110,14 +116,23 @@ export function addMachines(program: Command): void {
     .command('fault')
     .summary('break a machine, or mend it')
     .description(
-      'Does to a machine what happens to machines: pause and resume, reset, power-off, cut and mend of its network, shut-down in order, a full disk and room on it again.',
+      'Does to a machine what happens to machines: pause and resume, reset, power-off, cut and mend of its network, shut-down in order, a full disk and room on it again, a clock that is wrong by --by and --ppm, and right without them.',
     )
     .argument('<machine>', 'its name')
     .argument('<kind>', FAULTS.join(', '), fault)
+    .option('--by <time>', 'for `clock`: how far its civil time is off, such as 60m, or -500ms as --by=-500ms', shift)
+    .option('--ppm <n>', `for \`clock\`: parts per million by which it is too fast; less than 0 is too slow, within ${PPM_MAX}`, ppm)
     .action(
-      act((_signal: AbortSignal, name: string, kind: MachineFault) =>
-        tellOf(breakMachine(machinesFolder(), name, kind), `${name}: ${kind}`),
-      ),
+      act((_signal: AbortSignal, name: string, kind: Fault, { by, ppm: rate }: ClockOptions) => {
+        if (kind === CLOCK)
+          return tellOf(
+            setMachineClock(machinesFolder(), name, { byMicros: by ?? 0, ppm: rate ?? 0 }, { civil: true, rate: true }),
+            `${name}: ${kind}`,
+          );
+        if (by !== undefined || rate !== undefined)
+          return Promise.resolve(refuse(wrong('--by and --ppm are for `clock` alone.', 'Leave them out.')));
+        return tellOf(breakMachine(machinesFolder(), name, kind), `${name}: ${kind}`);
+      }),
     );
   machines
     .command('ssh')
@@ -362,7 +377,19 @@ function architecturesOf(names: readonly string[]): Outcome<readonly ForeignArch
   return ok(found.length === 0 ? FOREIGN_ARCHITECTURES : [...new Set(found)]);
 }
 
-function fault(text: string): MachineFault {
+function shift(text: string): number {
+  const micros = parseShift(text);
+  if (micros === null) throw new InvalidArgumentError('Give a time such as 60m, or -500ms.');
+  return micros;
+}
+
+function ppm(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Math.abs(value) <= PPM_MAX) return value;
+  throw new InvalidArgumentError(`Give a number from -${PPM_MAX} to ${PPM_MAX}.`);
+}
+
+function fault(text: string): Fault {
   const known = FAULTS.find((one) => one === text);
   if (known !== undefined) return known;
   throw new InvalidArgumentError(`Give one of ${FAULTS.join(', ')}.`);

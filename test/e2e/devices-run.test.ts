@@ -3,12 +3,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { arch } from 'node:process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { RunRecord, SuiteSummary } from '../../scenarios/record.ts';
 import { findSshd, SshServer } from '../support/devices/sshd.ts';
-import { start, temporaryFolder, wasmmatrix, type Ended } from '../support/e2e/command.ts';
+import { start, temporaryFolder, wasmmatrix, type Ended, type Running } from '../support/e2e/command.ts';
 
-const WALL_MS = 300_000;
+const WALL_MS = 900_000;
 const SSHD = findSshd();
 const ARCHITECTURE = arch === 'arm64' ? 'aarch64' : arch === 'riscv64' ? 'riscv64' : 'x86_64';
 const DEVICES = ['bench-1', 'bench-2'] as const;
@@ -64,6 +64,13 @@ const argsOf = (file: string, out: string): readonly string[] => [
   '--out',
   join(folder.path, out),
 ];
+/** Runs that are ended before their time. */
+const running: Running[] = [];
+function play(out: string): Running {
+  const long = scenarioFile('long', CALL.replace('duration: 7s', 'duration: 20m'));
+  running.push(start([...argsOf(long, out), '--pace', '1'], { wallMsMax: WALL_MS }));
+  return running.at(-1)!;
+}
 const devices = (...args: readonly string[]): Promise<Ended> => wasmmatrix(['devices', ...args, '--inventory', INVENTORY]);
 const whereIs = (name: string): string => join(folder.path, name);
 
@@ -86,7 +93,7 @@ const agentOn = (device: string): number | null =>
 const hostOn = (device: string): number | null =>
   processesOf(device).find(({ command }) => command.includes('device-host.js'))?.pid ?? null;
 const until = async (isSo: () => boolean): Promise<void> => {
-  await expect.poll(isSo, { timeout: 120_000, interval: 50 }).toBe(true);
+  await expect.poll(isSo, { timeout: WALL_MS, interval: 50 }).toBe(true);
 };
 /** Its agent is up and speaks to the controller. */
 const isUpOn = (device: string): boolean => {
@@ -108,6 +115,10 @@ beforeAll(async () => {
     `  - ${JSON.stringify({ name, ...reached, architecture: ARCHITECTURE, zone: 'edge', folder: whereIs(name), settings: { hardware } })}\n`;
   writeFileSync(INVENTORY, `devices:\n${deviceOf('bench-1', 'can')}${deviceOf('bench-2', '')}`);
 }, WALL_MS);
+
+afterEach(() => {
+  for (const { child } of running.splice(0)) child.kill('SIGKILL');
+});
 
 afterAll(async () => {
   if (server !== null) await devices('stop');
@@ -147,26 +158,26 @@ describe.skipIf(SSHD === null)('a scenario on devices (left out where there is n
   });
 
   test('is stopped by an interrupt, and puts everything back', { timeout: WALL_MS }, async () => {
-    const running = start(argsOf(scenarioFile('devices', CALL), 'interrupted'));
+    const run = play('interrupted');
     await until(() => DEVICES.every(isUpOn));
     // Whoever starts an agent of his own, or another run, is told.
     expect((await devices('start', 'bench-1')).stdout).toBe('bench-1: was running already\n');
     const second = await wasmmatrix(argsOf(scenarioFile('devices', CALL), 'second'));
     expect(second.code).toBe(2);
     expect(second.stdout).toMatch(/WM_DEVICE \(failed\): bench-[12] cannot be a node of this run: another run has it/);
-    running.child.kill('SIGINT');
-    const ended = await running.ended;
+    run.child.kill('SIGINT');
+    const ended = await run.ended;
     expect(ended.code).toBe(130);
     expect(ended.stderr).not.toContain('copying');
     for (const device of DEVICES) expect(isPutBack(device)).toBe(true);
   });
 
   test('ends without a verdict when a device goes away, which puts itself back', { timeout: WALL_MS }, async () => {
-    const running = start(argsOf(scenarioFile('devices', CALL), 'away'));
+    const run = play('away');
     await until(() => DEVICES.every(isUpOn));
     // The program of the run on one of them dies, and its agent is left: nobody there can put it back.
     process.kill(hostOn('bench-1')!, 'SIGKILL');
-    const ended = await running.ended;
+    const ended = await run.ended;
     expect(ended.code).toBe(2);
     expect(ended.stdout).toMatch(/WM_DEVICE_UNREACHABLE \(failed\): bench-1 went away during the run: /);
     await until(() => isPutBack('bench-2'));
@@ -176,11 +187,11 @@ describe.skipIf(SSHD === null)('a scenario on devices (left out where there is n
 
   test('takes nothing from a device that died in a run before, and refuses what no device can do', { timeout: WALL_MS }, async () => {
     expect(existsSync(join(whereIs('bench-1'), 'run'))).toBe(true);
-    const running = start(argsOf(scenarioFile('devices', CALL), 'again'));
+    const run = play('again');
     await until(() => DEVICES.every(isUpOn));
     // The runner is killed: nothing that it could do any more puts the devices back.
-    running.child.kill('SIGKILL');
-    await running.ended;
+    run.child.kill('SIGKILL');
+    await run.ended;
     await until(() => DEVICES.every(isPutBack));
     const steps = ['near', 'far-1', 'far-2'].map((node) => `  - { at: 1s, disk-full: ${node}, for: 1s }\n`).join('');
     const full = scenarioFile('full', CALL.replace(/ {2}- \{ at: 2500ms, crash[^]*?workload:/, `${steps}workload:`));

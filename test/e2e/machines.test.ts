@@ -175,6 +175,34 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
       await nodeIs('arm64-1', 'healthy');
     });
 
+    it('have clocks that are wrong, too fast or too slow, and right again', { timeout: WALL_MS }, async () => {
+      // Seconds of the machine's civil time, and of the time since it booted, with ours before and after.
+      const look = async (name: string): Promise<{ readonly aheadS: number; readonly upS: number; readonly hereS: number }> => {
+        const before = Date.now();
+        const [civil = 0, up = 0] = (await platform.ok('machines', 'ssh', name, '--', 'date +%s; cut -d" " -f1 /proc/uptime'))
+          .split('\n')
+          .map(Number);
+        return { aheadS: civil - before / 1_000, upS: up, hereS: (before + Date.now()) / 2_000 };
+      };
+      const runs = async (name: string): Promise<void> => {
+        expect(Math.abs((await look(name)).aheadS)).toBeLessThan(30);
+        await platform.ok('machines', 'fault', name, 'clock', '--by', '60m', '--ppm=-100000');
+        const first = await look(name);
+        expect(first.aheadS).toBeGreaterThan(3_570);
+        expect(first.aheadS).toBeLessThan(3_640);
+        // It runs a tenth too slow: of a minute of ours it counts 54 seconds. How long each look takes is noise.
+        await new Promise((resolve) => setTimeout(resolve, 60_000));
+        const second = await look(name);
+        const ratio = (second.upS - first.upS) / (second.hereS - first.hereS);
+        expect(ratio).toBeGreaterThan(0.8);
+        expect(ratio).toBeLessThan(0.96);
+        await platform.ok('machines', 'fault', name, 'clock');
+        expect(Math.abs((await look(name)).aheadS)).toBeLessThan(30);
+      };
+      await Promise.all(NAMES.map(runs));
+      for (const name of NAMES) await nodeIs(name, 'healthy');
+    });
+
     it('leave a module to the others that has no code for one of them', { timeout: WALL_MS }, async () => {
       await platform.ok('machines', 'stop', 'riscv64-1');
       await platform.ok('machines', 'start', 'riscv64', '--isa', 'rv64gc', '--join', platform.told.joinToken, '--quiet');
@@ -295,7 +323,9 @@ describe('wasmmatrix machines', () => {
     [['inventory', 'nobody'], 'There is no machine nobody.'],
     [['inventory'], 'No machine that a device could be is running.'],
     [['stop', 'nobody'], 'There is no machine nobody.'],
-    [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off, shut-down, fill-disk, free-disk.'],
+    [['fault', 'nobody', 'explode'], 'Give one of pause, resume, reset, cut, mend, power-off, shut-down, fill-disk, free-disk, clock.'],
+    [['fault', 'nobody', 'clock', '--ppm', '200000'], 'Give a number from -100000 to 100000.'],
+    [['fault', 'nobody', 'pause', '--by', '1s'], '--by and --ppm are for `clock` alone.'],
   ])('refuses %s', async (args, words) => {
     const { code, stdout, stderr } = await wasmmatrix(['machines', ...args], {
       env: { XDG_DATA_HOME: folder.make('nothing'), WASMMATRIX_JOIN: '' },

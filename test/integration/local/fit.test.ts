@@ -31,6 +31,32 @@ describe('a fleet on this machine', () => {
     expect(fitted.ok && new Set(fitted.value.scenario.fleet.nodes.map((node) => node.architecture))).toEqual(new Set(['x86_64']));
   });
 
+  it('is refused a clock that is wrong, but for emulated machines, and says whose', () => {
+    const scenario = scenarioOf('key-expires');
+    const machine = { architecture: 'aarch64', isaFeatures: [] } as const;
+    const wrong = (...names: readonly string[]): Scenario => ({
+      ...scenario,
+      steps: scenario.steps.filter((step) => step.do !== 'fault' || !('machine' in step.fault) || names.includes(step.fault.machine)),
+    });
+    const emulated = new Map([['a-1', machine]]);
+    expect(fitScenario(wrong('a-1'), { ...X86, emulated }).ok).toBe(true);
+    for (const name of ['b-1', 'controller']) {
+      const fitted = fitScenario(wrong('a-1', name), { ...X86, emulated });
+      expect(fitted.ok ? 'ok' : `${fitted.error.code}: ${fitted.error.message}`).toBe(
+        `WM_FAULT_UNSUPPORTED: key-expires cannot be played with 1 emulated machines: the fault 'clock-step' is about ${name}, which is no emulated machine and has no clock of its own.`,
+      );
+    }
+  });
+
+  it('has devices, whose architecture they have, and says which node is which', () => {
+    const devices = new Map([['a-2', { device: 'bench-1', architecture: 'aarch64', isaFeatures: [] }]] as const);
+    const fitted = fitScenario(scenarioOf('node-failure'), { ...X86, devices });
+    expect(fitted.ok && fitted.value.notes).toEqual([
+      'Devices: a-2 on bench-1 (aarch64); the other nodes are processes of this machine.',
+      'Played otherwise than the file says: b-2, c-1, c-2 as x86_64. No guest needs the architecture of the file.',
+    ]);
+  });
+
   it('is refused to a deployment that needs another architecture, or features that it does not have', () => {
     const foreign = fitScenario(needing({ architectures: ['riscv64'] }), X86);
     expect(foreign.ok ? 'ok' : foreign.error.message).toContain('needs riscv64, and its nodes are x86_64');

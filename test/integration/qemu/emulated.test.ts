@@ -34,7 +34,7 @@ if (!args.includes('-daemonize')) {
       const order = line.toString().trim();
       if (after('-name').includes('deaf')) return socket.end();
       appendFileSync(orders + '.taken', order + ' ');
-      socket.write(order + ' done\\n');
+      socket.write(order.split(' ')[0] + ' done\\n');
       if (order === 'end') setTimeout(() => process.exit(0), 20);
     });
   }).listen(orders);
@@ -185,6 +185,34 @@ describe.skipIf(!CAN)('an emulated machine of a run (left out without mkfs.ext4:
     machine.setFull(false);
     await until(() => ordersTaken('disk').endsWith('fill free '));
     expect(ordersTaken('disk')).toBe('fill free fill free ');
+  });
+
+  it('has the clock that it is to have, and the right one after a boot', async () => {
+    machine = machineOf('clock');
+    const hourMicros = 3_600_000_000;
+    machine.setClock({ byMicros: hourMicros, ppm: 0 });
+    machine.commission();
+    await until(() => ordersTaken('clock') !== '');
+    const [, second] = /^date (\d+) $/.exec(ordersTaken('clock')) ?? [];
+    // It was told when that second began: by now, an hour ahead of us, it is little later.
+    const aheadS = Date.now() / 1_000 + 3_600 - Number(second);
+    expect(aheadS).toBeGreaterThan(-0.1);
+    expect(aheadS).toBeLessThan(10);
+    // A drift moves civil time, which is set right when it is over, and not before.
+    machine.setClock({ byMicros: hourMicros, ppm: -5_010 });
+    await until(() => ordersTaken('clock').includes('rate'));
+    machine.setClock({ byMicros: 0, ppm: 0 });
+    await until(() => /rate 10000 0 date \d+ $/.test(ordersTaken('clock')));
+    expect(ordersTaken('clock')).toMatch(/^date \d+ rate 9950 -655360 rate 10000 0 date \d+ $/);
+    // Whoever boots reads the right time, so that it is made wrong again.
+    machine.setClock({ byMicros: 0, ppm: 100_000 });
+    await until(() => ordersTaken('clock').endsWith('rate 11000 0 '));
+    off = true;
+    machine.crash();
+    await until(() => machine?.pid === null);
+    off = false;
+    machine.start();
+    await until(() => ordersTaken('clock').endsWith('rate 11000 0 rate 11000 0 '));
   });
 
   it('loses its power when it does not end as it was ordered, and that is told', async () => {

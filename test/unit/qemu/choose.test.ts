@@ -35,6 +35,15 @@ describe('emulated machines of a scenario', () => {
     expect([...chosen.values()]).toEqual(['aarch64', 'riscv64']);
   });
 
+  it('are first those whose clock is to be wrong, which no process can have', () => {
+    // Its file makes a-1 x86-64, and its faults are about the clocks of a-1, b-1 and the controller.
+    const chosen = chooseMachines(scenarioOf('key-expires'), 2);
+    expect([...chosen]).toEqual([
+      ['a-1', 'aarch64'],
+      ['b-1', 'riscv64'],
+    ]);
+  });
+
   it('are of both architectures where the file allows it, whatever stands first in it', () => {
     // Its file has two arm64 nodes before the first riscv64 one; the fault is about a-1.
     const chosen = chooseMachines(scenarioOf('node-return'), 2);

@@ -25,6 +25,23 @@ describe('the clock of an emulated machine', () => {
     }
   });
 
+  it('that is made to run too fast or too slow is held to an even one, before, meanwhile and afterwards', () => {
+    const clock = new GuestClock();
+    // Ours is 1,000,000 ahead of it, and every line takes 100.
+    expect(clock.hostMicros(0, 1_000_100)).toBe(1_000_100);
+    // At 1,010,000 of ours, which is 9,900 of its by the fastest line, it begins to run a tenth too slow.
+    clock.runs(-100_000, 1_010_000);
+    const slow = (its: number): number => clock.hostMicros(its, 9_000_000);
+    expect(slow(9_900 + 9_000)).toBe(1_020_000);
+    expect(slow(9_900 + 90_000)).toBe(1_110_000);
+    // Even again at 1,120,000 of ours.
+    clock.runs(0, 1_120_000);
+    expect(slow(9_900 + 99_000 + 5_000)).toBe(1_125_000);
+    clock.restarted();
+    expect(clock.hostMicros(100, 20_000_000)).toBe(20_000_000);
+    expect(clock.hostMicros(1_100, 20_009_000)).toBe(20_001_000);
+  });
+
   it('begins anew with a boot', () => {
     const clock = new GuestClock();
     clock.hostMicros(9_000_000, 9_500_000);
