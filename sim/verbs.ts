@@ -23,7 +23,7 @@ import { allNames, describePath, isInCatalogue, quotePath } from './campaign/lib
 import { diskFull, isDiskFull, openOutput, REPORT_FILES, type Output } from './campaign/output.main.ts';
 import { prepare, prepareDevices, prepareMachines } from './campaign/prepare.main.ts';
 import { commitOf } from './campaign/remote/build.ts';
-import { addNatsOptions, jobsElsewhere, openRemote, type NatsFlags } from './campaign/remote/nats.main.ts';
+import { addNatsOptions, jobsElsewhere, openRemote, serversTrouble, type NatsFlags } from './campaign/remote/nats.main.ts';
 import { shrinkFirst } from './campaign/shrink.main.ts';
 import type { ScenarioSettings } from './campaign/scenario.main.ts';
 import {
@@ -149,6 +149,8 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
   if (options.list === true) return listScenarios(selected.scenarios, options.json === true);
   const seeds =
     options.seed ?? Array.from({ length: options.seeds ?? (isReal(worlds) ? SEEDS_LOCAL : SEEDS) }, (_, i) => `0x${(i + 1).toString(16)}`);
+  const servers = options.nats === undefined ? null : await serversTrouble(options);
+  if (servers !== null) return refuse([describeError(servers)]);
   // Before anything is built: who names a folder that cannot be written should not wait for that.
   const output = openOutput(options.out ?? join('reports', 'out', new Date().toISOString().replaceAll(/[:.]/g, '-')));
   if (!output.ok) return refuse([describeError(output.error)]);

@@ -22,7 +22,7 @@ import { FAILURES_MAX, firstLine, tellSummary, type Ending, type FuzzFailure, ty
 import { describePath, findScenario, fleetLibrary, quotePath, readScenarios } from './library.main.ts';
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
-import { addNatsOptions, jobsElsewhere, openRemote, type NatsFlags } from './remote/nats.main.ts';
+import { addNatsOptions, jobsElsewhere, openRemote, serversTrouble, type NatsFlags } from './remote/nats.main.ts';
 import type { ScenarioSettings } from './scenario.main.ts';
 import { shrinkFirst } from './shrink.main.ts';
 import { brokenGoal } from './shrink/failure.ts';
@@ -89,6 +89,8 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   if (options.nats !== undefined && options.jobs !== undefined) return refuse([describeError(jobsElsewhere())]);
   const bases = readBases(names);
   if ('errors' in bases) return refuse(bases.errors);
+  const servers = options.nats === undefined ? null : await serversTrouble(options);
+  if (servers !== null) return refuse([describeError(servers)]);
   const folder = options.out ?? join('reports', 'out', `fuzz-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`);
   try {
     mkdirSync(folder, { recursive: true });

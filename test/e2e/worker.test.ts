@@ -1,5 +1,5 @@
 // Runs on workers elsewhere, as a user starts them: commands of their own, and a real NATS server between them.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ensureEngine } from '../../hardware/wasm/build/build.ts';
@@ -29,6 +29,12 @@ describe('a worker', () => {
     expect(unsaid).toMatchObject({ code: 2, stderr: expect.stringContaining('Name them with --nats nats://host:4222') });
     const alone = await wasmmatrix(['worker', '--nats', 'nats://127.0.0.1:9']);
     expect(alone).toMatchObject({ code: 2, stderr: expect.stringMatching(/WM_UNREACHABLE \(failed\): .*127\.0\.0\.1:9/) });
+    const out = join(folder.path, 'unreachable');
+    for (const verb of ['run', 'fuzz']) {
+      const nowhere = await wasmmatrix([verb, '--nats', 'nats://127.0.0.1:9', '--out', out]);
+      expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringMatching(/^WM_UNREACHABLE \(failed\): .*127\.0\.0\.1:9/) });
+      expect(existsSync(out)).toBe(false);
+    }
     const odd = await wasmmatrix(['run', '--nats', 'http://127.0.0.1:9']);
     expect(odd).toMatchObject({ code: 2, stderr: expect.stringContaining('Give nats://host:4222') });
   });
@@ -63,6 +69,12 @@ describe.skipIf('missing' in NATS)(`runs on workers (${'missing' in NATS ? NATS.
     const running = start(['worker', '--nats', nats.url, '--jobs', '1', '--name', name, ...args], { env });
     workers.push(running);
     return running;
+  };
+  /** Runs that are with workers. */
+  const held = async (): Promise<number> => {
+    const answer = await fetch(`${nats.monitorUrl}/jsz?streams=true&consumers=true`);
+    const counts = [...(await answer.text()).matchAll(/"num_ack_pending": *(\d+)/g)];
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   };
   const left = async (): Promise<readonly [string, number, number][]> => {
     const answer = await fetch(`${nats.monitorUrl}/jsz?streams=true`);
@@ -141,6 +153,31 @@ describe.skipIf('missing' in NATS)(`runs on workers (${'missing' in NATS ? NATS.
       ],
     });
     expect(stdout).toContain('interrupted: 3 of 3 runs did not end.');
+  });
+
+  test('come back from a worker that is told twice to stop, and another plays them', async () => {
+    const file = writeScenario(folder.path, 'long', 'holds', '900s');
+    const campaign = start(['run', file, '--seeds', '1', '--nats', nats.url, '--out', join(folder.path, 'long')]);
+    const worker = hire('hasty');
+    await campaign.said('Worker hasty plays with 1 thread.');
+    await expect.poll(held, { timeout: 20_000 }).toBe(1);
+    worker.child.kill('SIGINT');
+    await worker.said('1 run under way will end first');
+    // What follows at once is npx's copy of the same wish.
+    await expect
+      .poll(
+        () => {
+          worker.child.kill('SIGINT');
+          return worker.stderr();
+        },
+        { interval: 600, timeout: 5_000 },
+      )
+      .toContain('Giving 1 run back.');
+    expect((await worker.ended).code).toBe(0);
+    await campaign.said('hasty gave long 0x1 back.');
+    const next = hire('next');
+    expect((await campaign.ended).code).toBe(0);
+    expect([worker.stdout(), next.stdout()]).toEqual(['', expect.stringMatching(/^held +long 0x1 .*\n$/)]);
   });
 
   test('are not played by a worker with another engine, and both sides say why', async () => {

@@ -1,7 +1,7 @@
 // Options of the verbs that spread runs over machines, and what is made of them. A composition root.
 import process from 'node:process';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { connectNats, type NatsCredentials, type NatsLink, type NatsOptions } from '../../../hardware/nats/nats.ts';
+import { checkJetStream, connectNats, type NatsCredentials, type NatsLink, type NatsOptions } from '../../../hardware/nats/nats.ts';
 import { CampaignQueue } from '../../../hardware/queue/queue.ts';
 import { describeError, ok, rejected, type Outcome, type WmError } from '../../../system/domain/outcome.ts';
 import type { ScenarioSettings } from '../scenario.main.ts';
@@ -45,6 +45,15 @@ export function jobsElsewhere(): WmError {
 export function connectQueue(flags: NatsFlags, name: string): Promise<Outcome<NatsLink>> | Outcome<NatsLink> {
   const options = toNatsOptions(flags, name);
   return options.ok ? connectNats(options.value) : options;
+}
+
+/** Whether campaigns can have these servers; asked before anything is built, so that nobody waits for a refusal. Null: they can. */
+export async function serversTrouble(flags: NatsFlags): Promise<WmError | null> {
+  const link = await connectQueue(flags, `wasmmatrix campaign, process ${process.pid}`);
+  if (!link.ok) return link.error;
+  const checked = await checkJetStream(link.value);
+  await link.value.close();
+  return checked.ok ? null : checked.error;
 }
 
 export type Remote = { readonly crew: RemoteCrew; close(): Promise<void> };

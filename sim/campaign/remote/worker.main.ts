@@ -40,11 +40,15 @@ export function addWorker(program: Command): void {
 async function work(flags: WorkerFlags): Promise<number> {
   if (flags.nats === undefined)
     return refuse(['WM_ARGUMENT (rejected): A worker needs servers that runs come from. Name them with --nats nats://host:4222.']);
-  const settings = await prepare(flags.quiet === true);
-  if (settings === null) return EXIT_REJECTED;
   const name = flags.name ?? hostname();
+  // Before anything is built: who names the wrong servers should not wait for that.
   const link = await connectQueue(flags, `wasmmatrix worker ${name}`);
   if (!link.ok) return refuse([describeError(link.error)]);
+  const settings = await prepare(flags.quiet === true);
+  if (settings === null) {
+    await link.value.close();
+    return EXIT_REJECTED;
+  }
   const warn = (text: string): void => void process.stderr.write(`${text}\n`);
   const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-worker-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
