@@ -18,6 +18,8 @@ export type BindingHost = {
   readonly delivered: (deliveries: readonly DeliveredEvent[]) => void;
   readonly givenBack: (deliveries: readonly DeliveredEvent[]) => void;
   readonly fenced: (error: WmError) => void;
+  /** Lasts until nothing is on its way here any more. */
+  readonly tracked: (pulling: Promise<void>) => void;
   /** There is no credit: `wake` is called when there may be. */
   readonly starved: (binding: Binding) => void;
 };
@@ -32,6 +34,7 @@ export class Binding {
   readonly #host: BindingHost;
   readonly #wait: Wait;
   #isStopped = false;
+  #isFetching = false;
 
   constructor(ports: BindingPorts, bounds: AgentBounds, spec: TriggerBinding, host: BindingHost) {
     this.#ports = ports;
@@ -42,7 +45,7 @@ export class Binding {
   }
 
   start(): void {
-    void this.#pull();
+    this.#host.tracked(this.#pull());
   }
 
   get isStopped(): boolean {
@@ -57,9 +60,11 @@ export class Binding {
     this.#wait.wake();
   }
 
-  stop(): void {
+  /** `withdraws`: the broker is told, so that the next event goes to somebody who takes it. */
+  stop({ withdraws }: { readonly withdraws: boolean }): void {
     this.#isStopped = true;
     this.#wait.wake();
+    if (withdraws && this.#isFetching) void this.#ports.bus.withdraw(this.spec.consumer, { fence: this.#host.fence });
   }
 
   async #pull(): Promise<void> {
@@ -77,11 +82,13 @@ export class Binding {
         await this.#wait.for(backoffMicros(law, failures++, random));
         continue;
       }
+      this.#isFetching = true;
       const fetched = await this.#ports.bus.fetch(this.spec.consumer, {
         eventsMax: credit,
         waitMs: this.#bounds.fetchWaitMs,
         fence: this.#host.fence,
       });
+      this.#isFetching = false;
       if (fetched.ok) {
         failures = 0;
         if (fetched.value.length === 0) continue;

@@ -30,6 +30,8 @@ export type DeliveryTools = {
   readonly isLeaseHeld: () => boolean;
   /** Starts whatever may run now. */
   readonly pump: () => void;
+  /** What must have ended before the process may: fetches that something may come of, and what is given back. */
+  readonly tracked: (work: Promise<unknown>) => void;
   /** Asks to be woken when there may be credit. */
   readonly starved: (binding: Binding) => void;
   readonly refused: (
@@ -49,6 +51,8 @@ export class Delivery {
   readonly #tools: DeliveryTools;
   /** Bindings without credit, the longest waiting first. */
   readonly #starved = new Set<Binding>();
+  /** Bound: bindings, and deliveries that were handed out to them. */
+  readonly #open = new Set<Promise<unknown>>();
 
   constructor(
     ports: DeliveryPorts,
@@ -67,12 +71,21 @@ export class Delivery {
       effectsRandom: ports.random.stream('agent/effects'),
       ...host,
       pump: () => this.#pump(),
+      tracked: (work) => {
+        this.#open.add(work);
+        void work.then(() => this.#open.delete(work));
+      },
       starved: (binding) => void this.#starved.add(binding),
     };
   }
 
   serve(assignment: Assignment, program: Program, onEnded: (cause: EndCause) => void): ServedInstance {
     return new ServedInstance(this.#tools, assignment, program, onEnded);
+  }
+
+  /** Resolves when nothing is fetched for anybody any more, and what was given back is with the broker. */
+  async settled(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all(this.#open);
   }
 
   #pump(): void {

@@ -109,7 +109,8 @@ export class ServedInstance {
     if (this.#phase !== 'serving') return;
     this.#phase = 'draining';
     this.#drainCause = cause;
-    this.#unbind((pending) => this.#giveBack(pending.map((item) => [item.binding.spec, item.delivery])));
+    const pending = this.#unbind({ withdraws: true });
+    this.#giveBack(pending.map((item) => [item.binding.spec, item.delivery]));
     if (this.#running.size === 0) return this.end(cause);
     this.#drainTimer = this.#tools.ports.clock.after(boundMs * MICROS_PER_MS, () => this.end(cause));
   }
@@ -124,7 +125,7 @@ export class ServedInstance {
       next: 'The event is delivered again, to whoever serves then.',
     }).error;
     this.#endCause = error;
-    this.#unbind(() => {});
+    this.#unbind({ withdraws: false });
     for (const cancellation of this.#running) cancellation.cancel(error);
     this.#tools.dispatch.forget(this.key);
     const { node, ports } = this.#tools;
@@ -282,6 +283,7 @@ export class ServedInstance {
       delivered: (deliveries) => this.#delivered(laneKey, binding, deliveries),
       givenBack: (deliveries) => this.#giveBack(deliveries.map((delivery) => [binding.spec, delivery])),
       fenced: (error) => this.#tools.fenced(this, error),
+      tracked: this.#tools.tracked,
       starved: this.#tools.starved,
     });
     this.#bindings.set(trigger, binding);
@@ -295,18 +297,19 @@ export class ServedInstance {
     this.#tools.pump();
   }
 
-  #unbind(waiting: (pending: readonly Pending[]) => void): void {
+  /** What was fetched and has not begun. */
+  #unbind(options: { readonly withdraws: boolean }): readonly Pending[] {
     const all: Pending[] = [];
     for (const [trigger, binding] of this.#bindings) {
-      binding.stop();
+      binding.stop(options);
       all.push(...this.#tools.dispatch.close(this.#laneKey(trigger)));
     }
     this.#bindings.clear();
-    waiting(all);
+    return all;
   }
 
   #unbindOne(trigger: TriggerName, binding: Binding): void {
-    binding.stop();
+    binding.stop({ withdraws: true });
     this.#bindings.delete(trigger);
     this.#giveBack(this.#tools.dispatch.close(this.#laneKey(trigger)).map((item) => [item.binding.spec, item.delivery]));
   }
@@ -314,12 +317,8 @@ export class ServedInstance {
   /** Another may have them at once instead of after their ack wait. */
   #giveBack(deliveries: readonly (readonly [TriggerBinding, DeliveredEvent])[]): void {
     for (const [spec, delivery] of deliveries) {
-      void settle(
-        this.#context(() => this.#checkGiveBack()),
-        spec.consumer,
-        delivery,
-        { kind: 'release' },
-      );
+      const context = this.#context(() => this.#checkGiveBack());
+      this.#tools.tracked(settle(context, spec.consumer, delivery, { kind: 'release' }));
     }
   }
 

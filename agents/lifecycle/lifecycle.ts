@@ -188,16 +188,20 @@ export class Lifecycle {
     this.#reports.told(reports);
   }
 
-  /** Takes no more work; resolves when what ran has finished or its bound has passed. */
-  drain(): Promise<void> {
+  /** Takes no more work; resolves when what ran has finished and what came meanwhile is given back, or the bounds have passed. */
+  async drain(): Promise<void> {
+    const { bounds, clock, delivery } = this.#tools;
     this.#isStopping = true;
     const drained = new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
-    for (const served of [...this.#instances.values()])
-      served.drain({ text: 'the agent stops', code: null }, this.#tools.bounds.stopDrainMs);
+    for (const served of [...this.#instances.values()]) served.drain({ text: 'the agent stops', code: null }, bounds.stopDrainMs);
     if (this.#instances.size === 0) this.#onEmpty?.();
-    return drained;
+    await drained;
+    let bound: Timer | null = null;
+    const tooLong = new Promise<void>((resolve) => (bound = clock.after(bounds.flushMs * MICROS_PER_MS, resolve)));
+    await Promise.race([delivery.settled(), tooLong]);
+    (bound as Timer | null)?.cancel();
   }
 
   /** At once, all of it: the process may not go on. */

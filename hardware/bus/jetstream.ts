@@ -58,7 +58,7 @@ export class JetStreamBus implements NatsBus {
   readonly #held: HeldDeliveries;
   readonly #publisher: Publisher;
   /** Pulls that wait. Bound: the fetches of this process. */
-  readonly #pulls = new Set<Pull>();
+  readonly #pulls = new Map<Pull, { readonly consumer: ConsumerName; readonly fence: FencingToken | null }>();
   #closed = false;
 
   constructor(tools: JetStreamBusTools) {
@@ -113,12 +113,20 @@ export class JetStreamBus implements NatsBus {
       const leftMs = Math.floor((endMicros - clock.monotonicMicros()) / MICROS_PER_MS);
       const pulled = await this.#pull(spec.value, batch, Math.max(0, leftMs), fence);
       if (!pulled.ok) {
+        // Nobody wants it any more.
+        if (pulled.error.code === 'WM_CANCELLED' && !this.#closed) return ok([]);
         return pulled.error.code === 'WM_BUS_CONSUMER_UNKNOWN' ? this.#lookFor(consumer) : pulled;
       }
       const taken = await this.#take(spec.value, pulled.value, fence);
       // What was pulled may all have been buried.
       if (!taken.ok || taken.value.length > 0 || clock.monotonicMicros() >= endMicros) return taken;
     }
+  }
+
+  withdraw(consumer: ConsumerName, { fence: { instance, epoch } }: { readonly fence: FencingToken }): Promise<Outcome<void>> {
+    for (const [pulling, { consumer: from, fence }] of [...this.#pulls])
+      if (from === consumer && fence?.instance === instance && fence.epoch === epoch) pulling.abandon(isWithdrawn());
+    return Promise.resolve(ok());
   }
 
   /** Nobody answers for a consumer that was deleted, and for one whose leader is being chosen. */
@@ -164,7 +172,7 @@ export class JetStreamBus implements NatsBus {
       { stream: names.events, consumer: spec.name, ...request },
       (stray) => void this.#release(spec, stray),
     );
-    this.#pulls.add(pulling);
+    this.#pulls.set(pulling, { consumer: spec.name, fence });
     const unwatch =
       fence === null
         ? () => {}
@@ -332,10 +340,14 @@ export class JetStreamBus implements NatsBus {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const pulling of [...this.#pulls]) pulling.abandon(isClosed());
+    for (const pulling of [...this.#pulls.keys()]) pulling.abandon(isClosed());
     this.#fences.stop();
     this.#held.clear();
   }
+}
+
+function isWithdrawn(): Err {
+  return failed('WM_CANCELLED', { message: 'The fetch was withdrawn.', next: 'Fetch again when there is room.' });
 }
 
 function isClosed(): Err {

@@ -107,9 +107,9 @@ export class EmbeddedBroker {
     if (epoch <= (this.#fences.get(instance) ?? 0)) return;
     this.#fences.set(instance, epoch);
     this.#ports.telemetry.record('fence.raised', { instance, epoch });
-    const why = (fence: FencingToken | null): Fetched => {
+    const why = (fence: FencingToken | null): Fetched | null => {
       const checked = fence?.instance === instance ? this.#checkFence('fetch', fence) : ok();
-      return checked.ok ? ok([]) : checked;
+      return checked.ok ? null : checked;
     };
     for (const desk of this.#desks.values()) desk.dismiss(why);
   }
@@ -239,6 +239,11 @@ export class EmbeddedBroker {
     if (!fenced.ok) return fenced;
     const desk = this.#desks.get(request.consumer);
     return desk === undefined ? noConsumer(request.consumer) : desk.fetch(request);
+  }
+
+  withdraw(consumer: ConsumerName, { instance, epoch }: FencingToken): Promise<Outcome<void>> {
+    this.#desks.get(consumer)?.dismiss((fence) => (fence?.instance === instance && fence.epoch === epoch ? ok([]) : null));
+    return Promise.resolve(ok());
   }
 
   async settle(request: SettleRequest): Promise<Outcome<void>> {

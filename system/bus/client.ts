@@ -44,6 +44,11 @@ export function createBusClient(ports: Pick<Ports, 'network'>, config: { readonl
       const reply = decodeFetchEventsReply(answer.value);
       return reply.ok ? ok(reply.value.deliveries) : reply;
     },
+    async withdraw(consumer, { fence }) {
+      const request = encodeFetchEventsRequest({ consumer, eventsMax: 0, waitMs: 0, fence });
+      const answer = await line.call(FETCH_EVENTS_METHOD, request, FETCH_ANSWER_MICROS);
+      return answer.ok ? ok() : answer;
+    },
     async settle(consumer, delivery, settlement, { fence }) {
       const request = encodeSettleRequest({ consumer, sequence: delivery.sequence, delivery: delivery.delivery, settlement, fence });
       const answer = await line.call(SETTLE_METHOD, request, ANSWER_MICROS);

@@ -123,14 +123,14 @@ export class Desk {
     }
   }
 
-  /** Ends the waiting fetches for which `why` gives an error. */
-  dismiss(why: (fence: FencingToken | null) => Fetched): void {
+  /** Ends the waiting fetches for which `why` gives an answer. */
+  dismiss(why: (fence: FencingToken | null) => Fetched | null): void {
     const staying = new Fifo<WaitingFetch>();
     for (let waiting = this.#waiting.shift(); waiting !== undefined; waiting = this.#waiting.shift()) {
       if (waiting.isAnswered) continue;
-      const refused = why(waiting.fetch.fence);
-      if (refused.ok) staying.push(waiting);
-      else this.#answer(waiting, refused);
+      const answer = why(waiting.fetch.fence);
+      if (answer === null) staying.push(waiting);
+      else this.#answer(waiting, answer);
     }
     this.#waiting = staying;
   }

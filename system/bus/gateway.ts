@@ -46,6 +46,7 @@ export class BusGateway {
     this.#calls = {
       publish: ({ event, fence }: PublishRequest) => bus.publish(event, { fence, deadlineMicros: PUBLISH_MICROS }),
       fetch: ({ consumer, ...options }: FetchEventsRequest) => bus.fetch(consumer, options),
+      withdraw: (consumer, fence) => bus.withdraw(consumer, { fence }),
       settle: ({ consumer, sequence, delivery, settlement, fence }: SettleRequest) =>
         bus.settle(consumer, { sequence, delivery }, settlement, { fence }),
       createConsumer: (spec) => bus.createConsumer(spec),

@@ -12,7 +12,7 @@ import {
   type PublishRequest,
   type SettleRequest,
 } from '../domain/broker.ts';
-import type { PublishAck } from '../domain/event.ts';
+import type { FencingToken, PublishAck } from '../domain/event.ts';
 import type { ConsumerName } from '../domain/identifiers.ts';
 import { ok, rejected, type Outcome } from '../domain/outcome.ts';
 import {
@@ -33,6 +33,7 @@ const DONE = new Uint8Array(0);
 export type BrokerCalls = {
   publish(request: PublishRequest): Promise<Outcome<PublishAck>>;
   fetch(request: FetchEventsRequest): Promise<Outcome<readonly DeliveredEvent[]>>;
+  withdraw(consumer: ConsumerName, fence: FencingToken): Promise<Outcome<void>>;
   settle(request: SettleRequest): Promise<Outcome<void>>;
   createConsumer(spec: ConsumerSpec): Promise<Outcome<void>>;
   deleteConsumer(name: ConsumerName): Promise<Outcome<void>>;
@@ -57,9 +58,13 @@ export async function handleBrokerCall(
     case FETCH_EVENTS_METHOD: {
       const request = decodeFetchEventsRequest(bytes);
       if (!request.ok) return request;
-      const { consumer, fence } = request.value;
+      const { consumer, fence, eventsMax } = request.value;
       const admitted = admit({ kind: 'fetch', consumer, fence });
       if (!admitted.ok) return admitted;
+      if (eventsMax === 0 && fence !== null) {
+        const withdrawn = await broker.withdraw(consumer, fence);
+        return withdrawn.ok ? ok(encodeFetchEventsReply({ deliveries: [] })) : withdrawn;
+      }
       const fetched = await broker.fetch(request.value);
       return fetched.ok ? ok(encodeFetchEventsReply({ deliveries: fetched.value })) : fetched;
     }

@@ -17,6 +17,11 @@ export interface Bus {
     consumer: ConsumerName,
     options: { readonly eventsMax: number; readonly waitMs: number; readonly fence: FencingToken | null },
   ): Promise<Outcome<readonly DeliveredEvent[]>>;
+  /**
+   * Fetches of this instance that wait are answered with none: what comes next goes to others, and not to somebody who is about to
+   * leave. Where it fails, or comes between two requests, they end when their wait is over.
+   */
+  withdraw(consumer: ConsumerName, options: { readonly fence: FencingToken }): Promise<Outcome<void>>;
   /** Ends a delivery. WM_FENCED: the instance was superseded; WM_NOT_FOUND: the delivery ran out and was given to another. */
   settle(
     consumer: ConsumerName,

@@ -243,6 +243,36 @@ describe.each(ARMS)('a bus: $world', ({ play }) => {
     });
   });
 
+  it('hands nothing to an instance that has withdrawn, and the next event to others at once', async () => {
+    await play(100, async ({ bus, fence, sleep, nowMicros }) => {
+      get(await bus.createConsumer(SPEC));
+      const leaving = { instance: 'leaving/0' as InstanceId, epoch: 3 as Epoch };
+      await fence(leaving);
+      const fetched = bus.fetch(CONSUMER, { ...FETCH, waitMs: 20_000, fence: leaving });
+      await sleep(1_500_000);
+      const withdrawn = nowMicros();
+      get(await bus.withdraw(CONSUMER, { fence: leaving }));
+      expect(get(await fetched)).toEqual([]);
+      expect(nowMicros() - withdrawn).toBeLessThan(10 * SECOND);
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      expect(await idsOf(bus)).toEqual(['one']);
+    });
+  });
+
+  it('lets those wait who have not withdrawn: another instance, or another epoch of the same', async () => {
+    await play(100, async ({ bus, fence, sleep }) => {
+      get(await bus.createConsumer(SPEC));
+      const staying = { instance: 'staying/0' as InstanceId, epoch: 3 as Epoch };
+      await fence(staying);
+      const fetched = bus.fetch(CONSUMER, { ...FETCH, waitMs: 20_000, fence: staying });
+      await sleep(1_500_000);
+      get(await bus.withdraw(CONSUMER, { fence: { ...staying, epoch: 2 as Epoch } }));
+      get(await bus.withdraw(CONSUMER, { fence: { ...staying, instance: 'leaving/0' as InstanceId } }));
+      get(await bus.publish(eventOf('one'), UNFENCED));
+      expect(get(await fetched).map(({ event }) => event.id)).toEqual(['one']);
+    });
+  });
+
   it('gives each event to one of those who fetch', async () => {
     await play(100, async ({ bus }) => {
       get(await bus.createConsumer(SPEC));

@@ -164,12 +164,15 @@ export function encodeFetchEventsRequest(request: FetchEventsRequest): Uint8Arra
 }
 
 export function decodeFetchEventsRequest(bytes: Uint8Array): Outcome<FetchEventsRequest> {
-  return decodeWith(FetchEventsRequestSchema, bytes, (wire) => ({
-    consumer: name(wire.consumer, 'consumer'),
-    eventsMax: wire.eventsMax > 0 ? wire.eventsMax : wrong('events_max', 'at least 1'),
-    waitMs: wire.waitMs,
-    fence: fenceFrom(wire.fence),
-  }));
+  return decodeWith(FetchEventsRequestSchema, bytes, (wire) => {
+    const fence = fenceFrom(wire.fence);
+    return {
+      consumer: name(wire.consumer, 'consumer'),
+      eventsMax: wire.eventsMax > 0 || fence !== null ? wire.eventsMax : wrong('events_max', 'at least 1'),
+      waitMs: wire.waitMs,
+      fence,
+    };
+  });
 }
 
 export function encodeFetchEventsReply(reply: FetchEventsReply): Uint8Array {

@@ -89,6 +89,12 @@ export class MemoryBus implements Bus, State {
     return refused ?? ok(deliveries);
   }
 
+  async withdraw(consumer: ConsumerName): Promise<Outcome<void>> {
+    await this.#travel();
+    for (const { resolve } of this.#waiting.get(consumer)?.splice(0) ?? []) resolve();
+    return ok();
+  }
+
   async settle(
     _consumer: ConsumerName,
     delivery: DeliveredEvent,

@@ -197,6 +197,8 @@ export declare type FetchEventsRequest = Message<"wasmmatrix.v1.FetchEventsReque
   consumer: string;
 
   /**
+   * 0, with a fence: nothing is wanted any more, and fetches of that instance and epoch that wait are answered with none.
+   *
    * @generated from field: uint32 events_max = 2;
    */
   eventsMax: number;
