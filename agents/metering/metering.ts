@@ -17,6 +17,9 @@ export class Meter {
   #busyMicros = 0;
   #sinceMicros: number;
   #cpuPermille = 0;
+  /** Of the period that ended last. */
+  #hasWorked = false;
+  #invocationsBefore = 0;
 
   /** `onWork` is called before each invocation is counted. */
   constructor(clock: Ports['clock'], facts: NodeFacts, onWork: () => void) {
@@ -36,7 +39,7 @@ export class Meter {
 
   /** No work is going on, and none was in the last period: until there is some, there is nothing new to tell. */
   get rests(): boolean {
-    return this.#active === 0 && this.#cpuPermille === 0;
+    return this.#active === 0 && !this.#hasWorked;
   }
 
   started(memoryBytesMax: number): void {
@@ -69,6 +72,8 @@ export class Meter {
     const capacity = (nowMicros - this.#sinceMicros) * this.#facts.cores;
     if (capacity <= 0) return;
     this.#cpuPermille = Math.min(PERMILLE, Math.round((this.#busyMicros * PERMILLE) / capacity));
+    this.#hasWorked = this.#invocations !== this.#invocationsBefore;
+    this.#invocationsBefore = this.#invocations;
     this.#busyMicros = 0;
     this.#sinceMicros = nowMicros;
   }

@@ -31,6 +31,7 @@ import {
   notAskedLines,
   notBootedLines,
   tableLines,
+  unplayedLines,
   type Machine,
 } from './conformance.ts';
 import { playOnMachine } from './on-machine.main.ts';
@@ -111,6 +112,10 @@ async function arch(options: ArchOptions): Promise<number> {
     const wrong = { message: 'A fault is planted in what a program compiles, and machines compile nothing.', next: 'Leave out --tier.' };
     return refuse([describeError(rejected('WM_ARGUMENT', wrong).error)]);
   }
+  if (options.tier === 'system' && options.scenarios !== undefined) {
+    const wrong = { message: 'Machines play no scenarios.', next: 'Leave out --scenarios, or take --tier both.' };
+    return refuse([describeError(rejected('WM_ARGUMENT', wrong).error)]);
+  }
   const startMs = performance.now();
   const targets = options.targets ?? ARCHITECTURES;
   const cancel = new AbortController();
@@ -123,7 +128,7 @@ async function arch(options: ArchOptions): Promise<number> {
     if (!played.ok) return refuse([describeError(played.error)]);
     if (played.value === null) return 0;
     const { set, machines, unplayed } = played.value;
-    const conformance = judge(set, machines, Math.round(performance.now() - startMs));
+    const conformance = judge(set, machines, { unplayed, wallMs: Math.round(performance.now() - startMs) });
     if (options.junit !== undefined) writeFileSync(options.junit, junitLines(conformance).join('\n'));
     if (options.json === true) print(JSON.stringify(conformance, null, 2));
     else {
@@ -131,8 +136,7 @@ async function arch(options: ArchOptions): Promise<number> {
       for (const machine of machines)
         for (const line of machine.lines) if (line.kind === 'left-out') say(`${machine.name} did not run ${line.level}: ${line.why}`);
       for (const line of leftOutLines(machines[0])) say(line);
-      for (const line of [...notAskedLines(conformance), ...notBootedLines(conformance)]) say(line);
-      if (unplayed > 0) say(`–  ${unplayed} scenarios add nothing that those played are not made of; --scenarios all plays them too`);
+      for (const line of [...notAskedLines(conformance), ...notBootedLines(conformance), ...unplayedLines(conformance)]) say(line);
       say('');
       for (const line of differenceLines(conformance)) say(line);
       const { compared, differences, verdict } = conformance;
@@ -153,8 +157,8 @@ type Context = { readonly folder: string; readonly signal: AbortSignal; readonly
 type AllPlayed = {
   readonly set: ConformanceSet;
   readonly machines: readonly [Machine, ...Machine[]];
-  /** Scenarios of the catalogue that were left out, as nobody named them. */
-  readonly unplayed: number;
+  /** Scenarios of the catalogue that were left out, as nobody named any. */
+  readonly unplayed: readonly string[];
 };
 
 async function playAll(targets: readonly Architecture[], context: Context): Promise<Outcome<AllPlayed | null>> {
@@ -179,6 +183,8 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       next: 'Name at least two targets.',
     });
   const tier = options.tier ?? (await tierOf(foreigns, options));
+  const chosen = chooseScenarios(tier, options);
+  if (!chosen.ok) return chosen;
   for (const foreign of foreigns) {
     const missing = await missingFor(foreign, tier);
     if (missing !== null) return missing;
@@ -206,8 +212,10 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
     }
     if (tier !== 'user') {
       const image = await prepareImage(foreign, toolsOf(context));
-      if (!image.ok) return image;
-      images.push(image.value);
+      if (image.ok) images.push(image.value);
+      else if (options.tier !== undefined || signal.aborted) return image;
+      // Nobody asked for machines: the verdict says that none was booted.
+      else tell(options, describeError(image.error));
     }
   }
   if (signal.aborted) return stopped();
@@ -216,33 +224,39 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
   const set = writeSet(openEngine(engine.value), examples, join(folder, 'set'));
   mkdirSync(join(folder, 'artefacts'));
   const [reference, ...others] = runtimes as [Runtime, ...Runtime[]];
-  // With nobody to be compared with, a run of the simulator says nothing.
-  const catalogue = options.simulator && tier !== 'system' ? withoutLarge(readScenarios(catalogueFiles()).scenarios, [], undefined) : [];
-  const chosen = scenariosOf(options, catalogue);
+  const playProgram = async (runtime: Runtime, faulty: boolean): Promise<Outcome<Machine>> => {
+    const one = await playSet(runtime, { faulty, isReference: false }, playing);
+    return one.ok ? simulate(runtime, one.value, scenarios, examples, playing) : one;
+  };
+  const playMachine = async (image: MachineImage): Promise<Outcome<Machine>> => {
+    const one = await playOnMachine({ image, folder, signal: playing.signal });
+    if (one.ok) playing.tell(`${one.value.name}: the conformance set was played`);
+    return one;
+  };
   // The reference's artefacts are what the others run; after it they go side by side.
-  const playing: Playing = { folder, signal, tell: (line) => tell(options, line) };
+  // What one cannot do ends the others: nobody waits minutes for a verdict that will not come.
+  const ending = new AbortController();
+  const playing: Playing = { folder, signal: AbortSignal.any([signal, ending.signal]), tell: (line) => tell(options, line) };
+  const orEnd = async (play: Promise<Outcome<Machine>>): Promise<Outcome<Machine>> => {
+    const played = await play.catch((error: unknown) => failed('WM_CONFORMANCE', unforeseen(error)));
+    if (!played.ok) ending.abort();
+    return played;
+  };
+  const { scenarios, unplayed } = chosen.value;
   const first = await playSet(reference, { faulty: false, isReference: true }, playing);
   if (!first.ok) return first;
-  const [native, ...rest] = await Promise.all([
-    simulate(reference, first.value, chosen, examples, playing),
-    ...others.map(async (runtime, i) => {
-      const played = await playSet(runtime, { faulty: options.plant === 'nan' && i === 0, isReference: false }, playing);
-      return played.ok ? simulate(runtime, played.value, chosen, examples, playing) : played;
-    }),
-    ...images.map(async (image) => {
-      const played = await playOnMachine({ image, folder, signal });
-      if (played.ok) playing.tell(`${played.value.name}: the conformance set was played`);
-      return played;
-    }),
+  const played = await Promise.all([
+    orEnd(simulate(reference, first.value, scenarios, examples, playing)),
+    ...others.map((runtime, i) => orEnd(playProgram(runtime, options.plant === 'nan' && i === 0))),
+    ...images.map((image) => orEnd(playMachine(image))),
   ]);
-  if (!native.ok) return native;
-  const machines: [Machine, ...Machine[]] = [native.value];
-  for (const machine of rest) {
-    if (!machine.ok) return machine;
-    machines.push(machine.value);
-  }
-  const unplayed = options.scenarios === undefined ? catalogue.length - chosen.length : 0;
-  return signal.aborted ? stopped() : ok({ set, machines, unplayed });
+  if (signal.aborted) return stopped();
+  const failures = played.filter((one) => !one.ok);
+  // Those that were ended for it are not the reason.
+  const failure = failures.find(({ error }) => error.code !== 'WM_CANCELLED') ?? failures[0];
+  if (failure !== undefined) return failure;
+  const machines = played.flatMap((one) => (one.ok ? [one.value] : []));
+  return ok({ set, machines: machines as [Machine, ...Machine[]], unplayed });
 }
 
 /** Whole machines as well, where they can be made and no fault is planted, which is done in what a program compiles. */
@@ -252,9 +266,23 @@ async function tierOf(foreigns: readonly ForeignArchitecture[], { plant }: ArchO
   return missing.every((one) => one === null) ? 'both' : 'user';
 }
 
-function scenariosOf({ scenarios }: ArchOptions, catalogue: readonly Scenario[]): readonly Scenario[] {
-  if (catalogue.length === 0 || scenarios === ALL) return catalogue;
-  return scenarios === undefined ? coverOf(catalogue) : readScenarios(scenarios).scenarios;
+type Chosen = { readonly scenarios: readonly Scenario[]; readonly unplayed: readonly string[] };
+
+/** With nobody to be compared with, a run of the simulator says nothing. WM_SCENARIO_INVALID. */
+function chooseScenarios(tier: Tier, { simulator, scenarios }: ArchOptions): Outcome<Chosen> {
+  if (!simulator || tier === 'system') return ok({ scenarios: [], unplayed: [] });
+  const asked = scenarios === undefined || scenarios === ALL ? catalogueFiles() : scenarios;
+  const { scenarios: read, errors } = readScenarios(asked);
+  const [error] = errors;
+  if (error !== undefined) return { ok: false, error };
+  if (scenarios !== undefined && scenarios !== ALL) return ok({ scenarios: read, unplayed: [] });
+  const catalogue = withoutLarge(read, [], undefined);
+  const chosen = scenarios === ALL ? catalogue : coverOf(catalogue);
+  return ok({ scenarios: chosen, unplayed: catalogue.filter((one) => !chosen.includes(one)).map(({ name }) => name) });
+}
+
+function unforeseen(error: unknown): { readonly message: string; readonly next: string } {
+  return { message: `The comparison did not come to its end: ${wordsOf(error)}.`, next: 'Make room in the temporary folder, or repeat.' };
 }
 
 async function buildEngine({ options: { quiet }, signal }: Context): Promise<Outcome<string>> {

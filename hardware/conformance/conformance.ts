@@ -37,6 +37,8 @@ export type Conformance = {
   readonly cells: readonly Cell[];
   readonly compared: number;
   readonly differences: number;
+  /** Scenarios of the catalogue that were left out, as nobody asked for them. */
+  readonly unplayed: readonly string[];
   readonly wallMs: number;
 };
 
@@ -47,7 +49,11 @@ const DIFFERENCES_TOLD_MAX = 12;
 const OF_A_GROUP_TOLD_MAX = 3;
 
 /** The first machine is the reference. It is compared with itself as well: its levels are held to its baseline. */
-export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machine[]], wallMs: number): Conformance {
+export function judge(
+  set: ConformanceSet,
+  machines: readonly [Machine, ...Machine[]],
+  { unplayed = [], wallMs }: { readonly unplayed?: readonly string[]; readonly wallMs: number },
+): Conformance {
   const [reference] = machines;
   const cells = machines.flatMap((machine) => [
     ...checkPlayed(machine, machine.expected),
@@ -67,6 +73,7 @@ export function judge(set: ConformanceSet, machines: readonly [Machine, ...Machi
     cells,
     compared: cells.reduce((total, cell) => total + cell.compared, 0),
     differences,
+    unplayed,
     wallMs,
   };
 }
@@ -119,6 +126,14 @@ export function notBootedLines({ machines }: Conformance): readonly string[] {
   return others.length === 0 ? [] : [`–  no machine of ${others.join(' and ')} was booted; --tier both boots one of each`];
 }
 
+/** Which scenarios were not asked for. */
+export function unplayedLines({ unplayed }: Conformance): readonly string[] {
+  if (unplayed.length === 0) return [];
+  return [
+    `–  the simulator left out ${unplayed.length} scenarios of the catalogue, whose parts others have; --scenarios all plays them too`,
+  ];
+}
+
 /** Why levels have no code for some modules, in the compiler's words. */
 export function leftOutLines({ lines }: Played): readonly string[] {
   const reasons = new Map<string, { readonly levels: Set<string>; readonly modules: Set<string> }>();
@@ -167,7 +182,7 @@ export function placeOf({ group, module, level, case: name }: Difference): strin
 }
 
 /** A suite for each machine, a case for each cell. */
-export function junitLines({ cells, machines, wallMs }: Conformance): readonly string[] {
+export function junitLines({ cells, machines, unplayed, wallMs }: Conformance): readonly string[] {
   const failed = cells.filter(({ differences }) => differences.length > 0).length;
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -177,6 +192,8 @@ export function junitLines({ cells, machines, wallMs }: Conformance): readonly s
     const mine = cells.filter((cell) => cell.machine === name);
     const broken = mine.filter(({ differences }) => differences.length > 0).length;
     lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length + notAsked.length}" failures="${broken}">`);
+    if (unplayed.length > 0 && mine.some(({ group }) => group === 'simulator'))
+      lines.push(`    <properties><property name="scenarios left out" value="${escape(unplayed.join(' '))}"/></properties>`);
     for (const group of notAsked)
       lines.push(`    <testcase classname="${escape(name)}" name="${group}"><skipped message="not asked of this tier"/></testcase>`);
     for (const cell of mine) {

@@ -77,11 +77,16 @@ export class Links {
       const [a, b] = fault.kind === 'partition' ? [fault.a, fault.b] : [[fault.a], [fault.b]];
       if (!(isIn(from, a) && isIn(to, b)) && !(isIn(from, b) && isIn(to, a))) continue;
       if (fault.kind === 'partition') cut = true;
-      else if (fault.kind === 'latency') factor = [factor[0] * fault.factor[0], factor[1] * fault.factor[1]];
-      else if (fault.loss[0] * loss[1] > loss[0] * fault.loss[1]) loss = fault.loss;
+      else if (fault.kind === 'latency') factor = larger(factor, fault.factor);
+      else loss = larger(loss, fault.loss);
     }
     return { law: law?.latency ?? AT_ONCE, factor, loss, cut };
   }
+}
+
+/** Of several of a kind the worst counts, as in the simulator. */
+function larger(a: Ratio, b: Ratio): Ratio {
+  return b[0] * a[1] > a[0] * b[1] ? b : a;
 }
 
 function isIn(place: Place, ends: readonly string[]): boolean {

@@ -51,6 +51,7 @@ describe('wasmmatrix arch', () => {
     [['--scenarios', 'deploy-and-answr'], "There is no scenario 'deploy-and-answr': did you mean 'deploy-and-answer'?"],
     [['--scenarios', 'node-failure', '--no-simulator'], "'--scenarios <list>' cannot be used with option '--no-simulator'"],
     [['--targets', `${OWN},arm64`, '--plant', 'nan', '--tier', 'system'], 'machines compile nothing'],
+    [['--tier', 'system', '--scenarios', 'node-failure'], 'Machines play no scenarios.'],
     [['--tier', 'hardware'], "argument 'hardware' is invalid. Allowed choices are user, system, both."],
     [['--plant', 'rust'], "argument 'rust' is invalid. Allowed choices are nan."],
   ])('refuses %s', async (args, words) => {

@@ -10,6 +10,7 @@ import {
   notAskedLines,
   notBootedLines,
   tableLines,
+  unplayedLines,
   type Machine,
 } from '../../../hardware/conformance/conformance.ts';
 
@@ -88,7 +89,7 @@ function machine(architecture: string, levels: readonly string[], changes: Chang
 const REFERENCE = machine('x86_64', ['v1', 'v2']);
 
 function placesOf(...machines: readonly Machine[]): readonly string[] {
-  const { cells, verdict } = judge(SET, [REFERENCE, ...machines], 1_000);
+  const { cells, verdict } = judge(SET, [REFERENCE, ...machines], { wallMs: 1_000 });
   const places = cells.flatMap(({ machine: name, differences }) =>
     differences.map(
       ({ module, case: one, level, quantity, expected, got }) => `${name} ${module} ${one} ${level} ${quantity}: ${expected} | ${got}`,
@@ -113,13 +114,13 @@ function emulated(levels: readonly string[], changes: Changes = {}): Machine {
 describe('a machine that only runs what was compiled elsewhere', () => {
   it('agrees without artefacts and runs of its own, and its verdict names its tier and what it was not asked for', () => {
     expect(placesOf(emulated(['v1', 'v2']))).toEqual([]);
-    const conformance = judge(SET, [REFERENCE, emulated(['v1', 'v2'])], 1_000);
+    const conformance = judge(SET, [REFERENCE, emulated(['v1', 'v2'])], { wallMs: 1_000 });
     expect(conformance.machines.map(({ name, tier, notAsked }) => [name, tier, notAsked])).toEqual([
       ['x86_64', 'native', []],
       ['riscv64-machine', 'qemu-system', ['artefacts', 'simulator']],
     ]);
     expect(notBootedLines(conformance)).toEqual([]);
-    expect(notBootedLines(judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2']), emulated(['v1', 'v2'])], 1_000))).toEqual([
+    expect(notBootedLines(judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2']), emulated(['v1', 'v2'])], { wallMs: 1_000 }))).toEqual([
       '–  no machine of aarch64 was booted; --tier both boots one of each',
     ]);
     expect(notAskedLines(conformance)).toEqual([
@@ -142,7 +143,7 @@ describe('a machine that only runs what was compiled elsewhere', () => {
       'riscv64-machine deep without end v2 whole case: was run | was not run',
     ]);
     const reference = machine('x86_64', ['v1', 'v2'], { without: ['deep'] });
-    const { verdict, cells } = judge(SET, [reference, emulated(['v1', 'v2'], { without: ['deep'] })], 1_000);
+    const { verdict, cells } = judge(SET, [reference, emulated(['v1', 'v2'], { without: ['deep'] })], { wallMs: 1_000 });
     expect([verdict, cells.find(({ machine: name, group }) => name === 'riscv64-machine' && group === 'traps')?.leftOut]).toEqual([
       'held',
       1,
@@ -153,7 +154,7 @@ describe('a machine that only runs what was compiled elsewhere', () => {
 describe('machines that played the same set', () => {
   it('agree when every case, artefact and run is the same', () => {
     expect(placesOf(machine('aarch64', ['v1', 'v2']))).toEqual([]);
-    const { compared, differences } = judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2'])], 1_000);
+    const { compared, differences } = judge(SET, [REFERENCE, machine('aarch64', ['v1', 'v2'])], { wallMs: 1_000 });
     // 3 cases at 2 levels on 2 machines, 2 artefacts at 2 levels, 1 run.
     expect([compared, differences]).toEqual([17, 0]);
   });
@@ -199,27 +200,38 @@ describe('machines that played the same set', () => {
 
   it('agree in nothing when both have no digest, or when the reference did not play at all', () => {
     const [one, other] = [machine('x86_64', ['v1', 'v2'], { digest: null }), machine('aarch64', ['v1', 'v2'], { digest: null })];
-    const without = judge(SET, [one, other], 1_000);
+    const without = judge(SET, [one, other], { wallMs: 1_000 });
     expect([without.verdict, without.differences]).toEqual(['violated', 2]);
     expect(differenceLines(without)).toContain('played: digest of node-failure 0x1 differs on x86_64');
     expect(differenceLines(without).at(-1)).toBe('    aarch64  held no digest');
     const unplayed = (of: Machine): Machine => ({ ...of, lines: of.lines.filter(({ kind }) => kind !== 'run') });
-    expect(judge(SET, [unplayed(REFERENCE), machine('aarch64', ['v1', 'v2'])], 1_000).verdict).toBe('violated');
-    expect(judge(SET, [unplayed(REFERENCE), unplayed(machine('aarch64', ['v1', 'v2']))], 1_000).verdict).toBe('violated');
+    expect(judge(SET, [unplayed(REFERENCE), machine('aarch64', ['v1', 'v2'])], { wallMs: 1_000 }).verdict).toBe('violated');
+    expect(judge(SET, [unplayed(REFERENCE), unplayed(machine('aarch64', ['v1', 'v2']))], { wallMs: 1_000 }).verdict).toBe('violated');
   });
 
   it('do not agree in code that both refuse to make where the set says that there is some', () => {
     const all = ['f32', 'deep'];
     const machines = [machine('x86_64', ['v1', 'v2'], { without: all }), machine('aarch64', ['v1', 'v2'], { without: all })] as const;
     const strict = { modules: SET.modules.map((one) => ({ ...one, mayLackCode: one.name === 'f32' ? ['v1'] : [] })) };
-    const told = judge(strict, [REFERENCE, machine('aarch64', ['v1', 'v2'], { without: ['f32'] })], 1_000).cells.flatMap(
+    const told = judge(strict, [REFERENCE, machine('aarch64', ['v1', 'v2'], { without: ['f32'] })], { wallMs: 1_000 }).cells.flatMap(
       ({ differences }) => differences.filter(({ quantity }) => quantity === 'code'),
     );
     expect(told).toMatchObject([
       { level: 'v2', case: 'add', got: 'WM_ENGINE_INVALID: no: SIMD is not enabled' },
       { level: 'v2', case: 'mul' },
     ]);
-    expect(judge(strict, [...machines], 1_000).verdict).toBe('violated');
+    expect(judge(strict, [...machines], { wallMs: 1_000 }).verdict).toBe('violated');
+  });
+
+  it('says which scenarios were left out, to people, programs and CI', () => {
+    const machines = [machine('x86_64', ['v1']), machine('riscv64', ['v1'])] as const;
+    const conformance = judge(SET, [machines[0], machines[1]], { unplayed: ['node-failure', 'event-storm'], wallMs: 1_000 });
+    expect(conformance.unplayed).toEqual(['node-failure', 'event-storm']);
+    expect(unplayedLines(conformance)).toEqual([
+      '–  the simulator left out 2 scenarios of the catalogue, whose parts others have; --scenarios all plays them too',
+    ]);
+    expect(junitLines(conformance).join('\n')).toContain('<property name="scenarios left out" value="node-failure event-storm"/>');
+    expect(unplayedLines(judge(SET, [machines[0], machines[1]], { wallMs: 1_000 }))).toEqual([]);
   });
 
   it('are told where a level has no code for a module, and do not differ there', () => {
@@ -229,7 +241,7 @@ describe('machines that played the same set', () => {
       ...reference,
       lines: [...reference.lines.filter((line) => line.kind !== 'artefact'), ...poor.lines.filter((line) => line.kind === 'artefact')],
     };
-    const conformance = judge(SET, [both, poor], 1_000);
+    const conformance = judge(SET, [both, poor], { wallMs: 1_000 });
     expect(conformance.verdict).toBe('held');
     expect(conformance.cells.filter(({ machine: name, group }) => name === 'riscv64' && group === 'floats')).toMatchObject([
       { compared: 0, leftOut: 2 },
@@ -259,10 +271,10 @@ describe('machines that played the same set', () => {
       ...one,
       lines: [...one.lines.filter((line) => line.kind !== 'case' || line.level !== 'v2'), { kind: 'left-out', level: 'v2', why: 'no AVX' }],
     });
-    expect(judge(SET, [lacking(REFERENCE)], 1_000).verdict).toBe('held');
+    expect(judge(SET, [lacking(REFERENCE)], { wallMs: 1_000 }).verdict).toBe('held');
     expect(placesOf(lacking(machine('aarch64', ['v1', 'v2'])))).toEqual(['aarch64   v2 level: is run | no AVX']);
     const none = { ...REFERENCE, lines: REFERENCE.lines.filter((line) => line.kind !== 'case') };
-    expect(judge(SET, [none], 1_000).verdict).toBe('violated');
+    expect(judge(SET, [none], { wallMs: 1_000 }).verdict).toBe('violated');
   });
 
   it('hold their own levels to the lowest of the reference', () => {
@@ -270,7 +282,7 @@ describe('machines that played the same set', () => {
     const lines = uneven.lines.map((line) =>
       line.kind === 'case' && line.level === 'v2' && line.case === 'add' ? { ...line, result: { ...RESULT, fuel: 7 } } : line,
     );
-    const { cells } = judge(SET, [{ ...uneven, lines }], 1_000);
+    const { cells } = judge(SET, [{ ...uneven, lines }], { wallMs: 1_000 });
     expect(cells.flatMap(({ differences }) => differences)).toMatchObject([
       { level: 'v2', case: 'add', quantity: 'fuel', expected: '41', got: '7' },
     ]);
@@ -288,7 +300,7 @@ describe('what is shown of differences', () => {
 
   it('is bounded, names both machines, and begins with settings', () => {
     const other = machine('aarch64', ['v1', 'v2'], { results: { 'f32 add': { stdout: 'ff' } }, text: 'fuel on\nnan as computed' });
-    const lines = differenceLines(judge(SET, [REFERENCE, other], 1_000));
+    const lines = differenceLines(judge(SET, [REFERENCE, other], { wallMs: 1_000 }));
     expect(lines.slice(0, 3)).toEqual([
       'artefacts / v1: compile profile differs on aarch64',
       '    x86_64   nan canonical',
@@ -299,7 +311,7 @@ describe('what is shown of differences', () => {
 
   it('is a failure of JUnit with its text escaped, and a level without code is skipped', () => {
     const bad = machine('aarch64', ['v1'], { results: { 'f32 add': { stdout: '<&">' } } });
-    const text = junitLines(judge(SET, [REFERENCE, bad, machine('riscv64', ['v1'], { without: ['f32'] })], 1_500)).join('\n');
+    const text = junitLines(judge(SET, [REFERENCE, bad, machine('riscv64', ['v1'], { without: ['f32'] })], { wallMs: 1_500 })).join('\n');
     expect(text).toContain('<testcase classname="aarch64" name="floats at v1">');
     expect(text).toContain('&lt;&amp;&quot;&gt;');
     expect(text).toContain('<testcase classname="riscv64" name="floats at v1"><skipped message="no code for this level"/></testcase>');
