@@ -9,6 +9,8 @@ import { openConsumer, openStreams } from './streams.ts';
 
 /** Bound: messages of verdicts that wait in this process. */
 const PARTS_AHEAD_MAX = 32;
+/** So many bytes that were read are taken from the stream together, so that long records of some runs leave room for others. */
+const READ_BYTES_MAX = 4 * 1_024 * 1_024;
 export type CampaignQueueOptions = { readonly link: NatsLink; readonly prefix: string; readonly campaign: string };
 
 /** A piece of what came of a run: `meta` says what it is. */
@@ -99,10 +101,15 @@ export class CampaignQueue {
 
   /** Everything that workers tell of this campaign, in the order in which it was stored, until `close`. */
   async *parts(): AsyncGenerator<Part> {
+    let bytes = 0;
     for (let parts = this.#parts, last: typeof parts = null; parts !== null && parts !== last; parts = this.#parts) {
       for await (const message of parts) {
         const run = runOf(message.subject);
         if (run !== null) yield { run, meta: message.headers?.get(META_HEADER) ?? '', data: message.data };
+        bytes += message.data.length;
+        if (bytes < READ_BYTES_MAX) continue;
+        bytes = 0;
+        await this.#purge(this.#names.verdicts, this.#names.verdictsOf(this.#campaign), message.seq + 1);
       }
       last = parts;
     }
@@ -147,8 +154,10 @@ export class CampaignQueue {
     await this.#purge(this.#names.verdicts, this.#names.verdictsOf(this.#campaign));
   }
 
-  async #purge(stream: string, filter: string): Promise<Outcome<void>> {
-    const purged = await this.#link.ask(`stream ${stream}`, () => this.#link.manager.streams.purge(stream, { filter }));
+  /** `before`: what has a lower number in the stream; without it all. */
+  async #purge(stream: string, filter: string, before?: number): Promise<Outcome<void>> {
+    const what = before === undefined ? { filter } : { filter, seq: before };
+    const purged = await this.#link.ask(`stream ${stream}`, () => this.#link.manager.streams.purge(stream, what));
     return purged.ok ? ok() : purged;
   }
 }

@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { ok, type Outcome } from '../../system/domain/outcome.ts';
 import type { NatsLink } from '../nats/nats.ts';
 import { bytesMaxOf, metaHeaders, refusalOf } from './message.ts';
-import { deliveriesOf, queueNames, runOf, type QueueNames } from './names.ts';
+import { deliveriesOf, isCampaign, queueNames, runOf, type QueueNames } from './names.ts';
 import { ACK_WAIT_MS } from './streams.ts';
 
 /** Often enough that two of three may be lost. */
@@ -57,6 +57,7 @@ export class WorkerQueue {
       callback: (error, message) => {
         if (error !== null) return;
         const campaign = message.subject.slice(message.subject.lastIndexOf('.') + 1);
+        if (!isCampaign(campaign)) return;
         heard({ campaign, data: message.data, answer: (data) => void message.respond(data) });
       },
     });

@@ -12,7 +12,7 @@ import { STATE_NAMES, StateWatch } from '../../scenarios/goals/goals.ts';
 import { loadScenario } from '../../scenarios/load.ts';
 import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
-import { assert, describeError } from '../../system/domain/outcome.ts';
+import { assert, describeError, failed } from '../../system/domain/outcome.ts';
 import { SIM_FAULT_KINDS } from '../faults/faults.ts';
 import { count, positive, seedOf } from './arguments.main.ts';
 import { runCampaign, type CampaignProgress, type PlayJob, type PlayOptions } from './campaign.ts';
@@ -101,10 +101,17 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   const settings = await prepare(options.quiet === true);
   if (settings === null) return EXIT_REJECTED;
   const campaign = new FuzzCampaign(bases.bases, folder, options);
-  const summary = await playFuzz(campaign, settings, options);
-  if (summary === null) return EXIT_REJECTED;
-  writeFileSync(join(folder, COVERAGE_FILE), `${JSON.stringify(campaign.coverage(), null, 2)}\n`);
-  writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  let summary: FuzzSummary | null;
+  // From the first connection until the last file is written.
+  const release = onInterrupt((again) => campaign.interrupt(again));
+  try {
+    summary = await playFuzz(campaign, settings, options);
+    if (summary === null) return EXIT_REJECTED;
+    writeFileSync(join(folder, COVERAGE_FILE), `${JSON.stringify(campaign.coverage(), null, 2)}\n`);
+    writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  } finally {
+    release();
+  }
   if (options.json === true) print(JSON.stringify(summary, null, 2));
   else tellSummary(summary, neverLine(campaign.coverage()), join(folder, 'plans.jsonl'));
   if (options.shrink === true && !summary.interrupted) await shrinkFirst(folder, options);
@@ -123,7 +130,12 @@ async function playFuzz(campaign: FuzzCampaign, settings: ScenarioSettings, opti
   const remote = await openRemote(options, settings, { warn, tell: options.quiet === true ? () => {} : warn });
   if (remote === null) return null;
   try {
-    return await campaign.play((play) => remote.crew.play(play));
+    const summary = await campaign.play((play) => remote.crew.play(play));
+    if (summary.runs > 0 || summary.interrupted) return summary;
+    const message = `No worker played a run for this campaign: ${remote.crew.whyNothing()}.`;
+    const next = `Start one, on any machine with this commit: npx wasmmatrix worker --nats ${(options.nats ?? []).join(',')}.`;
+    refuse([describeError(failed('WM_UNREACHABLE', { message, next }).error)]);
+    return null;
   } finally {
     await remote.close();
   }
@@ -173,6 +185,7 @@ class FuzzCampaign {
   /** Of runs that were played elsewhere, each in a thread of its own. */
   #elsewhereMs = 0;
   #interrupted = false;
+  readonly #over = new AbortController();
 
   constructor(bases: readonly Base[], folder: string, options: FuzzOptions) {
     this.#bases = bases;
@@ -196,14 +209,15 @@ class FuzzCampaign {
     process.stderr.write(`${text}\n`);
   }
 
+  interrupt(again: boolean): void {
+    if (again) process.exit(EXIT_INTERRUPTED);
+    this.#interrupted = true;
+    this.warn('Stopping; what has ended is counted. Interrupt again to stop at once.');
+    this.#over.abort();
+  }
+
   async play(play: Play): Promise<FuzzSummary> {
-    const over = new AbortController();
-    const release = onInterrupt((again) => {
-      if (again) process.exit(EXIT_INTERRUPTED);
-      this.#interrupted = true;
-      this.warn('Stopping; what has ended is counted. Interrupt again to stop at once.');
-      over.abort();
-    });
+    const over = this.#over;
     const timer = Number.isFinite(this.#msMax) ? setTimeout(() => over.abort(), this.#msMax) : undefined;
     if (this.#options.json !== true)
       say(`Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1\`.`);
@@ -211,7 +225,6 @@ class FuzzCampaign {
       while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(play, over.signal);
     } finally {
       clearTimeout(timer);
-      release();
       this.#line.clear();
     }
     return this.#summary();

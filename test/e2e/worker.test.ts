@@ -44,6 +44,7 @@ describe('a worker', () => {
     [['fuzz', '--nats', 'nats://127.0.0.1:9', '--jobs', '2'], /--jobs is for threads of this machine/],
     [['run', '--nats', 'nats://127.0.0.1:9', '--target', 'local'], /--nats is for the simulator alone/],
     [['run', '--nats', 'nats://127.0.0.1:9', '--nats-user', 'a', '--nats-credentials', 'b'], /both say who this is/],
+    [['run', '--nats', 'nats://me:a/secret@127.0.0.1:9'], /^(?!.*secret).*WASMMATRIX_NATS_PASSWORD/s],
     [['worker', '--nats', 'nats://127.0.0.1:9', '--nats-certificate', 'a'], /needs its key/],
   ])('%j is refused for what contradicts itself', async (args, why) => {
     expect(await wasmmatrix(args)).toMatchObject({ code: 2, stderr: expect.stringMatching(why) });
@@ -126,6 +127,15 @@ describe.skipIf('missing' in NATS)(`runs on workers (${'missing' in NATS ? NATS.
     for (const file of ['plans.jsonl', 'coverage.json'])
       expect(readFileSync(join(there, file), 'utf8'), file).toBe(readFileSync(join(here, file), 'utf8'));
     expect(readFileSync(join(there, 'plans.jsonl'), 'utf8')).toMatch(/"near":"0x/);
+  });
+
+  test('of fuzz that nobody played are no success', async () => {
+    const args = ['fuzz', '--minutes', '0.05', '--nats', nats.url, '--out', join(folder.path, 'nobody')];
+    const { code, stderr } = await wasmmatrix(args);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/WM_UNREACHABLE \(failed\): No worker played a run for this campaign: none has answered\./),
+    });
   });
 
   test('wait without a worker, say so, and are taken back by Ctrl-C', async () => {

@@ -2,21 +2,29 @@
 // disturb nobody, and it becomes the record of the run only when it is whole.
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream, createWriteStream, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 
 /** Bound: packed bytes of the record of one run. */
 export const RECORD_BYTES_MAX = 256 * 1_024 * 1_024;
+/** Bound: bytes of it when it is unpacked. */
+export const UNPACKED_BYTES_MAX = 4 * 1_024 * 1_024 * 1_024;
+/** Bound: plays of one run that have a file; the oldest is of a worker that died. */
+const ATTEMPTS_MAX = 8;
 
 type Attempt = { readonly path: string; readonly file: number; readonly hash: Hash; pieces: number; bytes: number };
 
 export class Assembly {
   readonly #recordFile: string | null;
+  readonly #unpackedBytesMax: number;
   readonly #attempts = new Map<string, Attempt>();
+  #closed = false;
 
   /** Null: nobody wants the record. */
-  constructor(recordFile: string | null) {
+  constructor(recordFile: string | null, unpackedBytesMax = UNPACKED_BYTES_MAX) {
     this.#recordFile = recordFile;
+    this.#unpackedBytesMax = unpackedBytesMax;
   }
 
   /** A piece out of turn is passed over: what it belongs to will not be whole. */
@@ -38,9 +46,14 @@ export class Assembly {
     const unpacked = `${attempt.path}.whole`;
     try {
       if (pieces === 0) closeSync(openSync(unpacked, 'w'));
-      else await pipeline(createReadStream(attempt.path), createGunzip(), createWriteStream(unpacked));
+      else await pipeline(createReadStream(attempt.path), createGunzip(), atMost(this.#unpackedBytesMax), createWriteStream(unpacked));
+      if (this.#closed) return false;
       renameSync(unpacked, this.#recordFile);
       return true;
+    } catch (error) {
+      // What was sent is no record; whatever else happens is this machine's.
+      if (error instanceof TooLarge || (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true) return false;
+      throw error;
     } finally {
       rmSync(unpacked, { force: true });
     }
@@ -48,17 +61,39 @@ export class Assembly {
 
   /** Removes what is packed. */
   close(): void {
-    for (const { path, file } of this.#attempts.values()) {
-      closeSync(file);
-      rmSync(path, { force: true });
-    }
-    this.#attempts.clear();
+    this.#closed = true;
+    for (const name of [...this.#attempts.keys()]) this.#drop(name);
+  }
+
+  #drop(name: string): void {
+    const attempt = this.#attempts.get(name);
+    if (attempt === undefined) return;
+    this.#attempts.delete(name);
+    closeSync(attempt.file);
+    rmSync(attempt.path, { force: true });
   }
 
   #begin(name: string, recordFile: string): Attempt {
+    const [oldest] = this.#attempts.keys();
+    if (this.#attempts.size >= ATTEMPTS_MAX && oldest !== undefined) this.#drop(oldest);
     const path = `${recordFile}.${name}`;
     const attempt: Attempt = { path, file: openSync(path, 'w'), hash: createHash('sha256'), pieces: 0, bytes: 0 };
     this.#attempts.set(name, attempt);
     return attempt;
   }
+}
+
+class TooLarge extends Error {
+  override readonly name = 'TooLarge';
+}
+
+function atMost(bytesMax: number): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _, next) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) next(new TooLarge(`More than ${bytesMax} bytes.`));
+      else next(null, chunk);
+    },
+  });
 }

@@ -2,18 +2,28 @@
 // call of a campaign and the answer of a worker. Whatever comes from the network is checked here; what does not fit is null.
 import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { RunSummary } from '../../../scenarios/record.ts';
+import type { RunSummary, Verdict } from '../../../scenarios/record.ts';
 import type { Scenario } from '../../../scenarios/scenario.ts';
 import { canonicalSeed } from '../../kernel/kernel.ts';
-import type { PlayJob } from '../player.ts';
+import { summaryOf, type PlayJob } from '../player.ts';
 import type { Build } from './build.ts';
 
 /** Version of these messages. */
 const VERSION = 1;
 /** Bound: bytes of a run or a summary when it is unpacked; a fleet of ten thousand nodes takes three million. */
 const UNPACKED_BYTES_MAX = 64 * 1_024 * 1_024;
-/** Bound: characters of what others say for people. */
-const WORDS_MAX = 400;
+/** Bounds: characters of what others say for people. A reason names two builds and all that differs. */
+const NAME_MAX = 200;
+const REASON_MAX = 400;
+/** What a worker may say of a run that it played to its end: who cancels it is the campaign. */
+const VERDICTS: Readonly<Record<Exclude<Verdict, 'cancelled'>, true>> = {
+  held: true,
+  violated: true,
+  unconverged: true,
+  nondeterministic: true,
+  bug: true,
+  rejected: true,
+};
 
 /** A run on its way to a worker. `issue` counts how often the campaign offered it. */
 export type RunMessage = {
@@ -66,12 +76,25 @@ export function encodeSummary(summary: RunSummary): Uint8Array {
   return pack({ v: VERSION, summary });
 }
 
-export function decodeSummary(bytes: Uint8Array): RunSummary | null {
+/** What it says of the run it is asked of: what was asked, and the command that plays it, are the job's and never the worker's words. */
+export function decodeSummary(bytes: Uint8Array, job: PlayJob): RunSummary | null {
   const value = unpack(bytes);
   if (value === null || value['v'] !== VERSION || !isRecord(value['summary'])) return null;
-  const { scenario, seed, verdict, goals, steps, simulatedMicros } = value['summary'];
-  const isWhole = [scenario, seed, verdict].every((text) => typeof text === 'string') && Array.isArray(goals);
-  return isWhole && isCount(steps) && typeof simulatedMicros === 'number' ? (value['summary'] as unknown as RunSummary) : null;
+  const said = quiet(value['summary']);
+  const { scenario, seed, verdict, goals, trouble, digest, simulatedMicros, wallMs, steps, records, notes, lastRecords } = said;
+  if (scenario !== job.scenario.name || seed !== job.seed) return null;
+  if (!isVerdict(verdict) || !isListOf(goals, isGoal) || !isListOf(lastRecords, isRecord)) return null;
+  if (!isTextOrNull(trouble) || !isTextOrNull(digest) || (digest !== null && !/^[0-9a-f]{16}$/.test(digest))) return null;
+  if (!isAmount(simulatedMicros) || !isAmount(wallMs) || !isCount(steps) || !isCount(records)) return null;
+  if (notes !== undefined && !isListOf(notes, (note) => typeof note === 'string')) return null;
+  return {
+    ...summaryOf(job, { verdict, trouble, simulatedMicros, wallMs, steps }),
+    goals: goals as unknown as RunSummary['goals'],
+    digest,
+    records,
+    ...(notes === undefined ? {} : { notes: notes as readonly string[] }),
+    lastRecords: lastRecords as unknown as RunSummary['lastRecords'],
+  };
 }
 
 export function encodeMeta(meta: PartMeta): string {
@@ -100,7 +123,7 @@ export function encodeCall(message: CallMessage): Uint8Array {
 export function decodeCall(bytes: Uint8Array): CallMessage | null {
   const value = parse(new TextDecoder().decode(bytes));
   if (value === null || !isBuild(value['build']) || !isCount(value['from'])) return null;
-  return { build: value['build'], by: printable(String(value['by'])), from: value['from'], over: value['over'] === true };
+  return { build: printableBuild(value['build']), by: printable(String(value['by'])), from: value['from'], over: value['over'] === true };
 }
 
 export function encodeAnswer(message: AnswerMessage): Uint8Array {
@@ -117,7 +140,7 @@ export function decodeAnswer(bytes: Uint8Array): AnswerMessage | null {
     const { run, micros, steps } = isRecord(one) ? one : {};
     return isCount(run) && isCount(micros) && isCount(steps) ? [{ run, micros, steps }] : [];
   });
-  return { worker, name: printable(name), threads, refuses: refuses === null ? null : printable(refuses), playing: plays };
+  return { worker, name: printable(name), threads, refuses: refuses === null ? null : printable(refuses, REASON_MAX), playing: plays };
 }
 
 export function sha256Of(parts: readonly Uint8Array[]): string {
@@ -148,8 +171,44 @@ function parse(text: string): Record<string, unknown> | null {
 }
 
 /** Others' words go to a terminal. */
-function printable(text: string): string {
-  return text.slice(0, WORDS_MAX).replaceAll(/[^ -~]/g, '?');
+function printable(text: string, charactersMax = NAME_MAX): string {
+  return text.slice(0, charactersMax).replaceAll(/[^ -~]/g, '?');
+}
+
+/** The same of all texts in it, which may have lines. */
+function quiet<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value), (_, inner: unknown) =>
+    typeof inner === 'string' ? inner.replaceAll(/(?![\n\t])\p{Cc}/gu, '?') : inner,
+  ) as T;
+}
+
+function isVerdict(value: unknown): value is Verdict {
+  return typeof value === 'string' && Object.hasOwn(VERDICTS, value);
+}
+
+function isGoal(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['name', 'claim', 'because'].every((name) => typeof value[name] === 'string') &&
+    ['held', 'unconverged'].every((name) => typeof value[name] === 'boolean') &&
+    isTextOrNull(value['machine']) &&
+    (value['micros'] === null || isAmount(value['micros'])) &&
+    isCount(value['checks']) &&
+    isRecord(value['figures']) &&
+    (value['reached'] === undefined || isCount(value['reached']))
+  );
+}
+
+function isListOf(value: unknown, is: (one: unknown) => boolean): value is readonly unknown[] {
+  return Array.isArray(value) && value.every(is);
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string';
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -171,12 +230,27 @@ function isScenario(value: unknown): value is Scenario {
   const lists = ['requirements', 'tags', 'steps', 'workload', 'observe', 'observeState', 'goals'];
   return (
     ['name', 'file', 'question'].every((name) => typeof value[name] === 'string') &&
+    printable(value['name'] as string) === value['name'] &&
     lists.every((name) => Array.isArray(value[name])) &&
     isRecord(value['fleet']) &&
     isRecord(value['platform']) &&
     isCount(value['durationMicros']) &&
     isCount(value['quietMicros'])
   );
+}
+
+/** It is told to people when it is another one; the right one is printable. */
+function printableBuild(build: Build): Build {
+  const { id, version, node, sources, engine, guests, commit } = build;
+  return {
+    id: printable(id),
+    version: printable(version),
+    commit: commit === null ? null : printable(commit),
+    node: printable(node),
+    sources: printable(sources),
+    engine: printable(engine),
+    guests: printable(guests),
+  };
 }
 
 function isBuild(value: unknown): value is Build {

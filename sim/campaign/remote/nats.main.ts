@@ -96,6 +96,11 @@ export function watchLink(link: NatsLink, warn: (text: string) => void): void {
 
 export function toNatsOptions(flags: NatsFlags, name: string): Outcome<NatsOptions> {
   const { natsUser, natsPassword, natsCredentials, natsCa, natsCertificate, natsKey } = flags;
+  if ((flags.nats ?? []).some((server) => server.includes('@')))
+    return rejected('WM_ARGUMENT', {
+      message: 'An address in --nats has an @: who this is does not belong there, for addresses are printed.',
+      next: 'Give nats://host:4222, the user with --nats-user, and the password in WASMMATRIX_NATS_PASSWORD.',
+    });
   if (natsUser !== undefined && natsCredentials !== undefined)
     return rejected('WM_ARGUMENT', {
       message: '--nats-user and --nats-credentials both say who this is.',
@@ -125,6 +130,8 @@ export function toNatsOptions(flags: NatsFlags, name: string): Outcome<NatsOptio
 
 function servers(text: string): readonly string[] {
   const named = text.split(',').filter((server) => server !== '');
+  // Refused later: what is refused here is printed.
+  if (text.includes('@')) return named;
   if (named.length === 0 || named.some((server) => !/^(?:nats|tls):\/\/[^/\s]+$/.test(server)))
     throw new InvalidArgumentError('Give nats://host:4222 or tls://host:4222, several with commas.');
   return named;

@@ -80,6 +80,11 @@ export class RemoteCrew {
     }
   }
 
+  /** Why nothing was played, for people. */
+  whyNothing(): string {
+    return this.#workforce.whyNothing();
+  }
+
   /** Tells workers that this campaign is there, and which of its runs are wanted. */
   call(from = this.#playing?.from ?? this.#next): void {
     const by = `${hostname()}, process ${process.pid}`;
@@ -160,14 +165,20 @@ class RemoteCampaign {
   async run(withdrawn: () => void): Promise<readonly RunSummary[]> {
     const { jobs, signal } = this.#options;
     if (jobs.length === 0) return [];
-    const cancel = (): void => this.#giveUp();
+    const cancel = (): void => {
+      try {
+        this.#giveUp();
+      } catch (error) {
+        this.#refuse(error);
+      }
+    };
     const look = setInterval(() => void this.#look().catch(this.#refuse), LOOK_MS);
     try {
       return await new Promise((resolve, reject) => {
         this.#finish = resolve;
         this.#refuse = reject;
         signal?.addEventListener('abort', cancel, { once: true });
-        if (signal?.aborted === true) this.#giveUp();
+        if (signal?.aborted === true) cancel();
         else this.#pump();
       });
     } finally {
@@ -198,42 +209,43 @@ class RemoteCampaign {
     const meta = decodeMeta(text);
     if (open === undefined || meta === null) return open === undefined;
     this.#heardMs = performance.now();
-    try {
-      return await this.#apply(index, open, meta, data);
-    } catch (error) {
-      // A disk that is full, and its like: nothing that another worker could mend.
-      this.#trouble(
-        index,
-        open,
-        'bug',
-        `The record of this run could not be written: ${error instanceof Error ? error.message : String(error)}`,
-      );
-      return true;
+    await this.#apply(index, open, meta, data);
+    return !this.#open.has(index);
+  }
+
+  async #apply(index: number, open: Open, meta: PartMeta, data: Uint8Array): Promise<void> {
+    switch (meta.kind) {
+      case 'record':
+        await this.#write(index, open, () => open.assembly.add(meta.attempt, meta.n, data));
+        return;
+      case 'back':
+        if (meta.issue === open.issue) open.backs += 1;
+        return this.#crew.tell(`${meta.worker} gave ${open.job.scenario.name} ${open.job.seed} back.`);
+      case 'worn':
+        if (meta.issue === open.issue) this.#wear(index, open, meta.deliveries - 1 - open.backs);
+        return;
+      case 'end': {
+        const summary = decodeSummary(data, open.job);
+        const isWhole =
+          summary !== null && (await this.#write(index, open, () => open.assembly.finish(meta.attempt, meta.pieces, meta.sha256)));
+        if (!this.#open.has(index)) return;
+        if (isWhole === true) this.#conclude(index, open, summary);
+        else this.#wear(index, open, 1);
+      }
     }
   }
 
-  async #apply(index: number, open: Open, meta: PartMeta, data: Uint8Array): Promise<boolean> {
-    switch (meta.kind) {
-      case 'record':
-        open.assembly.add(meta.attempt, meta.n, data);
-        return false;
-      case 'back':
-        if (meta.issue === open.issue) open.backs += 1;
-        this.#crew.tell(`${meta.worker} gave ${open.job.scenario.name} ${open.job.seed} back.`);
-        return false;
-      case 'worn':
-        if (meta.issue === open.issue) this.#wear(index, open, meta.deliveries - 1 - open.backs);
-        return !this.#open.has(index);
-      case 'end': {
-        const summary = decodeSummary(data);
-        const isOf = summary?.scenario === open.job.scenario.name && summary.seed === open.job.seed;
-        const isWhole = summary !== null && isOf && (await open.assembly.finish(meta.attempt, meta.pieces, meta.sha256));
-        if (!this.#open.has(index)) return true;
-        if (isWhole) this.#conclude(index, open, summary);
-        else this.#wear(index, open, 1);
-        return !this.#open.has(index);
-      }
+  /** Of what `write` throws, and of nothing else, the run has its trouble; null then. */
+  async #write<T>(index: number, open: Open, write: () => T | Promise<T>): Promise<T | null> {
+    let trouble: string;
+    try {
+      return await write();
+    } catch (error) {
+      trouble = `The record of this run could not be written: ${error instanceof Error ? error.message : String(error)}`;
     }
+    // A disk that is full, and its like: nothing that another worker could mend. It may have been cancelled meanwhile.
+    if (this.#open.has(index)) this.#trouble(index, open, 'bug', trouble);
+    return null;
   }
 
   /** So many workers more took it and came to nothing. */
@@ -249,6 +261,7 @@ class RemoteCampaign {
   }
 
   #offerAgain(index: number, open: Open): void {
+    if (open.issue === 0 || this.#unoffered.includes(index)) return;
     open.backs = 0;
     this.#offered -= 1;
     this.#unoffered.unshift(index);
@@ -280,17 +293,14 @@ class RemoteCampaign {
       this.#options.onResult?.(ready, at);
     }
     this.report();
-    if (this.#open.size === 0) this.#finish(this.#summaries as readonly RunSummary[]);
+    if (this.#open.size === 0) this.#finish([...this.#summaries] as readonly RunSummary[]);
     else this.#pump();
   }
 
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#fill().then(
-      () => (this.#pumping = false),
-      (error: unknown) => this.#refuse(error),
-    );
+    this.#fill().catch((error: unknown) => this.#refuse(error));
   }
 
   async #fill(): Promise<void> {
@@ -304,6 +314,8 @@ class RemoteCampaign {
       // Who is idle looks now and then; who is called looks at once.
       if (isFirst && this.#offered === 1) this.#offeredFirst();
     }
+    // In the same turn as the last look for one: who pumps afterwards is heard.
+    this.#pumping = false;
   }
 
   #nextUnoffered(): number | null {
@@ -339,7 +351,8 @@ class RemoteCampaign {
       const restored = await this.#crew.queue.restore();
       if (!restored.ok) return this.#crew.warn(describeError(restored.error));
     } else if (left.value > 0 || performance.now() - this.#heardMs < SILENT_MS) return;
-    const lost = [...this.#open].filter(([index, open]) => open.issue > 0 && !this.#unoffered.includes(index));
+    const playing = new Set(this.#workforce.playing().map(({ run }) => run - this.from));
+    const lost = [...this.#open].filter(([index, open]) => open.issue > 0 && !this.#unoffered.includes(index) && !playing.has(index));
     if (lost.length === 0) return;
     this.#crew.warn(`The queue has lost ${lost.length} runs; they are offered again.`);
     this.#heardMs = performance.now();
@@ -357,7 +370,7 @@ class RemoteCampaign {
     }
     for (; this.#delivered < this.#summaries.length; this.#delivered++)
       this.#options.onResult?.(this.#summaries[this.#delivered] as RunSummary, this.#delivered);
-    this.#finish(this.#summaries as readonly RunSummary[]);
+    this.#finish([...this.#summaries] as readonly RunSummary[]);
   }
 
   report(): void {

@@ -2,7 +2,7 @@
 // it. It takes no more than it has threads. A campaign of another build gets a refusal with the reason, and none of its runs is touched.
 // Bounds: CAMPAIGNS_MAX campaigns; as many runs as threads; DELIVERIES_MAX times that a run is played before its campaign is asked.
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, existsSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createGzip } from 'node:zlib';
 import type { Call, Taken, WorkerQueue } from '../../../hardware/queue/queue.ts';
@@ -12,7 +12,7 @@ import { describeError } from '../../../system/domain/outcome.ts';
 import { Crew } from '../campaign.ts';
 import { isDiskFull } from '../output.main.ts';
 import type { ThreadsOptions } from '../threads.ts';
-import { RECORD_BYTES_MAX } from './assembly.ts';
+import { RECORD_BYTES_MAX, UNPACKED_BYTES_MAX } from './assembly.ts';
 import { whyRefused, type Build } from './build.ts';
 import { decodeCall, decodeRun, encodeAnswer, encodeMeta, encodeSummary, sha256Of, type PartMeta, type RunMessage } from './messages.ts';
 import { DEATHS_MAX } from './remote.ts';
@@ -255,9 +255,10 @@ export class Worker {
     let pieces = 0;
     let bytes = 0;
     if (recordFile !== null && existsSync(recordFile)) {
+      if (statSync(recordFile).size > UNPACKED_BYTES_MAX) return this.#endWithout(playing, attempt, summary, `${UNPACKED_BYTES_MAX} bytes`);
       for await (const piece of piecesOf(createReadStream(recordFile).pipe(createGzip()), sizeMax)) {
         bytes += piece.length;
-        if (bytes > RECORD_BYTES_MAX) return this.#endWithout(playing, attempt, summary);
+        if (bytes > RECORD_BYTES_MAX) return this.#endWithout(playing, attempt, summary, `${RECORD_BYTES_MAX} bytes, packed`);
         hash.update(piece);
         if (!(await this.#tell(playing, `${attempt}.${pieces}`, { kind: 'record', attempt, n: pieces }, piece))) return false;
         pieces += 1;
@@ -267,8 +268,8 @@ export class Worker {
   }
 
   /** As another play, to which the pieces that were sent do not belong. */
-  #endWithout(playing: Playing, attempt: string, summary: RunSummary): Promise<boolean> {
-    const without = tooLarge(summary, `Its record is larger than ${RECORD_BYTES_MAX} bytes, packed`);
+  #endWithout(playing: Playing, attempt: string, summary: RunSummary, bound: string): Promise<boolean> {
+    const without = tooLarge(summary, `Its record is larger than ${bound}`);
     return this.#end(playing, `${attempt}-without`, 0, sha256Of([]), without);
   }
 

@@ -69,6 +69,15 @@ export class Workforce {
     return [...this.#workers.values()].filter(({ answer }) => answer.refuses === null).length;
   }
 
+  /** When no run has ended. */
+  whyNothing(): string {
+    const refusals = [...this.#workers.values()].flatMap(({ answer: { name, refuses } }) =>
+      refuses === null ? [] : [`worker ${name} plays none of these runs: ${refuses}`],
+    );
+    if (this.count() > 0) return 'no run of those that workers took ended in time';
+    return refusals.length === 0 ? 'none has answered' : refusals.join('; ');
+  }
+
   playing(): AnswerMessage['playing'] {
     return [...this.#workers.values()].flatMap(({ answer }) => answer.playing);
   }

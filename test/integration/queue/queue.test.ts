@@ -3,18 +3,21 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectNats, type NatsLink } from '../../../hardware/nats/nats.ts';
 import { ACK_WAIT_MS, CampaignQueue, WorkerQueue, type Taken } from '../../../hardware/queue/queue.ts';
 import type { RunSummary } from '../../../scenarios/record.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from '../../../sim/campaign/campaign.ts';
 import { findScenario, readScenarios } from '../../../sim/campaign/library.main.ts';
+import { summaryOf } from '../../../sim/campaign/player.ts';
 import { prepare } from '../../../sim/campaign/prepare.main.ts';
 import { buildOf, toBuild, type Build } from '../../../sim/campaign/remote/build.ts';
+import { encodeMeta, encodeSummary, sha256Of } from '../../../sim/campaign/remote/messages.ts';
 import { campaignName, RemoteCrew } from '../../../sim/campaign/remote/remote.ts';
 import { Worker } from '../../../sim/campaign/remote/work.ts';
 import type { ScenarioSettings } from '../../../sim/campaign/scenario.main.ts';
-import { ok } from '../../../system/domain/outcome.ts';
+import { assert, ok } from '../../../system/domain/outcome.ts';
 import { get } from '../../support/bus/site.ts';
 import { start, type Running } from '../../support/e2e/command.ts';
 import { NATS, startNats, type NatsServer } from '../../support/nats/nats.ts';
@@ -287,6 +290,46 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     expect(run).toMatchObject({ verdict: 'bug', seed: '0x7', trouble: expect.stringMatching(/^3 workers took this run, and each died/) });
     expect({ played, record: readFileSync(recordFile, 'utf8') }).toEqual({ played: [], record: '' });
     await crew.close();
+  });
+
+  test('counts a run once, by the first end and with its record, however many come and whenever', async () => {
+    const { crew, campaign } = await crewOf();
+    const [first, second] = ['0x1', '0x2'].map((seed) => jobOf('gossip', seed, { recordFile: join(folder, `once-${seed}`) }));
+    assert(first !== undefined && second !== undefined, 'there are two');
+    const results: unknown[] = [];
+    const playing = crew.play({ jobs: [first, second], onResult: ({ seed, steps }, index) => results.push([index, seed, steps]) });
+    const queue = get(WorkerQueue.open(await connect(), prefix));
+    const tellEnd = async (run: number, job: PlayJob, attempt: string, steps: number): Promise<void> => {
+      const piece = new Uint8Array(gzipSync(attempt));
+      const record = { kind: 'record', attempt, n: 0 } as const;
+      const end = { kind: 'end', attempt, pieces: 1, sha256: sha256Of([piece]), worker: 'hand' } as const;
+      const summary = summaryOf(job, { verdict: 'held', trouble: null, simulatedMicros: 1, wallMs: 1, steps });
+      get(await queue.tell(campaign, run, `${attempt}.0`, encodeMeta(record), piece));
+      get(await queue.tell(campaign, run, `${attempt}.end`, encodeMeta(end), encodeSummary(summary)));
+    };
+    await tellEnd(0, first, 'a', 10);
+    await tellEnd(0, first, 'b', 20);
+    await expect.poll(() => results).toEqual([[0, '0x1', 10]]);
+    await tellEnd(0, first, 'c', 30);
+    await tellEnd(1, second, 'd', 40);
+    expect((await playing).map(({ steps }) => steps)).toEqual([10, 40]);
+    expect(results).toEqual([
+      [0, '0x1', 10],
+      [1, '0x2', 40],
+    ]);
+    expect(readFileSync(first.recordFile ?? '', 'utf8')).toBe('a');
+    await crew.close();
+  });
+
+  test('ends with the error of whoever hears the results, and makes no verdict of it', async () => {
+    const { crew } = await crewOf();
+    await hire('one');
+    const onResult = (): never => {
+      throw new Error('no room for plans');
+    };
+    await expect(crew.play({ jobs: [jobOf('gossip')], onResult })).rejects.toThrow('no room for plans');
+    await crew.close();
+    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
   });
 
   test.each([[['runs']], [['verdicts']], [['runs', 'verdicts']]])(

@@ -50,6 +50,33 @@ describe('a record that comes in pieces', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('is none when it is not packed, or unpacks to more than a record may be, and nothing is left', async () => {
+    add('odd', [new Uint8Array([1, 2, 3])]);
+    expect(await assembly.finish('odd', 1, sha256Of([new Uint8Array([1, 2, 3])]))).toBe(false);
+    const small = new Assembly(join(folder, 'small.jsonl'), TEXT.length - 1);
+    for (const [n, piece] of PIECES.entries()) small.add('a', n, piece);
+    expect(await small.finish('a', 3, sha256Of(PIECES))).toBe(false);
+    assembly.close();
+    small.close();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('keeps no more than eight plays, of which the oldest is dropped', async () => {
+    for (let i = 0; i < 9; i++) add(`a${i}`);
+    expect(readdirSync(folder)).toHaveLength(8);
+    expect(await assembly.finish('a8', 3, sha256Of(PIECES))).toBe(true);
+    expect(await assembly.finish('a0', 3, sha256Of(PIECES))).toBe(false);
+    assembly.close();
+  });
+
+  test('that was closed while it was unpacked stands nowhere', async () => {
+    add('a');
+    const finished = assembly.finish('a', 3, sha256Of(PIECES));
+    assembly.close();
+    expect(await finished.catch(() => false)).toBe(false);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test('that nobody wants costs nothing', async () => {
     const none = new Assembly(null);
     none.add('a', 0, PIECES[0]);

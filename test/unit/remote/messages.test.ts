@@ -57,12 +57,38 @@ describe('a run on its way to a worker', () => {
 });
 
 describe('what comes of it', () => {
-  const summary = summaryOf(jobOf('gossip'), { verdict: 'held', trouble: null, simulatedMicros: 5, wallMs: 1.5, steps: 7 });
+  const job = jobOf('gossip');
+  const goal = { name: 'P3', claim: 'c', held: false, unconverged: false, because: 'b', machine: null, micros: 3, checks: 1, figures: {} };
+  const summary = {
+    ...summaryOf(job, { verdict: 'violated', trouble: null, simulatedMicros: 5, wallMs: 1.5, steps: 7 }),
+    goals: [goal],
+    digest: '0123456789abcdef',
+  };
+  const decodeWith = (changes: object): unknown =>
+    decodeSummary(gzipSync(JSON.stringify({ v: 1, summary: { ...summary, ...changes } })), job);
 
   test('is what it was', () => {
-    expect(decodeSummary(encodeSummary(summary))).toEqual(summary);
-    expect(decodeSummary(gzipSync(JSON.stringify({ v: 1, summary: { ...summary, steps: 'many' } })))).toBeNull();
-    expect(decodeSummary(new Uint8Array([1, 2, 3]))).toBeNull();
+    expect(decodeSummary(encodeSummary(summary), job)).toEqual(summary);
+    expect(decodeSummary(new Uint8Array([1, 2, 3]), job)).toBeNull();
+  });
+
+  test.each([
+    { steps: 'many' },
+    { verdict: 'fine' },
+    { verdict: 'toString' },
+    { verdict: 'cancelled' },
+    { seed: '0x99' },
+    { scenario: 'other' },
+    { goals: [{ ...goal, held: 'no' }] },
+    { digest: 'x' },
+    { wallMs: -1 },
+  ])('is nothing with %j', (changes) => {
+    expect(decodeWith(changes)).toBeNull();
+  });
+
+  test('says what was asked in the words of the job, and brings no other characters to a terminal than lines', () => {
+    const claims = { question: 'q', requirements: ['R'], tags: ['t'], world: 'qemu', reproduce: 'true; rm -r x', more: 1 };
+    expect(decodeWith({ ...claims, trouble: 'a\nb\u001B[2J' })).toEqual({ ...summary, trouble: 'a\nb?[2J' });
   });
 
   test.each<PartMeta>([
@@ -92,6 +118,8 @@ describe('a call and its answer', () => {
 
   test('bring nothing to a terminal but words', () => {
     const { name, refuses } = decodeAnswer(encodeAnswer({ ...answer, name: 'one\u001B[2J', refuses: 'a\nb' })) ?? {};
+    const call = { build: { ...BUILD, version: '\u001B[2J' }, by: 'x'.repeat(300), from: 0, over: false };
+    expect(decodeCall(encodeCall(call))).toMatchObject({ build: { version: '?[2J' }, by: 'x'.repeat(200) });
     expect({ name, refuses }).toEqual({ name: 'one?[2J', refuses: 'a?b' });
   });
 
