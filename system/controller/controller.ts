@@ -173,7 +173,8 @@ class LeadingController implements Controller {
     });
     const door = tellRefusals(api, {
       clock: this.#ports.clock,
-      tell: (refusal) => this.#tell([refusal], null, this.#journal?.durableSequence ?? 0),
+      // Not to those who watch: one peer in a loop would drive out what they read when they come back.
+      tell: (refusal) => this.#ports.telemetry.record(refusal.kind, refusal.fields),
     });
     const listening = await this.#ports.network.listen(this.#config.endpoint, door);
     if (!listening.ok) {
