@@ -114,13 +114,13 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   }
   if (options.json === true) print(JSON.stringify(summary, null, 2));
   else tellSummary(summary, neverLine(campaign.coverage()), join(folder, 'plans.jsonl'));
-  if (options.shrink === true && !summary.interrupted) await shrinkFirst(folder, options);
+  if (options.shrink === true && !campaign.isInterrupted) await shrinkFirst(folder, options);
   const worst = exitCodeOf({
     runs: summary.failures,
     sometimes: summary.sometimes,
-    requireSometimes: options.requireSometimes === true && !summary.interrupted,
+    requireSometimes: options.requireSometimes === true && !campaign.isInterrupted,
   });
-  return worst !== 0 ? worst : summary.interrupted ? EXIT_INTERRUPTED : 0;
+  return worst !== 0 ? worst : campaign.isInterrupted ? EXIT_INTERRUPTED : 0;
 }
 
 /** Here, or with workers elsewhere; null: refused, and said why. */
@@ -131,7 +131,7 @@ async function playFuzz(campaign: FuzzCampaign, settings: ScenarioSettings, opti
   if (remote === null) return null;
   try {
     const summary = await campaign.play((play) => remote.crew.play(play));
-    if (summary.runs > 0 || summary.interrupted) return summary;
+    if (summary.runs > 0 || campaign.isInterrupted) return summary;
     const message = `No worker played a run for this campaign: ${remote.crew.whyNothing()}.`;
     const next = `Start one, on any machine with this commit: npx wasmmatrix worker --nats ${(options.nats ?? []).join(',')}.`;
     refuse([describeError(failed('WM_UNREACHABLE', { message, next }).error)]);
@@ -207,6 +207,11 @@ class FuzzCampaign {
   warn(text: string): void {
     this.#line.clear();
     process.stderr.write(`${text}\n`);
+  }
+
+  /** Also after the last run, while what is left of it is taken away. */
+  get isInterrupted(): boolean {
+    return this.#interrupted;
   }
 
   interrupt(again: boolean): void {

@@ -99,9 +99,7 @@ class LeadingController implements Controller {
   /** Takes the next term, durably, and repeats what may not have been told or fenced before. */
   async #lead(store: JournalStore, recovered: Recovered, controllerKey: TrustedKey): Promise<Outcome<Leader>> {
     const { clock } = this.#ports;
-    const next = recovered.state.term + 1;
-    // Seconds besides, so that the same copy that is put back twice does not take the same term twice.
-    const term = (this.#config.restored ? Math.max(next + TERMS_SINCE_COPY_MAX, Math.floor(clock.civilMs() / 1_000)) : next) as Term;
+    const term = (recovered.state.term + 1 + (this.#config.restored ? TERMS_SINCE_COPY_MAX : 0)) as Term;
     this.#term = term;
     const journal = new Journal<Entry>(
       { clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) },
@@ -173,8 +171,7 @@ class LeadingController implements Controller {
     });
     const door = tellRefusals(api, {
       clock: this.#ports.clock,
-      // Not to those who watch: one peer in a loop would drive out what they read when they come back.
-      tell: (refusal) => this.#ports.telemetry.record(refusal.kind, refusal.fields),
+      tell: (refusal) => this.#tell([refusal], null, this.#journal?.durableSequence ?? 0),
     });
     const listening = await this.#ports.network.listen(this.#config.endpoint, door);
     if (!listening.ok) {

@@ -138,6 +138,20 @@ describe.skipIf('missing' in NATS)(`runs on workers (${'missing' in NATS ? NATS.
     });
   });
 
+  test('of fuzz are taken back by Ctrl-C as soon as the server knows of the campaign', async () => {
+    const campaign = start(['fuzz', '--nats', nats.url, '--quiet', '--out', join(folder.path, 'early')]);
+    await expect.poll(left, { interval: 5, timeout: 20_000 }).toContainEqual(['wasmmatrix-runs', 0, 1]);
+    campaign.child.kill('SIGINT');
+    const { code } = await campaign.ended;
+    expect({ code, left: await left() }).toEqual({
+      code: 130,
+      left: [
+        ['wasmmatrix-runs', 0, 0],
+        ['wasmmatrix-verdicts', 0, 0],
+      ],
+    });
+  });
+
   test('wait without a worker, say so, and are taken back by Ctrl-C', async () => {
     const out = join(folder.path, 'stopped');
     const campaign = start([

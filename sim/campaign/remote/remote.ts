@@ -354,7 +354,11 @@ class RemoteCampaign {
     const playing = new Set(this.#workforce.playing().map(({ run }) => run - this.from));
     const lost = [...this.#open].filter(([index, open]) => open.issue > 0 && !this.#unoffered.includes(index) && !playing.has(index));
     if (lost.length === 0) return;
-    this.#crew.warn(`The queue has lost ${lost.length} runs; they are offered again.`);
+    this.#crew.warn(
+      lost.length === 1
+        ? 'The queue has lost a run; it is offered again.'
+        : `The queue has lost ${lost.length} runs; they are offered again.`,
+    );
     this.#heardMs = performance.now();
     for (const [index, open] of lost.toReversed()) this.#offerAgain(index, open);
   }

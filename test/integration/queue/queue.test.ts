@@ -321,6 +321,19 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     await crew.close();
   });
 
+  test('takes pieces that were read out of the stream before their run ends', async () => {
+    const { crew, campaign } = await crewOf();
+    const stop = new AbortController();
+    const playing = crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile: join(folder, 'long') })], signal: stop.signal });
+    const queue = get(WorkerQueue.open(await connect(), prefix));
+    for (let n = 0; n < 9; n++)
+      get(await queue.tell(campaign, 0, `a.${n}`, encodeMeta({ kind: 'record', attempt: 'a', n }), new Uint8Array(512 * 1_024)));
+    await expect.poll(async () => (await whatIsLeft())[`${prefix}-verdicts`]).toEqual([1, 1]);
+    stop.abort();
+    expect(await playing).toMatchObject([{ verdict: 'cancelled' }]);
+    await crew.close();
+  });
+
   test('ends with the error of whoever hears the results, and makes no verdict of it', async () => {
     const { crew } = await crewOf();
     await hire('one');
@@ -343,7 +356,8 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
       for (const stream of streams) await manager.streams.delete(`${prefix}-${stream}`);
       await hire('one');
       expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
-      expect(said).toContain('The queue has lost 3 runs; they are offered again.');
+      // One may be with the worker, which keeps what came of it until it can tell.
+      expect(said).toContainEqual(expect.stringMatching(/^The queue has lost [23] runs; they are offered again\.$/));
       await crew.close();
     },
   );
