@@ -88,6 +88,8 @@ function checkBudget(source: Source, parameters: Parameters, path: Path): void {
   else if (above === 0) source.mistake([...path, 'above'], 'found 0, expected a time that something may take');
   else if (typeof within === 'number' && typeof above === 'number' && above > within)
     source.mistake([...path, 'above'], `no time is both within 'within' and above 'above'`);
+  else if (above !== undefined && parameters['atLeast'] === 0)
+    source.mistake([...path, 'atLeast'], 'found 0, expected 1 or more: where nothing is measured, nothing is below a floor either');
   checkFields(source, parameters, Object.keys(RECORD_FIELDS[definition.ends]), 'where', path);
 }
 

@@ -1,7 +1,7 @@
 // Which nodes of a scenario are physical devices: the pairs that fit best come first. A node and a device fit by architecture, then by
 // special hardware, then by zone; of what fits alike, nodes that faults name come first. Whose disk is to be filled stays a process:
 // that is done to no device. Pure.
-import type { NodeSpec, Scenario } from '../../scenarios/scenario.ts';
+import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import { isWithinZone } from '../../system/domain/identifiers.ts';
 import type { Device } from './inventory.ts';
 
@@ -12,12 +12,20 @@ export type ChosenDevices = {
   readonly kept: readonly string[];
 };
 
+type ClockFault = Extract<FaultSpec, { readonly kind: 'clock-step' | 'clock-drift' | 'clock-freeze' }>;
+
+function isClockFault(fault: FaultSpec): fault is ClockFault {
+  return fault.kind === 'clock-step' || fault.kind === 'clock-drift' || fault.kind === 'clock-freeze';
+}
+
 export function chooseDevices({ fleet, steps }: Scenario, devices: readonly Device[]): ChosenDevices {
   const faults = steps.flatMap((step) => (step.do === 'fault' ? [step.fault] : []));
   const named = new Set(faults.flatMap((fault) => ('machine' in fault ? [fault.machine] : 'a' in fault ? [fault.a, fault.b].flat() : [])));
   const filled: ReadonlySet<string> = new Set(faults.flatMap((fault) => (fault.kind === 'disk-full' ? [fault.machine] : [])));
   const chosen = new Map<string, Device>();
-  let [nodes, free] = [fleet.nodes.filter(({ node }) => !filled.has(node)), devices];
+  // No device's clock is made wrong; a machine's can be, where there are any.
+  const skewed: ReadonlySet<string> = new Set(faults.flatMap((fault) => (isClockFault(fault) ? [fault.machine] : [])));
+  let [nodes, free] = [fleet.nodes.filter(({ node }) => !filled.has(node) && !skewed.has(node)), devices];
   while (nodes.length > 0 && free.length > 0) {
     const [best] = free
       .flatMap((device) => nodes.map((node) => ({ device, node, rank: rankOf(node, device, named) })))

@@ -221,11 +221,26 @@ async function takeAway(): Promise<void> {
   await Promise.race([new Promise<void>((resolve) => process.stdout.write(bye, () => resolve())), sleep(END_MS_MAX)]);
 }
 
+/** A session that is cut within a line ends with half of one. */
+function parsed(line: string): ToHost | null {
+  try {
+    return JSON.parse(line) as ToHost;
+  } catch {
+    return null;
+  }
+}
+
 function readAll(): void {
   for (const tail of tails) tail.read();
 }
 
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void leave());
+// A full disk, say: the agent does not outlive what watches it.
+for (const trouble of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(trouble, (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    void leave();
+  });
 // Nobody reads any more: the end of standard input says the same.
 process.stdout.on('error', () => void leave());
 setInterval(() => {
@@ -233,6 +248,9 @@ setInterval(() => {
   else if (leaving === null) readAll();
 }, READ_EVERY_MS);
 const lines = createInterface({ input: process.stdin });
-lines.on('line', (line) => hear(JSON.parse(line) as ToHost));
+lines.on('line', (line) => {
+  const message = parsed(line);
+  if (message !== null) hear(message);
+});
 lines.on('close', () => void leave());
 await greet();

@@ -19,6 +19,8 @@ const BOUNDED = { reject: false, timeout: COMMAND_MS_MAX, maxBuffer: SAID_BYTES_
 export function sshOptions(device: Pick<Device, 'key' | 'knownHosts'>): readonly string[] {
   return [
     ...['BatchMode=yes', 'StrictHostKeyChecking=yes', `ConnectTimeout=${CONNECT_S_MAX}`, 'ServerAliveInterval=5', 'ServerAliveCountMax=4'],
+    // Ports that are forwarded end with the session, and not with a master that the user's settings keep open.
+    ...['ControlMaster=no', 'ControlPath=none'],
     ...(device.key === null ? [] : ['IdentitiesOnly=yes', `IdentityFile="${device.key}"`]),
     ...(device.knownHosts === null ? [] : [`UserKnownHostsFile="${device.knownHosts}"`]),
   ].flatMap((option) => ['-o', option]);

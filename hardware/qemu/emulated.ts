@@ -216,8 +216,12 @@ export class EmulatedMachine implements FleetMachine {
     const rate = is.ppm !== wanted.ppm;
     const civil = is.byMicros !== wanted.byMicros || (rate && wanted.ppm === 0);
     const { folder, hooks } = this.#options;
-    if (rate) this.clock.runs(wanted.ppm, machineMicros());
-    const done = await setMachineClock(folder, this.name, wanted, { civil, rate });
+    const atMicros = machineMicros();
+    const onRate = (): void => {
+      this.clock.runs(wanted.ppm, atMicros);
+      this.#clockIs = { ...is, ppm: wanted.ppm };
+    };
+    const done = await setMachineClock(folder, this.name, wanted, { civil, rate, onRate });
     if (done.ok) this.#clockIs = wanted;
     else if (this.#pid !== null) hooks.onTrouble(describeError(done.error));
   }

@@ -317,14 +317,15 @@ export async function orderMachine(folder: string, name: string, order: MachineO
   return orderAt(fileOf(folder, name, 'orders'), order);
 }
 
-/** How its clock is from now on; civil time is set where it is asked for. WM_MACHINE. */
+/** How its clock is from now on; civil time is set where it is asked for. `onRate`: it goes at the rate from now on. WM_MACHINE. */
 export async function setMachineClock(
   folder: string,
   name: string,
   { byMicros, ppm }: MachineClock,
-  set: { readonly civil: boolean; readonly rate: boolean },
+  set: { readonly civil: boolean; readonly rate: boolean; readonly onRate?: () => void },
 ): Promise<Outcome<void>> {
   const ordered = set.rate ? await orderMachine(folder, name, rateOrder(ppm)) : ok();
+  if (ordered.ok && set.rate) set.onRate?.();
   if (!ordered.ok || !set.civil) return ordered;
   // It takes whole seconds: it is told one when that begins.
   const aheadMs = byMicros / MICROS_PER_MS;

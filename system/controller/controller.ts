@@ -99,7 +99,9 @@ class LeadingController implements Controller {
   /** Takes the next term, durably, and repeats what may not have been told or fenced before. */
   async #lead(store: JournalStore, recovered: Recovered, controllerKey: TrustedKey): Promise<Outcome<Leader>> {
     const { clock } = this.#ports;
-    const term = (recovered.state.term + 1 + (this.#config.restored ? TERMS_SINCE_COPY_MAX : 0)) as Term;
+    const next = recovered.state.term + 1;
+    // Seconds besides, so that the same copy that is put back twice does not take the same term twice.
+    const term = (this.#config.restored ? Math.max(next + TERMS_SINCE_COPY_MAX, Math.floor(clock.civilMs() / 1_000)) : next) as Term;
     this.#term = term;
     const journal = new Journal<Entry>(
       { clock, store, onClose: (sequence) => this.#closing(sequence), onBroken: (cause) => this.#end(cause) },
@@ -171,7 +173,8 @@ class LeadingController implements Controller {
     });
     const door = tellRefusals(api, {
       clock: this.#ports.clock,
-      tell: (refusal) => this.#tell([refusal], null, this.#journal?.durableSequence ?? 0),
+      // Not to those who watch: one peer in a loop would drive out what they read when they come back.
+      tell: (refusal) => this.#ports.telemetry.record(refusal.kind, refusal.fields),
     });
     const listening = await this.#ports.network.listen(this.#config.endpoint, door);
     if (!listening.ok) {

@@ -2,7 +2,7 @@
 // Runs after every change that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
 import type { Epoch, InstanceId, NodeId } from '../domain/identifiers.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
-import type { PlacementDecision } from '../domain/deployment.ts';
+import type { PlacementCandidate, PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -21,7 +21,10 @@ const ROOM_DECISIONS_MAX = 8;
 export const DECISIONS_PER_TURN_MAX = 256;
 /** Bound: instances that may follow demand which one look considers; the next look goes on behind them. */
 export const FOLLOWERS_PER_LOOK_MAX = 32;
-/** A node must be better by so many of 1,000 points before an instance leaves a healthy node for it: a move interrupts what it serves. */
+/**
+ * A node must be better by so many of 1,000 points, and by so many for its distance alone, before an instance leaves a healthy node for it:
+ * a move interrupts what it serves, and what comes and goes on other nodes must not send it to and fro.
+ */
 export const FOLLOW_POINTS_MIN = 50;
 
 export type PlacingOptions = {
@@ -151,6 +154,7 @@ export class Placing {
     const { chosen } = decision;
     // Where its own node would not do for it any more, there is no score to beat, and a move for its own sake is none of this.
     if (chosen === null || present === null || chosen.score - present.score < FOLLOW_POINTS_MIN) return false;
+    if (pointsOfProximity(chosen) - pointsOfProximity(present) < FOLLOW_POINTS_MIN) return false;
     const cause = `${chosen.node} has become nearer to ${deployment.spec.origin} than ${node}`;
     head.commit([
       { kind: 'instance-unplaced', instance: instance.id, atMs: clock.civilMs(), cause },
@@ -308,6 +312,17 @@ export class Placing {
     if (before !== undefined && describeRefusal(before) === why) return;
     this.#options.refused(instance, { kind: 'placement.refused', fields: { instance, why } });
   }
+}
+
+/** What its distance has in its score. */
+function pointsOfProximity({ factors }: PlacementCandidate): number {
+  let weights = 0;
+  let points = 0;
+  for (const { name, points: had, weight } of factors) {
+    weights += weight;
+    if (name === 'proximity') points += weight * had;
+  }
+  return points / weights;
 }
 
 export function describeRefusal(decision: PlacementDecision): string {

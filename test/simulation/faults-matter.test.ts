@@ -8,7 +8,7 @@ import { SIM_FAULT_KINDS } from '../../sim/faults/faults.ts';
 import type { SimInjected } from '../../sim/testbed.ts';
 import { playWithout, prepareWorld } from '../support/scenarios/without-fault.ts';
 
-const SEED = '0x1';
+const SEEDS = ['0x1', '0x2'] as const;
 const SCENARIO_OF: { readonly [kind in FaultKind]: string } = {
   crash: 'node-failure',
   pause: 'node-return',
@@ -67,15 +67,17 @@ it('every kind of fault can be produced', () => {
 const isFelt = ({ parameters }: GoalSpec): boolean => parameters['record'] === 'fault.felt';
 
 /** Goals about the platform that the scenario of this kind misses when faults of it do nothing. */
-async function missedWithout(kind: FaultKind): Promise<readonly string[]> {
+async function missedWithout(kind: FaultKind, seed: string): Promise<readonly string[]> {
   const whole = scenarioOf(kind);
   expect(whole.steps.some((step) => step.do === 'fault' && step.fault.kind === kind)).toBe(true);
   const scenario = { ...whole, goals: whole.goals.filter((goal) => !isFelt(goal)) };
-  const { goals, trouble } = await playWithout(injected, scenario, kind, SEED);
+  const { goals, trouble } = await playWithout(injected, scenario, kind, seed);
   expect(trouble).toBe(null);
   return goals.filter(({ held, reached }) => !held || reached === 0).map(({ name }) => name);
 }
 
-it.each(FAULT_KINDS)('without %s a goal of its scenario is broken', async (kind) => {
-  expect(await missedWithout(kind)).not.toEqual([]);
+const PLAYED = FAULT_KINDS.flatMap((kind) => SEEDS.map((seed) => [kind, seed] as const));
+
+it.each(PLAYED)('without %s a goal of its scenario is broken with seed %s', async (kind, seed) => {
+  expect(await missedWithout(kind, seed)).not.toEqual([]);
 });

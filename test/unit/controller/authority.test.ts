@@ -24,6 +24,7 @@ import {
   type ConsumerRequest,
 } from '../../../system/wire/codec/broker.ts';
 import { consumerOf, eventOf, fenceOf } from '../../support/bus/site.ts';
+import { TestWatcher } from '../../support/controller/watcher.ts';
 import { ControllerWorld, deploymentOf, S, triggerOf } from '../../support/controller/world.ts';
 
 const PING = 'trigger-on-ping' as ConsumerName;
@@ -141,6 +142,23 @@ test('what an agent that was taken over asks for is told to operators, so often 
     await world.pass(1 * S);
     await rogue.fetch(PING, null);
     expect(told()).toHaveLength(REFUSALS_PER_SECOND_MAX + 4);
+  });
+});
+
+test('an agent that was taken over drives nothing out of what those read who watch', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await twoTenants(world);
+    const watcher = new TestWatcher(world, 'events');
+    await watcher.start();
+    expect(await new Rogue(world, 'b').put('echo/count', OF_B)).toBe('WM_NODE_REFUSED');
+    await world.must({ kind: 'deployment-scale', deployment: 'echo' as DeploymentName, replicas: 2 });
+    await world.pass(1 * S);
+    await watcher.stop();
+    const kinds = new Set(watcher.events.map(({ kind }) => kind));
+    expect(kinds).toContain('placement.decided');
+    expect(kinds).not.toContain('security.refused');
+    expect(world.of('security.refused')).toHaveLength(1);
   });
 });
 

@@ -126,6 +126,29 @@ describe('work that may follow', () => {
     expect(await demandMoves({ whenNearer: 'move' }, 1)).toEqual(['eu', 'eu']);
   });
 
+  test('stays where another node is as near, however much more room it has', async () => {
+    const world = new ControllerWorld();
+    const equipped = { hardware: ['camera'] };
+    await world.play(async () => {
+      await world.startNode('eu-1', { zone: 'cloud/eu', facts: equipped });
+      await world.startNode('eu-2', { zone: 'cloud/eu' });
+      await world.pass(1 * S);
+      await world.trust();
+      await world.push('echo', 'echo 1');
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf({ whenNearer: 'move' }) });
+      await world.pass(5 * S);
+      const { requirements } = deploymentOf();
+      const large = { name: 'large' as never, requirements: { ...requirements, ...equipped, memoryBytes: 900_000 } };
+      await world.must({ kind: 'deployment-apply', spec: deploymentOf(large) });
+      await world.pass(15 * S);
+      const { instances } = await world.query('instances');
+      expect(instances.map(({ id, node, epoch }) => [id, node, epoch])).toEqual([
+        ['echo/0', 'eu-1', 1],
+        ['large/0', 'eu-1', 1],
+      ]);
+    });
+  });
+
   test('is refused where it is bound to its node as well', async () => {
     const world = new ControllerWorld();
     await world.play(async () => {

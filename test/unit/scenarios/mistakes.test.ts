@@ -237,6 +237,7 @@ const MEANING: readonly Change[] = [
     'budget: { of: answer, within: 1s, above: §2s }',
     "no time is both within 'within' and above 'above'",
   ],
+  ['a floor under nothing', HAPPENS, 'budget: { of: answer, above: 1s, atLeast: §0 }', 'found 0, expected 1 or more'],
   ['a duration that nobody measures', HAPPENS, 'budget: { of: §invokation, within: 2s }', "did you mean 'invocation'?"],
   [
     'a choice by a field that is not there',
