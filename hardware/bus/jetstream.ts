@@ -50,6 +50,9 @@ export type NatsBus = Bus & {
 type Named = Pick<DeliveredEvent, 'sequence' | 'delivery'>;
 type Options = { readonly fence: FencingToken | null };
 
+/** A fetch, and the pull that it waits for; null between two of them. */
+type Asking = { readonly consumer: ConsumerName; readonly fence: FencingToken | null; pull: Pull | null; isWithdrawn: boolean };
+
 export class JetStreamBus implements NatsBus {
   readonly #tools: JetStreamBusTools;
   readonly #consumers: Consumers;
@@ -57,8 +60,8 @@ export class JetStreamBus implements NatsBus {
   readonly #histories: Histories;
   readonly #held: HeldDeliveries;
   readonly #publisher: Publisher;
-  /** Pulls that wait. Bound: the fetches of this process. */
-  readonly #pulls = new Map<Pull, { readonly consumer: ConsumerName; readonly fence: FencingToken | null }>();
+  /** Fetches that wait. Bound: those of this process. */
+  readonly #asking = new Set<Asking>();
   #closed = false;
 
   constructor(tools: JetStreamBusTools) {
@@ -99,33 +102,48 @@ export class JetStreamBus implements NatsBus {
 
   async fetch(
     consumer: ConsumerName,
-    { eventsMax, waitMs, fence }: Options & { readonly eventsMax: number; readonly waitMs: number },
+    options: Options & { readonly eventsMax: number; readonly waitMs: number },
   ): Promise<Outcome<readonly DeliveredEvent[]>> {
+    const asking: Asking = { consumer, fence: options.fence, pull: null, isWithdrawn: false };
+    this.#asking.add(asking);
+    const fetched = await this.#ask(asking, options);
+    this.#asking.delete(asking);
+    return fetched;
+  }
+
+  async #ask(
+    asking: Asking,
+    { eventsMax, waitMs }: { readonly eventsMax: number; readonly waitMs: number },
+  ): Promise<Outcome<readonly DeliveredEvent[]>> {
+    const { consumer, fence } = asking;
     const { clock } = this.#tools.ports;
     const endMicros = clock.monotonicMicros() + Math.min(waitMs, WAIT_MS_MAX) * MICROS_PER_MS;
     const batch = Math.max(1, Math.min(eventsMax, FETCH_EVENTS_MAX));
     for (;;) {
       if (this.#closed) return isClosed();
+      if (asking.isWithdrawn) return ok([]);
       const fenced = fence === null ? ok() : await this.#fences.check('fetch', fence);
       if (!fenced.ok) return fenced;
       const spec = await this.#consumers.get(consumer);
       if (!spec.ok) return spec;
       const leftMs = Math.floor((endMicros - clock.monotonicMicros()) / MICROS_PER_MS);
-      const pulled = await this.#pull(spec.value, batch, Math.max(0, leftMs), fence);
+      const pulled = await this.#pull(spec.value, batch, Math.max(0, leftMs), asking);
       if (!pulled.ok) {
-        // Nobody wants it any more.
-        if (pulled.error.code === 'WM_CANCELLED' && !this.#closed) return ok([]);
+        if (asking.isWithdrawn) return ok([]);
         return pulled.error.code === 'WM_BUS_CONSUMER_UNKNOWN' ? this.#lookFor(consumer) : pulled;
       }
       const taken = await this.#take(spec.value, pulled.value, fence);
       // What was pulled may all have been buried.
-      if (!taken.ok || taken.value.length > 0 || clock.monotonicMicros() >= endMicros) return taken;
+      if (!taken.ok || taken.value.length > 0 || clock.monotonicMicros() >= endMicros || asking.isWithdrawn) return taken;
     }
   }
 
   withdraw(consumer: ConsumerName, { fence: { instance, epoch } }: { readonly fence: FencingToken }): Promise<Outcome<void>> {
-    for (const [pulling, { consumer: from, fence }] of [...this.#pulls])
-      if (from === consumer && fence?.instance === instance && fence.epoch === epoch) pulling.abandon(isWithdrawn());
+    for (const asking of this.#asking) {
+      if (asking.consumer !== consumer || asking.fence?.instance !== instance || asking.fence.epoch !== epoch) continue;
+      asking.isWithdrawn = true;
+      asking.pull?.abandon(isWithdrawn());
+    }
     return Promise.resolve(ok());
   }
 
@@ -141,27 +159,28 @@ export class JetStreamBus implements NatsBus {
   }
 
   /** What is there; when nothing is, the first that comes, and what has come with it. */
-  async #pull(spec: ConsumerSpec, batch: number, waitMs: number, fence: FencingToken | null): Promise<Outcome<readonly Msg[]>> {
+  async #pull(spec: ConsumerSpec, batch: number, waitMs: number, asking: Asking): Promise<Outcome<readonly Msg[]>> {
     const { clock } = this.#tools.ports;
     const endMicros = clock.monotonicMicros() + waitMs * MICROS_PER_MS;
     const now = await this.#pullOnce(
       spec,
       { batch, takesFewer: true, waitMs: Math.max(LOOK_MS_MIN, Math.min(waitMs, LOOK_MS_MAX)) },
-      fence,
+      asking,
     );
     const leftMs = Math.floor((endMicros - clock.monotonicMicros()) / MICROS_PER_MS);
-    if (!now.ok || now.value.length > 0 || leftMs < LOOK_MS_MIN) return now;
-    const first = await this.#pullOnce(spec, { batch: 1, takesFewer: false, waitMs: leftMs }, fence);
-    if (!first.ok || first.value.length === 0 || batch === 1) return first;
-    const rest = await this.#pullOnce(spec, { batch: batch - 1, takesFewer: true, waitMs: LOOK_MS_MIN }, fence);
+    if (!now.ok || now.value.length > 0 || leftMs < LOOK_MS_MIN || asking.isWithdrawn) return now;
+    const first = await this.#pullOnce(spec, { batch: 1, takesFewer: false, waitMs: leftMs }, asking);
+    if (!first.ok || first.value.length === 0 || batch === 1 || asking.isWithdrawn) return first;
+    const rest = await this.#pullOnce(spec, { batch: batch - 1, takesFewer: true, waitMs: LOOK_MS_MIN }, asking);
     return ok([...first.value, ...(rest.ok ? rest.value : [])]);
   }
 
   async #pullOnce(
     spec: ConsumerSpec,
     request: Pick<PullRequest, 'batch' | 'takesFewer' | 'waitMs'>,
-    fence: FencingToken | null,
+    asking: Asking,
   ): Promise<Outcome<readonly Msg[]>> {
+    const { fence } = asking;
     const { link, names, ports } = this.#tools;
     // Asked while there is no server, a pull would be queued in the client and answered to nobody.
     const state = link.state();
@@ -172,7 +191,7 @@ export class JetStreamBus implements NatsBus {
       { stream: names.events, consumer: spec.name, ...request },
       (stray) => void this.#release(spec, stray),
     );
-    this.#pulls.set(pulling, { consumer: spec.name, fence });
+    asking.pull = pulling;
     const unwatch =
       fence === null
         ? () => {}
@@ -182,7 +201,7 @@ export class JetStreamBus implements NatsBus {
           });
     const messages = await pulling.messages;
     unwatch();
-    this.#pulls.delete(pulling);
+    asking.pull = null;
     return messages;
   }
 
@@ -340,7 +359,7 @@ export class JetStreamBus implements NatsBus {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const pulling of [...this.#pulls.keys()]) pulling.abandon(isClosed());
+    for (const { pull: pulling } of this.#asking) pulling?.abandon(isClosed());
     this.#fences.stop();
     this.#held.clear();
   }
