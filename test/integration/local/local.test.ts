@@ -136,7 +136,7 @@ describe.skipIf(process.platform !== 'linux')('a run on local processes', () => 
 
 describe('a target', () => {
   it.each([
-    [['--target', 'moon'], 'Give sim, local, qemu, loop, several of them with commas, or both.'],
+    [['--target', 'moon'], 'Give sim, local, qemu, devices, loop, several of them with commas, or both.'],
     [['--target', 'local', '--verify'], '--verify is for the simulator alone'],
     [['--target', 'both', '--digests'], '--digests is for the simulator alone'],
     [['--target', 'local', '--jobs', '2'], '--jobs is for the simulator alone'],
