@@ -26,7 +26,9 @@ export function addNatsOptions(command: Command, what: string): Command {
   return command
     .option('--nats <servers>', `${what}: nats://host:4222, or tls://, several with commas`, servers)
     .addOption(secret('--nats-user <name>', 'user at these servers', 'WASMMATRIX_NATS_USER'))
-    .addOption(secret('--nats-password <text>', 'password of that user; better in the environment than in a flag', 'WASMMATRIX_NATS_PASSWORD'))
+    .addOption(
+      secret('--nats-password <text>', 'password of that user; better in the environment than in a flag', 'WASMMATRIX_NATS_PASSWORD'),
+    )
     .addOption(secret('--nats-credentials <file>', 'credentials as `nsc` writes them, instead of both', 'WASMMATRIX_NATS_CREDENTIALS'))
     .option('--nats-ca <file>', 'certificates of the authorities that these servers are trusted by (default: those of this machine)')
     .option('--nats-certificate <file>', 'certificate of this process, where the servers ask for one')
