@@ -9,6 +9,9 @@ import type { Ports } from '../../system/ports/ports.ts';
 import type { AgentBounds } from '../bounds.ts';
 import { backoffMicros, Wait } from '../waiting/waiting.ts';
 
+/** Bound: a fetch that is still under way after them ends when its wait is over. */
+const WITHDRAWALS = 2;
+
 export type BindingHost = {
   readonly fence: FencingToken;
   /** Events that may be asked for now. */
@@ -64,7 +67,15 @@ export class Binding {
   stop({ withdraws }: { readonly withdraws: boolean }): void {
     this.#isStopped = true;
     this.#wait.wake();
-    if (withdraws && this.#isFetching) void this.#ports.bus.withdraw(this.spec.consumer, { fence: this.#host.fence });
+    if (withdraws) void this.#withdraw();
+  }
+
+  /** Again after the answer: the first may have overtaken the fetch that it is about. */
+  async #withdraw(): Promise<void> {
+    for (let times = 0; times < WITHDRAWALS; times += 1) {
+      if (!this.#isFetching) return;
+      await this.#ports.bus.withdraw(this.spec.consumer, { fence: this.#host.fence });
+    }
   }
 
   async #pull(): Promise<void> {

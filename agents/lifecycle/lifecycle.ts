@@ -10,6 +10,7 @@ import type { WmError } from '../../system/domain/outcome.ts';
 import { isExpired, type TrustedKey } from '../../system/domain/module.ts';
 import type { Assignment, InstanceReport, Landmark } from '../../system/domain/session.ts';
 import { MICROS_PER_MS, type Clock, type Timer } from '../../system/ports/clock.ts';
+import { Wait } from '../waiting/waiting.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import type { AgentBounds } from '../bounds.ts';
 import { effectiveGrants, versionKeyOf } from '../cache/cache.ts';
@@ -198,10 +199,9 @@ export class Lifecycle {
     for (const served of [...this.#instances.values()]) served.drain({ text: 'the agent stops', code: null }, bounds.stopDrainMs);
     if (this.#instances.size === 0) this.#onEmpty?.();
     await drained;
-    let bound: Timer | null = null;
-    const tooLong = new Promise<void>((resolve) => (bound = clock.after(bounds.flushMs * MICROS_PER_MS, resolve)));
-    await Promise.race([delivery.settled(), tooLong]);
-    (bound as Timer | null)?.cancel();
+    const wait = new Wait(clock);
+    void delivery.settled().then(() => wait.wake());
+    await wait.for(bounds.flushMs * MICROS_PER_MS);
   }
 
   /** At once, all of it: the process may not go on. */

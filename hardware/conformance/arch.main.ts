@@ -162,7 +162,7 @@ type AllPlayed = {
 };
 
 async function playAll(targets: readonly Architecture[], context: Context): Promise<Outcome<AllPlayed | null>> {
-  const { folder, options, signal } = context;
+  const { options } = context;
   const own = HERE[process.arch];
   if (own === undefined)
     return rejected('WM_TARGET_TOOLS', {
@@ -189,15 +189,29 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
     const missing = await missingFor(foreign, tier);
     if (missing !== null) return missing;
   }
+  const made = await prepareAll(own, foreigns, tier, context);
+  if (!made.ok) return made;
+  return options.prepareOnly === true ? ok(null) : compareAll(made.value, chosen.value, context);
+}
+
+/** What the comparison is played on. The first runtime is this machine's own, which is the reference. */
+type Prepared = { readonly runtimes: readonly [Runtime, ...Runtime[]]; readonly images: readonly MachineImage[] };
+
+async function prepareAll(
+  own: Architecture,
+  foreigns: readonly ForeignArchitecture[],
+  tier: Tier,
+  context: Context,
+): Promise<Outcome<Prepared>> {
+  const { options, signal } = context;
   const engine = await buildEngine(context);
   if (!engine.ok) return engine;
-  const programs = fileURLToPath(new URL('./', import.meta.url));
-  const runtimes: Runtime[] = [
+  const runtimes: [Runtime, ...Runtime[]] = [
     {
       architecture: own,
       tier: 'native',
       node: [process.execPath],
-      programs,
+      programs: fileURLToPath(new URL('./', import.meta.url)),
       ending: import.meta.url.slice(import.meta.url.lastIndexOf('.')),
       engine: engine.value,
     },
@@ -218,12 +232,25 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
       else tell(options, describeError(image.error));
     }
   }
-  if (signal.aborted) return stopped();
-  if (options.prepareOnly === true) return ok(null);
+  return signal.aborted ? stopped() : ok({ runtimes, images });
+}
+
+async function compareAll(
+  { runtimes: [reference, ...others], images }: Prepared,
+  { scenarios, unplayed }: Chosen,
+  { folder, options, signal }: Context,
+): Promise<Outcome<AllPlayed>> {
+  // What one cannot do ends the others: nobody waits minutes for a verdict that will not come.
+  const ending = new AbortController();
+  const playing: Playing = { folder, signal: AbortSignal.any([signal, ending.signal]), tell: (line) => tell(options, line) };
+  const orEnd = async (play: Promise<Outcome<Machine>>): Promise<Outcome<Machine>> => {
+    const played = await play.catch((error: unknown) => failed('WM_CONFORMANCE', unforeseen(error)));
+    if (!played.ok) ending.abort();
+    return played;
+  };
   const examples = await buildExamples();
-  const set = writeSet(openEngine(engine.value), examples, join(folder, 'set'));
+  const set = writeSet(openEngine(reference.engine), examples, join(folder, 'set'));
   mkdirSync(join(folder, 'artefacts'));
-  const [reference, ...others] = runtimes as [Runtime, ...Runtime[]];
   const playProgram = async (runtime: Runtime, faulty: boolean): Promise<Outcome<Machine>> => {
     const one = await playSet(runtime, { faulty, isReference: false }, playing);
     return one.ok ? simulate(runtime, one.value, scenarios, examples, playing) : one;
@@ -234,15 +261,6 @@ async function playAll(targets: readonly Architecture[], context: Context): Prom
     return one;
   };
   // The reference's artefacts are what the others run; after it they go side by side.
-  // What one cannot do ends the others: nobody waits minutes for a verdict that will not come.
-  const ending = new AbortController();
-  const playing: Playing = { folder, signal: AbortSignal.any([signal, ending.signal]), tell: (line) => tell(options, line) };
-  const orEnd = async (play: Promise<Outcome<Machine>>): Promise<Outcome<Machine>> => {
-    const played = await play.catch((error: unknown) => failed('WM_CONFORMANCE', unforeseen(error)));
-    if (!played.ok) ending.abort();
-    return played;
-  };
-  const { scenarios, unplayed } = chosen.value;
   const first = await playSet(reference, { faulty: false, isReference: true }, playing);
   if (!first.ok) return first;
   const played = await Promise.all([

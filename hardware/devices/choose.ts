@@ -1,6 +1,6 @@
 // Which nodes of a scenario are physical devices: the pairs that fit best come first. A node and a device fit by architecture, then by
-// special hardware, then by zone; of what fits alike, nodes that faults name come first. Whose disk is to be filled stays a process:
-// that is done to no device. Pure.
+// special hardware, then by zone; of what fits alike, nodes that faults name come first. Whose disk is to be filled stays a process, and
+// whose clock is to be wrong a process or an emulated machine: that is done to no device. Pure.
 import type { FaultSpec, NodeSpec, Scenario } from '../../scenarios/scenario.ts';
 import { isWithinZone } from '../../system/domain/identifiers.ts';
 import type { Device } from './inventory.ts';

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Architecture } from '../../system/domain/node.ts';
 import { Machine } from '../local/machine.ts';
 import { findPorts } from '../local/ports.ts';
+import { startOf } from '../local/start-of.ts';
 import { machineMicros } from '../local/records.ts';
 import { LineTail } from '../local/tail.ts';
 import { readCpuFeatures } from '../wasm/cpu-features.ts';
@@ -53,12 +54,6 @@ function read(file: string): string {
   } catch {
     return '';
   }
-}
-
-/** Empty: there is no such process. The start tells it from another that has its number later. */
-function startOf(pid: number): string {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 /** The agent of this folder; null: none runs. A number in a file alone may be anybody's by now. */
@@ -238,7 +233,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, ()
 // A full disk, say: the agent does not outlive what watches it.
 for (const trouble of ['uncaughtException', 'unhandledRejection'] as const)
   process.on(trouble, (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    // Once: what is said after that may be said to nobody, which is an error of its own.
+    if (leaving === null) process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     void leave();
   });
 // Nobody reads any more: the end of standard input says the same.

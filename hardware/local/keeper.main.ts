@@ -8,9 +8,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** Field of /proc/<pid>/stat, counted after the name in brackets: when the process started, in ticks since the boot. */
-const START_FIELD = 19;
+import { startOf } from './start-of.ts';
 
 const EMULATOR = /(?:^|\/)qemu-system-\w+$/;
 /** Bound: looks for emulators, each of which may become another process while it is looked at. */
@@ -22,16 +20,6 @@ const processes = new Map<number, string>();
 const mounts: string[] = [];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-
-/** Tells a process from another that got its number later; empty where the system does not say. */
-function startOf(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_FIELD] ?? '';
-  } catch {
-    return '';
-  }
-}
 
 /** Emulators of this run: their sockets, disks and consoles are in its folder. An interpreter in front of one is none of its name. */
 function emulators(): readonly number[] {

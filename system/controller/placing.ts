@@ -2,7 +2,7 @@
 // Runs after every change that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
 import type { Epoch, InstanceId, NodeId } from '../domain/identifiers.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
-import type { PlacementCandidate, PlacementDecision } from '../domain/deployment.ts';
+import { pointsOf, type PlacementCandidate, type PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -314,15 +314,8 @@ export class Placing {
   }
 }
 
-/** What its distance has in its score. */
-function pointsOfProximity({ factors }: PlacementCandidate): number {
-  let weights = 0;
-  let points = 0;
-  for (const { name, points: had, weight } of factors) {
-    weights += weight;
-    if (name === 'proximity') points += weight * had;
-  }
-  return points / weights;
+function pointsOfProximity(candidate: PlacementCandidate): number {
+  return pointsOf(candidate, (name) => name === 'proximity');
 }
 
 export function describeRefusal(decision: PlacementDecision): string {

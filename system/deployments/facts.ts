@@ -1,4 +1,5 @@
 // What is worth telling of an entry once it is durable, seen from the state before it.
+import { pointsOf } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import { change, targetOf, type DeploymentEntry, type DeploymentsState, type InstanceEntry } from './state.ts';
@@ -51,6 +52,7 @@ export function factsOfInstanceEntry(state: DeploymentsState, entry: InstanceEnt
         node: entry.node,
         score: chosen.score,
         proximityMicros: proximity === undefined ? null : microsOf(proximity.why),
+        otherPoints: pointsOf(chosen, (name) => name !== 'proximity'),
         feasible,
         why: chosen.factors.map((factor) => `${factor.name} ${Math.round(factor.points)} x${factor.weight}: ${factor.why}`).join('; '),
         runnersUp: runnersUp.map((other) => `${other.node}=${other.score}`).join(' '),

@@ -104,6 +104,17 @@ export type PlacementFactor = { readonly name: string; readonly points: number; 
 
 export type PlacementCandidate = { readonly node: NodeId; readonly score: number; readonly factors: readonly PlacementFactor[] };
 
+/** What factors have in a score, which is the mean of all by their weights. */
+export function pointsOf({ factors }: PlacementCandidate, counts: (name: string) => boolean): number {
+  let weights = 0;
+  let points = 0;
+  for (const { name, points: had, weight } of factors) {
+    weights += weight;
+    if (counts(name)) points += weight * had;
+  }
+  return points / weights;
+}
+
 /** Every decision names its factors and the runners-up, or why each class of node was refused (R4). */
 export type PlacementDecision = {
   readonly instance: InstanceId;

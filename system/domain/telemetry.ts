@@ -41,6 +41,8 @@ export type RecordKinds = {
     node: string;
     score: number;
     proximityMicros: number | null;
+    /** What factors besides proximity have in the score; below 0 where a node is promised more than it has. */
+    otherPoints: number;
     feasible: number;
     why: string;
     runnersUp: string;

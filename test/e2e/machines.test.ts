@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Conformance } from '../../hardware/conformance/conformance.ts';
 import { prepareImage } from '../../hardware/qemu/images.ts';
 import { buildExamples } from '../../scenarios/examples/build.ts';
 import { temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
@@ -308,6 +309,27 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
         );
       };
       expect(digestsOf(again)).toEqual(digestsOf(kept));
+    });
+  },
+);
+
+// Left out elsewhere, as above.
+describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
+  'the conformance set on emulated machines (left out unless WASMMATRIX_TEST_MACHINES is set)',
+  () => {
+    // Both take two minutes; the other architecture boots the same first program, and plays under qemu-user in the phase before.
+    it('is the same as here, at every level of arm64, and the verdict says which tier gave it', { timeout: WALL_MS }, async () => {
+      const args = ['arch', '--targets', 'arm64', '--tier', 'system', '--json', '--quiet'];
+      const { code, stdout, stderr } = await wasmmatrix(args, { wallMsMax: WALL_MS });
+      const { verdict, differences, machines: played, cells } = JSON.parse(stdout) as Conformance;
+      expect({ verdict, differences, code }, stderr).toEqual({ verdict: 'held', differences: 0, code: 0 });
+      expect(played.map(({ name, tier, notAsked }) => [name, tier, notAsked])).toEqual([
+        ['x86_64', 'native', ['simulator']],
+        ['aarch64-machine', 'qemu-system', ['artefacts', 'simulator']],
+      ]);
+      const mine = cells.filter(({ machine }) => machine === 'aarch64-machine');
+      for (const level of ['armv8-a', 'armv8.1-a'])
+        expect(mine.filter((cell) => cell.level === level).reduce((total, { compared }) => total + compared, 0)).toBeGreaterThan(1_900);
     });
   },
 );

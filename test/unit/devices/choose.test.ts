@@ -93,9 +93,25 @@ describe('the clock of a device', () => {
     expect(clock.at(4_700)).toBe(5_400);
     clock.hear(6_000, 6_020, 5_010);
     expect(clock.at(5_010)).toBe(6_010);
-    expect(clock.uncertaintyMicros).toBe(10);
+    // The worst of what was used, so that a bad minute in the middle of a run is not forgotten.
+    expect(clock.uncertaintyMicros).toBe(400);
     clock.hear(7_000, 9_000, 6_100);
     expect(clock.at(0)).toBe(1_000);
+  });
+
+  it('believes a slower answer of now rather than a faster one from which the clocks may have drifted since', () => {
+    const clock = new DeviceClock();
+    clock.hear(0, 2_000, 1_000);
+    // Ten seconds later they may be apart by five milliseconds more.
+    clock.hear(10_000_000, 10_008_000, 10_004_300);
+    expect(clock.at(0)).toBe(-300);
+    expect(clock.uncertaintyMicros).toBe(4_000);
+    // Two seconds later by one.
+    const other = new DeviceClock();
+    other.hear(0, 2_000, 1_000);
+    other.hear(2_000_000, 2_008_000, 2_004_300);
+    expect(other.at(0)).toBe(0);
+    expect(other.uncertaintyMicros).toBe(2_003);
   });
 
   it('forgets answers of long ago: clocks drift', () => {

@@ -112,7 +112,16 @@ describe('durations', () => {
     epoch: null,
   });
   const placed = (node: string): RunRecord =>
-    said(1 * S, 'placement.decided', { instance: 'echo/0', node, score: 1, proximityMicros: null, feasible: 1, why: '', runnersUp: '' });
+    said(1 * S, 'placement.decided', {
+      instance: 'echo/0',
+      node,
+      score: 1,
+      proximityMicros: null,
+      otherPoints: 0,
+      feasible: 1,
+      why: '',
+      runnersUp: '',
+    });
   const served = said(3 * S, 'instance.serving', { node: 'a-1', instance: 'echo/0', epoch: 1, version: 1 });
   const enrolled = said(3 * S, 'node.enrolled', {
     node: 'a-1',

@@ -13,8 +13,17 @@ const turns = (micros: number, ordinal: number, { from = 'pending', to = 'assign
   said(micros, 'instance.state', { instance: `echo/${ordinal}`, deployment: 'echo', from, to, node, epoch, version: 1, cause: 'placed' });
 
 describe('P6', () => {
-  const decided = (score: number, runnersUp: string, proximityMicros: number | null = 0): RunRecord =>
-    said(1 * S, 'placement.decided', { instance: 'echo/0', node: 'a-1', score, proximityMicros, feasible: 3, why: 'near', runnersUp });
+  const decided = (score: number, runnersUp: string, proximityMicros: number | null = 0, otherPoints = 0): RunRecord =>
+    said(1 * S, 'placement.decided', {
+      instance: 'echo/0',
+      node: 'a-1',
+      score,
+      proximityMicros,
+      otherPoints,
+      feasible: 3,
+      why: 'near',
+      runnersUp,
+    });
 
   it('holds when nobody had more points than the chosen node', () => {
     const result = judge(proximity(scenarioOf()), [decided(900.5, 'a-2=900.5 b-1=12'), decided(5, '', null)]);
@@ -22,11 +31,13 @@ describe('P6', () => {
   });
 
   it('is broken when the points of the chosen node do not count how near it is', () => {
-    const near = (score: number): RunRecord => decided(score, '', 20_000);
-    expect(judge(proximity(scenarioOf()), [near(400)]).held).toBe(true);
-    expect(judge(proximity(scenarioOf()), [near(399)]).because).toBe(
-      'Instance echo/0 was placed on a-1 with 399 points, of which 400 are due to its proximity alone (near): the policy does not look at how far a node is.',
+    const near = (score: number, otherPoints: number): RunRecord => decided(score, '', 20_000, otherPoints);
+    expect(judge(proximity(scenarioOf()), [near(400, 0), near(590, 190)]).held).toBe(true);
+    expect(judge(proximity(scenarioOf()), [near(589, 190)]).because).toBe(
+      'Instance echo/0 was placed on a-1 with 589 points, 190 of them for other things, and 400 are due to its proximity alone (near): the policy does not look at how far a node is.',
     );
+    // A node that is promised more than it has is what P7 is about.
+    expect(judge(proximity(scenarioOf()), [near(360, -40)]).held).toBe(true);
   });
 
   it('is broken when a runner-up had more', () => {
