@@ -430,6 +430,28 @@ test('an agent that stops lets running invocations finish, says goodbye and leav
 });
 
 test.each([
+  ['takes back the fetch that waits', 0],
+  ['takes it back again, when the first word of it overtook the fetch', 1],
+])('an agent that stops %s, and stops at once', async (_title, overtaking) => {
+  const world = worldOf(slow);
+  await world.play(async () => {
+    world.controller.desired = {
+      ...world.controller.desired,
+      modules: [await world.controller.grant('echo', 1)],
+      assignments: [triggered()],
+    };
+    await world.start();
+    await world.pass(1 * S);
+    expect(world.bus.fetchesOpen.get(CONSUMER)).toBe(1);
+    world.bus.overtaking = overtaking;
+    const before = world.sim.kernel.now();
+    await world.on(world.machine, () => world.agent.stop());
+    expect(world.bus.fetchesOpen.get(CONSUMER)).toBe(0);
+    expect(world.sim.kernel.now() - before).toBeLessThan(100 * MS);
+  });
+});
+
+test.each([
   ['is closed when the bound of stopping has passed', 1_000, []],
   ['finishes within a bound that is longer than that of other drains', 20_000, ['e1']],
 ])('what runs when an agent stops %s', async (_title, stopDrainMs, acknowledged) => {
