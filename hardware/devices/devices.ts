@@ -18,6 +18,7 @@ import {
   EXIT_NOT_UP,
   EXIT_NOTHING,
   EXIT_RUNNING,
+  EXIT_TAKEN,
   FAULT,
   INSTALLED,
   LIST,
@@ -133,6 +134,7 @@ export async function installOn(device: Device, product: Product, { unlessThere,
   say(`${device.name}: copying the product`);
   const unpacked = await sendProduct(device, product, UNPACK, [device.folder]);
   if (!unpacked.ok) return unpacked;
+  if (unpacked.value.exitCode === EXIT_TAKEN) return taken(device, 'What is installed stays as it is', unpacked.value.stderr);
   if (unpacked.value.exitCode !== 0) return wentWrong(device, 'unpacking what was copied', unpacked.value.stderr);
   const copies: readonly (readonly [string, string])[] = [
     [engine.value, 'engine.node'],
@@ -142,6 +144,7 @@ export async function installOn(device: Device, product: Product, { unlessThere,
     say(`${device.name}: copying ${to}`);
     const copied = await sendFile(device, from, PLACE, [device.folder, to]);
     if (!copied.ok) return copied;
+    if (copied.value.exitCode === EXIT_TAKEN) return taken(device, `It has the new product, and not the new ${to}`, copied.value.stderr);
     if (copied.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, copied.value.stderr);
   }
   const remembered = await runOn(device, REMEMBER, [device.folder, stamp]);
@@ -162,6 +165,7 @@ export async function removeFrom(device: Device): Promise<Outcome<string>> {
   const { exitCode, stderr } = said.value;
   if (exitCode === 0) return ok('removed');
   if (exitCode === EXIT_NOTHING) return ok('nothing is installed');
+  if (exitCode === EXIT_TAKEN) return taken(device, 'Nothing was removed', stderr);
   if (exitCode !== EXIT_RUNNING) return wentWrong(device, 'removing what is installed', stderr);
   return failed('WM_DEVICE', { message: `An agent of ours runs on ${device.name}.`, next: 'Stop it first: `wasmmatrix devices stop`.' });
 }
@@ -187,6 +191,7 @@ export async function startOn(device: Device, join: string | null): Promise<Outc
   const { exitCode, stdout, stderr } = said.value;
   if (exitCode === 0) return ok(`up: ${describeAgent(stdout)}`);
   if (exitCode === EXIT_RUNNING) return ok('was running already');
+  if (exitCode === EXIT_TAKEN) return taken(device, 'Nothing was started', stderr);
   if (exitCode === EXIT_NOTHING) return nothingThere(device, 'Nothing is installed', 'Install it first: `devices install`.');
   if (exitCode === EXIT_NOT_UP) return wentWrong(device, 'starting the agent', stderr);
   return wentWrong(device, `starting the agent (${exitCode})`, stderr);
@@ -235,6 +240,16 @@ export async function collectFrom(device: Device, out: string): Promise<Outcome<
 
 function nothingThere(device: Device, what: string, next: string): Outcome<never> {
   return failed('WM_DEVICE', { message: `${what} on ${device.name} in ${device.folder}.`, next });
+}
+
+/** `said`: the number of the run's program on the device, and who began the run where that is known. */
+function taken(device: Device, left: string, said: string): Outcome<never> {
+  const [pid = '', ...owner] = said.trim().split('\n').at(-1)?.split(' ') ?? [];
+  const whose = owner.length === 0 ? 'A run' : `The run of ${owner.join(' ')}`;
+  return failed('WM_DEVICE', {
+    message: `${whose} has ${device.name}; its program there is process ${pid}. ${left}.`,
+    next: 'Wait until that run has ended, or end it with Ctrl-C, and repeat.',
+  });
 }
 
 function wentWrong(device: Device, what: string, said: string): Outcome<never> {

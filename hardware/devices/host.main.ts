@@ -1,4 +1,4 @@
-// `node product/device-host.js <name of the device>`, in the device's folder: the program of a run on a device. It is the machine of
+// `node product/device-host.js <name of the device> <who runs it>`, in the device's folder: the program of a run on a device. It is the machine of
 // one node there: starts its agent, breaks it as it is ordered, starts it again when it ends by itself, and says all of it with the
 // device's own clock; it hands over what the agent writes. Orders come over standard input. Surprising: when that closes, or nothing
 // comes for `ABANDONED_MS`, whatever the run left here goes, so that a run that died or lost the device leaves nothing behind.
@@ -21,14 +21,14 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x86_64', a
 const PROGRAM = 'product/cli.js';
 /** Everything of a run here. One run at a time: its folder is the lock. */
 const RUN = 'run';
-const [RECORDS, LOG, HOST] = [`${RUN}/records.jsonl`, `${RUN}/agent.log`, `${RUN}/host`];
+const [RECORDS, LOG, HOST, OWNER] = [`${RUN}/records.jsonl`, `${RUN}/agent.log`, `${RUN}/host`, `${RUN}/owner`];
 /** The agent that is here and its node's name, for the scripts of `devices`. */
 const [PID, NAME] = ['agent.pid', 'agent.name'];
 const READ_EVERY_MS = 100;
 /** Bound: how long an agent that a dead run left here may take to end. */
 const END_MS_MAX = 10_000;
 
-const [device = ''] = process.argv.slice(2);
+const [device = '', owner = ''] = process.argv.slice(2);
 let machine: Machine | null = null;
 /** A fault keeps it off. */
 let isOff = false;
@@ -78,6 +78,7 @@ async function take(): Promise<string | null> {
   } else if (agentHere() !== null) return 'an agent that `devices start` started runs on it';
   mkdirSync(RUN, { mode: 0o700 });
   owns = true;
+  writeFileSync(OWNER, owner);
   writeFileSync(HOST, `${process.pid} ${startOf(process.pid)}`);
   return null;
 }

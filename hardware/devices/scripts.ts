@@ -11,6 +11,20 @@ ours() { [ -n "$pid" ] && tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep 
 export const EXIT_NOTHING = 3;
 export const EXIT_RUNNING = 4;
 export const EXIT_NOT_UP = 5;
+/** A run has the device; standard error says who. */
+export const EXIT_TAKEN = 6;
+
+/**
+ * In the folder: ends where a run is under way, which is while its program lives. `run/host` has that program's number and when it
+ * started, as `startOf` reads it; `run/owner` who began the run.
+ */
+const UNLESS_TAKEN = `unless_taken() {
+  host=$(cat run/host 2>/dev/null) || return 0
+  [ "\${host#* }" = "$(sed 's/.*) //' "/proc/\${host%% *}/stat" 2>/dev/null | cut -d' ' -f20)" ] || return 0
+  echo "\${host%% *} $(cat run/owner 2>/dev/null)" >&2
+  exit ${EXIT_TAKEN}
+}
+`;
 
 /** What it is and what it has, as \`key=value\`, then its processors. $2: Node.js. */
 export const LOOK = `echo "machine=$(uname -m)"
@@ -22,26 +36,31 @@ echo "processors"
 cat /proc/cpuinfo`;
 
 /** Takes the archive from standard input; what was there before is there until it is complete. */
-export const UNPACK = `set -e
+export const UNPACK = `${UNLESS_TAKEN}set -e
 umask 077
 mkdir -p "$1" && cd "$1"
+unless_taken
 rm -rf product.next installed && mkdir product.next
 tar -C product.next -xzf -
+unless_taken
 rm -rf product.before
 [ ! -d product ] || mv product product.before
 mv product.next product
 rm -rf product.before`;
 
 /** Takes a file from standard input. $2: its name; under another first, because a library that is mapped is not written into. */
-export const PLACE = `set -e
+export const PLACE = `${UNLESS_TAKEN}set -e
 umask 077
 cd "$1"
+unless_taken
 cat >"$2.next"
 chmod 700 "$2.next"
+unless_taken
 mv "$2.next" "$2"`;
 
 /** $2: name of the node, $3: Node.js, $4: seconds it may take, then the arguments of the agent. A join token comes from standard input. */
-export const START = `${OURS}[ -f product/cli.js ] || exit ${EXIT_NOTHING}
+export const START = `${UNLESS_TAKEN}${OURS}[ -f product/cli.js ] || exit ${EXIT_NOTHING}
+unless_taken
 ours "$@" && { tr '\\0' ' ' <"/proc/$pid/cmdline"; exit ${EXIT_RUNNING}; }
 name=$2 node=$3 left=$4
 shift 4
@@ -87,12 +106,12 @@ kill -"$3" "$pid"`;
 export const LIST = `cd "$1" 2>/dev/null || exit ${EXIT_NOTHING}
 for file in agent.log agent.json records.jsonl; do [ ! -f "$file" ] || echo "$file"; done`;
 
-/** The program of a run (`host.main.ts`). $2: name, $3: Node.js. */
+/** The program of a run (`host.main.ts`). $2: name, $3: Node.js, $4: who runs it. */
 export const RUN_HOST = `cd "$1" 2>/dev/null && [ -f product/device-host.js ] || exit ${EXIT_NOTHING}
 WASMMATRIX_ENGINE=$PWD/engine.node
 NODE_COMPILE_CACHE=$PWD/code
 export WASMMATRIX_ENGINE NODE_COMPILE_CACHE
-exec "$3" product/device-host.js "$2"`;
+exec "$3" product/device-host.js "$2" "$4"`;
 
 /** Says that the forwardings of its session stand, and lives until standard input closes. */
 export const STAY = `echo standing
@@ -105,7 +124,8 @@ export const INSTALLED = `cat "$1/installed" 2>/dev/null`;
 export const REMEMBER = `cd "$1" && echo "$2" >installed`;
 
 /** Everything of ours goes, and the folder when nothing else is in it. $2: name. */
-export const REMOVE = `${OURS}ours "$@" && exit ${EXIT_RUNNING}
+export const REMOVE = `${UNLESS_TAKEN}${OURS}unless_taken
+ours "$@" && exit ${EXIT_RUNNING}
 rm -rf product product.next product.before engine.node engine.node.next node node.next code data run installed
 rm -f agent.pid agent.name agent.json agent.log records.jsonl records.jsonl.1
 here=$PWD

@@ -2,6 +2,8 @@
 // connections to ports of this machine and back, so that nothing but SSH has to reach the device. Both end with the process that
 // opened them; the program there sees that, and leaves nothing behind. A device that says nothing for `LOST_MS` is lost.
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { hostname } from 'node:os';
+import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { failed, ok, rejected, type Err, type Outcome } from '../../system/domain/outcome.ts';
 import { machineMicros } from '../local/local.ts';
@@ -52,7 +54,7 @@ export class DeviceSession {
 
   /** The run's program on the device, which has told what it is; its clock is known. */
   static async open(device: Device, node: string): Promise<Outcome<DeviceSession>> {
-    const host = new Called(device, [], RUN_HOST, [device.folder, device.name, node]);
+    const host = new Called(device, [], RUN_HOST, [device.folder, device.name, node, whoRuns()]);
     const first = await host.first(OPEN_MS_MAX);
     if (!first.ok) return first;
     const hello = parse(first.value);
@@ -232,6 +234,12 @@ class Called {
     const words = this.#said.trim().split('\n').at(-1) ?? '';
     return words === '' ? `its session ended with ${this.#code ?? 'nothing'}` : words;
   }
+}
+
+/** For whoever finds the device taken. */
+function whoRuns(): string {
+  const user = process.env['USER'] ?? process.env['LOGNAME'] ?? `user ${process.getuid?.() ?? 'unknown'}`;
+  return `${user}@${hostname()} (process ${process.pid})`;
 }
 
 /** Undefined: it took longer. */

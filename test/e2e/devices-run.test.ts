@@ -1,6 +1,6 @@
 // A scenario on physical devices (H2.2): this machine stands for two of them, each in a folder of its own behind a real SSH server on
 // loopback. Where there is no sshd (Debian's openssh-server), the tests say that they were left out.
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { arch } from 'node:process';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -160,8 +160,20 @@ describe.skipIf(SSHD === null)('a scenario on devices (left out where there is n
   test('is stopped by an interrupt, and puts everything back', { timeout: WALL_MS }, async () => {
     const run = play('interrupted');
     await until(() => DEVICES.every(isUpOn));
-    // Whoever starts an agent of his own, or another run, is told.
-    expect((await devices('start', 'bench-1')).stdout).toBe('bench-1: was running already\n');
+    // Whoever would change what is beneath it, starts an agent of his own, or another run, is told.
+    const files = (): readonly number[] =>
+      ['product/cli.js', 'engine.node', 'node'].map((file) => statSync(join(whereIs('bench-1'), file)).ino);
+    const before = files();
+    for (const action of ['install', 'start', 'remove']) {
+      const refused = await devices(action, 'bench-1');
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(
+        new RegExp(
+          `bench-1: WM_DEVICE \\(failed\\): The run of .+@.+ \\(process ${run.child.pid}\\) has bench-1; .* process ${hostOn('bench-1')}\\. `,
+        ),
+      );
+    }
+    expect(files()).toEqual(before);
     const second = await wasmmatrix(argsOf(scenarioFile('devices', CALL), 'second'));
     expect(second.code).toBe(2);
     expect(second.stdout).toMatch(/WM_DEVICE \(failed\): bench-[12] cannot be a node of this run: another run has it/);
