@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentBounds } from '../../../agents/agent.ts';
 import { consumerOf } from '../../../system/domain/deployment.ts';
-import type { Digest, KeyId, ProfileId, SubjectFilter, TriggerName } from '../../../system/domain/identifiers.ts';
+import type { Digest, ProfileId, SubjectFilter, TriggerName } from '../../../system/domain/identifiers.ts';
 import type { Assignment, ModuleGrant } from '../../../system/domain/session.ts';
 import { CLOUD, FLEET } from '../../contract/sim-world.ts';
 import { assignmentOf, bindingOf, epoch } from '../../support/agent/assignments.ts';
@@ -402,71 +402,5 @@ describe('a restart without the controller', () => {
       ]);
       expect(world.bus.settled).toMatchObject([{ event: 'e1', settlement: { kind: 'ack' } }]);
     });
-  });
-});
-
-test('an agent that stops lets running invocations finish, says goodbye and leaves nothing open', async () => {
-  const world = worldOf(slow);
-  await world.play(async () => {
-    world.controller.desired = {
-      ...world.controller.desired,
-      modules: [await world.controller.grant('echo', 1)],
-      assignments: [triggered()],
-    };
-    await world.start();
-    await world.pass(1 * S);
-    world.offer(CONSUMER, 'e1');
-    await world.pass(3 * S);
-    await world.on(world.machine, () => world.agent.stop());
-    expect(world.bus.settled).toMatchObject([{ event: 'e1', settlement: { kind: 'ack' } }]);
-    await world.pass(1 * S);
-    expect(world.controller.last('instance')?.report).toMatchObject({ state: 'stopped', cause: 'the agent stops' });
-    expect(world.wasm.open).toBe(0);
-    const sessions = world.controller.sessions;
-    await world.pass(20 * S);
-    expect(world.controller.sessions).toBe(sessions);
-    expect((await world.controller.author('author')).key).toBe(world.controller.desired.trust[0]?.key as KeyId);
-  });
-});
-
-test.each([
-  ['takes back the fetch that waits', 0],
-  ['takes it back again, when the first word of it overtook the fetch', 1],
-])('an agent that stops %s, and stops at once', async (_title, overtaking) => {
-  const world = worldOf(slow);
-  await world.play(async () => {
-    world.controller.desired = {
-      ...world.controller.desired,
-      modules: [await world.controller.grant('echo', 1)],
-      assignments: [triggered()],
-    };
-    await world.start();
-    await world.pass(1 * S);
-    expect(world.bus.fetchesOpen.get(CONSUMER)).toBe(1);
-    world.bus.overtaking = overtaking;
-    const before = world.sim.kernel.now();
-    await world.on(world.machine, () => world.agent.stop());
-    expect(world.bus.fetchesOpen.get(CONSUMER)).toBe(0);
-    expect(world.sim.kernel.now() - before).toBeLessThan(100 * MS);
-  });
-});
-
-test.each([
-  ['is closed when the bound of stopping has passed', 1_000, []],
-  ['finishes within a bound that is longer than that of other drains', 20_000, ['e1']],
-])('what runs when an agent stops %s', async (_title, stopDrainMs, acknowledged) => {
-  const world = worldOf(slow, { drainMs: 1_000, stopDrainMs });
-  await world.play(async () => {
-    world.controller.desired = {
-      ...world.controller.desired,
-      modules: [await world.controller.grant('echo', 1)],
-      assignments: [triggered()],
-    };
-    await world.start();
-    await world.pass(1 * S);
-    world.offer(CONSUMER, 'e1');
-    await world.pass(1 * S);
-    await world.on(world.machine, () => world.agent.stop());
-    expect(world.bus.settled.filter(({ settlement }) => settlement.kind === 'ack').map(({ event }) => event)).toEqual(acknowledged);
   });
 });
