@@ -8,7 +8,7 @@ import type { InstanceServed } from '../../system/domain/node-service.ts';
 import { describeError } from '../../system/domain/outcome.ts';
 import type { WmError } from '../../system/domain/outcome.ts';
 import { isExpired, type TrustedKey } from '../../system/domain/module.ts';
-import type { Assignment, InstanceReport, Landmark } from '../../system/domain/session.ts';
+import type { Assignment, InstanceReport, Landmark, Withdrawn } from '../../system/domain/session.ts';
 import { MICROS_PER_MS, type Clock, type Timer } from '../../system/ports/clock.ts';
 import { Wait } from '../waiting/waiting.ts';
 import type { Ports } from '../../system/ports/ports.ts';
@@ -111,7 +111,6 @@ export class Lifecycle {
       );
       return;
     }
-    const before = this.#desired?.assignments ?? [];
     this.#seen = { term, revision };
     this.#desired = desired;
     this.#isConfirmed = true;
@@ -122,7 +121,7 @@ export class Lifecycle {
         this.#barred.delete(instance);
     }
     this.#reconcile();
-    this.#confirmGone(before, desired.assignments);
+    this.#confirmWithdrawn(desired.withdrawn);
     this.#confirmDesired(desired.assignments);
   }
 
@@ -210,12 +209,13 @@ export class Lifecycle {
     for (const served of [...this.#instances.values()]) served.end({ text: cause, code: null });
   }
 
-  /** What never came to run here and is not wanted any more is as good as stopped, and the controller waits to hear so. */
-  #confirmGone(before: readonly Assignment[], now: readonly Assignment[]): void {
-    const wanted = new Set(now.map((assignment) => assignment.instance));
-    for (const assignment of before) {
-      if (!wanted.has(assignment.instance) && !this.#instances.has(assignment.instance))
-        this.#report(assignment, 'stopped', CAUSE_NOT_DESIRED, null);
+  /** What does not run here, and perhaps never did or was not even heard of, is gone: the controller waits to hear so. */
+  #confirmWithdrawn(withdrawn: readonly Withdrawn[]): void {
+    for (const gone of withdrawn) {
+      const report = this.#reports.find(gone.instance);
+      const isTold = report?.epoch === gone.epoch && report.state === 'stopped';
+      // What still drains says so when it has ended.
+      if (!isTold && !this.#instances.has(gone.instance)) this.#report(gone, 'stopped', CAUSE_NOT_DESIRED, null);
     }
   }
 
@@ -285,11 +285,14 @@ export class Lifecycle {
     const { instance } = served.fence;
     if (this.#instances.get(instance) === served) this.#instances.delete(instance);
     this.#report(served.assignment, 'stopped', cause.text, cause.code);
+    // The controller may have placed it here again and withdrawn that before this node heard of it.
+    this.#confirmWithdrawn(
+      (this.#desired?.withdrawn ?? []).filter((gone) => gone.instance === instance && gone.epoch > served.fence.epoch),
+    );
     if (this.#instances.size === 0) this.#onEmpty?.();
   }
 
-  #report(assignment: Assignment, state: InstanceReport['state'], cause: string, code: ErrorCode | null): void {
-    const { instance, epoch, version } = assignment;
+  #report({ instance, epoch, version }: Withdrawn, state: InstanceReport['state'], cause: string, code: ErrorCode | null): void {
     const report: InstanceReport = { instance, epoch, state, version, cause, code };
     if (this.#reports.add(report)) this.#host.report(report);
   }

@@ -3,7 +3,7 @@ import { describeCapability } from '../domain/capability.ts';
 import type { NodeId, Term, TriggerName } from '../domain/identifiers.ts';
 import type { ModuleVersion, TrustedKey } from '../domain/module.ts';
 import { assert } from '../domain/outcome.ts';
-import type { Assignment, ControllerMessage, Landmark, ModuleGrant } from '../domain/session.ts';
+import type { Assignment, ControllerMessage, Landmark, ModuleGrant, Withdrawn } from '../domain/session.ts';
 import { holdsNode, type InstanceRecord } from '../deployments/deployments.ts';
 import { bindingOf, triggersOf } from '../events/events.ts';
 import { findArtefact, findVersion, grantsOf, viewTrust } from '../modules/modules.ts';
@@ -96,8 +96,16 @@ function build(head: Head, id: NodeId, options: DesiredOptions, warmVersionsMax:
     const newest = state.modules.versions.get(spec.module) ?? [];
     for (const warm of warmVersionsMax === 0 ? [] : newest.slice(-warmVersionsMax)) grant(warm);
   }
+  const withdrawn: Withdrawn[] = [];
+  for (const { id: instance, epoch, version, ...stopped } of head.instancesOn(id)) {
+    if (stopped.state !== 'stopped' || stopped.nodeIncarnation !== node.incarnation) continue;
+    // What there is no room for now is asked after with a later message, or answered by the node's next hello.
+    bytes += FRAME_BYTES;
+    if (bytes > DESIRED_BYTES_MAX) break;
+    withdrawn.push({ instance, epoch, version });
+  }
   const { term, revision } = options;
-  return { message: { kind: 'desired', term, revision, trust, modules: [...grants.values()], assignments, landmarks }, leftOut };
+  return { message: { kind: 'desired', term, revision, trust, modules: [...grants.values()], assignments, landmarks, withdrawn }, leftOut };
 }
 
 /** What is around the text of one of these on the wire, at most: tags, lengths, numbers, digests, keys and signatures. */

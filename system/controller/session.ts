@@ -53,8 +53,8 @@ export class AgentSession {
    * same as the last is not sent, since a stream loses nothing, unless the node is to be told again.
    */
   desire(message: Desired, again: boolean, left: Left): void {
-    const { trust, modules, assignments, landmarks } = message;
-    const content = encodeValue([trust, modules, assignments, landmarks]);
+    const { trust, modules, assignments, landmarks, withdrawn } = message;
+    const content = encodeValue([trust, modules, assignments, landmarks, withdrawn]);
     if (!again && content === this.#content && this.#desired === null) return left();
     this.#content = content;
     const waiting = this.#desired?.left;

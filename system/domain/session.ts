@@ -99,6 +99,9 @@ export type Assignment = {
   readonly movable: boolean;
 };
 
+/** What the node had been given and is to say that it is gone, even if it never heard of it. */
+export type Withdrawn = { readonly instance: InstanceId; readonly epoch: Epoch; readonly version: number };
+
 export type Landmark = { readonly node: NodeId; readonly endpoint: Endpoint };
 
 export type ControllerMessage =
@@ -123,6 +126,8 @@ export type ControllerMessage =
       readonly modules: readonly ModuleGrant[];
       readonly assignments: readonly Assignment[];
       readonly landmarks: readonly Landmark[];
+      /** Each until the node has said that it is gone. */
+      readonly withdrawn: readonly Withdrawn[];
     };
 
 /** A part of an artefact: fetches are resumable by offset (R3.4). */

@@ -294,6 +294,7 @@ export function encodeAnyControllerMessage(message: ControllerMessage): Uint8Arr
             })),
             assignments: message.assignments.map(assignmentTo),
             landmarks: message.landmarks.map(({ node, endpoint }) => ({ node, endpoint })),
+            withdrawn: message.withdrawn.map(({ instance, epoch, version }) => ({ instance, epoch: BigInt(epoch), version })),
           },
         },
       });
@@ -354,6 +355,11 @@ function desiredFrom(wire: WireDesired): ControllerMessage {
     landmarks: wire.landmarks.map((landmark) => ({
       node: name(landmark.node, 'desired.landmarks.node'),
       endpoint: branded(landmark.endpoint, 'desired.landmarks.endpoint'),
+    })),
+    withdrawn: wire.withdrawn.map((gone) => ({
+      instance: instanceId(gone.instance, 'desired.withdrawn.instance'),
+      epoch: whole(gone.epoch, 'desired.withdrawn.epoch') as Epoch,
+      version: gone.version,
     })),
   };
 }

@@ -5,7 +5,7 @@ import { artefactText, manifestText } from '../../../system/domain/module.ts';
 import type { ArtefactStatement, ModuleManifest, TrustedKey } from '../../../system/domain/module.ts';
 import { ok, rejected } from '../../../system/domain/outcome.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
-import type { AgentMessage, Assignment, ControllerMessage, Landmark, ModuleGrant } from '../../../system/domain/session.ts';
+import type { AgentMessage, Assignment, ControllerMessage, Landmark, ModuleGrant, Withdrawn } from '../../../system/domain/session.ts';
 import { FETCH_METHOD, SESSION_METHOD } from '../../../system/domain/session.ts';
 import type { Keys } from '../../../system/ports/keys.ts';
 import type { ByteStream, Network } from '../../../system/ports/network.ts';
@@ -27,7 +27,7 @@ export class FakeController {
   refusal: Extract<ControllerMessage, { kind: 'refused' }> | null = null;
   answersHeartbeats = true;
   sessions = 0;
-  desired: Omit<Desired, 'kind' | 'term' | 'revision'> = { trust: [], modules: [], assignments: [], landmarks: [] };
+  desired: Omit<Desired, 'kind' | 'term' | 'revision'> = { trust: [], modules: [], assignments: [], landmarks: [], withdrawn: [] };
   /** Sent after each welcome; false: nothing is. */
   sendsDesired = true;
   #stream: ByteStream | null = null;
@@ -51,6 +51,7 @@ export class FakeController {
     readonly assignments?: readonly Assignment[];
     readonly landmarks?: readonly Landmark[];
     readonly trust?: readonly TrustedKey[];
+    readonly withdrawn?: readonly Withdrawn[];
   }): Promise<void> {
     this.desired = { ...this.desired, ...fields };
     this.revision += 1;

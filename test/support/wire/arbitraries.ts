@@ -250,6 +250,7 @@ export const sessionMessages = {
       modules: some(grant),
       assignments: some(assignment),
       landmarks: some(fc.record({ node: nodeId, endpoint: identifier<NodeFacts['endpoint']>() })),
+      withdrawn: some(fc.record({ instance, epoch: count, version: uint32 })),
     }),
   ) as fc.Arbitrary<ControllerMessage>,
   fetchRequest: fc.record({ artefact: digest, offset: whole, bytesMax: positive }) as fc.Arbitrary<FetchRequest>,

@@ -265,9 +265,41 @@ describe('an instance that is not desired any more', () => {
       };
       await world.start();
       await world.pass(1 * S);
-      await world.controller.want({ assignments: [] });
+      const { instance, version } = triggered();
+      await world.controller.want({ assignments: [], withdrawn: [{ instance, epoch: epoch(1), version }] });
       await world.pass(1 * S);
       expect(world.controller.last('instance')?.report).toMatchObject({ instance: 'echo/0', state: 'stopped' });
+    });
+  });
+
+  test('is confirmed as stopped if it is heard of for the first time when it is withdrawn', async () => {
+    const world = worldOf(done);
+    await world.play(async () => {
+      await world.start();
+      await world.pass(1 * S);
+      const { instance, version } = triggered();
+      await world.controller.want({ withdrawn: [{ instance, epoch: epoch(3), version }] });
+      await world.pass(1 * S);
+      expect(world.controller.last('instance')?.report).toMatchObject({ instance, epoch: 3, state: 'stopped' });
+    });
+  });
+
+  test('is confirmed under a later epoch that it never heard of when what it runs has ended, and not before', async () => {
+    const world = worldOf(slow);
+    await world.play(async () => {
+      const modules = [await world.controller.grant('echo', 1)];
+      world.controller.desired = { ...world.controller.desired, modules, assignments: [triggered()] };
+      await world.start();
+      await world.pass(1 * S);
+      world.offer(CONSUMER, 'e1');
+      await world.pass(1 * S);
+      const { instance, version } = triggered();
+      await world.controller.want({ assignments: [], withdrawn: [{ instance, epoch: epoch(2), version }] });
+      await world.pass(1 * S);
+      expect(world.controller.last('instance')?.report).toMatchObject({ epoch: 1, state: 'running' });
+      await world.pass(5 * S);
+      const told = world.controller.heard.flatMap((message) => (message.kind === 'instance' ? [message.report] : []));
+      expect(told.slice(-2).map(({ epoch: of, state }) => `${of} ${state}`)).toEqual(['1 stopped', '2 stopped']);
     });
   });
 });

@@ -513,6 +513,34 @@ export declare type Landmark = Message<"wasmmatrix.v1.Landmark"> & {
 export declare const LandmarkSchema: GenMessage<Landmark>;
 
 /**
+ * Placed on the node and stopped: the agent says that it is gone, at once if it never heard of it.
+ *
+ * @generated from message wasmmatrix.v1.Withdrawn
+ */
+export declare type Withdrawn = Message<"wasmmatrix.v1.Withdrawn"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * @generated from field: uint32 version = 3;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message wasmmatrix.v1.Withdrawn.
+ * Use `create(WithdrawnSchema)` to create a new message.
+ */
+export declare const WithdrawnSchema: GenMessage<Withdrawn>;
+
+/**
  * @generated from message wasmmatrix.v1.Desired
  */
 export declare type Desired = Message<"wasmmatrix.v1.Desired"> & {
@@ -545,6 +573,11 @@ export declare type Desired = Message<"wasmmatrix.v1.Desired"> & {
    * @generated from field: repeated wasmmatrix.v1.Landmark landmarks = 6;
    */
   landmarks: Landmark[];
+
+  /**
+   * @generated from field: repeated wasmmatrix.v1.Withdrawn withdrawn = 7;
+   */
+  withdrawn: Withdrawn[];
 };
 
 /**
