@@ -5,7 +5,7 @@ import type { ConsumerSpec, FetchEventsRequest, PublishRequest, SettleRequest } 
 import type { BusEvent, FailureReason, FencingToken, PublishAck } from '../domain/event.ts';
 import type { ConsumerName, Epoch, InstanceId } from '../domain/identifiers.ts';
 import { assert, describeError, failed, ok, rejected, unknown, type Outcome, type WmError } from '../domain/outcome.ts';
-import { MICROS_PER_S } from '../ports/clock.ts';
+import { MICROS_PER_MS, MICROS_PER_S } from '../ports/clock.ts';
 import type { Ports } from '../ports/ports.ts';
 import { Desk, type Fetched } from './desk.ts';
 import { backoffMs, bytesOf, isLetter } from '../domain/letter.ts';
@@ -19,6 +19,8 @@ const CONSUMERS_MAX = 4_096;
 const QUEUE_BYTES_MAX = 64 * 1_024 * 1_024;
 /** A process numbers its deliveries from its own start's multiple of this: no number is given twice. */
 const DELIVERIES_PER_START = 4_294_967_296;
+/** Bound: events between a copy of a broker's store and the day on which that is put back. */
+const EVENTS_SINCE_COPY_MAX = 4_294_967_296;
 /** A queue that gets shorter says so at most this often. */
 const DEPTH_TOLD_MICROS = MICROS_PER_S;
 
@@ -29,6 +31,8 @@ export type BrokerConfig = {
   readonly queueBytesMax?: number;
   /** Journal records after which a snapshot is made; 8,192 when absent. */
   readonly compactAfterRecords?: number;
+  /** An older copy of its store was put in place: numbers that were given since are not given again. */
+  readonly restored?: boolean;
 };
 
 export type BrokerPorts = Pick<Ports, 'clock' | 'random' | 'storage' | 'telemetry'>;
@@ -65,7 +69,7 @@ export class EmbeddedBroker {
       compactAfterRecords: this.#config.compactAfterRecords ?? null,
       onLost: (error) => this.#lose(error),
     });
-    const started: Entry = { kind: 'started', start: state.starts + 1 };
+    const started = this.#config.restored === true ? this.#goesBeyond(state) : ({ kind: 'started', start: state.starts + 1 } as const);
     const appended = log.append(started);
     if (!appended.ok) return appended;
     state.apply(started);
@@ -79,6 +83,20 @@ export class EmbeddedBroker {
     for (const { sequence, awaited } of state.events.values()) for (const name of awaited.keys()) this.#desks.get(name)?.offer(sequence);
     for (const name of state.consumers.keys()) this.#buryExhausted(name);
     return ok();
+  }
+
+  /**
+   * Safety: whoever holds a delivery of after the copy must not settle another event by its numbers. Microseconds besides, so
+   * that the same copy that is put back twice does not number alike; starts by them alone (one in 72 minutes), or a process that
+   * is always started so would run out of numbers.
+   */
+  #goesBeyond({ starts, nextSequence }: BrokerState): Entry & { readonly kind: 'started' } {
+    const micros = Math.floor(this.#ports.clock.civilMs() * MICROS_PER_MS);
+    return {
+      kind: 'started',
+      start: Math.max(starts + 1, Math.ceil(micros / DELIVERIES_PER_START)),
+      nextSequence: Math.max(nextSequence + EVENTS_SINCE_COPY_MAX, micros),
+    };
   }
 
   async stop(): Promise<void> {

@@ -19,7 +19,8 @@ type Failed = { readonly consumer: ConsumerName; readonly sequence: number; read
 
 /** What happened. */
 export type Entry =
-  | { readonly kind: 'started'; readonly start: number }
+  /** `nextSequence`: no event has a lower one from here on. */
+  | { readonly kind: 'started'; readonly start: number; readonly nextSequence?: number }
   | { readonly kind: 'event'; readonly sequence: number; readonly event: BusEvent }
   | { readonly kind: 'consumer'; readonly spec: ConsumerSpec; readonly from: number }
   | { readonly kind: 'consumer-deleted'; readonly name: ConsumerName }
@@ -73,6 +74,7 @@ export class BrokerState {
     switch (entry.kind) {
       case 'started':
         this.starts = entry.start;
+        this.nextSequence = Math.max(this.nextSequence, entry.nextSequence ?? 0);
         return;
       case 'event':
         this.known.add(entry.event.id, entry.sequence);

@@ -71,7 +71,7 @@ class LeadingController implements Controller {
   constructor(ports: ControllerPorts, config: ControllerConfig, parts: ControllerParts) {
     this.#ports = ports;
     this.#config = config;
-    this.#broker = parts.broker ?? createBroker(ports, { queueEventsMax: config.queueEventsMax });
+    this.#broker = parts.broker ?? createBroker(ports, { queueEventsMax: config.queueEventsMax, restored: config.restored });
     this.#store = createStateStore(ports);
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
   }

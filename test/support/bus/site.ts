@@ -80,11 +80,11 @@ export class Site {
     return site;
   }
 
-  boot(): Promise<Outcome<void>> {
+  boot(changes: Partial<BrokerConfig> = {}): Promise<Outcome<void>> {
     this.clock = this.time.process();
     this.broker = createBroker(
       { clock: this.clock, random: memoryRandom(), storage: this.disk.portOf(this.clock), telemetry: this.telemetry },
-      this.#config,
+      { ...this.#config, ...changes },
     );
     return this.time.until(this.broker.start());
   }

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { CorrelationId, Subject, SubjectFilter } from '../../../system/domain/identifiers.ts';
 import { codeOf, consumerOf, eventOf, FAILURE, get, Site } from '../../support/bus/site.ts';
 
+const DAY_MICROS = 86_400_000_000;
+
 const ids = async (site: Site, consumer = 'work') => (await site.drain(consumer)).map((delivery) => delivery.event.id);
 
 describe('recovering', () => {
@@ -58,6 +60,35 @@ describe('recovering', () => {
     }
     await site.crash();
     expect(site.telemetry.of('event.acknowledged').length).toBeLessThanOrEqual(21);
+  });
+
+  it('gives no number again that was given after the copy which it is put back to', async () => {
+    const site = await Site.open();
+    get(await site.broker.createConsumer(consumerOf('work')));
+    get(await site.publish('old'));
+    const file = site.disk.file('broker');
+    const { first, durable, dropped } = file;
+    const copy = { first, durable, dropped, records: [...file.records] };
+    get(await site.publish('lost'));
+    // Of later starts, as many as it takes for the same delivery to be numbered alike.
+    for (let starts = 0; starts < 2; starts++) await site.crash();
+    const [held, lost] = await site.drain('work');
+    expect(lost?.event.id).toBe('lost');
+    site.clock.end();
+    await site.time.advance(DAY_MICROS);
+    Object.assign(file, copy);
+    get(await site.boot({ restored: true }));
+    get(await site.publish('new'));
+    const [again, fresh] = await site.drain('work');
+    expect([again?.event.id, fresh?.event.id]).toEqual(['old', 'new']);
+    expect(again!.delivery).toBeGreaterThan(lost!.delivery);
+    expect(fresh!.sequence).toBeGreaterThan(lost!.sequence);
+    expect(codeOf(await site.settle('work', held!, { kind: 'term', reason: FAILURE }))).toBe('WM_NOT_FOUND');
+    expect(codeOf(await site.settle('work', lost!))).toBe('ok');
+    // What was settled was the lost one, and the next start, of which nobody says anything, goes on from there.
+    await site.crash();
+    expect(await ids(site)).toEqual(['old', 'new']);
+    expect(get(await site.publish('newer')).sequence).toBe(fresh!.sequence + 1);
   });
 
   it('refuses to settle a delivery of the process before it', async () => {
