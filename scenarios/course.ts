@@ -9,6 +9,8 @@ export type Course = {
   readonly isOver: () => boolean;
   /** True from the end of the phase with workload and faults. */
   readonly hasWorked: () => boolean;
+  /** True once the controller lost what only its disk had: commands may name what is gone. */
+  readonly hasLost: () => boolean;
   /** Ends the run; the first trouble is the one that is told. */
   readonly stopWith: (trouble: string) => void;
   /** Waits for a time counted from the start of the run; returns early when the run is over. */

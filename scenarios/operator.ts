@@ -11,6 +11,9 @@ const MICROS_PER_MS = 1_000;
 /** Bound: how long an operator waits for the answer to one command, reconnecting as needed. */
 export const COMMAND_DEADLINE_MICROS = 30_000_000;
 
+/** Refusals that say that what a command names is not there. After a loss they are how it is told. */
+const GONE: readonly string[] = ['WM_MODULE_UNKNOWN', 'WM_DEPLOYMENT_UNKNOWN', 'WM_NODE_UNKNOWN', 'WM_SIGNER_UNTRUSTED'];
+
 export class Operator {
   readonly #course: Course;
   /** Pushes so far, by example. */
@@ -25,9 +28,12 @@ export class Operator {
   async trust(): Promise<void> {
     const { steps } = this.#course.scenario;
     const authors = new Set([OPS, ...steps.flatMap((step) => (step.do === 'push' ? [step.author] : []))]);
+    const pushed = new Set<string>();
     for (const step of steps) {
       if (step.do === 'revoke') break;
-      if (step.do === 'trust') authors.delete(step.author);
+      if (step.do === 'push' && step.accepted) pushed.add(step.author);
+      // Whoever has pushed before is trusted before: that step sets up again what may be lost.
+      if (step.do === 'trust' && !pushed.has(step.author)) authors.delete(step.author);
     }
     for (const author of authors) await this.#trust(author, null, null);
   }
@@ -112,7 +118,7 @@ export class Operator {
   }
 
   async #command(command: OperatorCommand, accepted: boolean, step: number | null): Promise<void> {
-    const { testbed, stopWith } = this.#course;
+    const { testbed, stopWith, hasLost } = this.#course;
     const { clock } = testbed;
     this.#commands += 1;
     const id = `command-${this.#commands}`;
@@ -128,7 +134,8 @@ export class Operator {
       sequence: reply.ok ? reply.value.sequence : null,
       micros: clock.monotonicMicros() - since,
     });
-    if (accepted && !reply.ok) stopWith(`The command ${command.kind} was not carried out: ${describeError(reply.error)}`);
+    const isGone = !reply.ok && refused && hasLost() && GONE.includes(reply.error.code);
+    if (accepted && !reply.ok && !isGone) stopWith(`The command ${command.kind} was not carried out: ${describeError(reply.error)}`);
     if (!accepted && !refused) {
       stopWith(
         `The command ${command.kind} had to be refused, and was ${reply.ok ? 'accepted: a check on the controller is missing' : `answered with ${describeError(reply.error)}`}.`,

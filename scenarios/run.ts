@@ -4,7 +4,7 @@
 import { describeError, type Outcome } from '../system/domain/outcome.ts';
 import { SOURCE_HEADER, TRIGGER_HEADER, type BusEvent } from '../system/domain/event.ts';
 import type { Course } from './course.ts';
-import { createGoals, createInvariants, Repetitions, type Goal } from './goals/goals.ts';
+import { createGoals, createInvariants, Losses, Repetitions, type Goal } from './goals/goals.ts';
 import { History } from './history.ts';
 import { inspect } from './inspection.ts';
 import { Operator } from './operator.ts';
@@ -86,6 +86,7 @@ class Play {
   readonly #goals: readonly Goal[];
   readonly #history = new History();
   readonly #repetitions = new Repetitions();
+  readonly #losses = new Losses();
   readonly #course: Course;
   readonly #operator: Operator;
   #records = 0;
@@ -106,6 +107,7 @@ class Play {
       scenario,
       isOver: () => this.#isOver(),
       hasWorked: () => this.#worked,
+      hasLost: () => this.#losses.any,
       stopWith: (trouble) => (this.#trouble ??= trouble),
       sleepUntil: (micros) => this.#sleepUntil(micros),
     };
@@ -158,6 +160,7 @@ class Play {
     this.#options.onRecord(record);
     if (!this.#open) return;
     this.#history.add(record);
+    this.#losses.observe(record);
     if (this.#brokenAt !== null || this.#repetitions.has(record)) return;
     for (const goal of this.#goals) goal.observe(record);
     if (this.#goals.some((goal) => goal.broken)) this.#brokenAt = this.#history.snapshot();

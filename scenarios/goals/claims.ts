@@ -22,6 +22,7 @@ import {
 } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
+import { Losses } from './losses.ts';
 import { TEMPORAL } from './temporal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
@@ -35,8 +36,9 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
   );
   const results = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
-  /** Accepted events without a result, and when they were published first. */
-  const waiting = new Map<string, number>();
+  /** Accepted events without a result, when they were published first, and when their publisher was told. */
+  const waiting = new Map<string, { readonly since: number; readonly told: number }>();
+  const losses = new Losses();
   const answered = new Identifiers();
   /** Results that overtook the acknowledgement of their event. */
   const early = new Map<string, number>();
@@ -46,6 +48,8 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
   return goalOf(
     ledger,
     (record) => {
+      const lost = losses.observe(record);
+      if (lost !== null) for (const [event, { told }] of waiting) if (told > lost) waiting.delete(event);
       if (record.kind === 'workload.published' && !matchesSubject(filter, record.fields.subject as Subject)) {
         others.add(record.fields.event);
         early.delete(record.fields.event);
@@ -55,16 +59,16 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
         const since = record.micros - record.fields.micros;
         const result = early.get(record.fields.event);
         early.delete(record.fields.event);
-        if (result === undefined) waiting.set(record.fields.event, since);
+        if (result === undefined) waiting.set(record.fields.event, { since, told: record.micros });
         else if (answered.add(record.fields.event)) micros.push(result - since);
       }
       if (record.kind === 'workload.result' && results.has(record.fields.trigger)) {
         const { source } = record.fields;
-        const since = waiting.get(source);
-        if (since !== undefined) {
+        const asked = waiting.get(source);
+        if (asked !== undefined) {
           waiting.delete(source);
           answered.add(source);
-          micros.push(record.micros - since);
+          micros.push(record.micros - asked.since);
         } else if (!answered.has(source) && !others.has(source)) early.set(source, record.micros);
       }
     },
@@ -164,13 +168,17 @@ function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: n
 /** Every instance of a deployment ends up running one version. */
 function versionEverywhere(parameters: GoalParameters): Goal {
   const deployment = textOf(parameters, 'deployment');
-  const version = countOf(parameters, 'version');
+  /** After a loss the number that is applied last: versions are counted anew. */
+  let version = countOf(parameters, 'version');
+  const losses = new Losses();
   const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
   const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
   const serving = new Map<string, { readonly version: number; readonly node: string; readonly epoch: number }>();
   return goalOf(
     ledger,
     (record) => {
+      if (losses.observe(record) !== null) serving.clear();
+      if (losses.any && record.kind === 'deployment.applied' && record.fields.deployment === deployment) version = record.fields.version;
       // A node that comes back begins with what it last knew, until it is told: that is no later word.
       if (record.kind === 'instance.serving' && record.fields.epoch >= (serving.get(record.fields.instance)?.epoch ?? 0))
         serving.set(record.fields.instance, record.fields);
@@ -239,11 +247,20 @@ function countedOnce(parameters: GoalParameters, scenario: Scenario): Goal {
   const accepted = new Identifiers();
   /** Triggers that have not settled an event, by event. Bound: what the broker holds. */
   const open = new Map<string, Set<string>>();
+  const losses = new Losses();
+  /** Since the controller last lost what it had: what was accepted, and how many of that were acknowledged. The rest may be lost. */
+  let since = new Identifiers();
+  const counts = new Set<string>();
   let value: string | null = null;
   let observed = false;
   return goalOf(
     ledger,
     (record) => {
+      if (losses.observe(record) !== null) {
+        since = new Identifiers();
+        counts.clear();
+      }
+      if (record.kind === 'event.acknowledged' && since.has(record.fields.event)) counts.add(record.fields.event);
       if (record.kind === 'event.acknowledged' || record.kind === 'event.deadlettered') {
         const left = open.get(record.fields.event);
         left?.delete(record.fields.consumer);
@@ -255,6 +272,7 @@ function countedOnce(parameters: GoalParameters, scenario: Scenario): Goal {
         matchesSubject(subject, record.fields.subject as Subject)
       ) {
         const { event } = record.fields;
+        if (losses.any && record.kind === 'event.accepted') since.add(event);
         const listening = triggers.filter((trigger) => matchesSubject(trigger.subject, record.fields.subject as Subject));
         if (accepted.add(event) && listening.length > 0) open.set(event, new Set(listening.map(({ name }) => consumerOf(name))));
       }
@@ -273,6 +291,11 @@ function countedOnce(parameters: GoalParameters, scenario: Scenario): Goal {
         const now = { source: 'testbed', micros: end.micros };
         ledger.expect(!Number.isNaN(counted), now, () => `${told}: that is no count.`);
         ledger.expect(!(counted > accepted.size), now, () => `${told}: an effect came twice.`);
+        if (losses.any) {
+          const due = counts.size;
+          ledger.expect(!(counted < due), now, () => `${told}, of which ${due} were acknowledged since the last loss: an effect is lost.`);
+          return;
+        }
         ledger.expect(
           !(counted < accepted.size - open.size),
           now,

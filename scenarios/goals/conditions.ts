@@ -5,6 +5,7 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
+import { Losses } from './losses.ts';
 
 export type Condition = {
   observe(record: RunRecord): void;
@@ -62,8 +63,10 @@ function nodesHealthy(): Condition {
 function instancesRunning(): Condition {
   /** Instances that are wanted and do not run, with their state. Bound: instances. */
   const waiting = new Map<string, { readonly state: string; readonly node: string | null }>();
+  const losses = new Losses();
   return {
     observe(record) {
+      if (losses.observe(record) !== null) waiting.clear();
       if (record.kind !== 'instance.state') return;
       const { instance, to, node } = record.fields;
       if (to === 'running' || to === 'stopped') waiting.delete(instance);
@@ -79,10 +82,13 @@ function instancesRunning(): Condition {
 function eventsSettled(scenario: Scenario): Condition {
   const triggers = new Set<string>(scenario.steps.flatMap((step) => (step.do === 'trigger' ? [consumerOf(step.spec.name)] : [])));
   const consumers = new Map<string, { readonly filter: SubjectFilter; readonly from: number }>();
-  /** `consumer event`. Bound: what the broker holds. */
-  const open = new Set<string>();
+  /** When each was accepted, by `consumer event`. Bound: what the broker holds. */
+  const open = new Map<string, number>();
+  const losses = new Losses();
   return {
     observe(record) {
+      const lost = losses.observe(record);
+      if (lost !== null) for (const [key, micros] of open) if (micros > lost) open.delete(key);
       switch (record.kind) {
         case 'consumer.created':
           if (triggers.has(record.fields.consumer) && !consumers.has(record.fields.consumer))
@@ -91,7 +97,7 @@ function eventsSettled(scenario: Scenario): Condition {
         case 'event.accepted':
           for (const [name, { filter, from }] of consumers) {
             if (record.fields.sequence >= from && matchesSubject(filter, record.fields.subject as Subject))
-              open.add(`${name} ${record.fields.event}`);
+              open.set(`${name} ${record.fields.event}`, record.micros);
           }
           break;
         case 'event.acknowledged':
@@ -102,7 +108,7 @@ function eventsSettled(scenario: Scenario): Condition {
       }
     },
     missing() {
-      for (const left of open) {
+      for (const left of open.keys()) {
         const [consumer = '', event = ''] = left.split(' ');
         return {
           because: `Event ${event} is not settled for ${consumer}${open.size === 1 ? '' : `, and ${open.size - 1} more are not`}.`,

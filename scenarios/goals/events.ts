@@ -9,10 +9,12 @@ import { Commits } from './commits.ts';
 import { deploymentOf } from './in-force.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
+import { Losses } from './losses.ts';
+import { REPEATED_PREFIX } from './repetitions.ts';
 
 const MICROS_PER_MS = 1_000;
 
-type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number };
+type ConsumerWatch = { readonly trigger: string; readonly filter: SubjectFilter; readonly from: number; readonly micros: number };
 
 /** P11: every accepted event is processed at least once or dead-lettered with a reason; no instance while idle. */
 export function onDemandEvents(scenario: Scenario): Goal {
@@ -28,7 +30,10 @@ export function onDemandEvents(scenario: Scenario): Goal {
   /** Accepted and neither acknowledged nor dead-lettered, by `consumer event`. */
   const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
   const completed = new Identifiers();
-  const accepted = new Identifiers();
+  let accepted = new Identifiers();
+  /** Accepted before the controller last lost what it had. */
+  let acceptedBefore = 0;
+  const losses = new Losses();
   /** Of these, those that are known by their duplicate only, with their sequence. */
   const untold = new Map<string, number>();
   /** Acknowledged or dead-lettered at least once. */
@@ -40,6 +45,14 @@ export function onDemandEvents(scenario: Scenario): Goal {
       if (sequence >= consumer.from && matchesSubject(consumer.filter, subject as Subject))
         open.set(`${name} ${event}`, { event, consumer: name, micros });
     }
+  };
+  /** What was accepted up to the copy is in it, and owed; what came after it is lost, and may be accepted once more. */
+  const lose = (since: number): void => {
+    for (const [key, { micros }] of open) if (micros > since) open.delete(key);
+    for (const [name, { micros }] of consumers) if (micros > since) consumers.delete(name);
+    acceptedBefore += accepted.size;
+    accepted = new Identifiers();
+    untold.clear();
   };
   const settle = (record: Extract<RunRecord, { kind: 'event.acknowledged' }>): void => {
     const { consumer, event, instance } = record.fields;
@@ -58,6 +71,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
   return goalOf(
     ledger,
     (record) => {
+      const lost = losses.observe(record);
+      if (lost !== null) lose(lost);
       switch (record.kind) {
         case 'consumer.created': {
           const trigger = triggers.get(record.fields.consumer);
@@ -66,6 +81,7 @@ export function onDemandEvents(scenario: Scenario): Goal {
               trigger: trigger.trigger,
               filter: record.fields.filter as SubjectFilter,
               from: record.fields.next,
+              micros: record.micros,
             });
           }
           break;
@@ -145,8 +161,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
           guest.node,
         );
       }
-      ledger.checks += accepted.size;
-      ledger.figures['accepted'] = accepted.size;
+      ledger.checks += acceptedBefore + accepted.size;
+      ledger.figures['accepted'] = acceptedBefore + accepted.size;
     },
   );
 }
@@ -167,6 +183,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   };
   /** What was admitted before the fence may become durable, and be told, so much after it. */
   const commits = new Commits(scenario);
+  const losses = new Losses();
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
@@ -211,6 +228,8 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(ledger, (record) => {
     checkLeases(record);
     commits.observe(record);
+    // Epochs are counted anew, from what the copy knew: fences are those that are raised from here on.
+    if (losses.observe(record) !== null) for (const known of [fence, serving, gone, back]) known.clear();
     switch (record.kind) {
       case 'agent.lease': {
         const { node, state } = record.fields;
@@ -251,7 +270,9 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
           gone.add(node);
           back.delete(node);
           ledger.checks += 1;
-          if ((holding.get(node) ?? Infinity) <= record.micros) early.set(node, record.micros);
+          // What a copy of before a loss repeats was decided then.
+          const isOld = losses.any && record.correlation?.startsWith(REPEATED_PREFIX) === true;
+          if (!isOld && (holding.get(node) ?? Infinity) <= record.micros) early.set(node, record.micros);
         } else if (from === 'unavailable') back.set(node, record.micros);
         break;
       }

@@ -2,6 +2,7 @@
 import { NODE_TRANSITIONS, type NodeStatus } from '../../system/domain/node.ts';
 import type { LinkSpec, NodeSpec, Scenario } from '../scenario.ts';
 import { COMMIT_MICROS, Commits } from './commits.ts';
+import { Losses } from './losses.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
 
 /** R1.2: sampling of the failure detector and message delay on top of the configured times. */
@@ -193,6 +194,7 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   let frozenSince: number | null = null;
   let graceUntil = 0;
   const commits = new Commits(scenario);
+  const losses = new Losses();
   const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
   const replacementMicros = REPLACEMENT_MICROS + slackMicros;
   /** Less a hundredth, which a clock may be fast by. */
@@ -235,6 +237,8 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(ledger, (record) => {
     checkTimes(record);
     commits.observe(record);
+    // Whoever has not come back since is a node that the controller may never have heard of, and incarnations are counted anew.
+    if (losses.observe(record) !== null) for (const known of [holder, silentSince, unavailable, orphans, enrolled]) known.clear();
     switch (record.kind) {
       case 'machine.started':
         if (record.fields.role === 'controller') controllerSince = record.micros;

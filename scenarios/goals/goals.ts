@@ -1,16 +1,18 @@
 // The door: the invariants that every run is held to, and the goals that a scenario names.
 import type { Scenario } from '../scenario.ts';
+import { capabilities } from './capabilities.ts';
 import { CLAIMS } from './claims.ts';
 import { fencing, onDemandEvents } from './events.ts';
 import { failureAndRecovery, registration } from './fleet-health.ts';
 import type { Goal } from './goal.ts';
 import { lifecycle, proximity, resources } from './placement.ts';
 import { retries } from './retries.ts';
-import { capabilities, signatures, versions } from './supply-chain.ts';
+import { signatures, versions } from './supply-chain.ts';
 
 export { CLAIMS } from './claims.ts';
 export { CONDITIONS } from './conditions.ts';
 export { DURATIONS } from './durations.ts';
+export { Losses } from './losses.ts';
 export { Repetitions } from './repetitions.ts';
 export { STATE_NAMES, STATES, StateWatch } from './states.ts';
 export type { Goal, ParameterKind } from './goal.ts';

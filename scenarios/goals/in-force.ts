@@ -4,6 +4,7 @@
 import type { DeploymentSpec } from '../../system/domain/deployment.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario, StepSpec } from '../scenario.ts';
+import { Losses } from './losses.ts';
 
 /** Steps of commands by the command's identifier, which is the correlation of what the controller records of it. */
 class Commanded {
@@ -29,6 +30,9 @@ export class DeploymentsInForce {
   readonly #underWay = new Map<string, DeploymentSpec>();
   /** Every one that was commanded so far. */
   readonly #ever = new Map<string, readonly DeploymentSpec[]>();
+  readonly #losses = new Losses();
+  /** Of these the controller lost what was in force: it may be any that ever was, until one is applied again. */
+  readonly #inDoubt = new Set<string>();
 
   constructor({ steps }: Scenario) {
     this.#steps = steps;
@@ -37,6 +41,7 @@ export class DeploymentsInForce {
 
   observe(record: RunRecord): void {
     this.#commanded.observe(record);
+    if (this.#losses.observe(record) !== null) for (const name of this.#ever.keys()) this.#inDoubt.add(name);
     switch (record.kind) {
       case 'operator.commanded': {
         const spec = this.#specOf(record.fields.id);
@@ -58,6 +63,7 @@ export class DeploymentsInForce {
 
   /** What a decision may go by now; empty for a deployment that no step makes. */
   of(deployment: string): readonly DeploymentSpec[] {
+    if (this.#inDoubt.has(deployment)) return this.sofar(deployment);
     const now = this.#now.get(deployment) ?? this.#first.get(deployment);
     const underWay = [...this.#underWay.values()].filter((spec) => spec.name === deployment && spec !== now);
     return now === undefined ? underWay : [now, ...underWay];
@@ -71,7 +77,9 @@ export class DeploymentsInForce {
 
   #apply(id: string | null): void {
     const spec = this.#specOf(id);
-    if (spec !== null) this.#now.set(spec.name, spec);
+    if (spec === null) return;
+    this.#now.set(spec.name, spec);
+    this.#inDoubt.delete(spec.name);
   }
 
   #specOf(id: string | null): DeploymentSpec | null {
@@ -85,6 +93,7 @@ export class VersionsPushed {
   readonly #commanded = new Commanded();
   /** By module and version. */
   readonly #pushes = new Map<string, readonly string[]>();
+  readonly #losses = new Losses();
 
   constructor({ steps }: Scenario) {
     this.#steps = steps;
@@ -92,10 +101,15 @@ export class VersionsPushed {
 
   observe(record: RunRecord): void {
     this.#commanded.observe(record);
+    this.#losses.observe(record);
     if (record.kind !== 'module.stored') return;
     const step = this.#steps[this.#commanded.of(record.correlation) ?? -1];
     const { module, version } = record.fields;
-    if (step?.do === 'push') this.#pushes.set(`${module} ${version}`, step.capabilities ?? []);
+    if (step?.do !== 'push') return;
+    const key = `${module} ${version}`;
+    // After a loss a number is given again, and guests of its first version may still be at work.
+    const before = this.#losses.any ? (this.#pushes.get(key) ?? []) : [];
+    this.#pushes.set(key, [...before, ...(step.capabilities ?? [])]);
   }
 
   /** Capabilities of a version; null where it was stored and nobody told, as before a crash. */

@@ -1,11 +1,8 @@
-// P3, P4, P5: what may be stored and run, which versions there are, and what a guest may do.
-import { grantsPublish, grantsState, parseCapability, type Capability } from '../../system/domain/capability.ts';
-import { consumerOf } from '../../system/domain/deployment.ts';
-import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
-import type { Subject } from '../../system/domain/identifiers.ts';
+// P3 and P4: what may be stored and run, and which versions there are.
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
-import { deploymentOf, DeploymentsInForce, VersionsPushed } from './in-force.ts';
+import { deploymentOf, DeploymentsInForce } from './in-force.ts';
+import { Losses } from './losses.ts';
 import { Slowness } from './slowness.ts';
 import { Told } from './told.ts';
 
@@ -13,15 +10,19 @@ import { Told } from './told.ts';
 const ROLLBACK_MICROS = 10_000;
 /** How long what was sent to a node before a revocation may be on its way. */
 const REVOKED_MICROS = 1_000_000;
-/** Bound: guests of which the version is remembered. */
-const GUESTS_KEPT_MAX = 4_096;
+/** Bound: acknowledged commands that are remembered, the last ones. */
+const ACKNOWLEDGED_KEPT_MAX = 1_000;
 /** Kinds of fault after which a node may have to fetch again what it had. */
 const FORGETTING: readonly string[] = ['disk-rot', 'disk-lies', 'wipe', 'restore'];
 
 /** P3: nothing unsigned, or signed by an untrusted or revoked key, is ever stored or instantiated; every refusal is recorded. */
 export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
-  const trusted = new Set<string>();
+  /** Since when. */
+  const trusted = new Map<string, number>();
+  const losses = new Losses();
+  /** When each key was first trusted. */
+  const everTrusted = new Map<string, number>();
   /** When each key was revoked. Nodes hear of it when they are next told what is desired. */
   const revoked = new Map<string, number>();
   /** When each node was last told. */
@@ -57,9 +58,20 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
     ledger,
     (record) => {
       inForce.observe(record);
+      const lost = losses.observe(record);
+      // A key that is trusted since the copy is as good as revoked now, and one that was revoked since may be trusted again.
+      if (lost !== null) {
+        for (const [key, micros] of [...trusted]) {
+          if (micros <= lost) continue;
+          trusted.delete(key);
+          revoked.set(key, record.micros);
+        }
+        for (const [key, micros] of [...revoked]) if (micros > lost && (everTrusted.get(key) ?? Infinity) <= lost) trusted.set(key, lost);
+      }
       switch (record.kind) {
         case 'trust.added':
-          trusted.add(record.fields.key);
+          trusted.set(record.fields.key, record.micros);
+          if (!everTrusted.has(record.fields.key)) everTrusted.set(record.fields.key, record.micros);
           revoked.delete(record.fields.key);
           break;
         case 'trust.revoked':
@@ -183,8 +195,12 @@ export function versions(slackMicros = 0): Goal {
     'P4',
     `Version history is complete and never rewritten; a rollback is issued within ${ROLLBACK_MICROS / 1_000} ms and served within ${ROLLBACK_MICROS / 1_000} ms of the command${describeSlack(slackMicros)}.`,
   );
-  const history = new Map<string, string[]>();
-  const acknowledged = { sequence: 0, id: '' };
+  const history = new Map<string, { readonly digest: string; readonly micros: number }[]>();
+  /** What it was before the controller last lost a part of it. */
+  let before = new Map<string, readonly { readonly digest: string; readonly micros: number }[]>();
+  const losses = new Losses();
+  /** In order, by rising sequence. Bound: commands of a run. */
+  let acknowledged: readonly { readonly sequence: number; readonly id: string; readonly micros: number }[] = [];
   const rollbackTo = new Map<string, { version: number; micros: number }>();
   const commanded = new Map<string, number>();
   const slowness = new Slowness();
@@ -210,19 +226,36 @@ export function versions(slackMicros = 0): Goal {
     ledger,
     (record) => {
       slowness.observe(record);
+      const lost = losses.observe(record);
+      if (lost !== null) {
+        // What was acknowledged since the copy is gone by the will of whoever put it there; what the copy has must be there.
+        acknowledged = acknowledged.filter(({ micros }) => micros <= lost);
+        before = new Map(history);
+        for (const [module, stored] of before) {
+          history.set(
+            module,
+            stored.filter(({ micros }) => micros <= lost),
+          );
+        }
+        // The numbers of versions, and what was wanted, may stand for something else from here on.
+        for (const known of [served, rollbackTo, commanded]) known.clear();
+      }
       switch (record.kind) {
         case 'module.stored': {
           const { module, version, digest } = record.fields;
           const digests = history.get(module) ?? [];
           if (version <= digests.length) {
-            ledger.expect(digests[version - 1] === digest, record, () => `Module ${module} version ${version} was rewritten.`);
+            ledger.expect(digests[version - 1]?.digest === digest, record, () => `Module ${module} version ${version} was rewritten.`);
           } else {
+            // What was told just after the copy was taken may be in it.
+            const kept = before.get(module) ?? [];
+            if (version <= kept.length + 1) digests.push(...kept.slice(digests.length, version - 1));
             ledger.expect(
               version === digests.length + 1,
               record,
               () => `Module ${module} got version ${version} after ${digests.length}: the history has a gap.`,
             );
-            digests.push(digest);
+            digests.push({ digest, micros: record.micros });
             history.set(module, digests);
           }
           break;
@@ -231,21 +264,23 @@ export function versions(slackMicros = 0): Goal {
           modules.set(record.fields.deployment, record.fields.module);
           break;
         case 'command.acknowledged':
-          if (record.fields.sequence > acknowledged.sequence) {
-            acknowledged.sequence = record.fields.sequence;
-            acknowledged.id = `${record.fields.command} ${record.fields.id}`;
+          if (record.fields.sequence > (acknowledged.at(-1)?.sequence ?? 0)) {
+            const { sequence, command, id } = record.fields;
+            acknowledged = [...acknowledged.slice(-ACKNOWLEDGED_KEPT_MAX), { sequence, id: `${command} ${id}`, micros: record.micros }];
           }
           break;
         // R13.6: what was acknowledged is there after a restart.
-        case 'controller.started':
+        case 'controller.started': {
+          const last = acknowledged.at(-1);
           ledger.expect(
-            record.fields.sequence >= acknowledged.sequence,
+            record.fields.sequence >= (last?.sequence ?? 0),
             record,
             () =>
-              `The controller recovered its journal up to ${record.fields.sequence}, but had acknowledged ${acknowledged.id} at ${acknowledged.sequence}: what was acknowledged is lost, so the journal was not synced before the reply.`,
+              `The controller recovered its journal up to ${record.fields.sequence}, but had acknowledged ${last?.id} at ${last?.sequence}: what was acknowledged is lost, so the journal was not synced before the reply.`,
             'controller',
           );
           break;
+        }
         case 'rollback.accepted': {
           const { deployment, to } = record.fields;
           ledger.checks += 1;
@@ -259,10 +294,6 @@ export function versions(slackMicros = 0): Goal {
           damaged.add(record.fields.target);
           forgetting.set(record.fields.fault, record.fields.target);
           forget(record.fields.target);
-          break;
-        // What was acknowledged since its copy was taken is gone by the will of an operator; what comes later is not.
-        case 'fault.felt':
-          if (record.fields.kind === 'restore' && record.fields.target === 'controller') acknowledged.sequence = 0;
           break;
         case 'fault.ended':
           forgetting.delete(record.fields.fault);
@@ -336,7 +367,7 @@ export function versions(slackMicros = 0): Goal {
     },
     (end) => {
       for (const [module, digests] of history) {
-        digests.forEach((digest, i) => {
+        digests.forEach(({ digest }, i) => {
           ledger.expectByEnd(
             observed.get(module)?.get(i + 1) === digest,
             end,
@@ -349,78 +380,4 @@ export function versions(slackMicros = 0): Goal {
       ledger.figures['serveMicrosMax'] = worstServe;
     },
   );
-}
-
-/** P5: no guest effect without a capability of its version that covers it. */
-export function capabilities(scenario: Scenario): Goal {
-  const ledger = new Ledger('P5', 'No guest has an effect that no capability of its version covers.');
-  const inForce = new DeploymentsInForce(scenario);
-  const versions = new VersionsPushed(scenario);
-  /** What guests ran as, the number of their version, by instance and what they ran for. Bound: GUESTS_KEPT_MAX, the oldest is forgotten. */
-  const guests = new Map<string, Set<number>>();
-  const results = new Map<string, Set<string>>();
-  /** Of all versions of a module together: where it is not known which one a guest was of. */
-  const granted = new Map<string, Capability[]>();
-  for (const step of scenario.steps) {
-    if (step.do === 'trigger' && step.spec.result !== null) {
-      const subjects = results.get(step.spec.deployment) ?? new Set();
-      subjects.add(step.spec.result);
-      results.set(step.spec.deployment, subjects);
-    }
-    if (step.do === 'trigger') {
-      const subjects = results.get(step.spec.deployment) ?? new Set();
-      subjects.add(`${DEAD_LETTER_PREFIX}.${consumerOf(step.spec.name)}`);
-      results.set(step.spec.deployment, subjects);
-    }
-    if (step.do === 'push' && step.accepted)
-      granted.set(step.module, [...(granted.get(step.module) ?? []), ...capabilitiesOf(step.capabilities ?? [])]);
-  }
-  const grantsOf = (instance: string, correlation: string | null): readonly Capability[] => {
-    const modules = [...new Set(inForce.sofar(deploymentOf(instance)).map(({ module }) => module as string))];
-    const ran = guests.get(`${instance} ${correlation}`);
-    const known = ran === undefined ? [] : modules.flatMap((module) => [...ran].map((version) => versions.capabilitiesOf(module, version)));
-    if (known.length > 0 && !known.includes(null)) return capabilitiesOf(known.flatMap((texts) => texts ?? []));
-    return modules.flatMap((module) => granted.get(module) ?? []);
-  };
-  return goalOf(ledger, (record) => {
-    inForce.observe(record);
-    versions.observe(record);
-    switch (record.kind) {
-      case 'invocation.started': {
-        const key = `${record.fields.instance} ${record.correlation}`;
-        guests.set(key, (guests.get(key) ?? new Set()).add(record.fields.version));
-        if (guests.size > GUESTS_KEPT_MAX) guests.delete(guests.keys().next().value ?? '');
-        break;
-      }
-      case 'state.written': {
-        const { instance, key } = record.fields;
-        if (instance === null) break;
-        ledger.expect(
-          grantsState(grantsOf(instance, record.correlation), 'state-write', key),
-          record,
-          () => `Instance ${instance} wrote state ${key} without a capability that covers it.`,
-        );
-        break;
-      }
-      case 'event.accepted': {
-        const { instance, subject } = record.fields;
-        if (instance === null) break;
-        ledger.expect(
-          results.get(deploymentOf(instance))?.has(subject) === true ||
-            grantsPublish(grantsOf(instance, record.correlation), subject as Subject),
-          record,
-          () => `Instance ${instance} published on ${subject} without a capability that covers it.`,
-        );
-        break;
-      }
-      case 'capability.refused':
-        ledger.checks += 1;
-        break;
-      default:
-    }
-  });
-}
-
-function capabilitiesOf(texts: readonly string[]): readonly Capability[] {
-  return texts.map(parseCapability).filter((capability) => capability !== null);
 }

@@ -33,6 +33,8 @@ export type FuzzSummary = {
   readonly interrupted: boolean;
   readonly ended: Ending;
   readonly permute: boolean;
+  /** Whether faults might take the last good copy. */
+  readonly unrepairable: boolean;
   readonly guided: boolean;
   /** Pairs of (transition, state or invariant) and kind of fault; `quietRuns`: runs at the end that met none for the first time. */
   readonly coverage: { readonly met: number; readonly of: number; readonly quietRuns: number };

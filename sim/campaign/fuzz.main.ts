@@ -44,6 +44,7 @@ type FuzzOptions = NatsFlags & {
   readonly failures: number;
   readonly jobs?: number;
   readonly permute?: true;
+  readonly unrepairable?: true;
   /** `--no-guide` makes it false. */
   readonly guide: boolean;
   readonly requireSometimes?: true;
@@ -68,6 +69,10 @@ export function addFuzz(program: Command): void {
     .option('--seed <seed>', 'seed of the first run, the next ones follow it (default: a random one)', seedOf)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
+    .option(
+      '--unrepairable',
+      'faults may take the last good copy too: the disk of the controller is wiped or put back to an older copy; what is left is what counts',
+    )
     .option('--no-guide', 'draw every run afresh, and none near one that met something new')
     .option('--require-sometimes', 'end with 1 when a `sometimes` of the scenarios named happened in no run')
     .option('--out <folder>', 'where plans and failures go (default: reports/out/fuzz-<time>)')
@@ -85,6 +90,10 @@ async function fuzz(names: readonly string[], options: FuzzOptions): Promise<num
   if (options.requireSometimes === true && names.length === 0)
     return refuse([
       'WM_ARGUMENT (rejected): --require-sometimes is about goals of scenarios, and none is named. Name scenarios that have a `sometimes`, or leave it out.',
+    ]);
+  if (options.unrepairable === true && names.length > 0)
+    return refuse([
+      'WM_ARGUMENT (rejected): --unrepairable loses what a scenario has set up, and a named scenario does not set it up again. Leave out the names, or write `wipe` or `restore` with `lastCopy: true` into its steps.',
     ]);
   if (options.nats !== undefined && options.jobs !== undefined) return refuse([describeError(jobsElsewhere())]);
   const bases = readBases(names);
@@ -225,7 +234,9 @@ class FuzzCampaign {
     const over = this.#over;
     const timer = Number.isFinite(this.#msMax) ? setTimeout(() => over.abort(), this.#msMax) : undefined;
     if (this.#options.json !== true)
-      say(`Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1\`.`);
+      say(
+        `Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1${this.#options.unrepairable === true ? ' --unrepairable' : ''}\`.`,
+      );
     try {
       while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(play, over.signal);
     } finally {
@@ -278,7 +289,7 @@ class FuzzCampaign {
     const seed = `0x${((BigInt(this.#seed) + BigInt(i)) % SEEDS).toString(16)}`;
     const plan = this.#explorer.planOf(i, seed);
     const base = this.#bases.length === 0 ? null : (this.#bases[Number(BigInt(plan.ground) % BigInt(this.#bases.length))] ?? null);
-    const drawn = drawPlan(plan, base);
+    const drawn = drawPlan(plan, base, this.#options.unrepairable === true);
     const loaded = loadScenario({ file: join(describePath(this.#folder), drawn.file), text: drawn.text }, fleetLibrary);
     assert(loaded.ok, `seed ${seed} draws a valid scenario: ${loaded.ok ? '' : describeError(loaded.error)}\n${drawn.text}`);
     return { seed, plan, base, drawn, scenario: loaded.value };
@@ -374,6 +385,7 @@ class FuzzCampaign {
       interrupted: this.#interrupted,
       ended: this.#interrupted ? 'interrupt' : (this.#ending() ?? 'time'),
       permute: this.#options.permute === true,
+      unrepairable: this.#options.unrepairable === true,
       guided: this.#options.guide,
       coverage: { ...this.#coverage.pairs, quietRuns: this.#quietRuns },
       states: this.#states.summary().map(({ claim: state, reached, times, firstSeed }) => ({ state, reached, times, firstSeed })),

@@ -89,7 +89,7 @@ export type MachineControl = {
   /** Begins or ends garbage from this machine. */
   readonly babble: (machine: string, lasting: boolean, felt: () => void) => void;
   readonly disk: (machine: string) => Pick<Disk, 'lie' | 'rot' | 'wipe' | 'copy' | 'restore' | 'slowness' | 'onFelt' | 'isEmpty'>;
-  /** An operator put an older copy in place of its disk, and says so to what starts there next. */
+  /** An operator put another disk or an older copy in place of its disk, and says so to what starts there next. */
   readonly restored: (machine: string) => void;
   /** From here on its disk has no room, until `free`. */
   readonly fill: (machine: string) => void;
@@ -193,6 +193,7 @@ export class Faults {
       case 'wipe':
         if (machines.runs(spec.machine) || !machines.disk(spec.machine).isEmpty) felt();
         machines.crash(spec.machine);
+        machines.restored(spec.machine);
         return machines.disk(spec.machine).wipe();
       case 'restore':
         return this.#restoreLater(id, spec);

@@ -213,6 +213,15 @@ describe('fuzz', () => {
     expect(documentedOptions('coverage')).toEqual(helpedOptions(help.stdout));
   });
 
+  test('loses last copies where it is asked to, in a file that plays alone', async () => {
+    const out = join(folder.path, 'unrepairable');
+    const { code, stdout } = await wasmmatrix(['fuzz', '--unrepairable', '--seed', '0xe00005', '--runs', '1', '--json', '--out', out]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ unrepairable: true, runs: 1, held: 1 });
+    const [plan] = plansIn(out);
+    expect(Object.keys(plan?.faults ?? {}).some((kind) => kind === 'wipe' || kind === 'restore')).toBe(true);
+  });
+
   test('refuses what it does not know, in words', async () => {
     const unknown = await wasmmatrix(['fuzz', 'node-failur', '--out', join(folder.path, 'unknown')]);
     expect(unknown).toMatchObject({ code: 2, stdout: '' });
@@ -221,6 +230,9 @@ describe('fuzz', () => {
     const nothing = await wasmmatrix(['fuzz', '--require-sometimes']);
     expect(nothing).toMatchObject({ code: 2, stdout: '' });
     expect(nothing.stderr).toMatch(/^WM_ARGUMENT \(rejected\): --require-sometimes is about goals of scenarios, and none is named\./);
+    const named = await wasmmatrix(['fuzz', 'node-failure', '--unrepairable']);
+    expect(named).toMatchObject({ code: 2, stdout: '' });
+    expect(named.stderr).toMatch(/^WM_ARGUMENT \(rejected\): --unrepairable loses what a scenario has set up/);
     const seed = await wasmmatrix(['fuzz', '--seed', 'six']);
     expect(seed).toMatchObject({ code: 2, stdout: '' });
   });

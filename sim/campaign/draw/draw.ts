@@ -9,6 +9,7 @@ import { FAULT_DRAWS } from './faults.ts';
 import { drawFleet, drawPlatform, isCalmFleet, type Site } from './fleet.ts';
 import { baseOf } from './base.ts';
 import { freshPlan, kindsOf, type Plan } from './plan.ts';
+import { drawLosses, mayBefall, type Losing } from './losses.ts';
 import { CALM_UNTIL_MS, type TimedStep } from './operators.ts';
 import { drawWork } from './work.ts';
 
@@ -27,6 +28,7 @@ const DISTANCES_MS = [1_500, 4_000, 10_000, 25_000] as const;
 /** Before the end of the work, where modules have to be deployed once more, and before that, where nothing may spoil them. */
 const REDEPLOY_MS = 5_000;
 const UNSPOILT_MS = 1_000;
+const NOTHING_LOST: Losing = { faults: [], againMs: null };
 
 /** A scenario to draw from, rather than from nothing: its text, and what it means. */
 export type Base = { readonly scenario: Scenario; readonly text: string };
@@ -44,12 +46,15 @@ export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | 
   return drawPlan(freshPlan(seed, kinds), base);
 }
 
-/** The same plan and base draw the same text anywhere. */
-export function drawPlan(plan: Plan, base: Base | null): Drawn {
+/** The same plan and base draw the same text anywhere. `unrepairable`: last good copies are lost too; not with a base, whose work is set up once. */
+export function drawPlan(plan: Plan, base: Base | null, unrepairable = false): Drawn {
   const { seed } = plan;
-  const drawn = base === null ? drawAll(plan) : baseOf(base);
-  const { site, durationMs, redeployMs, calmMs } = drawn;
-  const faults = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
+  const drawn = base === null ? drawAll(plan, unrepairable) : { ...baseOf(base), losing: NOTHING_LOST };
+  const { site, durationMs, redeployMs, calmMs, losing } = drawn;
+  const repairable = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
+  const faults: readonly DrawnFault[] = unrepairable
+    ? [...repairable.filter(({ kind, step }) => mayBefall(kind, step)), ...losing.faults].sort((a, b) => a.ms - b.ms)
+    : repairable;
   const counts: Record<string, number> = {};
   for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1;
   const spoilt = redeployMs === null ? [] : drawSpoilt(plan, faults, site, redeployMs);
@@ -65,10 +70,11 @@ export function drawPlan(plan: Plan, base: Base | null): Drawn {
   };
   const name = base === null ? `fuzz-${seed}` : `fuzz-${base.scenario.name}-${seed}`;
   const from = base === null ? '' : ` ${base.scenario.name}`;
+  const option = unrepairable ? ' --unrepairable' : '';
   const how =
     plan.near === null
-      ? `Drawn by \`wasmmatrix fuzz${from} --seed ${seed} --runs 1\``
-      : `Drawn by \`wasmmatrix fuzz${from}\`, near the run of ${plan.near}`;
+      ? `Drawn by \`wasmmatrix fuzz${from} --seed ${seed} --runs 1${option}\``
+      : `Drawn by \`wasmmatrix fuzz${from}${option}\`, near the run of ${plan.near}`;
   return {
     file: `${name}${SCENARIO_SUFFIX}`,
     text: `# ${how}. Seed ${seed}.\n${stringify(document, { flowCollectionPadding: true })}`,
@@ -88,9 +94,9 @@ export type Ground = {
   readonly calmMs: number;
 };
 
-function drawAll({ ground, faults }: Plan): Ground {
+function drawAll({ ground, faults }: Plan, unrepairable: boolean): Ground & { readonly losing: Losing } {
   const durationMs = new Dice(ground, 'shape').between(DURATION_MS.least, DURATION_MS.most);
-  const spoils = kindsOf(faults).some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
+  const spoils = unrepairable || kindsOf(faults).some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
   const redeployMs = spoils ? durationMs - REDEPLOY_MS : null;
   const { fleet, site } = drawFleet(
     {
@@ -102,6 +108,7 @@ function drawAll({ ground, faults }: Plan): Ground {
     },
     durationMs,
   );
+  const losing = unrepairable && redeployMs !== null ? drawLosses(new Dice(ground, 'losses'), site, redeployMs) : NOTHING_LOST;
   const platform = drawPlatform(new Dice(ground, 'platform'), fleet);
   const work = drawWork(
     {
@@ -115,7 +122,12 @@ function drawAll({ ground, faults }: Plan): Ground {
       drains: new Dice(ground, 'drains'),
     },
     site,
-    { durationMs, redeployMs, isCalm: kindsOf(faults).length === 0 && isCalmFleet(fleet) },
+    {
+      durationMs,
+      redeployMs,
+      isCalm: !unrepairable && kindsOf(faults).length === 0 && isCalmFleet(fleet),
+      losing: unrepairable ? losing : null,
+    },
   );
   return {
     document: {
@@ -133,6 +145,7 @@ function drawAll({ ground, faults }: Plan): Ground {
     durationMs,
     redeployMs,
     calmMs: CALM_UNTIL_MS,
+    losing,
   };
 }
 

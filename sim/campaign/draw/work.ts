@@ -2,6 +2,7 @@
 // rollbacks and scalings. It knows how all of it must stand in the end, which makes the goals of the run.
 import { written, type Dice, type Fields } from './dice.ts';
 import type { Site } from './fleet.ts';
+import { againAt, type Losing } from './losses.ts';
 import { CALM_UNTIL_MS, drawDrains, drawForgeries, drawGreed, drawLongDrain, drawSpare, type TimedStep } from './operators.ts';
 
 export type DrawnWork = {
@@ -69,13 +70,18 @@ export type WorkDice = {
   readonly drains: Dice;
 };
 
-/** When it happens; `isCalm`: no fault is drawn, and the fleet has nothing that breaks by itself. */
-export type Frame = { readonly durationMs: number; readonly redeployMs: number | null; readonly isCalm: boolean };
+/** When it happens; `isCalm`: no fault is drawn, and the fleet has nothing that breaks by itself; `losing`: last copies are lost. */
+export type Frame = {
+  readonly durationMs: number;
+  readonly redeployMs: number | null;
+  readonly isCalm: boolean;
+  readonly losing: Losing | null;
+};
 
 export function drawWork(
   { work: dice, authors, needs, forgeries, rights, greed, spare, drains }: WorkDice,
   site: Site,
-  { durationMs, redeployMs, isCalm }: Frame,
+  { durationMs, redeployMs, isCalm, losing }: Frame,
 ): DrawnWork {
   const demand = drawDemand(needs, site);
   const parts = dice
@@ -91,7 +97,7 @@ export function drawWork(
   const long = isCalm && work.every(({ step }) => mayLeave(step, site)) ? drawLongDrain(drains, site, zonesOf(work), durationMs) : null;
   return {
     steps: [
-      ...work,
+      ...(losing === null ? work : [...work, ...setUpAgain(work, losing.againMs, redeployMs)]),
       ...(long?.steps ?? short),
       ...spareOnes.steps,
       ...drawForgeries(forgeries, durationMs),
@@ -107,6 +113,16 @@ export function drawWork(
       { 'queue-bounded': { refusedAtLeast: 0 } },
     ],
   };
+}
+
+/** What a controller that lost its disk knows nothing of. Before the end modules are pushed and deployed once more anyway. */
+function setUpAgain(work: readonly TimedStep[], againMs: number | null, redeployMs: number | null): readonly TimedStep[] {
+  const isFirst = ({ ms }: TimedStep): boolean => ms < CALM_UNTIL_MS;
+  const setup = work.filter(isFirst);
+  const bound = setup.filter(({ step }) => 'trigger' in step);
+  const last = redeployMs === null ? [] : againAt(redeployMs - 100, []);
+  const triggers = redeployMs === null ? [] : bound.map(({ step }) => ({ ms: redeployMs + 600, step }));
+  return [...(againMs === null ? [] : againAt(againMs, setup)), ...last, ...triggers];
 }
 
 /** Where demand is, and most of the work. */

@@ -145,6 +145,67 @@ describe('a drawn run', () => {
   });
 });
 
+describe('a run that may lose last copies', () => {
+  const drawn = SEEDS.map((seed) => drawPlan(freshPlan(seed, SIM_FAULT_KINDS), null, true));
+  const scenarios = drawn.map(load);
+  const lossesOf = (scenario: Scenario) =>
+    scenario.steps.flatMap((step) =>
+      step.do === 'fault' && (step.fault.kind === 'wipe' || step.fault.kind === 'restore') && step.fault.machine === 'controller'
+        ? [{ fromMicros: step.at.kind === 'at' ? step.at.micros : NaN, forMicros: step.fault.forMicros, kind: step.fault.kind }]
+        : [],
+    );
+
+  test('loses one or two, of every sort, one after the other, and says in its first line how it was drawn', () => {
+    expect(drawn[0]?.text.split('\n')[0]).toBe('# Drawn by `wasmmatrix fuzz --seed 0x1 --runs 1 --unrepairable`. Seed 0x1.');
+    for (const scenario of scenarios) {
+      const losses = lossesOf(scenario);
+      expect(losses.length).toBeGreaterThan(0);
+      losses.slice(1).forEach(({ fromMicros }, i) => {
+        const before = losses[i];
+        expect(fromMicros).toBeGreaterThan((before?.fromMicros ?? NaN) + (before?.forMicros ?? NaN));
+      });
+    }
+    const kinds = scenarios.flatMap(lossesOf).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'restore').length).toBeGreaterThan(50);
+    expect(kinds.filter((kind) => kind === 'wipe').length).toBeGreaterThan(50);
+    expect(scenarios.some((scenario) => lossesOf(scenario).length > 1)).toBe(true);
+    const isWiped = (scenario: Scenario, node: string): boolean =>
+      scenario.steps.some((step) => step.do === 'fault' && step.fault.kind === 'wipe' && step.fault.machine === node);
+    expect(scenarios.filter((scenario) => scenario.fleet.nodes.every(({ node }) => isWiped(scenario, node))).length).toBeGreaterThan(30);
+  });
+
+  test('has everything set up again afterwards: keys, modules, deployments and triggers', () => {
+    for (const scenario of scenarios) {
+      const losses = lossesOf(scenario);
+      const over = Math.max(...losses.map(({ fromMicros, forMicros }) => fromMicros + forMicros));
+      const later = scenario.steps.filter((step) => step.at.kind === 'at' && step.at.micros > over);
+      expect(later.some((step) => step.do === 'trust')).toBe(true);
+      const named = (steps: Scenario['steps'], what: 'deploy' | 'trigger'): readonly string[] =>
+        [
+          ...new Set(
+            steps.flatMap((step) => (step.do === what && (step.do === 'deploy' || step.do === 'trigger') ? [String(step.spec.name)] : [])),
+          ),
+        ].toSorted();
+      expect(named(later, 'trigger')).toEqual(named(scenario.steps, 'trigger'));
+      expect(named(later, 'deploy')).toEqual(named(scenario.steps, 'deploy'));
+    }
+  });
+
+  test('leaves the civil clock of its controller alone, from which a restored one takes its term', () => {
+    const clocks = scenarios.flatMap(({ steps }) =>
+      steps.flatMap((step) =>
+        step.do === 'fault' && (step.fault.kind === 'clock-step' || step.fault.kind === 'clock-freeze') ? [step.fault.machine] : [],
+      ),
+    );
+    expect(clocks.length).toBeGreaterThan(20);
+    expect(clocks).not.toContain('controller');
+  });
+
+  test('is never drawn unless asked for', () => {
+    expect(SEEDS.map((seed) => drawRun(seed, SIM_FAULT_KINDS, null).text).filter((text) => text.includes('lastCopy'))).toEqual([]);
+  });
+});
+
 describe('a run drawn near another', () => {
   const parents = SEEDS.map((seed) => freshPlan(seed, SIM_FAULT_KINDS));
   const near = (seed: string, parent: Plan, i: number): Plan =>

@@ -1,7 +1,8 @@
 // A deployment that is applied twice and a module that is pushed twice: goals judge each decision by what was in force then.
 import { describe, expect, it } from 'vitest';
 import { proximity, resources } from '../../../scenarios/goals/placement.ts';
-import { capabilities, signatures } from '../../../scenarios/goals/supply-chain.ts';
+import { capabilities } from '../../../scenarios/goals/capabilities.ts';
+import { signatures } from '../../../scenarios/goals/supply-chain.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
 import type { Scenario } from '../../../scenarios/scenario.ts';
 import { SPREAD_NODE, type DeploymentSpec } from '../../../system/domain/deployment.ts';

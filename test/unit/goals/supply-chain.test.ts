@@ -1,6 +1,7 @@
 // P3, P4 and P5 over records written by hand: each way to break them is seen to be noticed, with its sentence.
 import { describe, expect, it } from 'vitest';
-import { capabilities, signatures, versions } from '../../../scenarios/goals/supply-chain.ts';
+import { capabilities } from '../../../scenarios/goals/capabilities.ts';
+import { signatures, versions } from '../../../scenarios/goals/supply-chain.ts';
 import type { RunRecord } from '../../../scenarios/record.ts';
 import { judge, MS, S, said } from '../../support/scenarios/records.ts';
 import { at as atMicros, pushOf, scenarioOf, specOf, triggerOf } from '../../support/scenarios/scenario.ts';

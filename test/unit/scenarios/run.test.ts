@@ -27,6 +27,34 @@ async function play(
   return { result, world };
 }
 
+describe('what the controller lost', () => {
+  const GONE = rejected('WM_DEPLOYMENT_UNKNOWN', { message: 'It is not there.', next: 'Apply it.' });
+  const felt = said(3 * S, 'fault.felt', { fault: 'fault-1', kind: 'wipe', target: 'controller' });
+  const scale: StepSpec = { at: at(5 * S), do: 'scale', deployment: specOf().name, replicas: 5 };
+  const answer = (refusal: typeof GONE) => (command: { readonly kind: string }) =>
+    command.kind === 'deployment-scale' ? refusal : ok({ sequence: 1 } as never);
+
+  it('may be told by a refusal, and by no other one, and not before', async () => {
+    const scenario = scenarioOf({ steps: [scale] });
+    const lost = await play(scenario, { execute: answer(GONE), says: [felt] });
+    expect(lost.result.trouble).toBeNull();
+    const whole = await play(scenario, { execute: answer(GONE) });
+    expect(whole.result.trouble).toContain('The command deployment-scale was not carried out: WM_DEPLOYMENT_UNKNOWN');
+    const other = await play(scenario, { execute: answer(FULL), says: [felt] });
+    expect(other.result.trouble).toContain('WM_BUS_FULL');
+  });
+
+  it('has its keys trusted again by a step, which takes them from nobody at the start', async () => {
+    const trust: StepSpec = { at: at(6 * S), do: 'trust', author: 'ops', forMicros: null };
+    const trusted = async (steps: readonly StepSpec[]) =>
+      (await play(scenarioOf({ steps }))).world.happened.flatMap((one) =>
+        one.did === 'command' && one.command.kind === 'trust-add' ? [one.micros] : [],
+      );
+    expect(await trusted([pushOf({ at: at(1 * S) }), trust])).toEqual([0, 6 * S]);
+    expect(await trusted([trust, pushOf({ at: at(7 * S) })])).toEqual([6 * S]);
+  });
+});
+
 describe('the course of a run', () => {
   it('boots, prepares, works, heals, is quiet, looks once more and stops', async () => {
     const { world, result } = await play(

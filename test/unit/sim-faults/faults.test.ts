@@ -59,7 +59,7 @@ function setUp() {
       disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
       clocks: () => new MachineTime(() => kernel.now()),
-      restored: () => {},
+      restored: done('restored'),
       fill: done('fill'),
       free: done('free'),
     },
@@ -157,6 +157,7 @@ describe('faults', () => {
       '0 shut down truck',
       '0 shut down truck',
       '0 crash truck',
+      '0 restored truck',
       '3 start truck',
     ]);
   });
@@ -178,6 +179,7 @@ describe('faults', () => {
       '0 fault.begun old',
       '2 fault.felt old',
       '2 crash truck',
+      '2 restored truck',
       '3 fault.ended old',
       '3 start truck',
       '5 fault.begun spare',
