@@ -37,7 +37,7 @@ export type PlayResult = {
 };
 
 export async function playScenario(testbed: Testbed, scenario: Scenario, options: PlayOptions): Promise<PlayResult> {
-  const unsupported = faultsLacking(testbed, scenario) ?? featuresLacking(testbed, scenario);
+  const unsupported = lackingOf(testbed, scenario);
   if (unsupported !== null) return stillborn('rejected', unsupported);
   const resolved = resolveCapabilities(testbed, scenario);
   if (!resolved.ok) return stillborn('rejected', describeError(resolved.error));
@@ -49,7 +49,15 @@ function stillborn(verdict: Verdict, trouble: string): PlayResult {
   return { verdict, goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 };
 }
 
-function faultsLacking(testbed: Testbed, scenario: Scenario): string | null {
+/** What a world can produce. */
+export type Abilities = Pick<Testbed, 'world' | 'faultKinds' | 'fleetFeatures'>;
+
+/** What a scenario asks for that a world cannot produce, as a refusal; null: there is nothing. */
+export function lackingOf(abilities: Abilities, scenario: Scenario): string | null {
+  return faultsLacking(abilities, scenario) ?? featuresLacking(abilities, scenario);
+}
+
+function faultsLacking(testbed: Abilities, scenario: Scenario): string | null {
   for (const step of scenario.steps) {
     if (step.do === 'fault' && !testbed.faultKinds.includes(step.fault.kind)) {
       return `WM_FAULT_UNSUPPORTED (rejected): the ${testbed.world} world cannot produce the fault '${step.fault.kind}' that ${scenario.name} asks for. Choose another target, or remove the fault.`;
@@ -58,7 +66,7 @@ function faultsLacking(testbed: Testbed, scenario: Scenario): string | null {
   return null;
 }
 
-function featuresLacking(testbed: Testbed, { name, fleet }: Scenario): string | null {
+function featuresLacking(testbed: Abilities, { name, fleet }: Scenario): string | null {
   const lacking = featuresOf(fleet).find((feature) => !testbed.fleetFeatures.includes(feature));
   if (lacking === undefined) return null;
   return `WM_FAULT_UNSUPPORTED (rejected): the ${testbed.world} world cannot produce '${lacking}', which the fleet of ${name} asks for. Choose another target, or another fleet.`;

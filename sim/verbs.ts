@@ -7,6 +7,7 @@ import process from 'node:process';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { PACE_MAX } from '../hardware/local/local.ts';
 import type { Device } from '../hardware/devices/devices.ts';
+import type { Offer } from '../hardware/local/cast.main.ts';
 import { playLocally, type Emulation } from '../hardware/local/play.main.ts';
 import { exitCodeOf } from '../reports/summarise.ts';
 import { listScenarios, selectScenarios, withoutLarge } from '../scenarios/listing.main.ts';
@@ -161,7 +162,10 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     const machinesMax = worlds.some(hasMachines) ? (options.machines ?? MACHINES) : 0;
     const emulation = settings === null ? null : await prepareMachines(scenarios, machinesMax, options.quiet === true);
     const inventory = inventoryOf(worlds, options);
-    const devices = emulation === null || inventory === null ? null : await prepareDevices(scenarios, inventory, options.quiet === true);
+    const devices =
+      emulation === null || inventory === null
+        ? null
+        : await prepareDevices(scenarios, inventory, offersOf(worlds, machinesMax, options), options.quiet === true);
     for (const signal of INTERRUPTS) process.off(signal, leave);
     if (settings === null || emulation === null || (inventory !== null && devices === null)) return EXIT_REJECTED;
     return await playAll({ scenarios, worlds, seeds, settings, emulation, devices, output: output.value, options });
@@ -180,6 +184,16 @@ function hasMachines(world: World): boolean {
 
 function hasDevices(world: World): boolean {
   return world === 'devices' || world === 'loop';
+}
+
+/** What each world that has devices offers beside them. */
+function offersOf(worlds: readonly World[], machinesMax: number, { processes }: RunOptions): readonly Omit<Offer, 'devices'>[] {
+  return worlds.flatMap((world) => {
+    if (world !== 'devices' && world !== 'loop') return [];
+    return [
+      world === 'loop' ? { world, machinesMax, processesMax: processes ?? PROCESSES } : { world, machinesMax: 0, processesMax: null },
+    ];
+  });
 }
 
 /** Null: no device takes part. */

@@ -1,10 +1,8 @@
 // Plays one scenario on real processes, as the worker of a campaign plays it in the simulator: the same driver and goals, the same
 // lines of record, the same summary. A composition root: here the real world meets scenarios and reports.
 import { readFileSync } from 'node:fs';
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { modelNotes } from '../../scenarios/guest-model.ts';
-import type { Scenario } from '../../scenarios/scenario.ts';
 import type { RunRecord, RunSummary } from '../../scenarios/record.ts';
 import { playScenario, type PlayResult } from '../../scenarios/run.ts';
 import type { TestbedRandom } from '../../scenarios/testbed.ts';
@@ -13,25 +11,20 @@ import { machinesOf, type ScenarioSettings } from '../../sim/campaign/scenario.m
 import { FileSink } from '../../sim/campaign/sink.main.ts';
 import { createStream } from '../../sim/kernel/stream.ts';
 import { withVariant } from '../../sim/testbed/variant.ts';
-import type { Architecture } from '../../system/domain/node.ts';
-import { describeError, ok, rejected, type Err } from '../../system/domain/outcome.ts';
-import { knownFeatures } from '../../system/domain/isa.ts';
-import { chooseDevices } from '../devices/choose.ts';
+import { describeError, ok, rejected } from '../../system/domain/outcome.ts';
 import { nodeOf, type Device } from '../devices/devices.ts';
 import { machineHere } from '../devices/here.ts';
 import { DeviceNodes } from '../devices/nodes.ts';
-import { chooseRoles, SimulatedNodes } from '../loop/loop.ts';
-import { chooseMachines } from '../qemu/choose.ts';
+import { SimulatedNodes } from '../loop/loop.ts';
 import type { MachineImage } from '../qemu/images.ts';
 import { createEmulatedNodes, EMULATED_SLACK_MICROS } from '../qemu/nodes.ts';
 import type { ForeignArchitecture } from '../qemu/qemu.ts';
 import { createLocalTestbed } from '../testbed.ts';
-import { readCpuFeatures } from '../wasm/cpu-features.ts';
-import { CLOCK_FAULT_KINDS, fitScenario, type Pace } from './local.ts';
+import { architectureHere, castOf, fitCast, refusalOf, type World } from './cast.main.ts';
+import { CLOCK_FAULT_KINDS, type Pace } from './local.ts';
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
 const FLUSH_EVERY_MS = 250;
-const ARCHITECTURES: Readonly<Record<string, Architecture>> = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64' };
 
 export type LocalPlay = {
   readonly settings: ScenarioSettings;
@@ -75,28 +68,17 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
   });
   const stillborn = (trouble: string): RunSummary =>
     conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
-  const architecture = ARCHITECTURES[process.arch];
-  if (architecture === undefined) return stillborn(`This machine's architecture (${process.arch}) is none that nodes may have.`);
-  const { devices: there, kept } = chooseDevices(job.scenario, play.devices ?? []);
-  if (play.devices !== null && there.size === 0) return stillborn(describeError(noneFits(job.scenario, kept).error));
+  const architecture = architectureHere();
+  if (!architecture.ok) return stillborn(describeError(architecture.error));
+  const offer = { world, devices: play.devices, machinesMax: emulation?.machinesMax ?? 0, processesMax };
+  const refusal = refusalOf(job.scenario, offer);
+  if (refusal !== null) return stillborn(refusal);
+  const cast = castOf(job.scenario, offer);
+  const { devices: there, kept, machines: chosen } = cast;
   const called = play.devices === null ? ok(null) : await DeviceNodes.open(there, nodeOf, machineHere());
   if (!called.ok) return stillborn(describeError(called.error));
   const devices = called.value;
-  const chosen =
-    emulation === null ? new Map<string, ForeignArchitecture>() : chooseMachines(without(job.scenario, there), emulation.machinesMax);
-  const roles = processesMax === null ? null : chooseRoles(job.scenario.fleet, new Set([...chosen.keys(), ...there.keys()]), processesMax);
-  const fitted = fitScenario(job.scenario, {
-    architecture,
-    isaFeatures: readCpuFeatures(architecture),
-    emulated: new Map([...chosen].map(([node, its]) => [node, { architecture: its, isaFeatures: knownFeatures(its) }])),
-    devices: new Map(
-      [...there].map(([node, { name, architecture: its }]) => [
-        node,
-        { device: name, architecture: its, isaFeatures: devices?.isaFeaturesOf(node) ?? [] },
-      ]),
-    ),
-    simulated: roles?.simulated ?? null,
-  });
+  const fitted = fitCast(job.scenario, cast, (node) => devices?.isaFeaturesOf(node) ?? []);
   if (!fitted.ok) {
     await devices?.close();
     return stillborn(describeError(fitted.error));
@@ -104,11 +86,11 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
   const { scenario } = fitted.value;
   const notes = [...fitted.value.notes, ...(devices === null ? [] : keptNotes(kept))];
   const sink = new FileSink(job.recordFile);
-  sink.header({ run: { scenario: scenario.name, seed: job.seed, world, fleet: machinesOf(scenario.fleet, architecture) } });
+  sink.header({ run: { scenario: scenario.name, seed: job.seed, world, fleet: machinesOf(scenario.fleet, architecture.value) } });
   const simulated =
-    roles === null
+    cast.simulated === null
       ? null
-      : new SimulatedNodes({ simulated: roles.simulated, seed: job.seed, engine: settings.engine, agentVersion: settings.version });
+      : new SimulatedNodes({ simulated: cast.simulated, seed: job.seed, engine: settings.engine, agentVersion: settings.version });
   const trouble = () => devices?.trouble() ?? simulated?.trouble() ?? null;
   const cancelled = (): boolean => play.cancelled() || trouble() !== null;
   const emulated = emulation === null ? null : createEmulatedNodes({ chosen, images: emulation.images });
@@ -161,25 +143,14 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
   }
 }
 
-function worldOf({ devices, emulation, processesMax }: LocalPlay): 'local' | 'qemu' | 'devices' | 'loop' {
+function worldOf({ devices, emulation, processesMax }: LocalPlay): World {
   if (processesMax !== null) return 'loop';
   if (devices !== null) return 'devices';
   return emulation === null ? 'local' : 'qemu';
 }
 
-function without(scenario: Scenario, there: ReadonlyMap<string, unknown>): Scenario {
-  return { ...scenario, fleet: { ...scenario.fleet, nodes: scenario.fleet.nodes.filter(({ node }) => !there.has(node)) } };
-}
-
 function keptNotes(kept: readonly string[]): readonly string[] {
   return kept.length === 0 ? [] : [`No device: ${kept.join(', ')}, whose disk is filled, which is not done to one.`];
-}
-
-function noneFits({ name }: Scenario, kept: readonly string[]): Err {
-  return rejected('WM_FAULT_UNSUPPORTED', {
-    message: `No node of ${name} can be a device: the disk of ${kept.join(', ')} is to be filled, which is not done to one.`,
-    next: 'Play it with --target local or qemu.',
-  });
 }
 
 function notesOf(pace: Pace | null): readonly string[] {

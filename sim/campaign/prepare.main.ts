@@ -1,8 +1,8 @@
 // What has to be there before the first run of a campaign: the engine, built where it is missing, and the example guests.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { castOf, refusalOf, type Offer } from '../../hardware/local/cast.main.ts';
 import type { Emulation } from '../../hardware/local/play.main.ts';
-import { chooseDevices } from '../../hardware/devices/choose.ts';
 import { installOn, readInventory, withProduct, type Device } from '../../hardware/devices/devices.ts';
 import { chooseMachines } from '../../hardware/qemu/choose.ts';
 import { prepareImage, type MachineImage } from '../../hardware/qemu/images.ts';
@@ -82,15 +82,26 @@ export async function prepareMachines(scenarios: readonly Scenario[], machinesMa
   return { machinesMax, images };
 }
 
-/** The devices of an inventory, with the product on those that these scenarios take. Null: refused, and said why, for each of them. */
-export async function prepareDevices(scenarios: readonly Scenario[], file: string, quiet: boolean): Promise<readonly Device[] | null> {
+/**
+ * The devices of an inventory, with the product on those that these scenarios take as they are to be played. One that cannot be played so is refused when
+ * its turn comes, and nothing is installed for it. Null: refused, and said why, for each device.
+ */
+export async function prepareDevices(
+  scenarios: readonly Scenario[],
+  file: string,
+  offers: readonly Omit<Offer, 'devices'>[],
+  quiet: boolean,
+): Promise<readonly Device[] | null> {
   const inventory = readInventory(file);
   if (!inventory.ok) {
     refuse([describeError(inventory.error)]);
     return null;
   }
   const devices = inventory.value;
-  const taken = new Set(scenarios.flatMap((scenario) => [...chooseDevices(scenario, devices).devices.values()]));
+  const plays = scenarios.flatMap((scenario) => offers.map((offer) => ({ scenario, offer: { ...offer, devices } })));
+  const playable = plays.filter(({ scenario, offer }) => refusalOf(scenario, offer) === null);
+  const taken = new Set(playable.flatMap(({ scenario, offer }) => [...castOf(scenario, offer).devices.values()]));
+  if (taken.size === 0) return devices;
   const say = (line: string): void => void (quiet || process.stderr.write(`${line}\n`));
   const done = await withProduct(ROOT, (product) =>
     Promise.all([...taken].map((device) => installOn(device, product, { unlessThere: true, say }))),
