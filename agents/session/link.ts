@@ -62,7 +62,7 @@ export class Link {
   #sequence = 0;
   #silentHeartbeats = 0;
   /** Bound: a session with more unanswered heartbeats than `silentHeartbeatsMax` has ended; answers forget older ones. */
-  #unanswered: { readonly sequence: number; readonly sentMicros: number }[] = [];
+  readonly #unanswered: { readonly sequence: number; readonly sentMicros: number }[] = [];
 
   constructor(
     ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>,
@@ -161,10 +161,9 @@ export class Link {
         return void this.#finish('the controller welcomed it twice', true);
       case 'heartbeat-ack': {
         if (!this.#host.acceptsTerm(message.term)) return void this.#finish('an answer of an older leader', true);
-        const answered = this.#unanswered.find(({ sequence }) => sequence === message.sequence);
-        this.#unanswered = this.#unanswered.filter(({ sequence }) => sequence > message.sequence);
+        const sentMicros = this.#takeAnswered(message.sequence);
         this.#isProven = true;
-        if (answered !== undefined) this.#host.renewLease(answered.sentMicros, message.leaseMs);
+        if (sentMicros !== null) this.#host.renewLease(sentMicros, message.leaseMs);
         return;
       }
       case 'desired':
@@ -176,6 +175,15 @@ export class Link {
       default:
         message satisfies never;
     }
+  }
+
+  /** When the heartbeat of that number was sent; forgets it and those before it. Null: it is not known. */
+  #takeAnswered(sequence: number): number | null {
+    for (let first = this.#unanswered[0]; first !== undefined && first.sequence <= sequence; first = this.#unanswered[0]) {
+      this.#unanswered.shift();
+      if (first.sequence === sequence) return first.sentMicros;
+    }
+    return null;
   }
 
   #refused(code: string, message: string, next: string): void {

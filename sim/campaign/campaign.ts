@@ -107,6 +107,8 @@ class Campaign {
   readonly #options: PlayOptions;
   readonly #threads: Threads;
   readonly #summaries: (RunSummary | undefined)[];
+  /** Of the largest fleet that it plays. */
+  readonly #machines: number;
   readonly #seats = new Set<Seat>();
   readonly #startMs = performance.now();
   #next = 0;
@@ -123,6 +125,7 @@ class Campaign {
     this.#options = options;
     this.#threads = threads;
     this.#summaries = options.jobs.map(() => undefined);
+    this.#machines = options.jobs.reduce((most, { scenario }) => Math.max(most, scenario.fleet.nodes.length), 0);
   }
 
   async run(): Promise<readonly RunSummary[]> {
@@ -152,7 +155,7 @@ class Campaign {
   }
 
   #open(): void {
-    const { worker, ready } = this.#threads.take();
+    const { worker, ready } = this.#threads.take(this.#machines);
     const nowMs = performance.now();
     const seat: Seat = {
       worker,

@@ -17,13 +17,23 @@ export type ThreadsOptions = {
 export type Thread = { readonly worker: Worker; readonly ready: boolean };
 
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.main.ts' : './worker.main.js', import.meta.url);
-/** Room for what events leave behind: in Node's own 48 MiB the objects of a fleet of thousands are copied over and over. */
-export const YOUNG_MIB = 192;
+/** Room for what events leave behind: in Node's own 48 MiB the objects of a fleet are copied over and over. */
+const YOUNG_MIB = 192;
+const YOUNG_MIB_MAX = 768;
+/** What each machine keeps until its next heartbeat must be little beside what all of them leave behind. */
+const MACHINES_PER_MIB = 10;
+
+/** Of a thread that plays fleets of so many machines. It is taken when it is needed, and not given back. */
+export function youngMibOf(machines: number): number {
+  return Math.min(YOUNG_MIB_MAX, Math.max(YOUNG_MIB, Math.ceil(machines / MACHINES_PER_MIB)));
+}
 
 export class Threads {
   readonly #options: ThreadsOptions;
   readonly #cancel = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   readonly #idle = new Set<Worker>();
+  /** In MiB, of each thread that lives. */
+  readonly #young = new WeakMap<Worker, number>();
   #closed = false;
 
   constructor(options: ThreadsOptions) {
@@ -35,17 +45,21 @@ export class Threads {
     Atomics.store(new Int32Array(this.#cancel), 0, cancelled ? 1 : 0);
   }
 
-  take(): Thread {
-    const [waiting] = this.#idle;
-    if (waiting !== undefined) {
+  /** One with room for fleets of so many machines. */
+  take(machines: number): Thread {
+    const youngMib = youngMibOf(machines);
+    for (const waiting of this.#idle) {
+      if ((this.#young.get(waiting) ?? 0) < youngMib) continue;
       this.#idle.delete(waiting);
       silence(waiting);
       return { worker: waiting, ready: true };
     }
     const { player, settings, worker } = this.#options;
     const setup: WorkerSetup = { player: player.href, settings: settings ?? null, cancel: this.#cancel };
-    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB };
-    return { worker: new Worker(worker ?? WORKER, { workerData: setup, execArgv: [], resourceLimits }), ready: false };
+    const resourceLimits = { maxYoungGenerationSizeMb: youngMib };
+    const made = new Worker(worker ?? WORKER, { workerData: setup, execArgv: [], resourceLimits });
+    this.#young.set(made, youngMib);
+    return { worker: made, ready: false };
   }
 
   /** It has no run, and was ready. */

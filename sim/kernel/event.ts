@@ -3,6 +3,12 @@
 import type { TextHash } from './digest.ts';
 import type { ScheduledEvent } from './kernel.ts';
 
+/**
+ * What an event gives that left nothing for a microtask: it settled no promise and told nobody who might. The kernel goes on to the next
+ * event without looking for microtasks. `--verify` looks for them all the same in its second play, and finds an event that says so wrongly.
+ */
+export const QUIET = Symbol('quiet');
+
 /** Who an event belongs to; the kernel's own view of a machine. */
 export interface Owner {
   readonly name: string;
@@ -25,13 +31,13 @@ export class Event implements ScheduledEvent {
   /** Number of the event during whose delivery this one was scheduled: its cause. */
   readonly cause: number;
   /** Null once delivered, cancelled or dropped. */
-  run: (() => void) | null;
+  run: (() => unknown) | null;
   inQueue = false;
   /** Made where the event was set, for the places in its stack; null unless the observer wants origins. */
   origin: Error | null = null;
   readonly #ledger: Ledger;
 
-  constructor(micros: number, owner: Owner | null, label: string, cause: number, run: () => void, ledger: Ledger) {
+  constructor(micros: number, owner: Owner | null, label: string, cause: number, run: () => unknown, ledger: Ledger) {
     this.micros = micros;
     this.owner = owner;
     this.incarnation = owner === null ? 0 : owner.incarnation;

@@ -10,6 +10,7 @@ import type { Pace } from './pace.ts';
 import { SimKernel } from './loop.ts';
 
 export { CIVIL_START_MS } from './loop.ts';
+export { QUIET } from './event.ts';
 export type { Machine } from './machine.ts';
 export type { MachineTime } from './machine-time.ts';
 export type { Observer } from './observer.ts';
@@ -54,9 +55,9 @@ export interface Kernel {
    * Delivers `run` once, `delayMicros` (whole, not negative) from now, never from within this call. Same instant: in the
    * order of the calls, unless the run permutes. `label` is a fixed text; it and the machine's name enter the digest when the event is delivered.
    * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies. Where the run permutes, events
-   * of the world take turns too, each `lane` (one when absent) for itself.
+   * of the world take turns too, each `lane` (one when absent) for itself. What `run` gives is `QUIET` or nothing.
    */
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => void, lane?: object): ScheduledEvent;
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown, lane?: object): ScheduledEvent;
   /**
    * Something came from outside, between two events: delivers `run` once, at the time that it is by the wall. It is how promises of
    * the real world are settled. A bug without a pace, where there is no outside.

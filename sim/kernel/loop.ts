@@ -5,7 +5,7 @@ import { Bug, assert } from '../../system/domain/outcome.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
 import { hashText, RollingDigest } from './digest.ts';
 import { Divergence } from './divergence.ts';
-import { Event } from './event.ts';
+import { Event, QUIET } from './event.ts';
 import type { Ledger } from './event.ts';
 import { InstantOrder } from './instant-order.ts';
 import { History } from './history.ts';
@@ -74,7 +74,7 @@ export class SimKernel implements Kernel, MachineKernel {
     return this.#now;
   }
 
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => void, lane: object | null = null): ScheduledEvent {
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown, lane: object | null = null): ScheduledEvent {
     if (!(Number.isSafeInteger(delayMicros) && delayMicros >= 0)) {
       throw new Bug(`Invariant broken: "${label}" comes due after whole microseconds, not ${delayMicros}`);
     }
@@ -152,6 +152,7 @@ export class SimKernel implements Kernel, MachineKernel {
     const host = this.#host;
     let sliceEndsMs = 0;
     let sliceEndsStep = 0;
+    let wallCheckStep = 0;
     const fail = (error: unknown): void => this.fail(error);
 
     const end = (reason: EndReason): void => {
@@ -177,16 +178,23 @@ export class SimKernel implements Kernel, MachineKernel {
         host.leave();
         return this.#pace.rest(dueMicros, slice);
       }
-      if (this.steps >= sliceEndsStep || (this.steps % WALL_CHECK_STEPS === 0 && host.wallMs() >= sliceEndsMs)) {
+      if (this.steps >= sliceEndsStep || isSliceOver()) {
         host.leave();
         return host.giveBack(slice);
       }
       step();
     };
+    const isSliceOver = (): boolean => {
+      if (this.steps < wallCheckStep) return false;
+      wallCheckStep = this.steps + WALL_CHECK_STEPS;
+      return host.wallMs() >= sliceEndsMs;
+    };
     const step = (): void => {
       try {
-        const reason = this.#deliver(until.microsMax);
-        if (reason !== null) return end(reason);
+        let reason: EndReason | null | typeof QUIET;
+        do reason = this.#deliver(until.microsMax);
+        while (reason === QUIET && this.steps < wallCheckStep && this.#goesOnAtOnce() && !until.done());
+        if (reason !== null && reason !== QUIET) return end(reason);
       } catch (error) {
         this.fail(error);
       }
@@ -196,6 +204,7 @@ export class SimKernel implements Kernel, MachineKernel {
       if (host.cancelled()) return end('cancelled');
       sliceEndsMs = host.wallMs() + SLICE_WALL_MS_MAX;
       sliceEndsStep = this.steps + SLICE_STEPS_MAX;
+      wallCheckStep = this.steps + WALL_CHECK_STEPS;
       host.enter(fail);
       next();
     };
@@ -203,7 +212,7 @@ export class SimKernel implements Kernel, MachineKernel {
   }
 
   /** Delivers the next event that is to be delivered; says why there is none. */
-  #deliver(microsMax: number): EndReason | null {
+  #deliver(microsMax: number): EndReason | null | typeof QUIET {
     for (;;) {
       if (this.#queue.firstMicros > microsMax) {
         if (this.#queue.size === 0 && this.#pace === null) return 'quiet';
@@ -242,8 +251,8 @@ export class SimKernel implements Kernel, MachineKernel {
     return held ?? null;
   }
 
-  #call(event: Event, micros: number): null {
-    const run = event.run as () => void;
+  #call(event: Event, micros: number): null | typeof QUIET {
+    const run = event.run as () => unknown;
     event.run = null;
     const machine = event.owner === null ? WORLD : event.owner.name;
     if (micros !== this.#now) {
@@ -259,8 +268,12 @@ export class SimKernel implements Kernel, MachineKernel {
     this.#digest.event(micros, event.owner === null ? WORLD_HASH : event.owner.hash, event.label);
     this.#history.add(this.steps, micros, machine, event.label, event.cause, event.origin);
     if (this.#observer !== null) this.#watch(machine, 'event', event.label);
-    if (!this.#failed) run();
-    return null;
+    return !this.#failed && run() === QUIET ? QUIET : null;
+  }
+
+  /** Whether what follows a quiet event may follow it without a look at microtasks, at the wall and at who compares. */
+  #goesOnAtOnce(): boolean {
+    return this.#pace === null && this.#observer?.wantsOrigins !== true && !this.#failed;
   }
 
   #push(event: Event, lane: object | null): void {

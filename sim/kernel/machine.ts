@@ -29,6 +29,8 @@ export interface Machine {
   execute(costMicros: number, label: string, run: () => void): ScheduledEvent;
   /** Its clocks; they survive a boot. */
   readonly time: MachineTime;
+  /** All work takes longer than it costs. */
+  readonly slow: boolean;
   /** Time that its cores have worked so far, all together. What a power loss interrupts is not in it. */
   busyMicros(): number;
   /**
@@ -48,7 +50,7 @@ export interface MachineKernel {
   readonly ledger: Ledger;
   readonly steps: number;
   now(): number;
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => void): ScheduledEvent;
+  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown): ScheduledEvent;
   /** Queues a delivery of the first held event of the machine for this instant. */
   release(machine: SimMachine): void;
 }
@@ -137,6 +139,10 @@ export class SimMachine implements Machine, Owner {
     for (const work of this.#running) this.#suspend(work);
     this.#slowness = slowness;
     if (!this.paused) for (const work of this.#running) this.#begin(work);
+  }
+
+  get slow(): boolean {
+    return this.#slowness > 1;
   }
 
   busyMicros(): number {

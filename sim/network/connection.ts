@@ -360,9 +360,10 @@ class Parcel implements Packet, Incoming {
     this.#receiver.refuseRecord();
   }
 
-  arrive(): void {
-    if (this.#receiver.lives) this.#receiver.host.receive(this);
-    else this.#sender.resetBy(this.#receiver);
+  arrive(): unknown {
+    if (this.#receiver.lives) return this.#receiver.host.receive(this);
+    this.#sender.resetBy(this.#receiver);
+    return undefined;
   }
 
   giveUp(): void {

@@ -1,5 +1,6 @@
 // A machine as the network sees it: name, identity, place, and the one thread that handles its messages.
 import type { ZonePath } from '../../system/domain/identifiers.ts';
+import { QUIET } from '../kernel/kernel.ts';
 import type { Machine } from '../kernel/kernel.ts';
 import type { ConnectionEnd } from './connection.ts';
 import type { Link } from './link.ts';
@@ -59,9 +60,9 @@ export class Host {
 
   /**
    * Has the machine handle a message after the processor time of its bytes. One message at a time, in order, as an event loop does
-   * it, however many cores there are; a crash forgets them all.
+   * it, however many cores there are; a crash forgets them all. Quiet where nobody is told that the machine is slow.
    */
-  receive(message: Incoming): void {
+  receive(message: Incoming): typeof QUIET | undefined {
     if (this.#incarnation !== this.machine.incarnation) {
       this.#incarnation = this.machine.incarnation;
       this.#waiting = [];
@@ -70,6 +71,7 @@ export class Host {
     }
     if (this.#current !== null) this.#waiting.push(message);
     else this.#begin(message);
+    return this.machine.slow ? undefined : QUIET;
   }
 
   #next(): void {

@@ -39,8 +39,8 @@ export type Packet = {
   readonly bytes: number;
   /** Asked before each repetition: false when the sender does not want it any more. */
   readonly wanted: () => boolean;
-  /** Called while the receiving machine is alive, in no machine's name. */
-  readonly arrive: () => void;
+  /** Called while the receiving machine is alive, in no machine's name. Gives what an event gives. */
+  readonly arrive: () => unknown;
   readonly giveUp: () => void;
   /** True while its connection carries nothing, whatever the link is like. */
   readonly blocked: () => boolean;
@@ -64,7 +64,7 @@ type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived:
 /** A packet that another state of the link makes earlier or later, until it has arrived. */
 type Flight = {
   readonly label: string;
-  readonly arrive: () => void;
+  readonly arrive: () => unknown;
   /** Null before it is known when it leaves. */
   event: ScheduledEvent | null;
   /** When it will have left the queues: what the factor multiplies comes after. */
@@ -115,7 +115,7 @@ export class Link {
   }
 
   /** In nobody's name; where a run permutes, packets of a link keep their order and those of several take turns. */
-  #after(delayMicros: number, label: string, run: () => void): ScheduledEvent {
+  #after(delayMicros: number, label: string, run: () => unknown): ScheduledEvent {
     return this.#kernel.after(delayMicros, null, label, run, this);
   }
 
@@ -136,13 +136,13 @@ export class Link {
     flight.event = this.#after(Math.max(0, micros - this.#kernel.now()), flight.label, flight.arrive);
   }
 
-  #fly(delayMicros: number, label: string, arrive: () => void): void {
+  #fly(delayMicros: number, label: string, arrive: () => unknown): void {
     const { factor } = this.#state;
     if (factor[0] === factor[1]) this.#after(delayMicros, label, arrive);
     else this.#launch(this.#flightOf(label, arrive), delayMicros);
   }
 
-  #flightOf(label: string, arrive: () => void): Flight {
+  #flightOf(label: string, arrive: () => unknown): Flight {
     const { factor } = this.#state;
     const isLate = factor[0] !== factor[1];
     const land = (): void => {
@@ -302,13 +302,13 @@ export class Link {
   }
 
   /** Once, however many copies come: the transport numbers what it sends. */
-  #handOver(sending: Sending): void {
-    if (sending.arrived || !this.to.machine.alive || this.#state.cut || this.#state.clogged || sending.packet.blocked()) return;
+  #handOver(sending: Sending): unknown {
+    if (sending.arrived || !this.to.machine.alive || this.#state.cut || this.#state.clogged || sending.packet.blocked()) return undefined;
     sending.arrived = true;
-    sending.packet.arrive();
+    return sending.packet.arrive();
   }
 
-  #arrive(sending: Sending, waitMicros: number): void {
+  #arrive(sending: Sending, waitMicros: number): unknown {
     // A cut takes the packets that are on their way too.
     if (!this.to.machine.alive) return this.#repeat(sending, waitMicros);
     if (this.#state.cut || sending.packet.blocked()) {
@@ -316,9 +316,10 @@ export class Link {
       return this.#repeat(sending, waitMicros);
     }
     if (this.#state.clogged) return this.#hold(sending, () => this.#arrive(sending, waitMicros));
-    this.#handOver(sending);
+    const left = this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
-    return this.#reverse.#state.cut ? this.#repeat(sending, waitMicros) : undefined;
+    if (this.#reverse.#state.cut) this.#repeat(sending, waitMicros);
+    return left;
   }
 
   #repeat(sending: Sending, waitMicros: number): void {

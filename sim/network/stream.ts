@@ -7,6 +7,8 @@ import type { ByteStream, PeerIdentity } from '../../system/ports/network.ts';
 
 /** Bound: bytes of one direction that were sent and not yet taken; the message that passes it is the last to be admitted. */
 export const WINDOW_BYTES = 256 * 1024;
+/** What nearly every send gives, at once. */
+const SENT: Promise<Outcome<void>> = Promise.resolve(ok());
 /** Bound: sends of one stream that wait for the window. Past it the product does not wait for its sends: a bug. */
 export const SENDS_WAITING_MAX = 4_096;
 
@@ -73,14 +75,14 @@ export class SimStream implements ByteStream {
     this.#carrier.transmit({ kind: 'open', number: this.#sent++, method });
   }
 
-  async send(message: Uint8Array): Promise<Outcome<void>> {
-    if (message.length > MESSAGE_BYTES_MAX) return tooLarge(message.length);
-    if (this.#lost !== null) return this.#lost;
-    if (this.#closed || this.#peerEnded) return this.#ended();
+  send(message: Uint8Array): Promise<Outcome<void>> {
+    if (message.length > MESSAGE_BYTES_MAX) return Promise.resolve(tooLarge(message.length));
+    if (this.#lost !== null) return Promise.resolve(this.#lost);
+    if (this.#closed || this.#peerEnded) return Promise.resolve(this.#ended());
     const copy = message.slice();
     if (this.#sendsWaiting.length === 0 && this.#admits()) {
       this.#transmit(copy);
-      return ok();
+      return SENT;
     }
     assert(this.#sendsWaiting.length < SENDS_WAITING_MAX, `at most ${SENDS_WAITING_MAX} sends wait for the window of a stream`);
     return new Promise((resolve) => {

@@ -9,7 +9,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { loadScenario } from '../../scenarios/load.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { fleetLibrary } from '../../sim/campaign/library.main.ts';
-import { YOUNG_MIB } from '../../sim/campaign/threads.ts';
+import { youngMibOf } from '../../sim/campaign/threads.ts';
 import { startPlatform } from '../support/scale/platform.ts';
 
 const CATALOGUE = join(import.meta.dirname, '..', '..', 'scenarios', 'catalogue');
@@ -83,7 +83,7 @@ async function measure(nodes: number, folder: string): Promise<Row> {
 
 function measureInThread(nodes: number, folder: string): Promise<Row> {
   const setup: Setup = { nodes, folder };
-  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB, maxOldGenerationSizeMb: OLD_MIB };
+  const resourceLimits = { maxYoungGenerationSizeMb: youngMibOf(nodes), maxOldGenerationSizeMb: OLD_MIB };
   const thread = new Worker(new URL(import.meta.url), { workerData: setup, resourceLimits });
   return new Promise((resolve, reject) => thread.once('message', resolve).once('error', reject));
 }

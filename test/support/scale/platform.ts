@@ -36,9 +36,9 @@ export type PlatformRun = {
 };
 
 /** `recordFile` is written as the run goes. */
-export function startPlatform(scenario: Scenario, recordFile: string): PlatformRun {
+export function startPlatform(scenario: Scenario, recordFile: string, seed = '0x1'): PlatformRun {
   const sink = new FileSink(recordFile);
-  const kernel = createKernel({ seed: '0x1', host: createNodeHost({ leave: () => sink.flush() }) });
+  const kernel = createKernel({ seed, host: createNodeHost({ leave: () => sink.flush() }) });
   const testbed = createSimTestbed(kernel, {
     engine: NO_ENGINE,
     crypto: nodeCrypto,

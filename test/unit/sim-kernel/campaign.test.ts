@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Crew, runCampaign } from '../../../sim/campaign/campaign.ts';
 import type { CampaignOptions, CampaignProgress } from '../../../sim/campaign/campaign.ts';
+import { Threads, youngMibOf } from '../../../sim/campaign/threads.ts';
 import { jobOf, playerUrl } from './jobs.ts';
 
 const player = playerUrl('toy.ts');
@@ -176,6 +177,21 @@ describe('a crew', () => {
       expect(await counted()).toBe(second);
     } finally {
       await crew.close();
+    }
+  });
+
+  test('gives a large fleet a thread with more room, which small ones may have after it', () => {
+    expect([0, 1_000, 5_000, 10_000, 100_000].map(youngMibOf)).toEqual([192, 192, 500, 768, 768]);
+    const threads = new Threads({ player });
+    const roomOf = (machines: number): number | undefined => {
+      const { worker } = threads.take(machines);
+      void threads.give(worker);
+      return worker.resourceLimits?.maxYoungGenerationSizeMb;
+    };
+    try {
+      expect([roomOf(10), roomOf(5_000), roomOf(10), roomOf(5_000)]).toEqual([192, 500, 192, 500]);
+    } finally {
+      void threads.close();
     }
   });
 

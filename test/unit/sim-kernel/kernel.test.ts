@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createKernel } from '../../../sim/kernel/kernel.ts';
+import { compareWith, createKernel, createRecording, QUIET } from '../../../sim/kernel/kernel.ts';
 import type { Kernel } from '../../../sim/kernel/kernel.ts';
 import { createNodeHost } from '../../../sim/campaign/host.main.ts';
 import { INSTANT_STEPS_MAX } from '../../../sim/kernel/loop.ts';
@@ -245,5 +245,49 @@ describe('the digest', () => {
   // Pinned: another value here means that every digest ever reported changed, on this or on another architecture.
   test('has the value that it had', async () => {
     expect(await world('tick', 5, 'x')).toBe('e785433495ff972c');
+  });
+});
+
+describe('a quiet event', () => {
+  /** Three events, of which the first ones say that they are quiet; `first` runs in the first. */
+  const three =
+    (gives: typeof QUIET | undefined, first: (kernel: Kernel) => void = () => {}) =>
+    (kernel: Kernel): void => {
+      kernel.after(1, null, 'first', () => {
+        first(kernel);
+        return gives;
+      });
+      kernel.after(1, null, 'second', () => gives);
+      kernel.after(2, null, 'third', () => kernel.note('world', 'third'));
+    };
+
+  test('is followed by the next at once, and nothing else is different', async () => {
+    const turnsOf = async (gives: typeof QUIET | undefined): Promise<{ readonly turns: number; readonly end: unknown }> => {
+      const host = createNodeHost();
+      let turns = 0;
+      const counting = { ...host, afterMicrotasks: (next: () => void) => (turns++, host.afterMicrotasks(next)) };
+      const kernel = createKernel({ seed: '0x1', host: counting });
+      three(gives)(kernel);
+      const end = await kernel.play({ done: () => false, microsMax: 10 });
+      return { turns, end };
+    };
+    const [loud, quiet] = [await turnsOf(undefined), await turnsOf(QUIET)];
+    expect(quiet.end).toEqual(loud.end);
+    expect([loud.turns, quiet.turns]).toEqual([3, 1]);
+  });
+
+  test('lets a play end where it ends', async () => {
+    let delivered = 0;
+    const { end } = await playKernel((kernel) => three(QUIET, () => delivered++)(kernel), { done: () => delivered > 0 });
+    expect(end).toMatchObject({ reason: 'done', steps: 1 });
+  });
+
+  test('that settles a promise all the same is found by the second play', async () => {
+    const wrong = three(QUIET, (kernel) => void Promise.resolve().then(() => kernel.note('world', 'late')));
+    const recording = createRecording();
+    await playKernel(wrong, { observer: recording });
+    const { end } = await playKernel(wrong, { observer: compareWith(recording) });
+    expect(end).toMatchObject({ reason: 'failed' });
+    expect(String(end.error)).toContain('WM_NOT_DETERMINISTIC');
   });
 });
