@@ -162,11 +162,11 @@ async function run(names: readonly string[], options: RunOptions): Promise<numbe
     const machinesMax = worlds.some(hasMachines) ? (options.machines ?? MACHINES) : 0;
     const emulation = settings === null ? null : await prepareMachines(scenarios, machinesMax, options.quiet === true);
     const inventory = inventoryOf(worlds, options);
+    for (const signal of INTERRUPTS) process.off(signal, leave);
     const devices =
       emulation === null || inventory === null
         ? null
         : await prepareDevices(scenarios, inventory, offersOf(worlds, machinesMax, options), options.quiet === true);
-    for (const signal of INTERRUPTS) process.off(signal, leave);
     if (settings === null || emulation === null || (inventory !== null && devices === null)) return EXIT_REJECTED;
     return await playAll({ scenarios, worlds, seeds, settings, emulation, devices, output: output.value, options });
   } finally {
@@ -387,7 +387,7 @@ function playReally(world: World, emulation: Emulation, devices: readonly Device
               options.pace === undefined
                 ? null
                 : { factor: options.pace, because: `A second of this run took ${options.pace} s, as asked.` },
-            cancelled: () => signal.aborted,
+            signal,
             onProgress: (micros) => teller.play(`${name} ${where}`, micros, durationMicros + quietMicros),
           });
       runs.push(summary);

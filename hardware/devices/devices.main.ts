@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { Argument, Option, type Command } from 'commander';
+import { EXIT_INTERRUPTED, onInterrupt } from '../../sim/campaign/teller.main.ts';
 import { describeError, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import {
   breakOn,
@@ -73,32 +74,47 @@ async function devices(action: Action, names: readonly string[], options: Option
       rejected('WM_ARGUMENT', { message: 'Which fault is not said.', next: `Give --kind ${Object.keys(DEVICE_FAULTS).join(', ')}.` }),
     );
   const chosen = inventory.value.filter(({ name }) => names.length === 0 || names.includes(name));
+  const cancel = new AbortController();
+  const { signal } = cancel;
   const dealWith = (product: Product): Promise<readonly Done[]> =>
     Promise.all(
-      chosen.map(async (device): Promise<Done> => ({ device: device.name, outcome: await act(action, device, options, product) })),
+      chosen.map(async (device): Promise<Done> => ({ device: device.name, outcome: await act(action, device, options, product, signal) })),
     );
-  const done = await (action === 'install' ? withProduct(ROOT, dealWith) : dealWith(NO_PRODUCT));
+  const deaf = onInterrupt((again) => {
+    if (again) process.exit(EXIT_INTERRUPTED);
+    cancel.abort();
+  });
+  let done: readonly Done[] = [];
+  try {
+    done = await (action === 'install' ? withProduct(ROOT, dealWith, signal) : dealWith(NO_PRODUCT));
+  } catch (error) {
+    // Before any device was called.
+    if (!signal.aborted) throw error;
+  } finally {
+    deaf();
+  }
   if (options.json === true) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   else for (const each of done) tell(each);
+  if (signal.aborted) return EXIT_INTERRUPTED;
   return done.every(({ outcome }) => outcome.ok && !isFaulty(outcome.value)) ? 0 : EXIT_FAILED;
 }
 
-function act(action: Action, device: Device, options: Options, product: Product): Promise<Outcome<string | DeviceLook>> {
+function act(action: Action, device: Device, options: Options, product: Product, stop: AbortSignal): Promise<Outcome<string | DeviceLook>> {
   switch (action) {
     case 'check':
-      return checkDevice(device);
+      return checkDevice(device, stop);
     case 'install':
-      return installOn(device, product, { unlessThere: false, say: (line) => process.stderr.write(`${line}\n`) });
+      return installOn(device, product, { unlessThere: false, say: (line) => process.stderr.write(`${line}\n`), stop });
     case 'start':
-      return startOn(device, options.join ?? process.env['WASMMATRIX_JOIN'] ?? null);
+      return startOn(device, options.join ?? process.env['WASMMATRIX_JOIN'] ?? null, stop);
     case 'stop':
-      return stopOn(device);
+      return stopOn(device, stop);
     case 'fault':
-      return breakOn(device, options.kind ?? 'kill');
+      return breakOn(device, options.kind ?? 'kill', stop);
     case 'collect':
-      return collectFrom(device, resolve(options.out));
+      return collectFrom(device, resolve(options.out), stop);
     case 'remove':
-      return removeFrom(device);
+      return removeFrom(device, stop);
   }
 }
 

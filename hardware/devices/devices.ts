@@ -30,7 +30,7 @@ import {
   STOP,
   UNPACK,
 } from './scripts.ts';
-import { fetchFile, runOn, sendFile, sendProduct } from './shell.ts';
+import { fetchFile, runOn, sendFile, sendProduct, type Stop } from './shell.ts';
 
 export { readInventory, type Device } from './inventory.ts';
 export { NO_PRODUCT, withProduct, type Product } from './product.ts';
@@ -71,14 +71,14 @@ export function nodeOf(device: Device): string {
   return device.node ?? (isCopied(device) ? './node' : 'node');
 }
 
-export async function checkDevice(device: Device): Promise<Outcome<DeviceLook>> {
+export async function checkDevice(device: Device, stop?: Stop): Promise<Outcome<DeviceLook>> {
   const missing = missingFiles(device);
   if (missing.length > 0)
     return rejected('WM_INVENTORY_INVALID', {
       message: `${device.name} needs ${missing.join(', ')}, which ${missing.length === 1 ? 'is' : 'are'} not there.`,
       next: 'Correct the inventory, or make the file.',
     });
-  const said = await runOn(device, LOOK, [device.folder, device.node ?? 'node']);
+  const said = await runOn(device, LOOK, [device.folder, device.node ?? 'node'], stop);
   if (!said.ok) return said;
   const [facts = '', ...processors] = said.value.stdout.split('\nprocessors\n');
   const of = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(facts)?.[1]?.trim() ?? '';
@@ -112,27 +112,45 @@ export type InstallOptions = {
   /** Leaves what is the same already. */
   readonly unlessThere: boolean;
   readonly say: (line: string) => void;
+  readonly stop?: Stop;
 };
 
 /** The product, the engine, and Node.js where this machine's runs there. A running agent goes on with what it has loaded. */
-export async function installOn(device: Device, product: Product, { unlessThere, say }: InstallOptions): Promise<Outcome<string>> {
-  const look = await checkDevice(device);
+export async function installOn(device: Device, product: Product, options: InstallOptions): Promise<Outcome<string>> {
+  let left = 'Nothing was changed there';
+  const done = await install(device, product, options, (what) => (left = what));
+  if (done.ok || options.stop?.aborted !== true) return done;
+  return cancelled(
+    `The installation on ${device.name} was stopped by the user. ${left}.`,
+    'Install it again: `wasmmatrix devices install`, or take it away: `devices remove`.',
+  );
+}
+
+/** `leaves`: what is there when it ends here. */
+async function install(
+  device: Device,
+  product: Product,
+  { unlessThere, say, stop }: InstallOptions,
+  leaves: (what: string) => void,
+): Promise<Outcome<string>> {
+  const look = await checkDevice(device, stop);
   if (!look.ok) return look;
   if (look.value.faults.length > 0)
     return failed('WM_DEVICE', {
       message: `${device.name} cannot be a node. ${look.value.faults.join(' ')}`,
       next: 'Correct it there, or in the inventory.',
     });
-  const engine = await engineFor(device, say);
+  const engine = await engineFor(device, say, stop);
   if (!engine.ok) return engine;
   const stamp = stampOf(product, engine.value, isCopied(device));
   if (unlessThere) {
-    const known = await runOn(device, INSTALLED, [device.folder]);
+    const known = await runOn(device, INSTALLED, [device.folder], stop);
     if (!known.ok) return known;
     if (known.value.stdout === stamp) return ok(`was installed in ${device.folder}`);
   }
   say(`${device.name}: copying the product`);
-  const unpacked = await sendProduct(device, product, UNPACK, [device.folder]);
+  leaves('It has what it had, or the new product without the rest');
+  const unpacked = await sendProduct(device, product, UNPACK, [device.folder], stop);
   if (!unpacked.ok) return unpacked;
   if (unpacked.value.exitCode === EXIT_TAKEN) return taken(device, 'What is installed stays as it is', unpacked.value.stderr);
   if (unpacked.value.exitCode !== 0) return wentWrong(device, 'unpacking what was copied', unpacked.value.stderr);
@@ -142,12 +160,13 @@ export async function installOn(device: Device, product: Product, { unlessThere,
   ];
   for (const [from, to] of copies) {
     say(`${device.name}: copying ${to}`);
-    const copied = await sendFile(device, from, PLACE, [device.folder, to]);
+    leaves(`It has the new product, and perhaps not the new ${to}`);
+    const copied = await sendFile(device, from, PLACE, [device.folder, to], stop);
     if (!copied.ok) return copied;
     if (copied.value.exitCode === EXIT_TAKEN) return taken(device, `It has the new product, and not the new ${to}`, copied.value.stderr);
     if (copied.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, copied.value.stderr);
   }
-  const remembered = await runOn(device, REMEMBER, [device.folder, stamp]);
+  const remembered = await runOn(device, REMEMBER, [device.folder, stamp], stop);
   if (!remembered.ok) return remembered;
   return ok(`installed in ${device.folder}`);
 }
@@ -159,8 +178,8 @@ function stampOf({ digest }: Product, engine: string, copiesNode: boolean): stri
 }
 
 /** Everything of ours goes. WM_DEVICE: an agent of ours runs there. */
-export async function removeFrom(device: Device): Promise<Outcome<string>> {
-  const said = await runOn(device, REMOVE, [device.folder, device.name]);
+export async function removeFrom(device: Device, stop?: Stop): Promise<Outcome<string>> {
+  const said = await runOn(device, REMOVE, [device.folder, device.name], stop);
   if (!said.ok) return said;
   const { exitCode, stderr } = said.value;
   if (exitCode === 0) return ok('removed');
@@ -170,23 +189,32 @@ export async function removeFrom(device: Device): Promise<Outcome<string>> {
   return failed('WM_DEVICE', { message: `An agent of ours runs on ${device.name}.`, next: 'Stop it first: `wasmmatrix devices stop`.' });
 }
 
-async function engineFor(device: Device, say: (line: string) => void): Promise<Outcome<string>> {
+async function engineFor(device: Device, say: (line: string) => void, stop: Stop): Promise<Outcome<string>> {
   if (device.engine !== null) return ok(device.engine);
   const { architecture } = device;
   if (architecture === 'x86_64' || HERE[process.arch] === architecture) {
     try {
-      return ok(await ensureEngine({ compiler: false }));
+      return ok(await ensureEngine({ compiler: false, ...(stop === undefined ? {} : { signal: stop }) }));
     } catch (error) {
       if (!(error instanceof EngineBuildError)) throw error;
       return failed('WM_ENGINE_BUILD', { message: error.message, next: 'Correct what it names, and repeat.' });
     }
   }
-  return buildForeignEngine(architecture, { cache: targetsCache(), say }, { compiler: false });
+  return buildForeignEngine(
+    architecture,
+    { cache: targetsCache(), say, ...(stop === undefined ? {} : { signal: stop }) },
+    { compiler: false },
+  );
 }
 
-export async function startOn(device: Device, join: string | null): Promise<Outcome<string>> {
+export async function startOn(device: Device, join: string | null, stop?: Stop): Promise<Outcome<string>> {
   const args = [device.folder, device.name, nodeOf(device), String(START_S_MAX), '--zone', device.zone, ...device.flags];
-  const said = await runOn(device, START, args, join ?? '');
+  const said = await runOn(device, START, args, stop, join ?? '');
+  if (!said.ok && stop?.aborted === true)
+    return cancelled(
+      `The start on ${device.name} was stopped by the user, and its agent may be up.`,
+      'Stop it: `wasmmatrix devices stop`.',
+    );
   if (!said.ok) return said;
   const { exitCode, stdout, stderr } = said.value;
   if (exitCode === 0) return ok(`up: ${describeAgent(stdout)}`);
@@ -206,24 +234,24 @@ function describeAgent(line: string): string {
   }
 }
 
-export async function stopOn(device: Device): Promise<Outcome<string>> {
-  const said = await runOn(device, STOP, [device.folder, device.name, String(STOP_S_MAX)]);
+export async function stopOn(device: Device, stop?: Stop): Promise<Outcome<string>> {
+  const said = await runOn(device, STOP, [device.folder, device.name, String(STOP_S_MAX)], stop);
   if (!said.ok) return said;
   if (said.value.exitCode === EXIT_NOTHING) return ok('nothing is installed');
   return said.value.exitCode === 0 ? ok(said.value.stdout) : wentWrong(device, 'stopping the agent', said.value.stderr);
 }
 
 /** `kill`: as a crash. `pause`: it stands still until `resume`. */
-export async function breakOn(device: Device, fault: DeviceFault): Promise<Outcome<string>> {
-  const said = await runOn(device, FAULT, [device.folder, device.name, DEVICE_FAULTS[fault]]);
+export async function breakOn(device: Device, fault: DeviceFault, stop?: Stop): Promise<Outcome<string>> {
+  const said = await runOn(device, FAULT, [device.folder, device.name, DEVICE_FAULTS[fault]], stop);
   if (!said.ok) return said;
   if (said.value.exitCode === EXIT_NOTHING) return nothingThere(device, 'No agent of ours runs', 'Start it first: `devices start`.');
   return said.value.exitCode === 0 ? ok(fault) : wentWrong(device, fault, said.value.stderr);
 }
 
 /** Its log, its records and what it said when it was up, into a folder of its own in `out`. */
-export async function collectFrom(device: Device, out: string): Promise<Outcome<string>> {
-  const listed = await runOn(device, LIST, [device.folder]);
+export async function collectFrom(device: Device, out: string, stop?: Stop): Promise<Outcome<string>> {
+  const listed = await runOn(device, LIST, [device.folder], stop);
   if (!listed.ok) return listed;
   const files = listed.value.stdout.split('\n').filter((file) => file !== '');
   if (listed.value.exitCode === EXIT_NOTHING || files.length === 0)
@@ -231,11 +259,15 @@ export async function collectFrom(device: Device, out: string): Promise<Outcome<
   const folder = join(out, device.name);
   mkdirSync(folder, { recursive: true });
   for (const file of files) {
-    const fetched = await fetchFile(device, `${device.folder}/${file}`, join(folder, file));
+    const fetched = await fetchFile(device, `${device.folder}/${file}`, join(folder, file), stop);
     if (!fetched.ok) return fetched;
     if (fetched.value.exitCode !== 0) return wentWrong(device, `reading ${file}`, fetched.value.stderr);
   }
   return ok(`${files.join(', ')} in ${folder}`);
+}
+
+function cancelled(message: string, next: string): Outcome<never> {
+  return rejected('WM_CANCELLED', { message, next });
 }
 
 function nothingThere(device: Device, what: string, next: string): Outcome<never> {

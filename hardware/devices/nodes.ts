@@ -52,11 +52,16 @@ export class DeviceNodes implements ForeignNodes {
 
   /**
    * Calls every device; each answers and is free. `here` is what a device says that is this machine. WM_DEVICE_UNREACHABLE, WM_DEVICE,
-   * WM_TARGET_TOOLS, rejected where one stands twice in it.
+   * WM_TARGET_TOOLS, WM_CANCELLED, rejected where one stands twice in it.
    */
-  static async open(chosen: ReadonlyMap<string, Device>, nodeOf: (device: Device) => string, here: string): Promise<Outcome<DeviceNodes>> {
+  static async open(
+    chosen: ReadonlyMap<string, Device>,
+    nodeOf: (device: Device) => string,
+    here: string,
+    stop: AbortSignal,
+  ): Promise<Outcome<DeviceNodes>> {
     const opened = await Promise.all(
-      [...chosen].map(async ([node, device]) => ({ node, session: await DeviceSession.open(device, nodeOf(device)) })),
+      [...chosen].map(async ([node, device]) => ({ node, session: await DeviceSession.open(device, nodeOf(device), stop) })),
     );
     const sessions = new Map(opened.flatMap(({ node, session }) => (session.ok ? [[node, session.value] as const] : [])));
     const nodes = new DeviceNodes(sessions, here);

@@ -16,10 +16,10 @@ export type Product = {
 export const NO_PRODUCT: Product = { files: [], digest: '' };
 
 /** The product as it is now, while `act` is at it. Rejects with execa's error. */
-export async function withProduct<T>(root: string, act: (product: Product) => Promise<T>): Promise<T> {
+export async function withProduct<T>(root: string, act: (product: Product) => Promise<T>, stop?: AbortSignal): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-product-'));
   try {
-    await writeBundle(folder, undefined);
+    await writeBundle(folder, stop);
     const hash = createHash('sha256');
     for (const file of readdirSync(folder).sort()) hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
     return await act({ files: ['-C', folder, '.', '-C', root, 'LICENSE'], digest: hash.digest('hex') });

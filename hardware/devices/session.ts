@@ -17,6 +17,8 @@ import { sshArguments } from './shell.ts';
 const CARRY_MS_MAX = 60_000;
 /** Bound: until everything there has stopped and gone: an agent has ten seconds. */
 const CLOSE_MS_MAX = 20_000;
+/** Bound: what a device that has not answered yet may take to let go; what it made goes by itself then. */
+const HANG_UP_MS = 2_000;
 /** Bound: answers of the clock before its times are used, and what is kept of what ssh says. */
 const BEATS_FIRST = 8;
 const SAID_MAX = 2_000;
@@ -53,9 +55,22 @@ export class DeviceSession {
   }
 
   /** The run's program on the device, which has told what it is; its clock is known. */
-  static async open(device: Device, node: string): Promise<Outcome<DeviceSession>> {
+  static async open(device: Device, node: string, stop: AbortSignal): Promise<Outcome<DeviceSession>> {
     const host = new Called(device, [], RUN_HOST, [device.folder, device.name, node, whoRuns()]);
+    // Its program there sees that nobody is left, and takes away what it made.
+    const leave = (): void => {
+      host.hangUp();
+      setTimeout(() => host.end(), HANG_UP_MS).unref();
+    };
+    stop.addEventListener('abort', leave);
+    if (stop.aborted) leave();
     const first = await host.first(OPEN_MS_MAX);
+    stop.removeEventListener('abort', leave);
+    if (stop.aborted) {
+      await within(HANG_UP_MS, host.ended);
+      host.end();
+      return stopped(device);
+    }
     if (!first.ok) return first;
     const hello = parse(first.value);
     if (hello?.kind === 'refused') {
@@ -257,6 +272,13 @@ function parse(line: string): FromHost | null {
   } catch {
     return null;
   }
+}
+
+function stopped(device: Device): Outcome<never> {
+  return rejected('WM_CANCELLED', {
+    message: `The call to ${device.name} was stopped by the user; what the run made there goes by itself.`,
+    next: 'Play it again.',
+  });
 }
 
 function strange(device: Device, line: string): Outcome<never> {

@@ -2,6 +2,7 @@
 // inventory alone, and with a bound on everything. Refuses a host whose key is not known.
 import { execa } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
+import { cancelling } from '../debian/debian.ts';
 import type { Device } from './inventory.ts';
 import type { Product } from './product.ts';
 
@@ -13,6 +14,8 @@ const COMMAND_MS_MAX = 600_000;
 const SAID_BYTES_MAX = 1 << 20;
 /** What ssh itself ends with when there is no connection. */
 const EXIT_SSH = 255;
+/** Ends a call: its ssh is told to end, and killed when it does not. */
+export type Stop = AbortSignal | undefined;
 const BOUNDED = { reject: false, timeout: COMMAND_MS_MAX, maxBuffer: SAID_BYTES_MAX } as const;
 
 /** Never a question, and no key and no host but those that are named. */
@@ -42,12 +45,14 @@ type Ended = {
   readonly stdout?: unknown;
   readonly stderr?: unknown;
   readonly code?: string | undefined;
+  readonly isCanceled?: boolean;
 };
 
 /** Runs a script; what it ends with is told, unless there was no connection. WM_DEVICE_UNREACHABLE, WM_TARGET_TOOLS. */
-export async function runOn(device: Device, script: string, args: readonly string[], input = ''): Promise<Outcome<Said>> {
+export async function runOn(device: Device, script: string, args: readonly string[], stop: Stop, input = ''): Promise<Outcome<Said>> {
   const ended = await execa('ssh', sshArguments(device, script, args), {
     ...BOUNDED,
+    ...cancelling(stop),
     input,
     stripFinalNewline: true,
   });
@@ -55,9 +60,20 @@ export async function runOn(device: Device, script: string, args: readonly strin
 }
 
 /** What tar's arguments name, as an archive, into the folder that `script` unpacks it in. */
-export async function sendProduct(device: Device, product: Product, script: string, args: readonly string[]): Promise<Outcome<Said>> {
-  const packing = execa('tar', ['-czf', '-', ...product.files], { stdin: 'ignore', reject: false, buffer: { stdout: false } });
-  const ended = await packing.pipe('ssh', sshArguments(device, script, args), BOUNDED);
+export async function sendProduct(
+  device: Device,
+  product: Product,
+  script: string,
+  args: readonly string[],
+  stop: Stop,
+): Promise<Outcome<Said>> {
+  const packing = execa('tar', ['-czf', '-', ...product.files], {
+    stdin: 'ignore',
+    reject: false,
+    buffer: { stdout: false },
+    ...cancelling(stop),
+  });
+  const ended = await packing.pipe('ssh', sshArguments(device, script, args), { ...BOUNDED, ...cancelling(stop) });
   const packed = await packing;
   if (packed.exitCode !== 0 && ended.exitCode === 0)
     return failed('WM_DEVICE', {
@@ -68,16 +84,17 @@ export async function sendProduct(device: Device, product: Product, script: stri
 }
 
 /** A file of this machine, as the standard input of `script`. */
-export async function sendFile(device: Device, file: string, script: string, args: readonly string[]): Promise<Outcome<Said>> {
-  return saidOf(device, await execa('ssh', sshArguments(device, script, args), { ...BOUNDED, inputFile: file }));
+export async function sendFile(device: Device, file: string, script: string, args: readonly string[], stop: Stop): Promise<Outcome<Said>> {
+  return saidOf(device, await execa('ssh', sshArguments(device, script, args), { ...BOUNDED, ...cancelling(stop), inputFile: file }));
 }
 
 /** A file of the device, into one of this machine. */
-export async function fetchFile(device: Device, path: string, file: string): Promise<Outcome<Said>> {
+export async function fetchFile(device: Device, path: string, file: string, stop: Stop): Promise<Outcome<Said>> {
   return saidOf(
     device,
     await execa('ssh', sshArguments(device, 'cat "$1"', [path]), {
       ...BOUNDED,
+      ...cancelling(stop),
       stdin: 'ignore',
       stdout: { file },
       buffer: { stdout: false },
@@ -86,6 +103,8 @@ export async function fetchFile(device: Device, path: string, file: string): Pro
 }
 
 function saidOf(device: Device, ended: Ended): Outcome<Said> {
+  if (ended.isCanceled === true)
+    return rejected('WM_CANCELLED', { message: `What was asked of ${device.name} was stopped by the user.`, next: 'Repeat it.' });
   const stderr = typeof ended.stderr === 'string' ? ended.stderr : '';
   if (ended.code === 'ENOENT')
     return rejected('WM_TARGET_TOOLS', {

@@ -36,7 +36,8 @@ export type LocalPlay = {
   readonly devices: readonly Device[] | null;
   /** Hardware in the loop: so many nodes are processes, and all others that are no machines are simulated. Null: none is. */
   readonly processesMax: number | null;
-  readonly cancelled: () => boolean;
+  /** Aborted: the run is cancelled. */
+  readonly signal: AbortSignal;
   /** How far the run's own clock is; 0 while the fleet starts. Called a few times a second. */
   readonly onProgress: (micros: number) => void;
 };
@@ -66,8 +67,8 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
     lastRecords: result.lastRecords,
     notes,
   });
-  const stillborn = (trouble: string): RunSummary =>
-    conclude({ verdict: 'rejected', goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
+  const stillborn = (trouble: string, verdict: 'rejected' | 'cancelled' = 'rejected'): RunSummary =>
+    conclude({ verdict, goals: [], trouble, records: 0, lastRecords: [], simulatedMicros: 0 }, []);
   const architecture = architectureHere();
   if (!architecture.ok) return stillborn(describeError(architecture.error));
   const offer = { world, devices: play.devices, machinesMax: emulation?.machinesMax ?? 0, processesMax };
@@ -75,8 +76,8 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
   if (refusal !== null) return stillborn(refusal);
   const cast = castOf(job.scenario, offer);
   const { devices: there, kept, machines: chosen } = cast;
-  const called = play.devices === null ? ok(null) : await DeviceNodes.open(there, nodeOf, machineHere());
-  if (!called.ok) return stillborn(describeError(called.error));
+  const called = play.devices === null ? ok(null) : await DeviceNodes.open(there, nodeOf, machineHere(), play.signal);
+  if (!called.ok) return stillborn(describeError(called.error), play.signal.aborted ? 'cancelled' : 'rejected');
   const devices = called.value;
   const fitted = fitCast(job.scenario, cast, (node) => devices?.isaFeaturesOf(node) ?? []);
   if (!fitted.ok) {
@@ -92,7 +93,7 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
       ? null
       : new SimulatedNodes({ simulated: cast.simulated, seed: job.seed, engine: settings.engine, agentVersion: settings.version });
   const trouble = () => devices?.trouble() ?? simulated?.trouble() ?? null;
-  const cancelled = (): boolean => play.cancelled() || trouble() !== null;
+  const cancelled = (): boolean => play.signal.aborted || trouble() !== null;
   const emulated = emulation === null ? null : createEmulatedNodes({ chosen, images: emulation.images });
   const testbed = createLocalTestbed({
     program: CLI,
@@ -128,7 +129,7 @@ export async function playLocally(job: PlayJob, play: LocalPlay): Promise<RunSum
       ...(simulated === null ? [] : [latenessOf(simulated)]),
       ...(devices === null ? [] : [devices.uncertainty()]),
     ];
-    return conclude(play.cancelled() ? result : { ...result, ...trouble() }, told);
+    return conclude(play.signal.aborted ? result : { ...result, ...trouble() }, told);
   } catch (error) {
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return conclude(

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { castOf, refusalOf, type Offer } from '../../hardware/local/cast.main.ts';
 import type { Emulation } from '../../hardware/local/play.main.ts';
-import { installOn, readInventory, withProduct, type Device } from '../../hardware/devices/devices.ts';
+import { installOn, readInventory, withProduct, type Device, type Product } from '../../hardware/devices/devices.ts';
 import { chooseMachines } from '../../hardware/qemu/choose.ts';
 import { prepareImage, type MachineImage } from '../../hardware/qemu/images.ts';
 import type { ForeignArchitecture } from '../../hardware/qemu/qemu.ts';
@@ -14,9 +14,9 @@ import manifest from '../../package.json' with { type: 'json' };
 import { buildExamples, ExampleBuildError } from '../../scenarios/examples/build.ts';
 import { codeOf, wordsOf } from './output.main.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
-import { describeError } from '../../system/domain/outcome.ts';
+import { describeError, type Outcome } from '../../system/domain/outcome.ts';
 import type { ScenarioSettings } from './scenario.main.ts';
-import { refuse } from './teller.main.ts';
+import { EXIT_INTERRUPTED, onInterrupt, refuse } from './teller.main.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -103,11 +103,25 @@ export async function prepareDevices(
   const taken = new Set(playable.flatMap(({ scenario, offer }) => [...castOf(scenario, offer).devices.values()]));
   if (taken.size === 0) return devices;
   const say = (line: string): void => void (quiet || process.stderr.write(`${line}\n`));
-  const done = await withProduct(ROOT, (product) =>
-    Promise.all([...taken].map((device) => installOn(device, product, { unlessThere: true, say }))),
-  );
+  const cancel = new AbortController();
+  const deaf = onInterrupt((again) => {
+    if (again) process.exit(EXIT_INTERRUPTED);
+    cancel.abort();
+  });
+  const stop = cancel.signal;
+  let done: readonly Outcome<string>[] = [];
+  try {
+    const install = (product: Product): Promise<readonly Outcome<string>[]> =>
+      Promise.all([...taken].map((device) => installOn(device, product, { unlessThere: true, say, stop })));
+    done = await withProduct(ROOT, install, stop);
+  } catch (error) {
+    // Before any device was called.
+    if (!stop.aborted) throw error;
+  } finally {
+    deaf();
+  }
   const faults = done.flatMap((outcome) => (outcome.ok ? [] : [describeError(outcome.error)]));
-  if (faults.length === 0) return devices;
-  refuse(faults);
-  return null;
+  if (faults.length > 0) refuse(faults);
+  if (stop.aborted) process.exit(EXIT_INTERRUPTED);
+  return faults.length > 0 ? null : devices;
 }
