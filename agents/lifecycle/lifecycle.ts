@@ -209,13 +209,17 @@ export class Lifecycle {
     for (const served of [...this.#instances.values()]) served.end({ text: cause, code: null });
   }
 
-  /** What does not run here, and perhaps never did or was not even heard of, is gone: the controller waits to hear so. */
+  /**
+   * What does not run here, and perhaps never did or was not even heard of, is gone: the controller waits to hear so, again where it
+   * was said before, since it may have wanted the instance to run when it heard that.
+   */
   #confirmWithdrawn(withdrawn: readonly Withdrawn[]): void {
     for (const gone of withdrawn) {
-      const report = this.#reports.find(gone.instance);
-      const isTold = report?.epoch === gone.epoch && report.state === 'stopped';
       // What still drains says so when it has ended.
-      if (!isTold && !this.#instances.has(gone.instance)) this.#report(gone, 'stopped', CAUSE_NOT_DESIRED, null);
+      if (this.#instances.has(gone.instance)) continue;
+      const report = this.#reports.find(gone.instance);
+      if (report?.epoch === gone.epoch && report.state === 'stopped') this.#host.report(report);
+      else this.#report(gone, 'stopped', CAUSE_NOT_DESIRED, null);
     }
   }
 

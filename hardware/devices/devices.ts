@@ -3,7 +3,7 @@
 // Surprising: nothing of ours needs to be on a device before, but a shell, tar, and Node.js where the device is of another
 // architecture than this machine; Debian's will do, because the product is sent as JavaScript.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { levelOf } from '../../system/domain/isa.ts';
@@ -161,7 +161,7 @@ async function install(
   for (const [from, to] of copies) {
     say(`${device.name}: copying ${to}`);
     leaves(`It has the new product, and perhaps not the new ${to}`);
-    const copied = await sendFile(device, from, PLACE, [device.folder, to], stop);
+    const copied = await sendFile(device, from, PLACE, [device.folder, to, String(statSync(from).size)], stop);
     if (!copied.ok) return copied;
     if (copied.value.exitCode === EXIT_TAKEN) return taken(device, `It has the new product, and not the new ${to}`, copied.value.stderr);
     if (copied.value.exitCode !== 0) return wentWrong(device, `putting ${to} into its place`, copied.value.stderr);
@@ -220,7 +220,8 @@ export async function startOn(device: Device, join: string | null, stop?: Stop):
   if (exitCode === 0) return ok(`up: ${describeAgent(stdout)}`);
   if (exitCode === EXIT_RUNNING) return ok('was running already');
   if (exitCode === EXIT_TAKEN) return taken(device, 'Nothing was started', stderr);
-  if (exitCode === EXIT_NOTHING) return nothingThere(device, 'Nothing is installed', 'Install it first: `devices install`.');
+  if (exitCode === EXIT_NOTHING)
+    return nothingThere(device, 'Nothing, or only a part, is installed', 'Install it first: `devices install`.');
   if (exitCode === EXIT_NOT_UP) return wentWrong(device, 'starting the agent', stderr);
   return wentWrong(device, `starting the agent (${exitCode})`, stderr);
 }

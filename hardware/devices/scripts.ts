@@ -40,20 +40,24 @@ export const UNPACK = `${UNLESS_TAKEN}set -e
 umask 077
 mkdir -p "$1" && cd "$1"
 unless_taken
-rm -rf product.next installed && mkdir product.next
+rm -rf product.next && mkdir product.next
 tar -C product.next -xzf -
 unless_taken
-rm -rf product.before
+rm -rf product.before installed
 [ ! -d product ] || mv product product.before
 mv product.next product
 rm -rf product.before`;
 
-/** Takes a file from standard input. $2: its name; under another first, because a library that is mapped is not written into. */
+/**
+ * Takes a file from standard input. $2: its name; under another first, because a library that is mapped is not written into. $3: its
+ * bytes, as a connection that is cut looks like its end.
+ */
 export const PLACE = `${UNLESS_TAKEN}set -e
 umask 077
 cd "$1"
 unless_taken
 cat >"$2.next"
+[ "$(wc -c <"$2.next")" -eq "$3" ] || { rm -f "$2.next"; echo "only a part of $2 arrived" >&2; exit 1; }
 chmod 700 "$2.next"
 unless_taken
 mv "$2.next" "$2"`;
@@ -62,10 +66,11 @@ mv "$2.next" "$2"`;
 export const START = `${UNLESS_TAKEN}${OURS}[ -f product/cli.js ] || exit ${EXIT_NOTHING}
 unless_taken
 ours "$@" && { tr '\\0' ' ' <"/proc/$pid/cmdline"; exit ${EXIT_RUNNING}; }
+[ -f installed ] || exit ${EXIT_NOTHING}
 name=$2 node=$3 left=$4
 shift 4
 umask 077
-rm -f agent.name
+rm -rf run agent.name # What is left of a run that died: the next one would end the agent with it.
 WASMMATRIX_JOIN=$(cat)
 [ -z "$WASMMATRIX_JOIN" ] || export WASMMATRIX_JOIN
 WASMMATRIX_ENGINE=$PWD/engine.node
@@ -107,7 +112,7 @@ export const LIST = `cd "$1" 2>/dev/null || exit ${EXIT_NOTHING}
 for file in agent.log agent.json records.jsonl; do [ ! -f "$file" ] || echo "$file"; done`;
 
 /** The program of a run (`host.main.ts`). $2: name, $3: Node.js, $4: who runs it. */
-export const RUN_HOST = `cd "$1" 2>/dev/null && [ -f product/device-host.js ] || exit ${EXIT_NOTHING}
+export const RUN_HOST = `cd "$1" 2>/dev/null && [ -f product/device-host.js ] && [ -f installed ] || exit ${EXIT_NOTHING}
 WASMMATRIX_ENGINE=$PWD/engine.node
 NODE_COMPILE_CACHE=$PWD/code
 export WASMMATRIX_ENGINE NODE_COMPILE_CACHE

@@ -219,7 +219,7 @@ class Called {
       return rejected('WM_TARGET_TOOLS', { message: 'Devices are reached with ssh, which is not here.', next: 'Install openssh-client.' });
     if (this.#code === EXIT_NOTHING)
       return failed('WM_DEVICE', {
-        message: `Nothing is installed on ${name} in ${folder}.`,
+        message: `Nothing, or only a part, is installed on ${name} in ${folder}.`,
         next: 'Install it first: `wasmmatrix devices install`.',
       });
     return failed('WM_DEVICE_UNREACHABLE', {

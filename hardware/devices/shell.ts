@@ -104,7 +104,10 @@ export async function fetchFile(device: Device, path: string, file: string, stop
 
 function saidOf(device: Device, ended: Ended): Outcome<Said> {
   if (ended.isCanceled === true)
-    return rejected('WM_CANCELLED', { message: `What was asked of ${device.name} was stopped by the user.`, next: 'Repeat it.' });
+    return rejected('WM_CANCELLED', {
+      message: `What was asked of ${device.name} was stopped by the user; what had begun there may go on to its end.`,
+      next: 'Repeat it.',
+    });
   const stderr = typeof ended.stderr === 'string' ? ended.stderr : '';
   if (ended.code === 'ENOENT')
     return rejected('WM_TARGET_TOOLS', {

@@ -99,7 +99,7 @@ function build(head: Head, id: NodeId, options: DesiredOptions, warmVersionsMax:
   const withdrawn: Withdrawn[] = [];
   for (const { id: instance, epoch, version, ...stopped } of head.instancesOn(id)) {
     if (stopped.state !== 'stopped' || stopped.nodeIncarnation !== node.incarnation) continue;
-    // What there is no room for now is asked after with a later message, or answered by the node's next hello.
+    // What there is no room for now is asked after with the next message that has something new, or answered by the node's next hello.
     bytes += FRAME_BYTES;
     if (bytes > DESIRED_BYTES_MAX) break;
     withdrawn.push({ instance, epoch, version });

@@ -59,7 +59,7 @@ describe.skipIf(SSHD === null)('devices that are reached over SSH (left out wher
     expect(looked.code).toBe(0);
     const early = await devices('start', 'bench-1');
     expect(early.code).toBe(1);
-    expect(early.stderr).toMatch(/bench-1: WM_DEVICE \(failed\): Nothing is installed on bench-1/);
+    expect(early.stderr).toMatch(/bench-1: WM_DEVICE \(failed\): Nothing, or only a part, is installed on bench-1/);
     const installed = await devices('install');
     expect(installed.stderr).not.toContain('WM_');
     expect(installed.code).toBe(0);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { EXIT_TAKEN, PLACE, REMOVE, START, UNPACK } from '../../../hardware/devices/scripts.ts';
+import { EXIT_NOTHING, EXIT_TAKEN, PLACE, REMOVE, START, UNPACK } from '../../../hardware/devices/scripts.ts';
 import { startOf } from '../../../hardware/local/start-of.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'wasmmatrix scripts '));
@@ -27,6 +27,7 @@ function setRun(isUnderWay: boolean): void {
   for (const name of ['product', 'run']) mkdirSync(at(name), { recursive: true });
   writeFileSync(at('product/cli.js'), OLD);
   writeFileSync(at('engine.node'), 'old');
+  writeFileSync(at('installed'), 'stamp');
   writeFileSync(at('run/host'), `${process.pid} ${isUnderWay ? startOf(process.pid) : '1'}`);
   writeFileSync(at('run/owner'), OWNER);
 }
@@ -42,7 +43,7 @@ describe.each(SHELLS)('the scripts of a device in %s', (...shell: readonly strin
     return { status, said: stderr.trim() };
   };
   const install = (): ReturnType<typeof run> => run(UNPACK, [], archive);
-  const place = (): ReturnType<typeof run> => run(PLACE, ['engine.node'], 'new');
+  const place = (): ReturnType<typeof run> => run(PLACE, ['engine.node', '3'], 'new');
   const start = (): ReturnType<typeof run> => run(START, ['bench', process.execPath, '30']);
   const remove = (): ReturnType<typeof run> => run(REMOVE, ['bench']);
   beforeEach(() => setRun(true));
@@ -61,10 +62,19 @@ describe.each(SHELLS)('the scripts of a device in %s', (...shell: readonly strin
   it('go on where the run has died, whoever has its number by now', () => {
     setRun(false);
     expect(start()).toEqual({ status: 0, said: '' });
+    expect(existsSync(at('run'))).toBe(false);
     expect(install().status).toBe(0);
     expect(place().status).toBe(0);
     expect([readFileSync(at('product/cli.js'), 'utf8'), readFileSync(at('engine.node'), 'utf8')]).toEqual(['new', 'new']);
     expect(remove().status).toBe(0);
     expect(existsSync(folder)).toBe(false);
+  });
+
+  it('put nothing into place of which only a part arrived, and start nothing that is only installed in part', () => {
+    setRun(false);
+    expect(run(PLACE, ['engine.node', '4'], 'new')).toEqual({ status: 1, said: 'only a part of engine.node arrived' });
+    expect([readFileSync(at('engine.node'), 'utf8'), existsSync(at('engine.node.next'))]).toEqual(['old', false]);
+    expect(install().status).toBe(0);
+    expect(start()).toEqual({ status: EXIT_NOTHING, said: '' });
   });
 });

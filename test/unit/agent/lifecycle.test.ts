@@ -281,6 +281,10 @@ describe('an instance that is not desired any more', () => {
       await world.controller.want({ withdrawn: [{ instance, epoch: epoch(3), version }] });
       await world.pass(1 * S);
       expect(world.controller.last('instance')?.report).toMatchObject({ instance, epoch: 3, state: 'stopped' });
+      // Whoever asks again did not take the first answer, perhaps because it wanted the instance then.
+      await world.controller.want({ withdrawn: [{ instance, epoch: epoch(3), version }] });
+      await world.pass(1 * S);
+      expect(world.controller.heard.filter(({ kind }) => kind === 'instance')).toHaveLength(2);
     });
   });
 
