@@ -18,7 +18,7 @@ export default defineConfig({
   test: {
     // Tests run on two cores; a simulation owns its worker threads on top.
     maxWorkers: 2,
-    reporters: ['default', './test/support/contract-table.ts'],
+    reporters: ['default', './test/support/contract-table.ts', './test/support/unhandled.ts'],
     projects: KINDS.map(({ name, timeoutMs }, groupOrder) => ({
       test: {
         name,
