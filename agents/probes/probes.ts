@@ -49,6 +49,8 @@ export class Probes {
   readonly #wait: Wait;
   #isStopped = false;
   #nextAt = 0;
+  /** What every heartbeat says, until something else was measured. */
+  #reports: readonly LatencyReport[] | null = null;
 
   constructor(
     ports: Pick<Ports, 'clock' | 'network'>,
@@ -82,12 +84,11 @@ export class Probes {
     this.#wait.wake();
     for (const probe of this.#probes.values()) probe.connection?.close();
     this.#probes.clear();
+    this.#reports = null;
   }
 
   reports(): readonly LatencyReport[] {
-    const reports: LatencyReport[] = [];
-    for (const { report } of this.#probes.values()) if (report !== null) reports.push(report);
-    return reports;
+    return (this.#reports ??= [...this.#probes.values()].flatMap(({ report }) => (report === null ? [] : [report])));
   }
 
   async #run(): Promise<void> {
@@ -109,6 +110,7 @@ export class Probes {
       if (known.get(node)?.endpoint === probe.landmark.endpoint) continue;
       probe.connection?.close();
       this.#probes.delete(node);
+      this.#reports = null;
     }
     const round: Probe[] = [];
     for (let i = 0; i < Math.min(wanted.length, this.#bounds.probesPerRoundMax); i++) {
@@ -151,6 +153,7 @@ export class Probes {
   #note(probe: Probe, rttMicros: number | null): void {
     probe.samples = withSample(probe.samples, rttMicros, this.#bounds.probeSamplesMax);
     const least = leastRtt(probe.samples);
+    this.#reports = null;
     probe.report = least === null ? null : { landmark: probe.landmark.node, rttMicros: least };
   }
 

@@ -7,7 +7,7 @@ import type { Err, Outcome, WmError } from '../../system/domain/outcome.ts';
 import type { Endpoint, Term } from '../../system/domain/identifiers.ts';
 import type { ByteStream, Connection } from '../../system/ports/network.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
-import type { Timer } from '../../system/ports/clock.ts';
+import type { Clock, Timer } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import { decodeControllerMessage, encodeAgentMessage } from '../../system/wire/codec/session.ts';
 import type { AgentBounds } from '../bounds.ts';
@@ -46,6 +46,7 @@ export type LinkEnd = {
 
 export class Link {
   readonly #ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>;
+  readonly #clock: Clock;
   readonly #bounds: AgentBounds;
   readonly #host: SessionHost;
   readonly #outbox: Outbox;
@@ -72,6 +73,7 @@ export class Link {
     onConnected: () => void,
   ) {
     this.#ports = ports;
+    this.#clock = ports.clock;
     this.#bounds = bounds;
     this.#host = host;
     this.#outbox = outbox;
@@ -87,7 +89,7 @@ export class Link {
       connected.value.close();
       return this.#end;
     }
-    const guard = this.#ports.clock.after(this.#bounds.welcomeDeadlineMs * MICROS_PER_MS, () => {
+    const guard = this.#clock.after(this.#bounds.welcomeDeadlineMs * MICROS_PER_MS, () => {
       this.#finish(`no welcome within ${this.#bounds.welcomeDeadlineMs} ms`, false);
     });
     const opened = await connected.value.open(SESSION_METHOD);
@@ -131,7 +133,7 @@ export class Link {
   }
 
   async #greet(stream: ByteStream): Promise<void> {
-    const sentMicros = this.#ports.clock.monotonicMicros();
+    const sentMicros = this.#clock.monotonicMicros();
     this.#outbox.forgetReports();
     const sent = await stream.send(encodeAgentMessage(this.#host.hello()));
     if (!sent.ok) return void this.#finish(describeError(sent.error), false);
@@ -224,7 +226,7 @@ export class Link {
     }
     this.#silentHeartbeats += 1;
     this.#isHeartbeatDue = true;
-    this.#heartbeatTimer = this.#ports.clock.after(this.#heartbeatIntervalMs * MICROS_PER_MS, () => this.#beat());
+    this.#heartbeatTimer = this.#clock.after(this.#heartbeatIntervalMs * MICROS_PER_MS, () => this.#beat());
     void this.#send();
   }
 
@@ -246,7 +248,7 @@ export class Link {
     if (!this.#isHeartbeatDue) return null;
     this.#isHeartbeatDue = false;
     this.#sequence += 1;
-    this.#unanswered.push({ sequence: this.#sequence, sentMicros: this.#ports.clock.monotonicMicros() });
+    this.#unanswered.push({ sequence: this.#sequence, sentMicros: this.#clock.monotonicMicros() });
     return { kind: 'heartbeat', sequence: this.#sequence, ...this.#host.vitals() };
   }
 

@@ -17,6 +17,8 @@ export class Outbox {
   readonly #refusals: Refusal[] = [];
   readonly #lines: GuestLine[] = [];
   #location: GeoPoint | null = null;
+  /** False: neither a report nor a refusal nor a place waits, which nearly every heartbeat asks. */
+  #isDue = false;
   /** Lost lines by instance. Bound: the instances that the node served since the last message of lines. */
   readonly #dropped = new Map<InstanceId, number>();
 
@@ -27,26 +29,32 @@ export class Outbox {
   report(report: InstanceReport): void {
     this.#reports.delete(report.instance);
     this.#reports.set(report.instance, report);
+    this.#isDue = true;
   }
 
   /** False when an older refusal had to make room. */
   refuse(refusal: Refusal): boolean {
     this.#refusals.push(refusal);
+    this.#isDue = true;
     if (this.#refusals.length <= this.#bounds.refusalsQueuedMax) return true;
     this.#refusals.shift();
     return false;
   }
 
   take(): AgentMessage | null {
+    if (!this.#isDue) return null;
     for (const report of this.#reports.values()) {
       this.#reports.delete(report.instance);
       return { kind: 'instance', report };
     }
-    return this.#refusals.shift() ?? this.#takeMove();
+    const next = this.#refusals.shift() ?? this.#takeMove();
+    this.#isDue = next !== null;
+    return next;
   }
 
   move(location: GeoPoint): void {
     this.#location = location;
+    this.#isDue = true;
   }
 
   #takeMove(): AgentMessage | null {

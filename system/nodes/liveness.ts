@@ -17,7 +17,7 @@ export const LATENCIES_MAX = 256;
 export const MEASURED_FOR_MS = 60_000;
 
 /** `measured`: when each distance was last reported. Bound: LATENCIES_MAX, and what is not reported goes with the next look. */
-type Heard = { lastMicros: Micros; load: NodeLoad | null; readonly measured: Map<NodeId, Micros> };
+type Heard = { readonly node: NodeId; lastMicros: Micros; load: NodeLoad | null; readonly measured: Map<NodeId, Micros> };
 
 export class Liveness {
   readonly #times: LivenessTimes;
@@ -39,16 +39,16 @@ export class Liveness {
   }
 
   watch(node: NodeId, nowMicros: Micros): void {
-    const heard = this.#heard.get(node);
-    if (heard === undefined) this.#heard.set(node, { lastMicros: nowMicros, load: null, measured: new Map() });
-    else heard.lastMicros = nowMicros;
+    this.#heardOf(node).lastMicros = nowMicros;
   }
 
   /** Returns the landmarks whose distance it has not reported for so long that it is not believed any more. */
   hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): readonly NodeId[] {
-    const measured = this.#heard.get(node)?.measured ?? new Map<NodeId, Micros>();
+    const heard = this.#heardOf(node);
+    const { measured } = heard;
     for (const { landmark } of latencies.slice(0, LATENCIES_MAX)) measured.set(landmark, nowMicros);
-    this.#heard.set(node, { lastMicros: nowMicros, load, measured });
+    heard.lastMicros = nowMicros;
+    heard.load = load;
     const old: NodeId[] = [];
     for (const [landmark, micros] of measured) if (nowMicros - micros >= MEASURED_FOR_MS * MICROS_PER_MS) old.push(landmark);
     for (const landmark of old) measured.delete(landmark);
@@ -76,10 +76,16 @@ export class Liveness {
       return [];
     }
     const silent: { readonly node: NodeId; readonly silentMs: number }[] = [];
-    for (const [node, heard] of this.#heard) {
-      const silentMs = Math.floor((nowMicros - heard.lastMicros) / MICROS_PER_MS);
+    for (const { node, lastMicros } of this.#heard.values()) {
+      const silentMs = Math.floor((nowMicros - lastMicros) / MICROS_PER_MS);
       if (silentMs >= this.#times.suspectAfterMs) silent.push({ node, silentMs });
     }
     return silent;
+  }
+
+  #heardOf(node: NodeId): Heard {
+    let heard = this.#heard.get(node);
+    if (heard === undefined) this.#heard.set(node, (heard = { node, lastMicros: 0, load: null, measured: new Map() }));
+    return heard;
   }
 }
