@@ -105,7 +105,12 @@ export const AMBIENT_RULES: readonly AmbientRule[] = [
     names: ['pid', 'ppid', 'argv', 'argv0', 'execArgv'],
     use: `${NOTHING}; it differs from process to process`,
   },
-  { holder: 'process', called: 'process', names: ['nextTick', 'emitWarning'], use: 'a promise, or clock.after() of the clock port' },
+  {
+    holder: 'process',
+    called: 'process',
+    names: ['nextTick', '_tickCallback', 'emitWarning'],
+    use: 'a promise, or clock.after() of the clock port',
+  },
   {
     holder: 'process',
     called: 'process',

@@ -71,10 +71,12 @@ class MachineTimer implements Timer {
   }
 
   #set(delayMicros: number): ScheduledEvent {
-    return this.#kernel.after(this.#machine.time.worldDelay(delayMicros), this.#machine, this.#label, () => {
-      const leftMicros = this.#dueMicros - this.#machine.time.monotonicMicros();
-      if (leftMicros > 0) this.#event = this.#set(leftMicros);
-      else this.#callback();
-    });
+    return this.#kernel.after(this.#machine.time.worldDelay(delayMicros), this.#machine, this.#label, this);
+  }
+
+  act(): void {
+    const leftMicros = this.#dueMicros - this.#machine.time.monotonicMicros();
+    if (leftMicros > 0) this.#event = this.#set(leftMicros);
+    else this.#callback();
   }
 }

@@ -9,6 +9,9 @@ import type { ScheduledEvent } from './kernel.ts';
  */
 export const QUIET = Symbol('quiet');
 
+/** What an event does. An object that has it to do anyway needs no function of its own for it, which large fleets feel. */
+export type Action = (() => unknown) | { act(): unknown };
+
 /** Who an event belongs to; the kernel's own view of a machine. */
 export interface Owner {
   readonly name: string;
@@ -31,13 +34,13 @@ export class Event implements ScheduledEvent {
   /** Number of the event during whose delivery this one was scheduled: its cause. */
   readonly cause: number;
   /** Null once delivered, cancelled or dropped. */
-  run: (() => unknown) | null;
+  run: Action | null;
   inQueue = false;
   /** Made where the event was set, for the places in its stack; null unless the observer wants origins. */
   origin: Error | null = null;
   readonly #ledger: Ledger;
 
-  constructor(micros: number, owner: Owner | null, label: string, cause: number, run: () => unknown, ledger: Ledger) {
+  constructor(micros: number, owner: Owner | null, label: string, cause: number, run: Action, ledger: Ledger) {
     this.micros = micros;
     this.owner = owner;
     this.incarnation = owner === null ? 0 : owner.incarnation;

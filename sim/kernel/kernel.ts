@@ -4,13 +4,14 @@
 // It refuses to read the process's time, timers or chance: what it needs of Node.js (a way to drain microtasks, to give its
 // thread back, to see the wall clock) is injected as its host.
 import type { RandomStream } from '../../system/ports/random.ts';
+import type { Action } from './event.ts';
 import type { Machine } from './machine.ts';
 import type { Observer } from './observer.ts';
 import type { Pace } from './pace.ts';
 import { SimKernel } from './loop.ts';
 
 export { CIVIL_START_MS } from './loop.ts';
-export { QUIET } from './event.ts';
+export { QUIET, type Action } from './event.ts';
 export type { Machine } from './machine.ts';
 export type { MachineTime } from './machine-time.ts';
 export type { Observer } from './observer.ts';
@@ -57,7 +58,7 @@ export interface Kernel {
    * Dropped when the machine's incarnation has died; `null` is the world itself, which never dies. Where the run permutes, events
    * of the world take turns too, each `lane` (one when absent) for itself. What `run` gives is `QUIET` or nothing.
    */
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown, lane?: object): ScheduledEvent;
+  after(delayMicros: number, machine: Machine | null, label: string, run: Action, lane?: object): ScheduledEvent;
   /**
    * Something came from outside, between two events: delivers `run` once, at the time that it is by the wall. It is how promises of
    * the real world are settled. A bug without a pace, where there is no outside.
@@ -85,7 +86,11 @@ export interface Kernel {
 
 /** What the kernel needs of the process. Composition roots inject it (`sim/campaign`); it never reaches simulated code. */
 export interface KernelHost {
-  /** Calls `next` when every microtask has run, without a turn of the event loop. */
+  /** Whether `drain` does what it says when it is called from here; asked at the start of each slice, before `enter`. */
+  drains(): boolean;
+  /** Runs every microtask, those that are queued meanwhile included, before it returns. */
+  drain(): void;
+  /** Calls `next` when every microtask has run, without a turn of the event loop: where `drain` does not serve. */
   afterMicrotasks(next: () => void): void;
   /** Calls `next` in a later turn of the event loop. */
   giveBack(next: () => void): void;

@@ -6,7 +6,7 @@ import type { RandomStream } from '../../system/ports/random.ts';
 import { hashText, RollingDigest } from './digest.ts';
 import { Divergence } from './divergence.ts';
 import { Event, QUIET } from './event.ts';
-import type { Ledger } from './event.ts';
+import type { Action, Ledger } from './event.ts';
 import { InstantOrder } from './instant-order.ts';
 import { History } from './history.ts';
 import type { EndReason, Kernel, KernelEnd, KernelHost, KernelOptions, MachineOptions, ScheduledEvent } from './kernel.ts';
@@ -74,7 +74,7 @@ export class SimKernel implements Kernel, MachineKernel {
     return this.#now;
   }
 
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown, lane: object | null = null): ScheduledEvent {
+  after(delayMicros: number, machine: Machine | null, label: string, run: Action, lane: object | null = null): ScheduledEvent {
     if (!(Number.isSafeInteger(delayMicros) && delayMicros >= 0)) {
       throw new Bug(`Invariant broken: "${label}" comes due after whole microseconds, not ${delayMicros}`);
     }
@@ -153,6 +153,7 @@ export class SimKernel implements Kernel, MachineKernel {
     let sliceEndsMs = 0;
     let sliceEndsStep = 0;
     let wallCheckStep = 0;
+    let drains = false;
     const fail = (error: unknown): void => this.fail(error);
 
     const end = (reason: EndReason): void => {
@@ -171,40 +172,46 @@ export class SimKernel implements Kernel, MachineKernel {
       });
     };
     const next = (): void => {
-      if (this.#failed) return end('failed');
-      if (until.done()) return end('done');
-      const dueMicros = Math.min(this.#queue.firstMicros, until.microsMax);
-      if (this.#pace !== null && dueMicros > this.#pace.nowMicros()) {
-        host.leave();
-        return this.#pace.rest(dueMicros, slice);
-      }
-      if (this.steps >= sliceEndsStep || isSliceOver()) {
-        host.leave();
-        return host.giveBack(slice);
-      }
-      step();
+      do {
+        if (this.#failed) return end('failed');
+        if (until.done()) return end('done');
+        const dueMicros = Math.min(this.#queue.firstMicros, until.microsMax);
+        if (this.#pace !== null && dueMicros > this.#pace.nowMicros()) {
+          host.leave();
+          return this.#pace.rest(dueMicros, slice);
+        }
+        if (this.steps >= sliceEndsStep || isSliceOver()) {
+          host.leave();
+          return host.giveBack(slice);
+        }
+        const reason = step();
+        if (reason !== null) return end(reason);
+        if (drains) host.drain();
+      } while (drains);
+      host.afterMicrotasks(next);
     };
     const isSliceOver = (): boolean => {
       if (this.steps < wallCheckStep) return false;
       wallCheckStep = this.steps + WALL_CHECK_STEPS;
       return host.wallMs() >= sliceEndsMs;
     };
-    const step = (): void => {
+    const step = (): EndReason | null => {
       try {
         let reason: EndReason | null | typeof QUIET;
         do reason = this.#deliver(until.microsMax);
         while (reason === QUIET && this.steps < wallCheckStep && this.#goesOnAtOnce() && !until.done());
-        if (reason !== null && reason !== QUIET) return end(reason);
+        return reason === QUIET ? null : reason;
       } catch (error) {
         this.fail(error);
+        return null;
       }
-      host.afterMicrotasks(next);
     };
     const slice = (): void => {
       if (host.cancelled()) return end('cancelled');
       sliceEndsMs = host.wallMs() + SLICE_WALL_MS_MAX;
       sliceEndsStep = this.steps + SLICE_STEPS_MAX;
       wallCheckStep = this.steps + WALL_CHECK_STEPS;
+      drains = host.drains();
       host.enter(fail);
       next();
     };
@@ -252,7 +259,7 @@ export class SimKernel implements Kernel, MachineKernel {
   }
 
   #call(event: Event, micros: number): null | typeof QUIET {
-    const run = event.run as () => unknown;
+    const run = event.run as Action;
     event.run = null;
     const machine = event.owner === null ? WORLD : event.owner.name;
     if (micros !== this.#now) {
@@ -268,7 +275,8 @@ export class SimKernel implements Kernel, MachineKernel {
     this.#digest.event(micros, event.owner === null ? WORLD_HASH : event.owner.hash, event.label);
     this.#history.add(this.steps, micros, machine, event.label, event.cause, event.origin);
     if (this.#observer !== null) this.#watch(machine, 'event', event.label);
-    return !this.#failed && run() === QUIET ? QUIET : null;
+    if (this.#failed) return null;
+    return (typeof run === 'function' ? run() : run.act()) === QUIET ? QUIET : null;
   }
 
   /** Whether what follows a quiet event may follow it without a look at microtasks, at the wall and at who compares. */

@@ -4,8 +4,11 @@
 
 const PPM = 1_000_000;
 
+/** `now`: whole microseconds since the start of the run. */
+export type World = { now(): number };
+
 export class MachineTime {
-  readonly #worldMicros: () => number;
+  readonly #world: World;
   #ppm = 0;
   #drifts = 0;
   /** World time since which the oscillator has had its present rate, and what it had gained until then. */
@@ -19,14 +22,14 @@ export class MachineTime {
   /** Told each time that a fault of the clock shows in what was read, or in a timer. */
   onFelt: ((fault: 'step' | 'drift' | 'freeze') => void) | null = null;
 
-  constructor(worldMicros: () => number) {
-    this.#worldMicros = worldMicros;
+  constructor(world: World) {
+    this.#world = world;
   }
 
   /** Whole microseconds since the start of the run by this machine's oscillator; never less than before. */
   monotonicMicros(): number {
     if (this.#ppm !== 0) this.onFelt?.('drift');
-    return this.#localAt(this.#worldMicros());
+    return this.#localAt(this.#world.now());
   }
 
   /** Microseconds since the start of the run by its civil clock, which may jump either way. */
@@ -41,7 +44,7 @@ export class MachineTime {
     const local = localMicros > 0 ? Math.ceil(localMicros) : 0;
     if (this.#ppm === 0) return local;
     this.onFelt?.('drift');
-    const now = this.#worldMicros();
+    const now = this.#world.now();
     const due = this.#localAt(now) + local;
     let world = Math.max(0, Math.floor((local / (PPM + this.#ppm)) * PPM) - 1);
     while (this.#localAt(now + world) < due) world++;
@@ -50,7 +53,7 @@ export class MachineTime {
 
   /** Adds to the rate. Drifts overlap; when the last has ended (`lasting` false, the same number) the civil clock is set right. */
   drift(ppm: number, lasting: boolean): void {
-    const now = this.#worldMicros();
+    const now = this.#world.now();
     this.#gainedMicros = this.#localAt(now) - now;
     this.#sinceMicros = now;
     this.#ppm += lasting ? ppm : -ppm;
@@ -60,8 +63,8 @@ export class MachineTime {
 
   /** For good: a rate that no end of a drift puts right, and a civil clock that was never set. */
   isWrong(stepMicros: number, ppm: number): void {
-    this.#gainedMicros = this.#localAt(this.#worldMicros()) - this.#worldMicros();
-    this.#sinceMicros = this.#worldMicros();
+    this.#gainedMicros = this.#localAt(this.#world.now()) - this.#world.now();
+    this.#sinceMicros = this.#world.now();
     this.#ppm += ppm;
     this.#stepMicros += stepMicros;
   }

@@ -4,7 +4,7 @@
 import { Bug, assert } from '../../system/domain/outcome.ts';
 import { hashText } from './digest.ts';
 import type { TextHash } from './digest.ts';
-import type { Event, Ledger, Owner } from './event.ts';
+import type { Action, Event, Ledger, Owner } from './event.ts';
 import { Fifo } from './fifo.ts';
 import type { MachineOptions, ScheduledEvent } from './kernel.ts';
 import { MachineTime } from './machine-time.ts';
@@ -26,7 +26,7 @@ export interface Machine {
   /** What was held is delivered one by one, in the order in which it came due, before anything that comes due later. */
   resume(): void;
   /** Work that costs processor time: starts when a core is free, first come first served; `run` is called when it is done. */
-  execute(costMicros: number, label: string, run: () => void): ScheduledEvent;
+  execute(costMicros: number, label: string, run: Action): ScheduledEvent;
   /** Its clocks; they survive a boot. */
   readonly time: MachineTime;
   /** All work takes longer than it costs. */
@@ -50,7 +50,7 @@ export interface MachineKernel {
   readonly ledger: Ledger;
   readonly steps: number;
   now(): number;
-  after(delayMicros: number, machine: Machine | null, label: string, run: () => unknown): ScheduledEvent;
+  after(delayMicros: number, machine: Machine | null, label: string, run: Action): ScheduledEvent;
   /** Queues a delivery of the first held event of the machine for this instant. */
   release(machine: SimMachine): void;
 }
@@ -84,7 +84,7 @@ export class SimMachine implements Machine, Owner {
     this.name = name;
     this.hash = hashText(name);
     this.cores = cores;
-    this.time = new MachineTime(() => kernel.now());
+    this.time = new MachineTime(kernel);
   }
 
   lives(incarnation: number): boolean {
@@ -163,7 +163,7 @@ export class SimMachine implements Machine, Owner {
     this.held.push(event);
   }
 
-  execute(costMicros: number, label: string, run: () => void): ScheduledEvent {
+  execute(costMicros: number, label: string, run: Action): ScheduledEvent {
     assert(Number.isSafeInteger(costMicros) && costMicros >= 0, `work "${label}" costs whole microseconds, not ${costMicros}`);
     if (this.#waiting.size >= EXECUTE_QUEUE_MAX) {
       throw new Bug(`Invariant broken: more than ${EXECUTE_QUEUE_MAX} pieces of work wait for a core of ${this.name} (EXECUTE_QUEUE_MAX)`);
@@ -193,12 +193,7 @@ export class SimMachine implements Machine, Owner {
   #begin(work: Work): void {
     work.begunMicros = this.#kernel.now();
     if (this.#slowness > 1 && work.costMicros > 0) this.#slowed();
-    work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, () => {
-      const run = work.run;
-      work.run = null;
-      this.drop(work);
-      if (run !== null) run();
-    });
+    work.event = this.#kernel.after(work.costMicros * this.#slowness, this, work.label, work);
   }
 
   /** Done or cancelled: its core is free. */
@@ -206,7 +201,8 @@ export class SimMachine implements Machine, Owner {
     const running = this.#running;
     const index = running.indexOf(work);
     if (index < 0) return;
-    if (running.length === 1) running.length = 0;
+    // Keeps its room for the next, which setting a length of 0 would give up.
+    if (running.length === 1) running.pop();
     else running.splice(index, 1);
     this.#busyMicros += work.workedMicros(this.#kernel.now());
     if (this.#waiting.size > 0) this.#dispatch();
@@ -217,13 +213,13 @@ class Work implements ScheduledEvent {
   /** What is left of it when it is begun (again). */
   costMicros: number;
   readonly label: string;
-  run: (() => void) | null;
+  run: Action | null;
   event: ScheduledEvent | null = null;
   begunMicros = 0;
   readonly #machine: SimMachine;
   readonly #incarnation: number;
 
-  constructor(machine: SimMachine, costMicros: number, label: string, run: () => void) {
+  constructor(machine: SimMachine, costMicros: number, label: string, run: Action) {
     this.#machine = machine;
     this.#incarnation = machine.alive ? machine.incarnation : -1;
     this.costMicros = costMicros;
@@ -238,6 +234,15 @@ class Work implements ScheduledEvent {
 
   get pending(): boolean {
     return this.run !== null && this.#machine.lives(this.#incarnation);
+  }
+
+  /** It is done: its core is free for the next before anybody is told. */
+  act(): void {
+    const run = this.run;
+    this.run = null;
+    this.#machine.drop(this);
+    if (typeof run === 'function') run();
+    else run?.act();
   }
 
   cancel(): void {

@@ -9,7 +9,7 @@ import { decodeAnswer, encodeAnswer } from './envelope.ts';
 import type { Host, Incoming } from './host.ts';
 import type { Link, Packet } from './link.ts';
 import { connectionLost, SimStream, tooLarge } from './stream.ts';
-import type { StreamFrame } from './stream.ts';
+import type { StreamCarrier, StreamFrame } from './stream.ts';
 
 /** Bound: calls of one connection that have no answer yet. */
 export const CALLS_OPEN_MAX = 1_024;
@@ -39,7 +39,7 @@ export type EndOptions = {
 
 type PendingCall = { readonly settle: (outcome: Outcome<Uint8Array>) => void; readonly deadline: ScheduledEvent };
 
-export class ConnectionEnd {
+export class ConnectionEnd implements StreamCarrier {
   readonly host: Host;
   readonly incarnation: number;
   readonly peer: PeerIdentity;
@@ -50,8 +50,12 @@ export class ConnectionEnd {
   readonly #onGone: () => void;
   readonly #calls = new Map<number, PendingCall>();
   readonly #streams = new Map<number, SimStream>();
+  /** The one that heard of the other end last: nearly all that a connection carries is of one stream. */
+  #recent: SimStream | null = null;
+  #recentId = 0;
   /** Faults that keep it from carrying anything. */
   readonly #deadBy = new Set<string>();
+  #dead = false;
   #nextId = 1;
   #other: ConnectionEnd | null = null;
   /** closing: takes nothing new; gone when the last stream has ended on both sides. */
@@ -100,7 +104,7 @@ export class ConnectionEnd {
 
   /** A fault keeps it from carrying anything. */
   get isDead(): boolean {
-    return this.#deadBy.size > 0;
+    return this.#dead;
   }
 
   get peerHost(): Host {
@@ -110,6 +114,7 @@ export class ConnectionEnd {
   /** From here on the connection carries nothing from this end, until `revive`; the end finds out as with a dead peer. */
   deaden(fault: string): void {
     this.#deadBy.add(fault);
+    this.#dead = true;
     this.#env.kernel.after(this.#env.keepaliveMicros, this.host.machine, 'keepalive', () => {
       if (this.#deadBy.has(fault)) this.break('its probes found nobody');
     });
@@ -117,6 +122,7 @@ export class ConnectionEnd {
 
   revive(fault: string): void {
     this.#deadBy.delete(fault);
+    this.#dead = this.#deadBy.size > 0;
   }
 
   /** Settles everything outstanding at once. Call it in the name of the end's machine. */
@@ -127,6 +133,7 @@ export class ConnectionEnd {
     for (const { settle } of [...this.#calls.values()]) settle(error);
     for (const stream of [...this.#streams.values()]) stream.lose(error);
     this.#streams.clear();
+    this.#recent = null;
     this.#leaveOther();
   }
 
@@ -215,34 +222,39 @@ export class ConnectionEnd {
     return ok<ByteStream>(stream);
   }
 
-  #serve(method: string, stream: SimStream): void {
+  opened(stream: SimStream, method: string): void {
     assert(this.#handler !== null, 'only the end that was dialled is called');
     const served = this.#handler.stream(method, stream).then(() => stream.close());
     this.#env.kernel.own(`stream ${method} on ${this.host.name}`, served);
   }
 
   #addStream(id: number): SimStream {
-    const stream: SimStream = new SimStream({
-      peer: this.peer,
-      transmit: (frame) => this.#transmitFrame(id, frame),
-      opened: (method) => this.#serve(method, stream),
-      forget: () => {
-        this.#streams.delete(id);
-        this.#leaveWhenIdle();
-      },
-    });
+    const stream = new SimStream(this, id);
     this.#streams.set(id, stream);
     return stream;
   }
 
-  #transmitFrame(id: number, frame: StreamFrame): void {
+  forget(id: number): void {
+    this.#streams.delete(id);
+    if (id === this.#recentId) this.#recent = null;
+    this.#leaveWhenIdle();
+  }
+
+  transmitFrame(id: number, frame: StreamFrame): void {
     this.#transmit('frame', frame.kind === 'message' ? frame.bytes.length : FRAME_BYTES, (other) => other.#accept(id, frame));
   }
 
   #accept(id: number, frame: StreamFrame): void {
-    const known = this.#streams.get(id);
-    if (known !== undefined) known.accept(frame);
+    const known = this.#streamOf(id);
+    if (known !== null) known.accept(frame);
     else if (this.#handler !== null && frame.kind !== 'credit') this.#addStream(id).accept(frame);
+  }
+
+  #streamOf(id: number): SimStream | null {
+    if (id === this.#recentId && this.#recent !== null) return this.#recent;
+    this.#recentId = id;
+    this.#recent = this.#streams.get(id) ?? null;
+    return this.#recent;
   }
 
   /** Sends a packet to the other end, where `handle` runs on its machine; no progress breaks the connection. */

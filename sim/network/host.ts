@@ -39,19 +39,20 @@ export class Host {
   #incarnation = 0;
   /** The message that the machine works on; null: none. */
   #current: Incoming | null = null;
-  readonly #done: () => void;
 
   constructor(options: HostOptions, costs: MessageCosts) {
     this.machine = options.machine;
     this.identity = options.identity;
     this.zone = options.zone;
     this.#costs = costs;
-    this.#done = () => {
-      const message = this.#current as Incoming;
-      // The next one is queued first: what this one throws must not stop the machine's loop.
-      this.#next();
-      message.handle();
-    };
+  }
+
+  /** The machine has worked on the message for as long as that takes. */
+  act(): void {
+    const message = this.#current as Incoming;
+    // The next one is queued first: what this one throws must not stop the machine's loop.
+    this.#next();
+    message.handle();
   }
 
   get name(): string {
@@ -75,6 +76,10 @@ export class Host {
   }
 
   #next(): void {
+    if (this.#waiting.length === 0) {
+      this.#current = null;
+      return;
+    }
     const message = this.#waiting[this.#oldest++];
     if (message === undefined || this.#oldest >= TAKEN_MAX) {
       this.#waiting.splice(0, this.#oldest);
@@ -87,6 +92,6 @@ export class Host {
   #begin(message: Incoming): void {
     this.#current = message;
     const { messageMicros, messageKiBMicros } = this.#costs;
-    this.machine.execute(messageMicros + (message.payloadBytes >>> 10) * messageKiBMicros, 'message', this.#done);
+    this.machine.execute(messageMicros + (message.payloadBytes >>> 10) * messageKiBMicros, 'message', this);
   }
 }

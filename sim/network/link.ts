@@ -3,7 +3,7 @@
 // sender gives the connection up. Nothing here runs on a machine; packets outlive the machine that sent them.
 import type { LatencyLaw, Ratio } from '../../scenarios/scenario.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
-import type { Kernel, ScheduledEvent } from '../kernel/kernel.ts';
+import type { Action, Kernel, ScheduledEvent } from '../kernel/kernel.ts';
 import type { Host } from './host.ts';
 import { drawDelayMicros } from './law.ts';
 import type { Impairments, Medium } from './medium.ts';
@@ -58,8 +58,27 @@ export type LinkOptions = {
   readonly back: () => Link;
 };
 
-/** A packet under way, with what both systems know of it: `arrived` is why a repetition is not handed over again. */
-type Sending = { readonly packet: Packet; readonly firstMicros: number; arrived: boolean };
+/** A packet under way, with what both systems know of it. */
+class Sending {
+  readonly packet: Packet;
+  readonly firstMicros: number;
+  /** Before the next time that it is sent again. */
+  waitMicros: number;
+  /** Why a repetition is not handed over again. */
+  arrived = false;
+  readonly #link: Link;
+
+  constructor(link: Link, packet: Packet, firstMicros: number, waitMicros: number) {
+    this.#link = link;
+    this.packet = packet;
+    this.firstMicros = firstMicros;
+    this.waitMicros = waitMicros;
+  }
+
+  act(): unknown {
+    return this.#link.arrive(this);
+  }
+}
 
 /** A packet that another state of the link makes earlier or later, until it has arrived. */
 type Flight = {
@@ -115,7 +134,7 @@ export class Link {
   }
 
   /** In nobody's name; where a run permutes, packets of a link keep their order and those of several take turns. */
-  #after(delayMicros: number, label: string, run: () => unknown): ScheduledEvent {
+  #after(delayMicros: number, label: string, run: Action): ScheduledEvent {
     return this.#kernel.after(delayMicros, null, label, run, this);
   }
 
@@ -136,10 +155,15 @@ export class Link {
     flight.event = this.#after(Math.max(0, micros - this.#kernel.now()), flight.label, flight.arrive);
   }
 
-  #fly(delayMicros: number, label: string, arrive: () => unknown): void {
+  #fly(delayMicros: number, sending: Sending): void {
     const { factor } = this.#state;
-    if (factor[0] === factor[1]) this.#after(delayMicros, label, arrive);
-    else this.#launch(this.#flightOf(label, arrive), delayMicros);
+    const { label } = sending.packet;
+    if (factor[0] === factor[1]) this.#after(delayMicros, label, sending);
+    else
+      this.#launch(
+        this.#flightOf(label, () => sending.act()),
+        delayMicros,
+      );
   }
 
   #flightOf(label: string, arrive: () => unknown): Flight {
@@ -200,22 +224,22 @@ export class Link {
   }
 
   transmit(packet: Packet): void {
-    this.#attempt({ packet, firstMicros: this.#kernel.now(), arrived: false }, this.#costs.retransmitMicros);
+    this.#attempt(new Sending(this, packet, this.#kernel.now(), this.#costs.retransmitMicros));
   }
 
-  #attempt(sending: Sending, waitMicros: number): void {
+  #attempt(sending: Sending): void {
     const { loss, cut, clogged, impaired } = this.#state;
-    if (clogged) return this.#hold(sending, () => this.#attempt(sending, waitMicros));
+    if (clogged) return this.#hold(sending, () => this.#attempt(sending));
     if (cut || sending.packet.blocked() || (loss[0] > 0 && this.#stream.chance(loss[0], loss[1]))) {
       this.#feelCut(sending.packet);
-      this.#repeat(sending, waitMicros);
+      this.#repeat(sending);
       return;
     }
     if (impaired.length > 0) {
-      this.#attemptImpaired(sending, waitMicros, impaired);
+      this.#attemptImpaired(sending, impaired);
       return;
     }
-    this.#fly(this.#drawDelayMicros(), sending.packet.label, () => this.#arrive(sending, waitMicros));
+    this.#fly(this.#drawDelayMicros(), sending);
   }
 
   #drawDelayMicros(): number {
@@ -225,14 +249,14 @@ export class Link {
     return micros;
   }
 
-  #attemptImpaired(sending: Sending, waitMicros: number, impaired: readonly Impaired[]): void {
+  #attemptImpaired(sending: Sending, impaired: readonly Impaired[]): void {
     const sent = this.#sendImpaired(
       sending,
       impaired,
-      () => this.#arrive(sending, waitMicros),
-      () => this.#repeat(sending, waitMicros),
+      () => this.arrive(sending),
+      () => this.#repeat(sending),
     );
-    if (!sent) this.#repeat(sending, waitMicros);
+    if (!sent) this.#repeat(sending);
     // The second copy is nobody's: no one waits for it, and it is not sent again.
     if (impaired.some(({ impairments: { duplication }, medium }) => duplication !== undefined && medium.duplicates(duplication))) {
       this.#feel('duplication');
@@ -308,22 +332,23 @@ export class Link {
     return sending.packet.arrive();
   }
 
-  #arrive(sending: Sending, waitMicros: number): unknown {
+  /** Its way is over; whether it is handed over there is another question. */
+  arrive(sending: Sending): unknown {
     // A cut takes the packets that are on their way too.
-    if (!this.to.machine.alive) return this.#repeat(sending, waitMicros);
+    if (!this.to.machine.alive) return this.#repeat(sending);
     if (this.#state.cut || sending.packet.blocked()) {
       this.#feelCut(sending.packet);
-      return this.#repeat(sending, waitMicros);
+      return this.#repeat(sending);
     }
-    if (this.#state.clogged) return this.#hold(sending, () => this.#arrive(sending, waitMicros));
+    if (this.#state.clogged) return this.#hold(sending, () => this.arrive(sending));
     const left = this.#handOver(sending);
     // Where no acknowledgement comes back, the sender repeats what has arrived, and gives up in the end.
-    if (this.#reverse.#state.cut) this.#repeat(sending, waitMicros);
+    if (this.#reverse.#state.cut) this.#repeat(sending);
     return left;
   }
 
-  #repeat(sending: Sending, waitMicros: number): void {
-    const { packet, firstMicros } = sending;
+  #repeat(sending: Sending): void {
+    const { packet, firstMicros, waitMicros } = sending;
     const leftMicros = firstMicros + this.#costs.giveUpMicros - this.#kernel.now();
     if (leftMicros <= waitMicros) {
       this.#after(Math.max(0, leftMicros), 'packet given up', () => {
@@ -332,7 +357,8 @@ export class Link {
       return;
     }
     this.#after(waitMicros, 'packet again', () => {
-      if (packet.wanted()) this.#attempt(sending, Math.min(waitMicros * 2, this.#costs.retransmitMicrosMax));
+      sending.waitMicros = Math.min(waitMicros * 2, this.#costs.retransmitMicrosMax);
+      if (packet.wanted()) this.#attempt(sending);
     });
   }
 }

@@ -48,15 +48,31 @@ export type LinkFault =
 type Lasting = { readonly fault: LinkFault; readonly felt: () => void };
 
 const NO_LOSS: Ratio = [0, 1];
+/** Of the ways between two zones, both ways. */
+type Law = {
+  readonly latency: LatencyLaw;
+  readonly loss: Ratio;
+  readonly impairments: Impairments | null;
+  /** What all links of the law share while nothing else is about them: of a large fleet, the processor has it at hand. */
+  readonly plain: LinkState;
+};
+
+function lawOf(latency: LatencyLaw, loss: Ratio, impairments: Impairments | null): Law {
+  const plain = { law: latency, radio: [], factor: [1, 1], loss, cut: false, clogged: false, impaired: [], lasting: [] } as const;
+  return { latency, loss, impairments, plain };
+}
+
 /** Of a vehicle that is out of reach: cut, whatever else. */
-const NO_WAY = { latency: { law: 'constant', micros: 0 }, loss: NO_LOSS, impairments: null } as const;
+const NO_WAY = lawOf({ law: 'constant', micros: 0 }, NO_LOSS, null);
 
 export class SimNetwork {
   readonly #kernel: Kernel;
   readonly #costs: NetworkCosts;
   readonly #hosts = new Map<string, Host>();
   readonly #links: Link[] = [];
-  readonly #laws = new Map<string, { readonly latency: LatencyLaw; readonly loss: Ratio; readonly impairments: Impairments | null }>();
+  readonly #laws = new Map<string, Law>();
+  /** Of the way of each machine to itself. */
+  readonly #loopback: Law;
   readonly #faults = new Map<string, Lasting>();
   /** By the two zones; made when something is wrong with the way for the first time. */
   readonly #media = new Map<string, Medium>();
@@ -71,12 +87,13 @@ export class SimNetwork {
   constructor(kernel: Kernel, costs: NetworkCosts) {
     this.#kernel = kernel;
     this.#costs = costs;
+    this.#loopback = lawOf({ law: 'constant', micros: costs.loopbackMicros }, NO_LOSS, null);
     this.#env = { kernel, linkOf: (from, to) => this.#linkOf(from, to), keepaliveMicros: costs.keepaliveMicros };
   }
 
   /** Law of the links between two zones, both ways. */
   setLaw(a: ZonePath, b: ZonePath, latency: LatencyLaw, loss: Ratio, impairments: readonly Impairment[] = []): void {
-    const law = { latency, loss, impairments: impairments.reduce<Impairments | null>(worsen, null) };
+    const law = lawOf(latency, loss, impairments.reduce<Impairments | null>(worsen, null));
     this.#laws.set(`${a} ${b}`, law);
     this.#laws.set(`${b} ${a}`, law);
   }
@@ -244,17 +261,7 @@ export class SimNetwork {
   }
 
   #stateOf(from: Host, to: Host): LinkState {
-    if (from === to)
-      return {
-        law: { law: 'constant', micros: this.#costs.loopbackMicros },
-        radio: [],
-        factor: [1, 1],
-        loss: NO_LOSS,
-        cut: false,
-        clogged: false,
-        impaired: [],
-        lasting: [],
-      };
+    if (from === to) return this.#loopback.plain;
     // Within a vehicle nothing goes by radio. Elsewhere the way of a vehicle begins, or ends, where its cell enters the network.
     const up = from.zone === to.zone ? null : (this.#mobility?.find(from.zone) ?? null);
     const down = from.zone === to.zone ? null : (this.#mobility?.find(to.zone) ?? null);
@@ -268,6 +275,7 @@ export class SimNetwork {
     let { impairments } = law;
     const isOutOfReach = cut;
     const about = [...this.#faults.values()].filter(({ fault }) => isOn(fault, from, to));
+    if (about.length === 0 && up === null && down === null && impairments === null) return law.plain;
     for (const { fault } of about) {
       if (fault.kind === 'half-open') continue;
       if (fault.kind === 'partition' || fault.kind === 'partition-one-way') cut = true;

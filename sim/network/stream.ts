@@ -22,13 +22,14 @@ export type StreamFrame =
   | { readonly kind: 'end'; readonly number: number }
   | { readonly kind: 'credit'; readonly bytes: number };
 
+/** The connection that streams go over; each says which of its streams it is. */
 export type StreamCarrier = {
   readonly peer: PeerIdentity;
-  readonly transmit: (frame: StreamFrame) => void;
+  transmitFrame(id: number, frame: StreamFrame): void;
   /** The peer opened it for this method. */
-  readonly opened: (method: string) => void;
+  opened(stream: SimStream, method: string): void;
   /** Both directions are over: nothing refers to the stream any more. */
-  readonly forget: () => void;
+  forget(id: number): void;
 };
 
 export function connectionLost(peer: PeerIdentity, why: string): Err {
@@ -50,6 +51,7 @@ export function tooLarge(bytes: number): Err {
 export class SimStream implements ByteStream {
   readonly peer: PeerIdentity;
   readonly #carrier: StreamCarrier;
+  readonly #id: number;
   // outgoing
   #sent = 0;
   #windowUsed = 0;
@@ -65,14 +67,15 @@ export class SimStream implements ByteStream {
   #closed = false;
   #lost: Err | null = null;
 
-  constructor(carrier: StreamCarrier) {
+  constructor(carrier: StreamCarrier, id: number) {
     this.#carrier = carrier;
+    this.#id = id;
     this.peer = carrier.peer;
   }
 
   /** First thing of the side that opens. */
   open(method: string): void {
-    this.#carrier.transmit({ kind: 'open', number: this.#sent++, method });
+    this.#carrier.transmitFrame(this.#id, { kind: 'open', number: this.#sent++, method });
   }
 
   send(message: Uint8Array): Promise<Outcome<void>> {
@@ -123,7 +126,7 @@ export class SimStream implements ByteStream {
     while (next !== undefined) {
       if (next !== frame) this.#early.delete(this.#expected);
       this.#expected++;
-      if (next.kind === 'open') this.#carrier.opened(next.method);
+      if (next.kind === 'open') this.#carrier.opened(this, next.method);
       if (next.kind === 'message' && !this.#closed) this.#inbox.push(next.bytes);
       if (next.kind === 'end') this.#peerEnd();
       next = this.#early.size === 0 ? undefined : this.#early.get(this.#expected);
@@ -145,7 +148,7 @@ export class SimStream implements ByteStream {
 
   #transmit(message: Uint8Array): void {
     this.#windowUsed += message.length;
-    this.#carrier.transmit({ kind: 'message', number: this.#sent++, bytes: message });
+    this.#carrier.transmitFrame(this.#id, { kind: 'message', number: this.#sent++, bytes: message });
   }
 
   #admitWaiting(): void {
@@ -176,7 +179,7 @@ export class SimStream implements ByteStream {
   #credit(bytes: number): void {
     this.#taken += bytes;
     if (this.#taken * 2 < WINDOW_BYTES || this.#lost !== null || this.#peerEnded) return;
-    this.#carrier.transmit({ kind: 'credit', bytes: this.#taken });
+    this.#carrier.transmitFrame(this.#id, { kind: 'credit', bytes: this.#taken });
     this.#taken = 0;
   }
 
@@ -185,13 +188,13 @@ export class SimStream implements ByteStream {
     for (const { resolve } of this.#sendsWaiting.splice(0)) resolve(this.#ended());
     // Ending is mutual: the other side takes nothing any more.
     this.#sendEnd();
-    this.#carrier.forget();
+    this.#carrier.forget(this.#id);
   }
 
   #sendEnd(): void {
     if (this.#endSent) return;
     this.#endSent = true;
-    this.#carrier.transmit({ kind: 'end', number: this.#sent++ });
+    this.#carrier.transmitFrame(this.#id, { kind: 'end', number: this.#sent++ });
   }
 
   #ended(): Err {

@@ -58,7 +58,7 @@ function setUp() {
       runs: () => isOn,
       disk: () => createDisk(kernel.stream('disk'), DISK_COSTS),
       throttle: (machine, slowness) => void said.push(`${kernel.now() / SECOND} throttle ${machine} ${slowness}`),
-      clocks: () => new MachineTime(() => kernel.now()),
+      clocks: () => new MachineTime(kernel),
       restored: done('restored'),
       fill: done('fill'),
       free: done('free'),

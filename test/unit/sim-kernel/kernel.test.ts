@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compareWith, createKernel, createRecording, QUIET } from '../../../sim/kernel/kernel.ts';
 import type { Kernel } from '../../../sim/kernel/kernel.ts';
 import { createNodeHost } from '../../../sim/campaign/host.main.ts';
+import { createClock } from '../../../sim/clock/clock.ts';
 import { INSTANT_STEPS_MAX } from '../../../sim/kernel/loop.ts';
 import { playKernel } from './play.ts';
 
@@ -92,7 +93,10 @@ describe('the kernel delivers events in a total order', () => {
   });
 });
 
-describe('between two events every microtask runs', () => {
+describe.each([
+  ['at once', {}],
+  ['in a turn of their own', { inTurns: true }],
+] as const)('between two events every microtask runs, %s', (_, how) => {
   test('chains of promises of depth 1000 end before the next event of the same instant', async () => {
     const seen: string[] = [];
     await playKernel((kernel) => {
@@ -109,7 +113,7 @@ describe('between two events every microtask runs', () => {
         kernel.own('chain', chain('chain of the second'));
       });
       kernel.after(2, null, 'third', () => seen.push('third'));
-    });
+    }, how);
     expect(seen).toEqual(['chain of the first', 'second', 'chain of the second', 'third']);
   });
 
@@ -123,8 +127,25 @@ describe('between two events every microtask runs', () => {
       });
       for (let event = 1; event <= 500; event++) kernel.after(event, null, 'tick', () => (turnsSeen = turns));
     };
-    await playKernel(prepare, { still: true });
+    await playKernel(prepare, { still: true, ...how });
     expect(turnsSeen).toBe(0);
+  });
+
+  test('to the same digest', async () => {
+    const live = (kernel: Kernel): void => {
+      const stream = kernel.stream('delays');
+      const clock = createClock(kernel, null);
+      const run = async (name: string): Promise<void> => {
+        for (let count = 0; count < 50; count++) {
+          await clock.sleep(stream.below(3));
+          kernel.note('world', `${name} ${count}`);
+        }
+      };
+      for (const name of ['a', 'b', 'c']) kernel.own(name, run(name));
+    };
+    const { end } = await playKernel(live, how);
+    expect(end).toEqual((await playKernel(live)).end);
+    expect(end.steps).toBe(150);
   });
 });
 
@@ -265,7 +286,7 @@ describe('a quiet event', () => {
     const turnsOf = async (gives: typeof QUIET | undefined): Promise<{ readonly turns: number; readonly end: unknown }> => {
       const host = createNodeHost();
       let turns = 0;
-      const counting = { ...host, afterMicrotasks: (next: () => void) => (turns++, host.afterMicrotasks(next)) };
+      const counting = { ...host, drain: () => (turns++, host.drain()) };
       const kernel = createKernel({ seed: '0x1', host: counting });
       three(gives)(kernel);
       const end = await kernel.play({ done: () => false, microsMax: 10 });

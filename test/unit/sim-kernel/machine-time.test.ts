@@ -3,7 +3,7 @@ import { MachineTime } from '../../../sim/kernel/machine-time.ts';
 
 test('a clock that is wrong for good is off by its offset and runs at its rate, whatever faults of it begin and end', () => {
   let world = 0;
-  const time = new MachineTime(() => world);
+  const time = new MachineTime({ now: () => world });
   time.isWrong(-40_000, 100);
   expect([time.monotonicMicros(), time.civilMicros()]).toEqual([0, -40_000]);
   world = 10_000_000;

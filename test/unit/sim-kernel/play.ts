@@ -12,6 +12,8 @@ export type PlayOptions = {
   readonly cancelled?: () => boolean;
   /** The wall stands still, so that the thread is given back for the number of its events alone. */
   readonly still?: true;
+  /** As in a process that offers no way to run the microtasks at once. */
+  readonly inTurns?: true;
 };
 
 export async function playKernel(
@@ -19,7 +21,11 @@ export async function playKernel(
   options: PlayOptions = {},
 ): Promise<{ kernel: Kernel; end: KernelEnd }> {
   const real = createNodeHost(options.cancelled === undefined ? {} : { cancelled: options.cancelled });
-  const host = options.still === true ? { ...real, wallMs: () => 0 } : real;
+  const host = {
+    ...real,
+    ...(options.still === true ? { wallMs: () => 0 } : {}),
+    ...(options.inTurns === true ? { drains: () => false } : {}),
+  };
   const kernel = createKernel({ seed: options.seed ?? '0x1', host, observer: options.observer ?? null, permute: options.permute === true });
   prepare(kernel);
   const end = await kernel.play({ done: options.done ?? (() => false), microsMax: options.microsMax ?? 1_000_000_000 });
