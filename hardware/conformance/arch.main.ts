@@ -15,8 +15,14 @@ import type { Scenario } from '../../scenarios/scenario.ts';
 import { ARCHITECTURES, type Architecture } from '../../system/domain/node.ts';
 import { describeError, failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { wordsOf } from '../debian/debian.ts';
-import { missingForImage, prepareImage, type MachineImage } from '../qemu/images.ts';
-import { missingEmulator, prepareForeignRuntime, type ForeignArchitecture, type ForeignOptions } from '../qemu/qemu.ts';
+import { missingForImage, prepareImage, prepareKernel, type MachineImage } from '../qemu/images.ts';
+import {
+  missingEmulator,
+  prepareForeignRuntime,
+  prepareForeignTools,
+  type ForeignArchitecture,
+  type ForeignOptions,
+} from '../qemu/qemu.ts';
 import { writeTree } from '../qemu/tree.ts';
 import { ensureEngine, EngineBuildError } from '../wasm/build/build.ts';
 import { createProgressPrinter, describeDuration } from '../wasm/build/progress.ts';
@@ -204,8 +210,10 @@ async function prepareAll(
   context: Context,
 ): Promise<Outcome<Prepared>> {
   const { options, signal } = context;
-  const engine = await buildEngine(context);
+  // Building keeps the processor busy and fetching the line: side by side they take two minutes less.
+  const [engine, fetched] = await Promise.all([buildEngine(context), fetchAhead(foreigns, tier, toolsOf(context))]);
   if (!engine.ok) return engine;
+  if (!fetched.ok) return fetched;
   const runtimes: [Runtime, ...Runtime[]] = [
     {
       architecture: own,
@@ -233,6 +241,17 @@ async function prepareAll(
     }
   }
   return signal.aborted ? stopped() : ok({ runtimes, images });
+}
+
+/** Whatever Debian has to give for these architectures; what has been made of it is asked for again when it is needed. */
+async function fetchAhead(foreigns: readonly ForeignArchitecture[], tier: Tier, tools: ForeignOptions): Promise<Outcome<void>> {
+  for (const foreign of foreigns) {
+    const made = await prepareForeignTools(foreign, tools);
+    if (!made.ok) return made;
+    // Where nobody asked for machines, what is missing for them is told when they would be made.
+    if (tier !== 'user') await prepareKernel(foreign, tools);
+  }
+  return ok();
 }
 
 async function compareAll(
@@ -361,7 +380,9 @@ async function prepareForeign(architecture: ForeignArchitecture, context: Contex
 }
 
 function tell({ quiet }: ArchOptions, line: string): void {
-  if (quiet !== true) process.stderr.write(`${line}\n`);
+  // On a terminal the progress of a build may stand in this line.
+  const begin = process.stderr.isTTY ? '\r\u001B[2K' : '';
+  if (quiet !== true) process.stderr.write(`${begin}${line}\n`);
 }
 
 function collectTargets(text: string): readonly Architecture[] {

@@ -166,6 +166,13 @@ export async function prepareImage(
   return ok({ architecture, ...files, ...(ssh.value === undefined ? {} : { ssh: ssh.value }) });
 }
 
+/** The part of an image that needs no engine, made ahead. As `prepareImage`. */
+export async function prepareKernel(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<void>> {
+  const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
+  const boot = await prepareBoot(architecture, join(packageOptions.cache, 'images'), packageOptions);
+  return boot.ok ? ok() : boot;
+}
+
 /** Null: everything that makes an image and runs it is here. WM_TARGET_TOOLS. */
 export async function missingForImage(architecture: ForeignArchitecture, ssh: boolean): Promise<Outcome<never> | null> {
   for (const [program, name] of ssh ? [...TOOLS, ['ssh-keygen', 'openssh-client'] as const] : TOOLS) {

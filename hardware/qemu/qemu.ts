@@ -69,6 +69,15 @@ export async function prepareForeignRuntime(architecture: ForeignArchitecture, o
   return ok({ architecture, node, engine: engine.value, suite });
 }
 
+/** What Debian has to give before an engine can be built and run: Node.js, compiler and linker. WM_TARGET_TOOLS, WM_PACKAGES. */
+export async function prepareForeignTools(architecture: ForeignArchitecture, options: ForeignOptions): Promise<Outcome<void>> {
+  const packageOptions: PackageOptions = { cache: targetsCache(), say: options.say, signal: options.signal };
+  const root = await prepareNodeRoot(architecture, packageOptions);
+  if (!root.ok) return root;
+  const cross = await prepareToolchain(architecture, packageOptions);
+  return cross.ok ? ok() : cross;
+}
+
 /** Null: what runs its programs is here. WM_TARGET_TOOLS. */
 export async function missingEmulator(architecture: ForeignArchitecture): Promise<Outcome<never> | null> {
   const { program } = EMULATORS[architecture];
