@@ -31,6 +31,7 @@ import type { ConformanceSet } from './case.ts';
 
 import {
   differenceLines,
+  failedLines,
   judge,
   junitLines,
   leftOutLines,
@@ -40,8 +41,9 @@ import {
   unplayedLines,
   type Machine,
 } from './conformance.ts';
-import { playOnMachine } from './on-machine.main.ts';
-import { playSet, simulate, stopped, type Playing, type Runtime } from './on-program.main.ts';
+import { machineName, playOnMachine } from './on-machine.main.ts';
+import { playSet, programName, simulate, stopped, type Playing, type Runtime } from './on-program.main.ts';
+import { playParts, type FailedPart, type Part } from './parts.ts';
 import { writeSet } from './set.main.ts';
 
 const HERE: Readonly<Record<string, Architecture>> = { x64: 'x86_64', arm64: 'aarch64', riscv64: 'riscv64' };
@@ -133,8 +135,8 @@ async function arch(options: ArchOptions): Promise<number> {
     if (cancel.signal.aborted) return EXIT_INTERRUPTED;
     if (!played.ok) return refuse([describeError(played.error)]);
     if (played.value === null) return 0;
-    const { set, machines, unplayed } = played.value;
-    const conformance = judge(set, machines, { unplayed, wallMs: Math.round(performance.now() - startMs) });
+    const { set, machines, failed, unplayed } = played.value;
+    const conformance = judge(set, machines, { failed, unplayed, wallMs: Math.round(performance.now() - startMs) });
     if (options.junit !== undefined) writeFileSync(options.junit, junitLines(conformance).join('\n'));
     if (options.json === true) print(JSON.stringify(conformance, null, 2));
     else {
@@ -144,7 +146,7 @@ async function arch(options: ArchOptions): Promise<number> {
       for (const line of leftOutLines(machines[0])) say(line);
       for (const line of [...notAskedLines(conformance), ...notBootedLines(conformance), ...unplayedLines(conformance)]) say(line);
       say('');
-      for (const line of differenceLines(conformance)) say(line);
+      for (const line of [...differenceLines(conformance), ...failedLines(conformance)]) say(line);
       const { compared, differences, verdict } = conformance;
       const tiers = [...new Set(machines.map(({ tier }) => tier))].join(', ');
       const architectures = new Set(machines.map(({ architecture }) => architecture)).size;
@@ -163,6 +165,7 @@ type Context = { readonly folder: string; readonly signal: AbortSignal; readonly
 type AllPlayed = {
   readonly set: ConformanceSet;
   readonly machines: readonly [Machine, ...Machine[]];
+  readonly failed: readonly FailedPart[];
   /** Scenarios of the catalogue that were left out, as nobody named any. */
   readonly unplayed: readonly string[];
 };
@@ -259,41 +262,40 @@ async function compareAll(
   { scenarios, unplayed }: Chosen,
   { folder, options, signal }: Context,
 ): Promise<Outcome<AllPlayed>> {
-  // What one cannot do ends the others: nobody waits minutes for a verdict that will not come.
-  const ending = new AbortController();
-  const playing: Playing = { folder, signal: AbortSignal.any([signal, ending.signal]), tell: (line) => tell(options, line) };
-  const orEnd = async (play: Promise<Outcome<Machine>>): Promise<Outcome<Machine>> => {
-    const played = await play.catch((error: unknown) => failed('WM_CONFORMANCE', unforeseen(error)));
-    if (!played.ok) ending.abort();
-    return played;
-  };
+  const playing: Playing = { folder, signal, tell: (line) => tell(options, line) };
   const examples = await buildExamples();
   const set = writeSet(openEngine(reference.engine), examples, join(folder, 'set'));
   mkdirSync(join(folder, 'artefacts'));
-  const playProgram = async (runtime: Runtime, faulty: boolean): Promise<Outcome<Machine>> => {
-    const one = await playSet(runtime, { faulty, isReference: false }, playing);
-    return one.ok ? simulate(runtime, one.value, scenarios, examples, playing) : one;
-  };
-  const playMachine = async (image: MachineImage): Promise<Outcome<Machine>> => {
-    const one = await playOnMachine({ image, folder, signal: playing.signal });
-    if (one.ok) playing.tell(`${one.value.name}: the conformance set was played`);
-    return one;
-  };
+  const program = (runtime: Runtime, set: (playing: Playing) => Promise<Outcome<Machine>>): Part => ({
+    ...programName(runtime),
+    play: async (either) => {
+      const one = await set({ ...playing, signal: either });
+      return one.ok ? simulate(runtime, one.value, scenarios, examples, { ...playing, signal: either }) : one;
+    },
+  });
+  const machine = (image: MachineImage): Part => ({
+    ...machineName(image),
+    play: async (either) => {
+      const one = await playOnMachine({ image, folder, signal: either });
+      if (one.ok) playing.tell(`${one.value.name}: the conformance set was played`);
+      return one;
+    },
+  });
   // The reference's artefacts are what the others run; after it they go side by side.
   const first = await playSet(reference, { faulty: false, isReference: true }, playing);
   if (!first.ok) return first;
-  const played = await Promise.all([
-    orEnd(simulate(reference, first.value, scenarios, examples, playing)),
-    ...others.map((runtime, i) => orEnd(playProgram(runtime, options.plant === 'nan' && i === 0))),
-    ...images.map((image) => orEnd(playMachine(image))),
-  ]);
-  if (signal.aborted) return stopped();
-  const failures = played.filter((one) => !one.ok);
-  // Those that were ended for it are not the reason.
-  const failure = failures.find(({ error }) => error.code !== 'WM_CANCELLED') ?? failures[0];
-  if (failure !== undefined) return failure;
-  const machines = played.flatMap((one) => (one.ok ? [one.value] : []));
-  return ok({ set, machines: machines as [Machine, ...Machine[]], unplayed });
+  const played = await playParts(
+    program(reference, async () => first),
+    [
+      ...others.map((runtime, i) => {
+        const faulty = options.plant === 'nan' && i === 0;
+        return program(runtime, (either) => playSet(runtime, { faulty, isReference: false }, either));
+      }),
+      ...images.map(machine),
+    ],
+    { signal, tell: ({ name, error }) => tell(options, `${name} failed: ${describeError(error)}`) },
+  );
+  return played.ok ? ok({ set, ...played.value, unplayed }) : played;
 }
 
 /** Whole machines as well, where they can be made and no fault is planted, which is done in what a program compiles. */
@@ -316,10 +318,6 @@ function chooseScenarios(tier: Tier, { simulator, scenarios }: ArchOptions): Out
   const catalogue = withoutLarge(read, [], undefined);
   const chosen = scenarios === ALL ? catalogue : coverOf(catalogue);
   return ok({ scenarios: chosen, unplayed: catalogue.filter((one) => !chosen.includes(one)).map(({ name }) => name) });
-}
-
-function unforeseen(error: unknown): { readonly message: string; readonly next: string } {
-  return { message: `The comparison did not come to its end: ${wordsOf(error)}.`, next: 'Make room in the temporary folder, or repeat.' };
 }
 
 async function buildEngine({ options: { quiet }, signal }: Context): Promise<Outcome<string>> {

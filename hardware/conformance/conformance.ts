@@ -12,7 +12,9 @@ import {
   type Expected,
   type Played,
 } from './compare.ts';
+import { describeError } from '../../system/domain/outcome.ts';
 import type { ConformanceSet } from './case.ts';
+import type { FailedPart } from './parts.ts';
 
 export type { Cell, Difference, Played } from './compare.ts';
 
@@ -25,7 +27,8 @@ export type Machine = Played & {
 
 export type Conformance = {
   readonly schema: 1;
-  readonly verdict: 'held' | 'violated';
+  /** `incomplete`: what was compared does not differ, and something was not compared because it failed. */
+  readonly verdict: 'held' | 'violated' | 'incomplete';
   readonly machines: readonly {
     readonly name: string;
     readonly architecture: string;
@@ -34,6 +37,8 @@ export type Conformance = {
     /** What it was not asked to do, and others were. */
     readonly notAsked: readonly string[];
   }[];
+  /** What was to be compared, and came to nothing. */
+  readonly failed: readonly FailedPart[];
   readonly cells: readonly Cell[];
   readonly compared: number;
   readonly differences: number;
@@ -52,8 +57,9 @@ const OF_A_GROUP_TOLD_MAX = 3;
 export function judge(
   set: ConformanceSet,
   machines: readonly [Machine, ...Machine[]],
-  { unplayed = [], wallMs }: { readonly unplayed?: readonly string[]; readonly wallMs: number },
+  told: { readonly failed?: readonly FailedPart[]; readonly unplayed?: readonly string[]; readonly wallMs: number },
 ): Conformance {
+  const { failed = [], unplayed = [], wallMs } = told;
   const [reference] = machines;
   const cells = machines.flatMap((machine) => [
     ...checkPlayed(machine, machine.expected),
@@ -64,12 +70,13 @@ export function judge(
   const differences = cells.reduce((total, cell) => total + cell.differences.length, 0);
   return {
     schema: 1,
-    verdict: differences === 0 ? 'held' : 'violated',
+    verdict: differences > 0 ? 'violated' : failed.length > 0 ? 'incomplete' : 'held',
     machines: machines.map(({ name, architecture, tier, lines, expected }) => {
       const host = lines.find((line) => line.kind === 'host');
       const notAsked = OTHER_GROUPS.filter((group) => !(group === 'artefacts' ? expected.compiles : expected.runs.length > 0));
       return { name, architecture, tier, node: host?.node ?? 'unknown', notAsked };
     }),
+    failed,
     cells,
     compared: cells.reduce((total, cell) => total + cell.compared, 0),
     differences,
@@ -124,6 +131,11 @@ export function notBootedLines({ machines }: Conformance): readonly string[] {
   const booted = machines.flatMap(({ architecture, tier }) => (tier === 'native' || tier === 'qemu-system' ? [architecture] : []));
   const others = [...new Set(machines.map(({ architecture }) => architecture))].filter((one) => !booted.includes(one));
   return others.length === 0 ? [] : [`–  no machine of ${others.join(' and ')} was booted; --tier both boots one of each`];
+}
+
+/** What was not compared because it failed, and why. */
+export function failedLines({ failed }: Conformance): readonly string[] {
+  return failed.map(({ name, tier, error }) => `${name} (${tier}) was not compared: ${describeError(error)}`);
 }
 
 /** Which scenarios were not asked for. */
@@ -182,16 +194,16 @@ export function placeOf({ group, module, level, case: name }: Difference): strin
 }
 
 /** A suite for each machine, a case for each cell. */
-export function junitLines({ cells, machines, unplayed, wallMs }: Conformance): readonly string[] {
-  const failed = cells.filter(({ differences }) => differences.length > 0).length;
+export function junitLines({ cells, machines, failed, unplayed, wallMs }: Conformance): readonly string[] {
+  const broken = cells.filter(({ differences }) => differences.length > 0).length;
   const lines = [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="wasmmatrix arch" tests="${cells.length + machines.reduce((total, { notAsked }) => total + notAsked.length, 0)}" failures="${failed}" time="${(wallMs / 1_000).toFixed(3)}">`,
+    `<testsuites name="wasmmatrix arch" tests="${cells.length + failed.length + machines.reduce((total, { notAsked }) => total + notAsked.length, 0)}" failures="${broken}" errors="${failed.length}" time="${(wallMs / 1_000).toFixed(3)}">`,
   ];
   for (const { name, tier, notAsked } of machines) {
     const mine = cells.filter((cell) => cell.machine === name);
-    const broken = mine.filter(({ differences }) => differences.length > 0).length;
-    lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length + notAsked.length}" failures="${broken}">`);
+    const differing = mine.filter(({ differences }) => differences.length > 0).length;
+    lines.push(`  <testsuite name="${escape(`${name} (${tier})`)}" tests="${mine.length + notAsked.length}" failures="${differing}">`);
     if (unplayed.length > 0 && mine.some(({ group }) => group === 'simulator'))
       lines.push(`    <properties><property name="scenarios left out" value="${escape(unplayed.join(' '))}"/></properties>`);
     for (const group of notAsked)
@@ -213,6 +225,13 @@ export function junitLines({ cells, machines, unplayed, wallMs }: Conformance): 
       }
     }
     lines.push('  </testsuite>');
+  }
+  for (const { name, tier, error } of failed) {
+    lines.push(
+      `  <testsuite name="${escape(`${name} (${tier})`)}" tests="1" failures="0" errors="1">`,
+      `    <testcase classname="${escape(name)}" name="played"><error message="${escape(error.code)}">${escape(describeError(error))}</error></testcase>`,
+      '  </testsuite>',
+    );
   }
   return [...lines, '</testsuites>', ''];
 }

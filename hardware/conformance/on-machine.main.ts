@@ -19,6 +19,8 @@ const HOME = '/conformance';
 const MEMORY_MIB = 512;
 /** Bound: from power to the last case; a busy host takes minutes. */
 const PLAYED_MS_MAX = 900_000;
+/** Bound: between two lines. The longest is from power to the first: 15 s on an idle host, a minute and a half on one with four times the work. */
+const SILENT_MS_MAX = 240_000;
 
 export type MachinePlay = {
   readonly image: MachineImage;
@@ -26,6 +28,10 @@ export type MachinePlay = {
   readonly folder: string;
   readonly signal: AbortSignal;
 };
+
+export function machineName({ architecture }: MachineImage): Pick<Machine, 'name' | 'architecture' | 'tier'> {
+  return { name: `${architecture}-machine`, architecture, tier: 'qemu-system' };
+}
 
 /** WM_MACHINE, WM_CONFORMANCE, WM_CANCELLED. */
 export async function playOnMachine({ image, folder, signal }: MachinePlay): Promise<Outcome<Machine>> {
@@ -62,6 +68,7 @@ export async function playOnMachine({ image, folder, signal }: MachinePlay): Pro
     content,
     command: `/usr/bin/node ${HOME}/program.js ${HOME}/job.json`,
     msMax: PLAYED_MS_MAX,
+    silentMsMax: SILENT_MS_MAX,
     signal,
   });
   if (!printed.ok) return printed;
@@ -70,5 +77,5 @@ export async function playOnMachine({ image, folder, signal }: MachinePlay): Pro
     .split('\n')
     .map((line) => JSON.parse(line) as PlayedLine);
   const expected = { levels: levels.map(({ name }) => name), programs: 1, mayLack: false, compiles: false, runs: [] };
-  return ok({ name: `${architecture}-machine`, architecture, tier: 'qemu-system', expected, lines });
+  return ok({ ...machineName(image), expected, lines });
 }

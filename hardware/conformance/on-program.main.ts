@@ -41,13 +41,17 @@ export type Playing = {
   readonly tell: (line: string) => void;
 };
 
+export function programName({ architecture, tier }: Runtime): Pick<Machine, 'name' | 'architecture' | 'tier'> {
+  return { name: architecture, architecture, tier };
+}
+
 /** `faulty`: NaNs stay as the processor computes them. WM_CONFORMANCE, WM_CANCELLED. */
 export async function playSet(
   runtime: Runtime,
   { faulty, isReference }: { readonly faulty: boolean; readonly isReference: boolean },
   { folder, signal, tell }: Playing,
 ): Promise<Outcome<Machine>> {
-  const { architecture, tier } = runtime;
+  const { architecture } = runtime;
   const job: PlayJob = {
     engine: runtime.engine,
     set: join(folder, 'set'),
@@ -65,7 +69,7 @@ export async function playSet(
   tell(`${architecture}: the conformance set was played`);
   const levels = ISA_LEVELS[architecture].map(({ name }) => name);
   const expected = { levels, programs: 1, mayLack: isReference, compiles: true, runs: [] };
-  return ok({ name: architecture, architecture, tier, expected, lines: cases.value });
+  return ok({ ...programName(runtime), expected, lines: cases.value });
 }
 
 /** What a machine that played the set makes of the scenarios as well. WM_CONFORMANCE, WM_CANCELLED. */

@@ -26,8 +26,8 @@ const MICROS_START = 1_000_000;
 const CIVIL_START = 1_750_000_000_000_000;
 
 const job = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as PlayJob;
-const lines: string[] = [];
-const print = (line: PlayedLine): void => void lines.push(JSON.stringify(line));
+/** At once: who watches sees that it goes on. */
+const print = (line: PlayedLine): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const addon = openEngine(job.engine);
@@ -35,7 +35,6 @@ const set = JSON.parse(readFileSync(join(job.set, 'set.json'), 'utf8')) as Confo
 print({ kind: 'host', architecture: process.arch, node: process.version, wasmtime: addon.build.wasmtime, compiler: addon.build.compiler });
 for (const { level, profile } of job.levels) playLevel(level, profile);
 print({ kind: 'end' });
-process.stdout.write(`${lines.join('\n')}\n`);
 
 function playLevel(level: string, profile: EngineProfile): void {
   const engine = addon.createEngine(profile, { threads: 1 });
