@@ -1,6 +1,7 @@
 // What a disk holds, and what of it survives. Pure bookkeeping: no time, no promises. A write is submitted at once and done
 // when the adapter says so; a power loss keeps a prefix of what was submitted and not done, drawn from the machine's stream.
 // While it lies, what is done is only in its cache: everybody reads it, and a power loss may take it all the same.
+// Records and values have checksums, as real stores give them: of those that rotted it is known. Blobs have their names for it.
 import type { StateEntry } from '../../system/domain/broker.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
 import { assert } from '../../system/domain/outcome.ts';
@@ -48,6 +49,13 @@ export class JournalFile {
   fulfil(): void {
     if (this.#claimed !== null) this.settle(this.#claimed.last, this.#claimed.dropped);
     this.#claimed = null;
+  }
+
+  /** A bit of the newest record on the platter is another from now on; what is only appended is not there yet. */
+  rot(flip: (record: Uint8Array) => Uint8Array): void {
+    const newest = this.durable - this.first;
+    const record = this.records[newest];
+    if (record !== undefined) this.records[newest] = flip(record);
   }
 
   /** What is durable of it. */
@@ -120,6 +128,8 @@ export class Disk {
   #lying = false;
   /** Done, as everybody believes, while the disk lies. Bound: the writes of one fault. */
   #cached: Cached[] = [];
+  /** Records and values of which a bit flipped, wherever they are: on the disk, in its copies, in what undoes a write. */
+  readonly #rotten = new WeakSet<Uint8Array>();
 
   constructor(stream: RandomStream, capacityBytes: number) {
     this.#stream = stream;
@@ -189,19 +199,27 @@ export class Disk {
     for (const journal of this.journals.values()) journal.fulfil();
   }
 
-  /** One bit of each blob is another from now on; with `everywhere` also one of the newest record and of each value. False: there are none. */
+  /** One bit of each blob is another from now on; with `everywhere` also one of the newest record of each journal and of each value. False: there are none. */
   rot(everywhere: boolean): boolean {
     for (const digest of [...this.blobs.keys()].sort()) this.blobs.set(digest, this.#flip(this.blobs.get(digest)!));
     if (!everywhere) return this.blobs.size > 0;
-    for (const name of [...this.journals.keys()].sort()) {
-      const { records } = this.journal(name);
-      if (records.length > 0) records.push(this.#flip(records.pop()!));
-    }
+    const spoilt = (bytes: Uint8Array): Uint8Array => {
+      const flipped = this.#flip(bytes);
+      // Of nothing no bit can flip.
+      if (flipped.length > 0) this.#rotten.add(flipped);
+      return flipped;
+    };
+    for (const name of [...this.journals.keys()].sort()) this.journal(name).rot(spoilt);
     for (const name of [...this.buckets.keys()].sort()) {
       const bucket = this.bucket(name);
-      for (const [key, { version, value }] of [...bucket]) bucket.set(key, { version, value: this.#flip(value) });
+      for (const [key, { version, value }] of [...bucket]) bucket.set(key, { version, value: spoilt(value) });
     }
     return !this.isEmpty;
+  }
+
+  /** Whether the checksum of a record or of a value that this disk holds tells that it is not what was written. */
+  isRotten(bytes: Uint8Array): boolean {
+    return this.#rotten.has(bytes);
   }
 
   get isEmpty(): boolean {

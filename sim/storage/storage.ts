@@ -2,7 +2,7 @@
 // loses what was not synced. Requests of one disk are served one after the other; a sync costs what the disk's law says.
 import type { StateEntry } from '../../system/domain/broker.ts';
 import type { Digest } from '../../system/domain/identifiers.ts';
-import { assert, failed, ok, rejected } from '../../system/domain/outcome.ts';
+import { assert, describeError, failed, ok, rejected } from '../../system/domain/outcome.ts';
 import type { Err, Outcome } from '../../system/domain/outcome.ts';
 import type { RandomStream } from '../../system/ports/random.ts';
 import { JOURNAL_RECORD_BYTES_MAX } from '../../system/ports/storage.ts';
@@ -33,6 +33,17 @@ export type DiskHost = {
 
 /** `turn` counts how often its end was set: what was set before is no end any more. */
 type Request = { readonly label: string; readonly finish: () => void; endMicros: number; turn: number };
+
+function corrupt(message: string, detail: Readonly<Record<string, string | number>>): Err {
+  return rejected('WM_JOURNAL_CORRUPT', {
+    message,
+    next: 'Put back a copy of this disk, or take an empty one (docs/howto/backup.md).',
+    detail,
+  });
+}
+
+const rottenRecord = (name: string, sequence: number): Err =>
+  corrupt(`Record ${sequence} of journal ${name} is not what was written.`, { sequence });
 
 export function createDisk(stream: RandomStream, costs: DiskCosts): Disk {
   return new Disk(stream, costs.capacityBytes);
@@ -68,13 +79,18 @@ export class SimStorage implements Storage {
     this.#open.add(name);
     await this.#serve('open', this.#costs.readMicros);
     const file = this.#disk.journal(name);
+    for (let sequence = Math.max(file.dropped + 1, file.first); sequence <= file.last; sequence++) {
+      if (!this.#isRotten(file, sequence)) continue;
+      this.#open.delete(name);
+      return rottenRecord(name, sequence);
+    }
     return ok<JournalStore>({
       get lastSequence() {
         return file.last;
       },
       append: (record, { expectedSequence }) => this.#append(name, file, record, expectedSequence),
       sync: () => this.#sync(file),
-      read: (fromSequence) => this.#read(file, fromSequence),
+      read: (fromSequence) => this.#read(name, file, fromSequence),
       truncate: (sequence) => this.#truncate(name, file, sequence),
     });
   }
@@ -87,6 +103,8 @@ export class SimStorage implements Storage {
       get: async (key) => {
         await this.#serve('get', this.#costs.readMicros);
         const entry = bucket.get(key);
+        if (entry !== undefined && this.#disk.isRotten(entry.value))
+          return corrupt(`Key ${key} of bucket ${bucketName} is not what was written.`, { bucket: bucketName, key });
         return ok<StateEntry | null>(entry === undefined ? null : { version: entry.version, value: entry.value.slice() });
       },
       put: async (key, value, { expectedVersion }) => {
@@ -148,13 +166,24 @@ export class SimStorage implements Storage {
     return ok();
   }
 
-  async *#read(file: JournalFile, fromSequence: number): AsyncGenerator<{ readonly sequence: number; readonly record: Uint8Array }> {
+  #isRotten(file: JournalFile, sequence: number): boolean {
+    const record = file.recordOf(sequence);
+    return record !== undefined && this.#disk.isRotten(record);
+  }
+
+  /** Throws when a record is damaged: an iteration has no other way to say so. */
+  async *#read(
+    name: string,
+    file: JournalFile,
+    fromSequence: number,
+  ): AsyncGenerator<{ readonly sequence: number; readonly record: Uint8Array }> {
     let bytes = 0;
     const last = file.last;
     const first = Math.max(fromSequence, file.dropped + 1, file.first);
     for (let sequence = first; sequence <= last; sequence++) bytes += file.recordOf(sequence)!.length;
     await this.#serve('read', this.#costs.readMicros + this.#transferMicros(bytes));
     for (let sequence = first; sequence <= last; sequence++) {
+      if (this.#isRotten(file, sequence)) throw new Error(describeError(rottenRecord(name, sequence).error));
       const record = file.recordOf(sequence);
       if (record !== undefined) yield { sequence, record: record.slice() };
     }

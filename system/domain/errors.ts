@@ -302,8 +302,8 @@ export const WM_ERRORS = {
   },
   WM_JOURNAL_CORRUPT: {
     kind: 'rejected',
-    meaning: 'A journal record cannot be read back.',
-    next: 'Restore the journal from a copy; the message names the record.',
+    meaning: 'A record of a journal, a value or a snapshot is not what was written.',
+    next: 'Restore the store from a copy; the message names what is damaged.',
   },
   WM_AMBIENT_CALL: {
     kind: 'bug',

@@ -2,6 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNatsStorage } from '../../hardware/storage/nats/nats.ts';
@@ -17,8 +19,11 @@ import { NATS, startNats } from '../support/nats/nats.ts';
 import type { NatsServer } from '../support/nats/nats.ts';
 import { CLOUD, SimWorld } from './sim-world.ts';
 
-/** `reopen` gives the port of the next process on the same store; the one before has ended. */
-type Body = (storage: Storage, reopen: () => Promise<Storage>) => Promise<void>;
+/**
+ * `reopen` gives the port of the next process on the same store; the one before has ended. `spoilt`: meanwhile the newest record of the
+ * journal `main` and the value of the key `k` in the bucket `b` became other bytes than were written.
+ */
+type Body = (storage: Storage, reopen: (spoilt?: 'spoilt') => Promise<Storage>) => Promise<void>;
 type Arm = { readonly world: string; readonly missing?: string; readonly play: (body: Body) => Promise<void> };
 
 let nats: NatsServer | null = null;
@@ -40,7 +45,11 @@ const ARMS: readonly Arm[] = [
         after: (delay: number, label: string, fn: () => void) => void world.kernel.after(delay, machine, label, fn),
       };
       const open = (): Storage => new SimStorage(disk, host, DISK_COSTS);
-      return world.play(machine, () => body(open(), () => Promise.resolve(open())));
+      const reopen = (spoilt?: 'spoilt'): Promise<Storage> => {
+        if (spoilt !== undefined) disk.rot(true);
+        return Promise.resolve(open());
+      };
+      return world.play(machine, () => body(open(), reopen));
     },
   },
   {
@@ -49,8 +58,9 @@ const ARMS: readonly Arm[] = [
       const folder = await mkdtemp(join(tmpdir(), 'wasmmatrix-storage-'));
       let current = get(await openStorage({ folder }));
       try {
-        await body(current, async () => {
+        await body(current, async (spoilt) => {
           await current.close();
+          if (spoilt !== undefined) spoil(join(folder, 'store.sqlite'));
           current = get(await openStorage({ folder }));
           return current;
         });
@@ -72,10 +82,12 @@ const ARMS: readonly Arm[] = [
         get(await openNatsStorage({ connection, name, durability: { kind: 'monitor', urls: [monitorUrl] } }));
       let current = await open();
       try {
-        await body(current, async () => {
+        await body(current, async (spoilt) => {
           await current.close();
           await connection.close();
           connection = await connect({ servers: url });
+          if (spoilt !== undefined)
+            for (const subject of [`${name}-journal.main`, `$KV.${name}-b.k`]) await jetstream(connection).publish(subject, 'other bytes');
           current = await open();
           return current;
         });
@@ -86,6 +98,14 @@ const ARMS: readonly Arm[] = [
     },
   },
 ];
+
+/** As a bit that flips on the disk does, whose checksum stays. */
+function spoil(path: string): void {
+  const database = new DatabaseSync(path);
+  database.exec(`UPDATE records SET record = CAST('other bytes' AS BLOB) WHERE sequence = (SELECT max(sequence) FROM records)`);
+  database.exec(`UPDATE entries SET value = CAST('other bytes' AS BLOB)`);
+  database.close();
+}
 
 function get<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) throw new Error(outcome.error.message);
@@ -247,6 +267,22 @@ describe.each(ARMS.filter(({ missing }) => missing === undefined))('the $world s
       const next = await reopen();
       expect(get(await next.keyValue('b').get('k'))).toEqual({ version: 3, value: new Uint8Array([5]) });
       expect(get(await next.keyValue('other').get('k'))).toBeNull();
+    });
+  });
+
+  it('refuses a journal and a value that are not what was written', async () => {
+    await play(async (storage, reopen) => {
+      const journal = get(await storage.journal('main'));
+      for (let i = 0; i < 3; i++) get(journal.append(new Uint8Array([i]), { expectedSequence: i }));
+      get(await journal.sync());
+      get(await storage.keyValue('b').put('k', new Uint8Array([1]), { expectedVersion: 0 }));
+      const next = await reopen('spoilt');
+      expect(codeOf(await next.journal('main'))).toBe('WM_JOURNAL_CORRUPT');
+      // Not because it is open already.
+      expect(codeOf(await next.journal('main'))).toBe('WM_JOURNAL_CORRUPT');
+      expect(codeOf(await next.journal('other'))).toBe('ok');
+      expect(codeOf(await next.keyValue('b').get('k'))).toBe('WM_JOURNAL_CORRUPT');
+      expect(get(await next.keyValue('b').get('other'))).toBeNull();
     });
   });
 });

@@ -91,3 +91,42 @@ test('a snapshot that rotted is no state: the controller says so and does not st
     }),
   ).rejects.toThrow('WM_JOURNAL_CORRUPT');
 });
+
+test('a journal that rotted is refused: the controller does not start, until an older copy is there', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await deployed(world);
+    const disk = world.diskOf('controller');
+    const copy = disk.copy();
+    disk.rot(true);
+    await expect(world.restartController()).rejects.toThrow(
+      /^WM_JOURNAL_CORRUPT: Record \d+ of journal controller is not what was written/,
+    );
+    world.crash('controller');
+    disk.restore(copy);
+    await world.pass(1 * S);
+    await world.restartController();
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(3 * S);
+    expect(await stateOf(world)).toBe('running');
+  });
+});
+
+test('what an agent remembers and that rotted is refused: it does not start, until its disk is another', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await deployed(world);
+    world.diskOf('n1').rot(true);
+    const restart = async (): Promise<void> => {
+      world.crash('n1');
+      await world.pass(1 * S);
+      await world.restartNode('n1');
+    };
+    await expect(restart()).rejects.toThrow('Key controller-key of bucket agent is not what was written');
+    world.diskOf('n1').wipe();
+    await restart();
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf() });
+    await world.pass(3 * S);
+    expect(await stateOf(world)).toBe('running');
+  });
+});
