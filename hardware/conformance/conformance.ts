@@ -127,8 +127,11 @@ export function notAskedLines({ machines }: Conformance): readonly string[] {
 }
 
 /** Which architectures were emulated for single programs alone: their kernels, devices and time were this machine's. */
-export function notBootedLines({ machines }: Conformance): readonly string[] {
-  const booted = machines.flatMap(({ architecture, tier }) => (tier === 'native' || tier === 'qemu-system' ? [architecture] : []));
+export function notBootedLines({ machines, failed }: Conformance): readonly string[] {
+  // What failed is told with its reason.
+  const booted = [...machines, ...failed].flatMap(({ architecture, tier }) =>
+    tier === 'native' || tier === 'qemu-system' ? [architecture] : [],
+  );
   const others = [...new Set(machines.map(({ architecture }) => architecture))].filter((one) => !booted.includes(one));
   return others.length === 0 ? [] : [`–  no machine of ${others.join(' and ')} was booted; --tier both boots one of each`];
 }

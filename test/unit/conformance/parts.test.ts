@@ -1,7 +1,7 @@
 // A comparison of which a part fails: what the others played is compared, and what failed is named wherever the verdict is read.
 import { describe, expect, it } from 'vitest';
 import { plain, type ConformanceSet } from '../../../hardware/conformance/case.ts';
-import { failedLines, judge, junitLines, type Machine } from '../../../hardware/conformance/conformance.ts';
+import { failedLines, judge, junitLines, notBootedLines, type Machine } from '../../../hardware/conformance/conformance.ts';
 import { playParts, type FailedPart, type Part } from '../../../hardware/conformance/parts.ts';
 import { failed, ok, type Outcome } from '../../../system/domain/outcome.ts';
 
@@ -90,6 +90,7 @@ describe('the verdict of a comparison of which a part failed', () => {
     expect(failedLines(conformance)).toEqual([
       'riscv64-machine (qemu-system) was not compared: WM_MACHINE (failed): The machine hung. Repeat.',
     ]);
+    expect(notBootedLines(conformance)).toEqual([]);
     const xml = junitLines(conformance).join('\n');
     expect(xml).toContain('failures="0" errors="1"');
     expect(xml).toContain(
