@@ -2,6 +2,8 @@
 import { defineConfig } from 'vitest/config';
 
 const SECOND_MS = 1000;
+/** Bound: how long `expect.poll` looks. */
+const POLL_MS = 30 * SECOND_MS;
 
 /** Order of the groups: cheap first, so that a broken line is seen at once. Bound: `testTimeout` of each kind, in ms. */
 const KINDS = [
@@ -26,6 +28,8 @@ export default defineConfig({
         exclude: ['test/tidy/fixtures/**'],
         testTimeout: timeoutMs,
         hookTimeout: timeoutMs,
+        // Vitest's own second is over before a busy machine has answered.
+        expect: { poll: { timeout: POLL_MS } },
         sequence: { groupOrder },
         // Simulations take both cores by themselves.
         fileParallelism: name !== 'simulation' && name !== 'e2e',

@@ -355,10 +355,10 @@ describe.each(ARMS)('a bus: $world', ({ play }) => {
 
   it('lets go of a consumer that nobody fetched from for as long as it says', async () => {
     await play(100, async ({ bus, sleep }) => {
-      get(await bus.createConsumer({ ...SPEC, idleMsMax: 500 }));
       get(await bus.createConsumer({ ...SPEC, name: 'kept' as ConsumerName }));
+      get(await bus.createConsumer({ ...SPEC, idleMsMax: 2_000 }));
       expect(await idsOf(bus)).toEqual([]);
-      await sleep(3 * SECOND);
+      await sleep(6 * SECOND);
       expect(codeOf(await bus.fetch(CONSUMER, FETCH))).toBe('WM_BUS_CONSUMER_UNKNOWN');
       expect(await idsOf(bus, 'kept' as ConsumerName)).toEqual([]);
     });

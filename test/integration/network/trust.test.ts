@@ -161,11 +161,11 @@ describe('mutual TLS', () => {
   });
 
   it('refuses a server whose certificate expired', async () => {
-    const { identity } = await authority.issue('controller', { lifetimeMs: 1_500 });
+    const { identity } = await authority.issue('controller', { lifetimeMs: 4_000 });
     const brief = world.machine(identity);
     const endpoint = 'brief' as Endpoint;
     get(await brief.listen(endpoint, WHO));
-    await new Promise((resolve) => setTimeout(resolve, 2_600));
+    await new Promise((resolve) => setTimeout(resolve, 4_600));
     const client = world.machine((await authority.issue('node/truck-7')).identity);
     expect(sentenceOf(await client.connect(endpoint, WAIT))).toMatch(
       /^WM_CERTIFICATE_REFUSED: .* is not accepted: certificate has expired\.$/,
@@ -173,7 +173,7 @@ describe('mutual TLS', () => {
   });
 
   it('puts a client out when its certificate expires', async () => {
-    const { identity } = await authority.issue('node/truck-7', { lifetimeMs: 2_000 });
+    const { identity } = await authority.issue('node/truck-7', { lifetimeMs: 4_000 });
     const connection = get(await world.machine(identity).connect(SERVICE, WAIT));
     const stream = get(await connection.open('/a/S'));
     expect(sentenceOf(await stream.receive())).toMatch(/^WM_CONNECTION_LOST/);

@@ -189,9 +189,11 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
       const mine = readFileSync(recordFile ?? '', 'utf8');
       expect(mine).toBe(readFileSync((recordFile ?? '').replace('there-', 'here-'), 'utf8'));
     }
-    // What the first had under way was played by the second: together they ended each run once.
+    // What the first had under way was played by the second: no run was ended twice.
     const ended = (running: Running): number => running.stdout().split('\n').length - 1;
-    expect(ended(first) + ended(second)).toBe(6);
+    // A worker says so after it has told the campaign, and one that is killed in between never does.
+    await expect.poll(() => ended(first) + ended(second), { timeout: 30_000 }).toBeGreaterThanOrEqual(5);
+    expect(ended(first) + ended(second)).toBeLessThanOrEqual(6);
     expect(said).toEqual(expect.arrayContaining(['Worker first plays with 1 thread.', 'Worker second plays with 1 thread.']));
     await crew.close();
   });
