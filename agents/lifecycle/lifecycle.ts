@@ -111,6 +111,9 @@ export class Lifecycle {
       );
       return;
     }
+    // A leader of a later term knows what was fenced before, unless an older copy of it was put back: then it decides anew, and so do
+    // the broker and the store that are asked.
+    if (this.#desired === null || term > this.#desired.term) this.#barred.clear();
     this.#seen = { term, revision };
     this.#desired = desired;
     this.#isConfirmed = true;

@@ -22,7 +22,7 @@ import {
 } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
-import { Losses } from './losses.ts';
+import { EpochsKept, Losses } from './losses.ts';
 import { TEMPORAL } from './temporal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
@@ -171,17 +171,21 @@ function versionEverywhere(parameters: GoalParameters): Goal {
   /** After a loss the number that is applied last: versions are counted anew. */
   let version = countOf(parameters, 'version');
   const losses = new Losses();
+  const epochsKept = new EpochsKept();
   const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
   const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
   const serving = new Map<string, { readonly version: number; readonly node: string; readonly epoch: number }>();
   return goalOf(
     ledger,
     (record) => {
+      epochsKept.observe(record);
       if (losses.observe(record) !== null) serving.clear();
       if (losses.any && record.kind === 'deployment.applied' && record.fields.deployment === deployment) version = record.fields.version;
       // A node that comes back begins with what it last knew, until it is told: that is no later word.
-      if (record.kind === 'instance.serving' && record.fields.epoch >= (serving.get(record.fields.instance)?.epoch ?? 0))
-        serving.set(record.fields.instance, record.fields);
+      if (record.kind === 'instance.serving') {
+        const { instance, epoch } = record.fields;
+        if (epoch >= (serving.get(instance)?.epoch ?? 0) && !epochsKept.isLost(instance, epoch)) serving.set(instance, record.fields);
+      }
       if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`))
         seen.set(record.fields.instance, record.fields);
     },

@@ -9,7 +9,7 @@ import { Commits } from './commits.ts';
 import { deploymentOf } from './in-force.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
-import { Losses } from './losses.ts';
+import { EpochsKept, Losses } from './losses.ts';
 import { REPEATED_PREFIX } from './repetitions.ts';
 
 const MICROS_PER_MS = 1_000;
@@ -184,6 +184,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   /** What was admitted before the fence may become durable, and be told, so much after it. */
   const commits = new Commits(scenario);
   const losses = new Losses();
+  const epochsKept = new EpochsKept();
   const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
@@ -228,6 +229,7 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(ledger, (record) => {
     checkLeases(record);
     commits.observe(record);
+    epochsKept.observe(record);
     // Epochs are counted anew, from what the copy knew: fences are those that are raised from here on.
     if (losses.observe(record) !== null) for (const known of [fence, serving, gone, back]) known.clear();
     switch (record.kind) {
@@ -279,6 +281,8 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
       case 'instance.serving': {
         const { instance, epoch, node } = record.fields;
         const before = serving.get(instance);
+        // What a node was handed by a controller that has lost it since is no placement of the one that goes on.
+        if (epochsKept.isLost(instance, epoch)) break;
         if (before === undefined || before.epoch < epoch) serving.set(instance, { epoch, node });
         break;
       }

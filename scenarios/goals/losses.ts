@@ -1,5 +1,6 @@
-// When the controller lost what only its disk had: it was wiped, or an older copy was put back (`lastCopy`). Goals go on, and are judged by
-// what is left: what was told up to the copy stands, and of what came after it nothing is owed any more.
+// When the controller lost what only its disk had: it was wiped, an older copy was put back, or its power failed while its disk lied
+// (`lastCopy`). Goals go on, and are judged by what is left: what was told up to the copy, or up to the lie, stands, and of what came
+// after it nothing is owed any more.
 import type { RunRecord } from '../record.ts';
 
 const CONTROLLER = 'controller';
@@ -7,19 +8,77 @@ const CONTROLLER = 'controller';
 export class Losses {
   /** When the copy of each `restore` was taken. Bound: faults of a scenario. */
   readonly #copies = new Map<string, number>();
-  /** Whether anything was lost so far. */
-  any = false;
+  /** Faults by which its disk lies. */
+  readonly #lies = new Set<string>();
+  /** Since when nothing that it acknowledged is certain; null while it does not lie. */
+  #lyingSince: number | null = null;
+  #any = false;
+  #isWhole = true;
 
-  /** Null unless this record says that something was lost; else when the copy was taken that is there now, minus infinity where nothing is left. */
+  /** Whether anything was lost so far. */
+  get any(): boolean {
+    return this.#any;
+  }
+
+  /** Whether all that came after is gone. Not after a lie: of that the disk may have kept any part. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Null unless this record says that something was lost; else up to when nothing was, minus infinity where nothing is left. */
   observe(record: RunRecord): number | null {
-    if ((record.kind !== 'fault.begun' && record.kind !== 'fault.felt') || record.fields.target !== CONTROLLER) return null;
+    if (record.kind !== 'fault.begun' && record.kind !== 'fault.felt' && record.kind !== 'fault.ended') return null;
+    if (record.fields.target !== CONTROLLER) return null;
     const { fault, kind } = record.fields;
     if (record.kind === 'fault.begun') {
       if (kind === 'restore') this.#copies.set(fault, record.micros);
+      if (kind === 'disk-lies') {
+        this.#lies.add(fault);
+        this.#lyingSince ??= record.micros;
+      }
       return null;
     }
-    if (kind !== 'restore' && kind !== 'wipe') return null;
-    this.any = true;
-    return kind === 'wipe' ? Number.NEGATIVE_INFINITY : (this.#copies.get(fault) ?? Number.NEGATIVE_INFINITY);
+    if (record.kind === 'fault.ended') {
+      if (this.#lies.delete(fault) && this.#lies.size === 0) this.#lyingSince = null;
+      return null;
+    }
+    const since = this.#sinceOf(fault, kind);
+    if (since === null) return null;
+    this.#any = true;
+    this.#isWhole = kind !== 'crash';
+    // What is there now is there, and what it acknowledges from here on is not.
+    if (this.#lyingSince !== null) this.#lyingSince = record.micros;
+    return since;
+  }
+
+  #sinceOf(fault: string, kind: string): number | null {
+    switch (kind) {
+      case 'wipe':
+        return Number.NEGATIVE_INFINITY;
+      case 'restore':
+        return this.#copies.get(fault) ?? Number.NEGATIVE_INFINITY;
+      case 'crash':
+        return this.#lyingSince;
+      default:
+        return null;
+    }
+  }
+}
+
+/** Epochs that the controller which goes on gave, or knows of. Nodes may still serve what was handed out before a loss, in later ones. */
+export class EpochsKept {
+  readonly #losses = new Losses();
+  readonly #given = new Map<string, number>();
+
+  observe(record: RunRecord): void {
+    if (this.#losses.observe(record) !== null) this.#given.clear();
+    if (record.kind !== 'fence.raised' && record.kind !== 'instance.state') return;
+    const { instance, epoch } = record.fields;
+    this.#given.set(instance, Math.max(epoch, this.#given.get(instance) ?? 0));
+  }
+
+  /** Whether this epoch was given before the last loss, and by nobody since. */
+  isLost(instance: string, epoch: number): boolean {
+    return this.#losses.any && epoch > (this.#given.get(instance) ?? 0);
   }
 }

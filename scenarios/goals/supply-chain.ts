@@ -3,6 +3,7 @@ import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
 import { Losses } from './losses.ts';
+import { REPEATED_PREFIX } from './repetitions.ts';
 import { Slowness } from './slowness.ts';
 import { Told } from './told.ts';
 
@@ -51,6 +52,8 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const forged = new Map<string, string>();
   /** Forged signatures whose artefact the controller has not recorded as signed yet. */
   const forging = new Set<string>();
+  /** Those that it had not recorded when it stopped: they are lost, unless its journal has them and tells of them again. */
+  const cutOff = new Set<string>();
   const stored = new Set<string>();
   let refusals = 0;
   const refusalsDue = scenario.steps.filter((step) => step.do === 'push' && !step.accepted).length;
@@ -59,10 +62,10 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
     (record) => {
       inForce.observe(record);
       const lost = losses.observe(record);
-      // A key that is trusted since the copy is as good as revoked now, and one that was revoked since may be trusted again.
+      // A key that is trusted since the copy is as good as revoked now, or may be after a lie; one that was revoked since may be trusted again.
       if (lost !== null) {
         for (const [key, micros] of [...trusted]) {
-          if (micros <= lost) continue;
+          if (micros <= lost || !losses.isWhole) continue;
           trusted.delete(key);
           revoked.set(key, record.micros);
         }
@@ -93,6 +96,10 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
         case 'machine.paused':
           connected.delete(record.fields.machine);
           if (record.fields.machine === 'controller') connected.clear();
+          if (record.fields.machine === 'controller' && record.kind === 'machine.stopped') {
+            for (const artefact of forging) cutOff.add(artefact);
+            forging.clear();
+          }
           if (record.kind === 'machine.stopped') told.get(record.fields.machine)?.stop(record.micros);
           break;
         case 'fault.begun':
@@ -131,7 +138,9 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
           break;
         // The first one after a forgery is the forged one; the next is the controller's own hand again.
         case 'artefact.signed':
-          if (!forging.delete(record.fields.artefact)) forged.delete(record.fields.artefact);
+          if (forging.delete(record.fields.artefact)) break;
+          if (record.correlation?.startsWith(REPEATED_PREFIX) === true && cutOff.delete(record.fields.artefact)) break;
+          forged.delete(record.fields.artefact);
           break;
         case 'module.stored': {
           const { module, version, digest, key } = record.fields;
@@ -197,7 +206,7 @@ export function versions(slackMicros = 0): Goal {
   );
   const history = new Map<string, { readonly digest: string; readonly micros: number }[]>();
   /** What it was before the controller last lost a part of it. */
-  let before = new Map<string, readonly { readonly digest: string; readonly micros: number }[]>();
+  const before = new Map<string, readonly { readonly digest: string; readonly micros: number }[]>();
   const losses = new Losses();
   /** In order, by rising sequence. Bound: commands of a run. */
   let acknowledged: readonly { readonly sequence: number; readonly id: string; readonly micros: number }[] = [];
@@ -220,6 +229,8 @@ export function versions(slackMicros = 0): Goal {
     for (const key of served.keys()) if (key.startsWith(`${node} `)) served.delete(key);
   };
   const observed = new Map<string, Map<number, string>>();
+  /** What the controller has on its disk rotted, and nothing was put in its place since. */
+  let isRotten = false;
   let worstIssue = 0;
   let worstServe = 0;
   return goalOf(
@@ -230,13 +241,15 @@ export function versions(slackMicros = 0): Goal {
       if (lost !== null) {
         // What was acknowledged since the copy is gone by the will of whoever put it there; what the copy has must be there.
         acknowledged = acknowledged.filter(({ micros }) => micros <= lost);
-        before = new Map(history);
-        for (const [module, stored] of before) {
+        // What may be left of an earlier loss may be left of this one.
+        for (const [module, stored] of history) before.set(module, [...stored, ...(before.get(module) ?? []).slice(stored.length)]);
+        for (const [module, stored] of history) {
           history.set(
             module,
             stored.filter(({ micros }) => micros <= lost),
           );
         }
+        if (losses.isWhole) isRotten = false;
         // The numbers of versions, and what was wanted, may stand for something else from here on.
         for (const known of [served, rollbackTo, commanded]) known.clear();
       }
@@ -271,6 +284,12 @@ export function versions(slackMicros = 0): Goal {
           break;
         // R13.6: what was acknowledged is there after a restart.
         case 'controller.started': {
+          ledger.expect(
+            !isRotten,
+            record,
+            () => 'The controller started from a journal that had rotted: it has a checksum that tells, and must be refused.',
+            'controller',
+          );
           const last = acknowledged.at(-1);
           ledger.expect(
             record.fields.sequence >= (last?.sequence ?? 0),
@@ -287,6 +306,9 @@ export function versions(slackMicros = 0): Goal {
           rollbackTo.set(deployment, { version: to, micros: record.micros });
           break;
         }
+        case 'fault.felt':
+          if (record.fields.kind === 'disk-rot' && record.fields.target === 'controller') isRotten = true;
+          break;
         // The budget is one of machines at their own speed that have the code.
         case 'fault.begun':
           if (!FORGETTING.includes(record.fields.kind)) break;
@@ -310,6 +332,13 @@ export function versions(slackMicros = 0): Goal {
           break;
         // Out of power or frozen, it could not do what it was told.
         case 'machine.stopped':
+          if (isRotten && record.fields.machine === 'controller' && record.fields.cause.startsWith('WM_'))
+            ledger.expect(
+              record.fields.cause.startsWith('WM_JOURNAL_CORRUPT'),
+              record,
+              () => `The controller, whose journal had rotted, ended for another reason: ${record.fields.cause}`,
+              'controller',
+            );
           commanded.delete(record.fields.machine);
           // What its memory still had is gone now, and what its disk has shows when it starts.
           if (forgetful.has(record.fields.machine)) forget(record.fields.machine);

@@ -71,7 +71,7 @@ export function addFuzz(program: Command): void {
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')
     .option(
       '--unrepairable',
-      'faults may take the last good copy too: the disk of the controller is wiped or put back to an older copy; what is left is what counts',
+      'faults may take the last good copy too: the disk of the controller is wiped, or put back to an older copy after it rotted or lied; what is left is what counts',
     )
     .option('--no-guide', 'draw every run afresh, and none near one that met something new')
     .option('--require-sometimes', 'end with 1 when a `sometimes` of the scenarios named happened in no run')

@@ -51,3 +51,9 @@ export function writtenMicros(micros: number): string {
 export function written(ms: number): string {
   return ms % MS_PER_S === 0 ? `${ms / MS_PER_S}s` : `${ms}ms`;
 }
+
+/** The milliseconds of a written duration. */
+export function msOf(duration: unknown): number {
+  const text = String(duration);
+  return text.endsWith('ms') ? Number(text.slice(0, -2)) : Number(text.slice(0, -1)) * MS_PER_S;
+}

@@ -3,7 +3,7 @@
 // Runs differ most in what they leave out: each takes a subset of the kinds.
 import { stringify } from 'yaml';
 import { SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
-import { Dice, written, type Fields } from './dice.ts';
+import { Dice, msOf, written, type Fields } from './dice.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { FAULT_DRAWS } from './faults.ts';
 import { drawFleet, drawPlatform, isCalmFleet, type Site } from './fleet.ts';
@@ -28,7 +28,7 @@ const DISTANCES_MS = [1_500, 4_000, 10_000, 25_000] as const;
 /** Before the end of the work, where modules have to be deployed once more, and before that, where nothing may spoil them. */
 const REDEPLOY_MS = 5_000;
 const UNSPOILT_MS = 1_000;
-const NOTHING_LOST: Losing = { faults: [], againMs: null };
+const NOTHING_LOST: Losing = { faults: [], lies: [], againMs: null };
 
 /** A scenario to draw from, rather than from nothing: its text, and what it means. */
 export type Base = { readonly scenario: Scenario; readonly text: string };
@@ -53,7 +53,7 @@ export function drawPlan(plan: Plan, base: Base | null, unrepairable = false): D
   const { site, durationMs, redeployMs, calmMs, losing } = drawn;
   const repairable = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
   const faults: readonly DrawnFault[] = unrepairable
-    ? [...repairable.filter(({ kind, step }) => mayBefall(kind, step)), ...losing.faults].sort((a, b) => a.ms - b.ms)
+    ? [...repairable.filter((fault) => mayBefall(fault, losing.lies)), ...losing.faults].sort((a, b) => a.ms - b.ms)
     : repairable;
   const counts: Record<string, number> = {};
   for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1;
@@ -189,11 +189,6 @@ function drawSpoilt(plan: Plan, faults: readonly DrawnFault[], { zones, nodes }:
 
 function stepOf({ ms, step }: TimedStep): Fields {
   return { at: written(ms), ...step };
-}
-
-function msOf(duration: unknown): number {
-  const text = String(duration);
-  return text.endsWith('ms') ? Number(text.slice(0, -2)) : Number(text.slice(0, -1)) * 1_000;
 }
 
 function shortened(told: readonly string[]): string {

@@ -99,6 +99,7 @@ export function drawWork(
     steps: [
       ...(losing === null ? work : [...work, ...setUpAgain(work, losing.againMs, redeployMs)]),
       ...(long?.steps ?? short),
+      ...(losing === null || redeployMs === null ? [] : undrainAgain(short, redeployMs)),
       ...spareOnes.steps,
       ...drawForgeries(forgeries, durationMs),
       ...drawGreed(greed, durationMs),
@@ -123,6 +124,12 @@ function setUpAgain(work: readonly TimedStep[], againMs: number | null, redeploy
   const last = redeployMs === null ? [] : againAt(redeployMs - 100, []);
   const triggers = redeployMs === null ? [] : bound.map(({ step }) => ({ ms: redeployMs + 600, step }));
   return [...(againMs === null ? [] : againAt(againMs, setup)), ...last, ...triggers];
+}
+
+/** A copy may know of a drain, and not that the node was taken back. */
+function undrainAgain(drains: readonly TimedStep[], redeployMs: number): readonly TimedStep[] {
+  const nodes = new Set(drains.flatMap(({ step }) => ('drain' in step ? [step['drain']] : [])));
+  return [...nodes].map((node) => ({ ms: redeployMs - 50, step: { undrain: node } }));
 }
 
 /** Where demand is, and most of the work. */

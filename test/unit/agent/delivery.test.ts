@@ -220,6 +220,22 @@ test('an instance whose effect was fenced stops, and its epoch is not served aga
   });
 });
 
+test('an epoch that was fenced is served again when a leader of a later term gives it: an older copy of it was put back', async () => {
+  await serving(echo, async (world) => {
+    world.bus.fence('echo/0', 2);
+    await world.pass(5 * S);
+    expect(world.of('instance.ended')).toMatchObject([{ fields: { instance: 'echo/0', cause: 'fenced' } }]);
+    world.bus.fence('echo/0', 1);
+    world.controller.term += 1;
+    await world.controller.want({});
+    await world.pass(1 * S);
+    expect(world.of('instance.serving').length).toBe(2);
+    world.offer(CONSUMER, 'e1');
+    await world.pass(3 * S);
+    expect(world.bus.settled.length).toBe(1);
+  });
+});
+
 test('an idle instance that was superseded learns it from its next fetch', async () => {
   await serving(echo, async (world) => {
     world.bus.fence('echo/0', 2);

@@ -191,6 +191,61 @@ describe('a run that may lose last copies', () => {
     }
   });
 
+  const faultsOf = (scenario: Scenario, machine: string) =>
+    scenario.steps.flatMap((step) =>
+      step.do === 'fault' && 'machine' in step.fault && step.fault.machine === machine && step.at.kind === 'at'
+        ? [{ kind: step.fault.kind, from: step.at.micros, to: step.at.micros + (step.fault.forMicros ?? Infinity) }]
+        : [],
+    );
+
+  test('has disks that rot or lie while a copy waits, and starts nobody on one that lies', () => {
+    let lies = 0;
+    let rots = 0;
+    let refused = 0;
+    for (const scenario of scenarios) {
+      const faults = faultsOf(scenario, 'controller');
+      const copies = faults.filter(({ kind }) => kind === 'restore');
+      const isCovered = (at: number): boolean => copies.some(({ from, to }) => from < at && at < to);
+      const crashes = faults.filter(({ kind }) => kind === 'crash');
+      for (const lie of faults.filter(({ kind }) => kind === 'disk-lies')) {
+        lies += 1;
+        expect(isCovered(lie.from)).toBe(true);
+        const during = crashes.filter(({ from, to }) => from <= lie.to && to >= lie.from);
+        expect(during).toHaveLength(1);
+        // It ends while the power is off: nobody begins a term on it.
+        expect(during[0]?.from).toBeGreaterThan(lie.from);
+        expect(during[0]?.to).toBeGreaterThan(lie.to);
+        const ending = faults.filter(({ kind }) => ['reboot', 'pause', 'throttle', 'disk-full', 'disk-slow'].includes(kind));
+        expect(ending.filter(({ from, to }) => from <= lie.to && to + 3_000_000 >= lie.from)).toEqual([]);
+      }
+      for (const { from } of faults.filter(({ kind }) => kind === 'disk-rot')) {
+        rots += 1;
+        expect(isCovered(from)).toBe(true);
+        if (crashes.some((crash) => crash.from > from && isCovered(crash.from))) refused += 1;
+      }
+    }
+    expect(lies).toBeGreaterThan(20);
+    expect(rots).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(10);
+  });
+
+  test('takes nodes back again that the copy may know as drained', () => {
+    let drained = 0;
+    for (const scenario of scenarios) {
+      const over = Math.max(...lossesOf(scenario).map(({ fromMicros, forMicros }) => fromMicros + forMicros));
+      for (const step of scenario.steps) {
+        if (step.do !== 'drain') continue;
+        drained += 1;
+        expect(
+          scenario.steps.some(
+            (later) => later.do === 'undrain' && later.node === step.node && later.at.kind === 'at' && later.at.micros > over,
+          ),
+        ).toBe(true);
+      }
+    }
+    expect(drained).toBeGreaterThan(20);
+  });
+
   test('leaves the civil clock of its controller alone, from which a restored one takes its term', () => {
     const clocks = scenarios.flatMap(({ steps }) =>
       steps.flatMap((step) =>

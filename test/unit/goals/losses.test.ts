@@ -20,6 +20,10 @@ const restored = said(20 * S, 'fault.felt', fault);
 const wiped = said(20 * S, 'fault.felt', { ...fault, kind: 'wipe' });
 const nodeWiped = said(20 * S, 'fault.felt', { ...fault, kind: 'wipe', target: 'a-1' });
 
+/** Its disk lies from 10 s on, and its power fails at 20 s. */
+const lied = said(10 * S, 'fault.begun', { fault: 'fault-2', kind: 'disk-lies', target: 'controller', detail: '' });
+const failed = said(20 * S, 'fault.felt', { fault: 'fault-3', kind: 'crash', target: 'controller' });
+
 const accepts = (micros: number, event: string, sequence = 1): RunRecord =>
   said(micros, 'event.accepted', { event, subject: 'questions.plain', sequence, bytes: 1, instance: null, epoch: null });
 const acknowledges = (micros: number, event: string): RunRecord =>
@@ -57,6 +61,64 @@ describe('of versions', () => {
     const starts = (sequence: number): RunRecord => said(22 * S, 'controller.started', { term: 2, sequence, entries: 0 });
     expect(judged(...before, starts(7)).held).toBe(true);
     expect(judged(...before, starts(6)).because).toContain('but had acknowledged module-push c-7 at 7');
+  });
+});
+
+describe('of a disk that lied or rotted', () => {
+  const created = said(0, 'consumer.created', { consumer: CONSUMER, filter: 'questions.*', next: 1 });
+  const events = (...records: readonly RunRecord[]) => judge(onDemandEvents(scenarioOf()), [created, ...records]);
+
+  it('nothing is owed that was acknowledged between the lie and the loss of power, and all before it and after it', () => {
+    expect(events(lied, accepts(15 * S, 'e1'), failed).held).toBe(true);
+    expect(events(accepts(5 * S, 'e1'), lied, failed).because).toContain('Event e1 was accepted and neither processed nor');
+    expect(events(lied, accepts(15 * S, 'e1')).held).toBe(false);
+    const over = said(16 * S, 'fault.ended', { fault: 'fault-2', kind: 'disk-lies', target: 'controller' });
+    expect(events(lied, accepts(15 * S, 'e1'), over, failed).held).toBe(false);
+    const again = { ...lied, micros: 16 * S, fields: { ...lied.fields, fault: 'fault-4' } } as RunRecord;
+    // Two lies: what came in the first is on the platter only when both are over.
+    expect(events(lied, accepts(15 * S, 'e1'), again, over, failed).held).toBe(true);
+    // The power failed once: what survived is there, and what comes now may be lost in the next failure.
+    const later = { ...failed, micros: 40 * S };
+    expect(events(lied, failed, accepts(30 * S, 'e1'), later).held).toBe(true);
+    expect(events(lied, failed, over, accepts(30 * S, 'e1'), later).held).toBe(false);
+  });
+
+  it('a key may be trusted that was so at any time since the lie', () => {
+    const stores = (key: string): RunRecord => said(30 * S, 'module.stored', { module: 'echo', version: 1, digest: 'd1', key });
+    const judged = (key: string) =>
+      judge(signatures(scenarioOf()), [
+        said(1 * S, 'trust.added', { key: KEY }),
+        lied,
+        said(15 * S, 'trust.added', { key: 'new' }),
+        said(16 * S, 'trust.revoked', { key: KEY }),
+        failed,
+        stores(key),
+      ]);
+    expect(judged(KEY).held).toBe(true);
+    expect(judged('new').held).toBe(true);
+    expect(judged('never').because).toContain('its key never is not trusted');
+  });
+
+  it('a version that survived one loss may survive the next', () => {
+    const stores = (micros: number, version: number): RunRecord =>
+      said(micros, 'module.stored', { module: 'echo', version, digest: `d${version}`, key: KEY });
+    const sees = (version: number): RunRecord =>
+      said(50 * S, 'module.observed', { module: 'echo', version, digest: `d${version}`, key: KEY });
+    const before = [stores(5 * S, 1), lied, stores(15 * S, 2), failed, { ...failed, micros: 25 * S }];
+    expect(judge(versions(), [...before, stores(30 * S, 3), sees(1), sees(2), sees(3)])).toMatchObject({ held: true, because: '' });
+    expect(judge(versions(), [...before, stores(30 * S, 4)]).because).toContain('the history has a gap');
+  });
+
+  it('nobody starts from a journal that rotted, and it is said why', () => {
+    const rots = said(12 * S, 'fault.felt', { fault: 'fault-5', kind: 'disk-rot', target: 'controller' });
+    const starts = (micros: number): RunRecord => said(micros, 'controller.started', { term: 2, sequence: 9, entries: 0 });
+    const ends = (cause: string): RunRecord => said(14 * S, 'machine.stopped', { machine: 'controller', role: 'controller', cause });
+    const judged = (...records: readonly RunRecord[]) => judge(versions(), [copied, ...records]);
+    expect(judged(rots, ends('power loss'), ends('WM_JOURNAL_CORRUPT: Record 1'), restored, starts(22 * S)).held).toBe(true);
+    expect(judged(rots, starts(15 * S)).because).toContain('The controller started from a journal that had rotted');
+    expect(judged(rots, ends('WM_BUG: whatever')).because).toContain('ended for another reason: WM_BUG');
+    expect(judged(ends('WM_STORAGE_FULL: no room'), starts(15 * S)).held).toBe(true);
+    expect(judged({ ...rots, fields: { ...rots.fields, target: 'a-1' } } as RunRecord, starts(15 * S)).held).toBe(true);
   });
 });
 
@@ -114,6 +176,35 @@ describe('of safety', () => {
     expect(judge(fencing(scenario), [raised(5 * S, 5), wiped, raised(25 * S, 2), writes(30 * S, 1)]).because).toContain(
       'the fence did not hold',
     );
+  });
+
+  it('what a node still serves of a controller that is lost holds nobody else up, and is no last word', () => {
+    const raised = (micros: number, epoch: number): RunRecord => said(micros, 'fence.raised', { instance: 'echo/0', epoch });
+    const serves = (micros: number, node: string, epoch: number): RunRecord =>
+      said(micros, 'instance.serving', { instance: 'echo/0', epoch, node, version: epoch, trigger: null } as never);
+    const runs = said(30 * S, 'invocation.started', {
+      node: 'a-1',
+      instance: 'echo/0',
+      epoch: 3,
+      version: 3,
+      trigger: 'echo',
+      event: 'e1',
+      attempt: 1,
+    });
+    const scenario = scenarioOf({ steps: [{ at: at(0), do: 'deploy', spec: specOf() }] });
+    const late = [raised(19 * S, 4), restored, serves(21 * S, 'b-1', 4), raised(22 * S, 3), serves(23 * S, 'a-1', 3)];
+    expect(judge(fencing(scenario), [copied, ...late, runs]).held).toBe(true);
+    expect(judge(fencing(scenario), [copied, restored, raised(21 * S, 4), ...late.slice(2), runs]).because).toContain(
+      'a stale instance works on',
+    );
+    const everywhere = (records: readonly RunRecord[]) => {
+      const goal = CLAIMS['version-everywhere']?.create({ deployment: 'echo', version: 3 }, scenario, 0);
+      if (goal === undefined) throw new Error('no goal version-everywhere');
+      return judge(goal, records);
+    };
+    const seen = said(50 * S, 'instance.observed', { instance: 'echo/0', state: 'running', node: 'a-1', epoch: 3, version: 3 });
+    expect(everywhere([copied, ...late, seen]).held).toBe(true);
+    expect(everywhere([copied, restored, raised(21 * S, 4), ...late.slice(2), seen]).because).toContain('last served echo/0 in version 4');
   });
 
   it('a node that the copy had given up may hold a lease since, and one that is given up now may not', () => {
@@ -232,12 +323,14 @@ describe('of how things stand in the end', () => {
     const serves = said(30 * S, 'instance.serving', { instance: 'echo/0', epoch: 1, node: 'a-1', version: 1, trigger: null } as never);
     const seen = said(50 * S, 'instance.observed', { instance: 'echo/0', state: 'running', node: 'a-1', epoch: 1, version: 1 });
     const applied = said(29 * S, 'deployment.applied', { deployment: 'echo', module: 'echo', version: 1, replicas: 1, revision: 1 });
+    const raised = said(29 * S, 'fence.raised', { instance: 'echo/0', epoch: 1 });
     const parameters = { deployment: 'echo', version: 3 };
-    expect(judged('version-everywhere', parameters, [wiped, applied, serves, seen]).held).toBe(true);
+    expect(judged('version-everywhere', parameters, [wiped, applied, raised, serves, seen]).held).toBe(true);
     expect(
       judged('version-everywhere', parameters, [
         wiped,
         { ...applied, fields: { ...applied.fields, version: 2 } } as RunRecord,
+        raised,
         serves,
         seen,
       ]).held,

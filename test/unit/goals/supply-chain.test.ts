@@ -103,6 +103,24 @@ describe('P3', () => {
     expect(judged(stores(1, 'd1'), forges('artefact', 'x1'), signs('x1'), signs('x1'), loads('x1')).held).toBe(true);
   });
 
+  it('believes one whose forgery was lost with the controller that made it, unless that is told of again', () => {
+    const ends = said(2 * S, 'machine.stopped', { machine: 'controller', role: 'controller', cause: 'power loss' });
+    const before = [stores(1, 'd1'), forges('artefact', 'x1'), ends];
+    expect(judged(...before, signs('x1'), loads('x1')).held).toBe(true);
+    const again: RunRecord = { ...signs('x1'), correlation: 'repeated/9' };
+    expect(judged(...before, again, loads('x1')).because).toContain('must not be believed');
+    expect(judged(...before, again, signs('x1'), loads('x1')).held).toBe(true);
+    expect(
+      judged(
+        stores(1, 'd1'),
+        forges('artefact', 'x1'),
+        { ...ends, micros: 1 * S, fields: { ...ends.fields, machine: 'a-1' } } as RunRecord,
+        signs('x1'),
+        loads('x1'),
+      ).held,
+    ).toBe(false);
+  });
+
   it('has not converged while a refusal is not on record', () => {
     const refusing = scenarioOf({ steps: [pushOf({ signing: 'unsigned', accepted: false })] });
     expect(judge(signatures(refusing), [trusts])).toMatchObject({
