@@ -1,9 +1,9 @@
 // The goals that a scenario names, with their parameters. Each is one claim in words; which there are is this table.
-import { consumerOf } from '../../system/domain/deployment.ts';
 import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts';
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { Scenario } from '../scenario.ts';
 import { BUDGET } from './budget.ts';
+import { countedOnce } from './counted-once.ts';
 import { artefactRefused, capabilityRefused, happens, refused } from './counting.ts';
 import { drained } from './draining.ts';
 import { near, tracked } from './driving.ts';
@@ -22,7 +22,8 @@ import {
 } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
-import { EpochsKept, Losses } from './losses.ts';
+import { Kept, ServedLast } from './kept.ts';
+import { Losses } from './losses.ts';
 import { TEMPORAL } from './temporal.ts';
 
 /** Events whose published subject matches `subject` get a result in time, counted from their first publication. */
@@ -36,8 +37,12 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
   );
   const results = new Set<string>();
   for (const step of scenario.steps) if (step.do === 'trigger' && step.spec.result !== null) results.add(step.spec.name);
-  /** Accepted events without a result, when they were published first, and when their publisher was told. */
-  const waiting = new Map<string, { readonly since: number; readonly told: number }>();
+  /** Accepted events without a result, when they were published first, and when the broker had them. */
+  const waiting = new Map<string, { readonly since: number; readonly accepted: number }>();
+  /** Events that the broker has and whose publisher does not know it, and since when it has. Bound: publications under way. */
+  const onTheWire = new Map<string, number>();
+  /** Of these, those that it lost before their publisher knew. */
+  const gone = new Set<string>();
   const losses = new Losses();
   const answered = new Identifiers();
   /** Results that overtook the acknowledgement of their event. */
@@ -49,7 +54,27 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
     ledger,
     (record) => {
       const lost = losses.observe(record);
-      if (lost !== null) for (const [event, { told }] of waiting) if (told > lost) waiting.delete(event);
+      if (lost !== null) {
+        for (const [event, { accepted }] of waiting) if (accepted > lost) waiting.delete(event);
+        for (const [event, accepted] of onTheWire) {
+          if (accepted <= lost) continue;
+          onTheWire.delete(event);
+          gone.add(event);
+        }
+      }
+      if (record.kind === 'event.accepted' || record.kind === 'event.duplicate') {
+        const { event, subject } = record.fields;
+        gone.delete(event);
+        const isPublished = record.kind === 'event.duplicate' || record.fields.instance === null;
+        if (
+          isPublished &&
+          matchesSubject(filter, subject as Subject) &&
+          !onTheWire.has(event) &&
+          !waiting.has(event) &&
+          !answered.has(event)
+        )
+          onTheWire.set(event, record.micros);
+      }
       if (record.kind === 'workload.published' && !matchesSubject(filter, record.fields.subject as Subject)) {
         others.add(record.fields.event);
         early.delete(record.fields.event);
@@ -59,7 +84,10 @@ function answered(parameters: GoalParameters, scenario: Scenario, slackMicros: n
         const since = record.micros - record.fields.micros;
         const result = early.get(record.fields.event);
         early.delete(record.fields.event);
-        if (result === undefined) waiting.set(record.fields.event, { since, told: record.micros });
+        const accepted = onTheWire.get(record.fields.event) ?? record.micros;
+        onTheWire.delete(record.fields.event);
+        if (result === undefined && gone.delete(record.fields.event)) return;
+        if (result === undefined) waiting.set(record.fields.event, { since, accepted });
         else if (answered.add(record.fields.event)) micros.push(result - since);
       }
       if (record.kind === 'workload.result' && results.has(record.fields.trigger)) {
@@ -168,28 +196,25 @@ function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: n
 /** Every instance of a deployment ends up running one version. */
 function versionEverywhere(parameters: GoalParameters): Goal {
   const deployment = textOf(parameters, 'deployment');
-  /** After a loss the number that is applied last: versions are counted anew. */
-  let version = countOf(parameters, 'version');
-  const losses = new Losses();
-  const epochsKept = new EpochsKept();
-  const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${version}.`);
+  const claimed = countOf(parameters, 'version');
+  /** What was applied or rolled back to last: after a loss versions are counted anew, from those that are left. */
+  const wanted = new Map<string, number>();
+  const kept = new Kept([wanted]);
+  const servedLast = new ServedLast();
+  const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${claimed}.`);
   const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
-  const serving = new Map<string, { readonly version: number; readonly node: string; readonly epoch: number }>();
   return goalOf(
     ledger,
     (record) => {
-      epochsKept.observe(record);
-      if (losses.observe(record) !== null) serving.clear();
-      if (losses.any && record.kind === 'deployment.applied' && record.fields.deployment === deployment) version = record.fields.version;
-      // A node that comes back begins with what it last knew, until it is told: that is no later word.
-      if (record.kind === 'instance.serving') {
-        const { instance, epoch } = record.fields;
-        if (epoch >= (serving.get(instance)?.epoch ?? 0) && !epochsKept.isLost(instance, epoch)) serving.set(instance, record.fields);
-      }
+      kept.observe(record);
+      servedLast.observe(record);
+      if (record.kind === 'deployment.applied') wanted.set(record.fields.deployment, record.fields.version);
+      if (record.kind === 'rollback.accepted') wanted.set(record.fields.deployment, record.fields.to);
       if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`))
         seen.set(record.fields.instance, record.fields);
     },
     (end) => {
+      const version = (kept.losses.any ? wanted.get(deployment) : undefined) ?? claimed;
       ledger.expectByEnd(seen.size > 0, end, () => `Deployment ${deployment} has no instance at the end.`);
       for (const [instance, view] of seen) {
         if (view.state === 'stopped') continue;
@@ -200,9 +225,9 @@ function versionEverywhere(parameters: GoalParameters): Goal {
           view.node,
         );
         ledger.expectByEnd(
-          serving.get(instance)?.version === version,
+          servedLast.of(instance)?.version === version,
           end,
-          () => `Node ${serving.get(instance)?.node} last served ${instance} in version ${serving.get(instance)?.version}.`,
+          () => `Node ${servedLast.of(instance)?.node} last served ${instance} in version ${servedLast.of(instance)?.version}.`,
           view.node,
         );
       }
@@ -232,82 +257,6 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
       const where = zone === null ? '' : ` in ${zone}`;
       ledger.expectByEnd(found >= least, end, () => `${found} instances of ${deployment} run${where} at the end; ${least} were due.`);
       ledger.expectByEnd(found <= most, end, () => `${found} instances of ${deployment} run${where} at the end; at most ${most} may.`);
-    },
-  );
-}
-
-/**
- * The counter's value equals the number of distinct events accepted for it: effect exactly once. One effect too many is wrong for
- * good; one too few is so only where its event is settled: before, the effect may still come.
- */
-function countedOnce(parameters: GoalParameters, scenario: Scenario): Goal {
-  const key = textOf(parameters, 'key');
-  const subject = textOf(parameters, 'subject') as SubjectFilter;
-  const ledger = new Ledger(
-    'counted-once',
-    `State ${key} counts every accepted event on ${subject} exactly once, however often it was delivered.`,
-  );
-  const triggers = scenario.steps.flatMap((step) => (step.do === 'trigger' ? [step.spec] : []));
-  const accepted = new Identifiers();
-  /** Triggers that have not settled an event, by event. Bound: what the broker holds. */
-  const open = new Map<string, Set<string>>();
-  const losses = new Losses();
-  /** Since the controller last lost what it had: what was accepted, and how many of that were acknowledged. The rest may be lost. */
-  let since = new Identifiers();
-  const counts = new Set<string>();
-  let value: string | null = null;
-  let observed = false;
-  return goalOf(
-    ledger,
-    (record) => {
-      if (losses.observe(record) !== null) {
-        since = new Identifiers();
-        counts.clear();
-      }
-      if (record.kind === 'event.acknowledged' && since.has(record.fields.event)) counts.add(record.fields.event);
-      if (record.kind === 'event.acknowledged' || record.kind === 'event.deadlettered') {
-        const left = open.get(record.fields.event);
-        left?.delete(record.fields.consumer);
-        if (left?.size === 0) open.delete(record.fields.event);
-      }
-      // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
-      if (
-        (record.kind === 'event.accepted' || record.kind === 'event.duplicate') &&
-        matchesSubject(subject, record.fields.subject as Subject)
-      ) {
-        const { event } = record.fields;
-        if (losses.any && record.kind === 'event.accepted') since.add(event);
-        const listening = triggers.filter((trigger) => matchesSubject(trigger.subject, record.fields.subject as Subject));
-        if (accepted.add(event) && listening.length > 0) open.set(event, new Set(listening.map(({ name }) => consumerOf(name))));
-      }
-      if (record.kind === 'state.observed' && record.fields.key === key) {
-        observed = true;
-        value = record.fields.value;
-      }
-    },
-    (end) => {
-      // The counter guest writes its count as the leading decimal digits of the value.
-      const counted = value === null ? 0 : Number(/\d+/.exec(value)?.[0] ?? NaN);
-      ledger.expectByEnd(accepted.size > 0, end, () => `No event on ${subject} was accepted.`);
-      ledger.expectByEnd(observed, end, () => `State ${key} was not read at the end: name it in observeState.`);
-      if (observed) {
-        const told = `State ${key} says ${counted} and ${accepted.size} events were accepted`;
-        const now = { source: 'testbed', micros: end.micros };
-        ledger.expect(!Number.isNaN(counted), now, () => `${told}: that is no count.`);
-        ledger.expect(!(counted > accepted.size), now, () => `${told}: an effect came twice.`);
-        if (losses.any) {
-          const due = counts.size;
-          ledger.expect(!(counted < due), now, () => `${told}, of which ${due} were acknowledged since the last loss: an effect is lost.`);
-          return;
-        }
-        ledger.expect(
-          !(counted < accepted.size - open.size),
-          now,
-          () => `${told}, of which ${open.size} are under way: an effect is lost.`,
-        );
-        ledger.expectByEnd(!(counted < accepted.size), end, () => `${told}, of which ${open.size} are under way at the end.`);
-      }
-      ledger.figures['counted'] = counted;
     },
   );
 }

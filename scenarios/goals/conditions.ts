@@ -5,7 +5,7 @@ import type { Subject, SubjectFilter } from '../../system/domain/identifiers.ts'
 import { matchesSubject } from '../../system/domain/subject.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario } from '../scenario.ts';
-import { Losses } from './losses.ts';
+import { Kept } from './kept.ts';
 
 export type Condition = {
   observe(record: RunRecord): void;
@@ -29,6 +29,8 @@ function nodesHealthy(): Condition {
   const status = new Map<string, string>();
   /** Nodes that are on and not healthy, so that a look at all of them is none at each. */
   const unwell = new Map<string, string>();
+  // Of one that is still known after a lie nothing is told.
+  const kept = new Kept([status], () => {});
   const lookAt = (node: string): void => {
     const is = status.get(node) ?? 'not in the inventory';
     if (on.has(node) && is !== 'healthy' && is !== 'draining') unwell.set(node, is);
@@ -36,6 +38,7 @@ function nodesHealthy(): Condition {
   };
   return {
     observe(record) {
+      if (kept.observe(record) !== null) for (const node of on) lookAt(node);
       switch (record.kind) {
         case 'machine.started':
           if (record.fields.role === 'node') on.add(record.fields.machine);
@@ -63,10 +66,10 @@ function nodesHealthy(): Condition {
 function instancesRunning(): Condition {
   /** Instances that are wanted and do not run, with their state. Bound: instances. */
   const waiting = new Map<string, { readonly state: string; readonly node: string | null }>();
-  const losses = new Losses();
+  const kept = new Kept([waiting]);
   return {
     observe(record) {
-      if (losses.observe(record) !== null) waiting.clear();
+      kept.observe(record);
       if (record.kind !== 'instance.state') return;
       const { instance, to, node } = record.fields;
       if (to === 'running' || to === 'stopped') waiting.delete(instance);
@@ -81,18 +84,24 @@ function instancesRunning(): Condition {
 
 function eventsSettled(scenario: Scenario): Condition {
   const triggers = new Set<string>(scenario.steps.flatMap((step) => (step.do === 'trigger' ? [consumerOf(step.spec.name)] : [])));
-  const consumers = new Map<string, { readonly filter: SubjectFilter; readonly from: number }>();
+  const consumers = new Map<string, { readonly filter: SubjectFilter; readonly from: number; readonly micros: number }>();
   /** When each was accepted, by `consumer event`. Bound: what the broker holds. */
   const open = new Map<string, number>();
-  const losses = new Losses();
+  const kept = new Kept([consumers, open], (since) => {
+    for (const [key, micros] of open) if (micros > since) open.delete(key);
+    for (const [name, { micros }] of consumers) if (micros > since) consumers.delete(name);
+  });
   return {
     observe(record) {
-      const lost = losses.observe(record);
-      if (lost !== null) for (const [key, micros] of open) if (micros > lost) open.delete(key);
+      kept.observe(record);
       switch (record.kind) {
         case 'consumer.created':
           if (triggers.has(record.fields.consumer) && !consumers.has(record.fields.consumer))
-            consumers.set(record.fields.consumer, { filter: record.fields.filter as SubjectFilter, from: record.fields.next });
+            consumers.set(record.fields.consumer, {
+              filter: record.fields.filter as SubjectFilter,
+              from: record.fields.next,
+              micros: record.micros,
+            });
           break;
         case 'event.accepted':
           for (const [name, { filter, from }] of consumers) {

@@ -9,7 +9,7 @@ import { Commits } from './commits.ts';
 import { deploymentOf } from './in-force.ts';
 import { describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { Identifiers } from './identifiers.ts';
-import { EpochsKept, Losses } from './losses.ts';
+import { Kept, ServedLast } from './kept.ts';
 import { REPEATED_PREFIX } from './repetitions.ts';
 
 const MICROS_PER_MS = 1_000;
@@ -30,10 +30,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
   /** Accepted and neither acknowledged nor dead-lettered, by `consumer event`. */
   const open = new Map<string, { readonly event: string; readonly consumer: string; readonly micros: number }>();
   const completed = new Identifiers();
-  let accepted = new Identifiers();
-  /** Accepted before the controller last lost what it had. */
-  let acceptedBefore = 0;
-  const losses = new Losses();
+  const accepted = new Identifiers();
+  let acceptedEver = 0;
   /** Of these, those that are known by their duplicate only, with their sequence. */
   const untold = new Map<string, number>();
   /** Acknowledged or dead-lettered at least once. */
@@ -46,14 +44,13 @@ export function onDemandEvents(scenario: Scenario): Goal {
         open.set(`${name} ${event}`, { event, consumer: name, micros });
     }
   };
-  /** What was accepted up to the copy is in it, and owed; what came after it is lost, and may be accepted once more. */
-  const lose = (since: number): void => {
+  // What was accepted up to the lie is owed; what came after it may be lost, and accepted once more.
+  const kept = new Kept([open, consumers, accepted, untold, settled], (since) => {
     for (const [key, { micros }] of open) if (micros > since) open.delete(key);
     for (const [name, { micros }] of consumers) if (micros > since) consumers.delete(name);
-    acceptedBefore += accepted.size;
-    accepted = new Identifiers();
+    accepted.clear();
     untold.clear();
-  };
+  });
   const settle = (record: Extract<RunRecord, { kind: 'event.acknowledged' }>): void => {
     const { consumer, event, instance } = record.fields;
     settled.add(event);
@@ -71,8 +68,7 @@ export function onDemandEvents(scenario: Scenario): Goal {
   return goalOf(
     ledger,
     (record) => {
-      const lost = losses.observe(record);
-      if (lost !== null) lose(lost);
+      kept.observe(record);
       switch (record.kind) {
         case 'consumer.created': {
           const trigger = triggers.get(record.fields.consumer);
@@ -89,6 +85,7 @@ export function onDemandEvents(scenario: Scenario): Goal {
         case 'event.accepted': {
           const { event, sequence } = record.fields;
           const isNew = accepted.add(event);
+          if (isNew) acceptedEver += 1;
           ledger.expect(
             // A repetition that comes while the first is being written is told of before it.
             isNew || untold.get(event) === sequence,
@@ -104,6 +101,7 @@ export function onDemandEvents(scenario: Scenario): Goal {
           const { event, sequence } = record.fields;
           if (accepted.has(event) || settled.has(event)) break;
           accepted.add(event);
+          acceptedEver += 1;
           untold.set(event, sequence);
           hold(record.fields, record.micros);
           break;
@@ -161,8 +159,8 @@ export function onDemandEvents(scenario: Scenario): Goal {
           guest.node,
         );
       }
-      ledger.checks += acceptedBefore + accepted.size;
-      ledger.figures['accepted'] = acceptedBefore + accepted.size;
+      ledger.checks += acceptedEver;
+      ledger.figures['accepted'] = acceptedEver;
     },
   );
 }
@@ -183,9 +181,9 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   };
   /** What was admitted before the fence may become durable, and be told, so much after it. */
   const commits = new Commits(scenario);
-  const losses = new Losses();
-  const epochsKept = new EpochsKept();
-  const serving = new Map<string, { readonly epoch: number; readonly node: string }>();
+  // A new process fences what it has in its journal when it starts.
+  const kept = new Kept([fence]);
+  const servedLast = new ServedLast();
   /** Nodes that were ever given up, and when they were last taken back. */
   const gone = new Set<string>();
   const back = new Map<string, number>();
@@ -229,9 +227,9 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(ledger, (record) => {
     checkLeases(record);
     commits.observe(record);
-    epochsKept.observe(record);
-    // Epochs are counted anew, from what the copy knew: fences are those that are raised from here on.
-    if (losses.observe(record) !== null) for (const known of [fence, serving, gone, back]) known.clear();
+    servedLast.observe(record);
+    // Who is given up by a copy may work on under a lease of after it.
+    if (kept.observe(record) !== null) for (const known of [gone, back]) known.clear();
     switch (record.kind) {
       case 'agent.lease': {
         const { node, state } = record.fields;
@@ -273,22 +271,14 @@ export function fencing(scenario: Scenario, slackMicros = 0): Goal {
           back.delete(node);
           ledger.checks += 1;
           // What a copy of before a loss repeats was decided then.
-          const isOld = losses.any && record.correlation?.startsWith(REPEATED_PREFIX) === true;
+          const isOld = kept.losses.any && record.correlation?.startsWith(REPEATED_PREFIX) === true;
           if (!isOld && (holding.get(node) ?? Infinity) <= record.micros) early.set(node, record.micros);
         } else if (from === 'unavailable') back.set(node, record.micros);
         break;
       }
-      case 'instance.serving': {
-        const { instance, epoch, node } = record.fields;
-        const before = serving.get(instance);
-        // What a node was handed by a controller that has lost it since is no placement of the one that goes on.
-        if (epochsKept.isLost(instance, epoch)) break;
-        if (before === undefined || before.epoch < epoch) serving.set(instance, { epoch, node });
-        break;
-      }
       case 'invocation.started': {
         const { instance, epoch, node, event } = record.fields;
-        const current = serving.get(instance);
+        const current = servedLast.of(instance);
         if (current === undefined || !movable.has(deploymentOf(instance))) break;
         ledger.expect(
           epoch >= current.epoch || node === current.node || mayNotKnow(node, instance, record.micros),

@@ -2,8 +2,8 @@
 import { NODE_TRANSITIONS, type NodeStatus } from '../../system/domain/node.ts';
 import type { LinkSpec, NodeSpec, Scenario } from '../scenario.ts';
 import { COMMIT_MICROS, Commits } from './commits.ts';
-import { Losses } from './losses.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, STOPPED_IN_ORDER, type Goal } from './goal.ts';
+import { Kept } from './kept.ts';
 
 /** R1.2: sampling of the failure detector and message delay on top of the configured times. */
 const DETECTION_SLACK_MICROS = 600_000;
@@ -184,17 +184,27 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
     scenario.fleet.vehicles.length > 0 || scenario.fleet.links.some(({ impairments }) => impairments.length > 0) ? ['fleet'] : [],
   );
   const disturbed = new Set<string>();
+  /** Nodes that are off or frozen, and since when, whoever knows it. */
+  const still = new Map<string, number>();
+  const missIfKnown = (node: string, micros: number): void => {
+    if (enrolled.has(node) && !unavailable.has(node)) silentSince.set(node, micros);
+  };
   const fallSilent = (node: string, micros: number): void => {
-    silentSince.set(node, micros);
+    still.set(node, micros);
     if (disturbances.size > 0) disturbed.add(node);
     else disturbed.delete(node);
+    missIfKnown(node, micros);
+  };
+  const speak = (node: string): void => {
+    still.delete(node);
+    silentSince.delete(node);
   };
   let controllerSince: number | null = null;
   /** While it is frozen, since when; and until when nobody is given up, since what was silent was the controller. */
   let frozenSince: number | null = null;
   let graceUntil = 0;
   const commits = new Commits(scenario);
-  const losses = new Losses();
+  const kept = new Kept([holder, unavailable, enrolled]);
   const detectionMicros = scenario.platform.unavailableAfterMs * 1_000 + DETECTION_SLACK_MICROS + slackMicros;
   const replacementMicros = REPLACEMENT_MICROS + slackMicros;
   /** Less a hundredth, which a clock may be fast by. */
@@ -237,24 +247,24 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
   return goalOf(ledger, (record) => {
     checkTimes(record);
     commits.observe(record);
-    // Whoever has not come back since is a node that the controller may never have heard of, and incarnations are counted anew.
-    if (losses.observe(record) !== null) for (const known of [holder, silentSince, unavailable, orphans, enrolled]) known.clear();
+    // The controller goes by the nodes that it has now: it misses those of them that are silent, whenever it missed them before.
+    if (kept.observe(record) !== null) {
+      // It has not begun with that yet.
+      controllerSince = null;
+      orphans.clear();
+      silentSince.clear();
+      for (const [node, micros] of still) missIfKnown(node, micros);
+    }
     switch (record.kind) {
       case 'machine.started':
         if (record.fields.role === 'controller') controllerSince = record.micros;
-        else silentSince.delete(record.fields.machine);
+        else speak(record.fields.machine);
         break;
       case 'machine.stopped':
         if (record.fields.role === 'controller') {
           controllerSince = null;
           orphans.clear();
-        } else if (
-          enrolled.has(record.fields.machine) &&
-          !unavailable.has(record.fields.machine) &&
-          record.fields.cause !== STOPPED_IN_ORDER
-        ) {
-          fallSilent(record.fields.machine, record.micros);
-        }
+        } else if (record.fields.cause !== STOPPED_IN_ORDER) fallSilent(record.fields.machine, record.micros);
         break;
       // A controller that is frozen cannot be held to a time; a node that is frozen is silent like a dead one.
       case 'machine.paused': {
@@ -262,7 +272,7 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
         if (machine === 'controller') {
           controllerSince = null;
           frozenSince = record.micros;
-        } else if (enrolled.has(machine) && !unavailable.has(machine)) fallSilent(machine, record.micros);
+        } else fallSilent(machine, record.micros);
         break;
       }
       case 'machine.resumed':
@@ -271,7 +281,7 @@ export function failureAndRecovery(scenario: Scenario, slackMicros = 0): Goal {
           // A shorter stop may go unnoticed, and takes no more from anybody than a check that is late.
           if (frozenSince !== null && record.micros - frozenSince >= stoodStillMicros) graceUntil = record.micros + graceMicros;
           frozenSince = null;
-        } else silentSince.delete(record.fields.machine);
+        } else speak(record.fields.machine);
         break;
       case 'fault.begun':
         if (NETWORK_FAULTS.includes(record.fields.kind)) disturbances.add(record.fields.fault);

@@ -10,8 +10,25 @@ const DIGITS_MAX = 15;
 
 export class Identifiers {
   /** By the text around the number, and the number's place in it. */
-  readonly #runs = new Map<string, Runs>();
+  #runs = new Map<string, Runs>();
   size = 0;
+
+  clear(): void {
+    this.become(new Identifiers());
+  }
+
+  copy(): Identifiers {
+    const copy = new Identifiers();
+    copy.size = this.size;
+    for (const [text, { starts, ends }] of this.#runs) copy.#runs.set(text, { starts: [...starts], ends: [...ends] });
+    return copy;
+  }
+
+  /** Those of the other one, which is given away with it. */
+  become(other: Identifiers): void {
+    this.#runs = other.#runs;
+    this.size = other.size;
+  }
 
   has(id: string): boolean {
     const { text, number } = split(id);

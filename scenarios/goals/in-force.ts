@@ -4,6 +4,7 @@
 import type { DeploymentSpec } from '../../system/domain/deployment.ts';
 import type { RunRecord } from '../record.ts';
 import type { Scenario, StepSpec } from '../scenario.ts';
+import { Kept } from './kept.ts';
 import { Losses } from './losses.ts';
 
 /** Steps of commands by the command's identifier, which is the correlation of what the controller records of it. */
@@ -30,9 +31,11 @@ export class DeploymentsInForce {
   readonly #underWay = new Map<string, DeploymentSpec>();
   /** Every one that was commanded so far. */
   readonly #ever = new Map<string, readonly DeploymentSpec[]>();
-  readonly #losses = new Losses();
-  /** Of these the controller lost what was in force: it may be any that ever was, until one is applied again. */
+  /** Of these nobody knows what is in force: it may be any that ever was, until one is applied again. */
   readonly #inDoubt = new Set<string>();
+  /** As under way, by the command's identifier, except that it is known again as it was when a copy was taken. */
+  readonly #unanswered = new Map<string, string>();
+  readonly #kept = new Kept([this.#now, this.#inDoubt, this.#unanswered]);
 
   constructor({ steps }: Scenario) {
     this.#steps = steps;
@@ -41,12 +44,13 @@ export class DeploymentsInForce {
 
   observe(record: RunRecord): void {
     this.#commanded.observe(record);
-    if (this.#losses.observe(record) !== null) for (const name of this.#ever.keys()) this.#inDoubt.add(name);
+    if (this.#kept.observe(record) !== null) this.#doubt();
     switch (record.kind) {
       case 'operator.commanded': {
         const spec = this.#specOf(record.fields.id);
         if (spec === null) return;
         this.#underWay.set(record.fields.id, spec);
+        this.#unanswered.set(record.fields.id, spec.name);
         this.#ever.set(spec.name, [...(this.#ever.get(spec.name) ?? []), spec]);
         return;
       }
@@ -55,7 +59,9 @@ export class DeploymentsInForce {
       case 'operator.answered':
         if (record.fields.outcome === 'done') this.#apply(record.fields.id);
         // One whose outcome is unknown may still be carried out.
-        if (record.fields.outcome !== 'unknown') this.#underWay.delete(record.fields.id);
+        if (record.fields.outcome === 'unknown') return;
+        this.#underWay.delete(record.fields.id);
+        this.#unanswered.delete(record.fields.id);
         return;
       default:
     }
@@ -73,6 +79,14 @@ export class DeploymentsInForce {
   sofar(deployment: string): readonly DeploymentSpec[] {
     const first = this.#first.get(deployment);
     return this.#ever.get(deployment) ?? (first === undefined ? [] : [first]);
+  }
+
+  /** A copy has what was in force when it was taken, and may have what was under way then. */
+  #doubt(): void {
+    for (const name of this.#ever.keys()) if (!this.#now.has(name)) this.#inDoubt.add(name);
+    for (const name of this.#unanswered.values()) this.#inDoubt.add(name);
+    this.#unanswered.clear();
+    for (const [id, { name }] of this.#underWay) this.#unanswered.set(id, name);
   }
 
   #apply(id: string | null): void {

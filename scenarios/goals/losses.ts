@@ -5,9 +5,14 @@ import type { RunRecord } from '../record.ts';
 
 const CONTROLLER = 'controller';
 
+/** Whether the copy is taken that a `restore` of the controller puts back when it is felt: at this very moment, with all that was told before. */
+export function isCopyTaken({ fields }: Extract<RunRecord, { kind: 'fault.begun' }>): boolean {
+  return fields.kind === 'restore' && fields.target === CONTROLLER;
+}
+
 export class Losses {
-  /** When the copy of each `restore` was taken. Bound: faults of a scenario. */
-  readonly #copies = new Map<string, number>();
+  /** Since when what the copy of each `restore` may lack is lost, and whether it is exact: not of a disk that lied. Bound: faults of a scenario. */
+  readonly #copies = new Map<string, { readonly since: number; readonly isExact: boolean }>();
   /** Faults by which its disk lies. */
   readonly #lies = new Set<string>();
   /** Since when nothing that it acknowledged is certain; null while it does not lie. */
@@ -20,7 +25,7 @@ export class Losses {
     return this.#any;
   }
 
-  /** Whether all that came after is gone. Not after a lie: of that the disk may have kept any part. */
+  /** Whether all that came after is gone. Not after a lie: of that the disk, or its copy, may have kept any part. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -31,7 +36,7 @@ export class Losses {
     if (record.fields.target !== CONTROLLER) return null;
     const { fault, kind } = record.fields;
     if (record.kind === 'fault.begun') {
-      if (kind === 'restore') this.#copies.set(fault, record.micros);
+      if (isCopyTaken(record)) this.#copies.set(fault, { since: this.#lyingSince ?? record.micros, isExact: this.#lyingSince === null });
       if (kind === 'disk-lies') {
         this.#lies.add(fault);
         this.#lyingSince ??= record.micros;
@@ -45,7 +50,7 @@ export class Losses {
     const since = this.#sinceOf(fault, kind);
     if (since === null) return null;
     this.#any = true;
-    this.#isWhole = kind !== 'crash';
+    this.#isWhole = kind === 'wipe' || this.#copies.get(fault)?.isExact === true;
     // What is there now is there, and what it acknowledges from here on is not.
     if (this.#lyingSince !== null) this.#lyingSince = record.micros;
     return since;
@@ -56,29 +61,11 @@ export class Losses {
       case 'wipe':
         return Number.NEGATIVE_INFINITY;
       case 'restore':
-        return this.#copies.get(fault) ?? Number.NEGATIVE_INFINITY;
+        return this.#copies.get(fault)?.since ?? Number.NEGATIVE_INFINITY;
       case 'crash':
         return this.#lyingSince;
       default:
         return null;
     }
-  }
-}
-
-/** Epochs that the controller which goes on gave, or knows of. Nodes may still serve what was handed out before a loss, in later ones. */
-export class EpochsKept {
-  readonly #losses = new Losses();
-  readonly #given = new Map<string, number>();
-
-  observe(record: RunRecord): void {
-    if (this.#losses.observe(record) !== null) this.#given.clear();
-    if (record.kind !== 'fence.raised' && record.kind !== 'instance.state') return;
-    const { instance, epoch } = record.fields;
-    this.#given.set(instance, Math.max(epoch, this.#given.get(instance) ?? 0));
-  }
-
-  /** Whether this epoch was given before the last loss, and by nobody since. */
-  isLost(instance: string, epoch: number): boolean {
-    return this.#losses.any && epoch > (this.#given.get(instance) ?? 0);
   }
 }

@@ -4,7 +4,7 @@ import type { RunRecord } from '../record.ts';
 import type { NodeSpec, Scenario } from '../scenario.ts';
 import { goalOf, Ledger, type Goal } from './goal.ts';
 import { DeploymentsInForce } from './in-force.ts';
-import { Losses } from './losses.ts';
+import { Kept } from './kept.ts';
 
 /**
  * R4.5, the default policy: of 1,000 points proximity gives up to 800, and half of these at a round trip of 20 ms. Said here once
@@ -19,12 +19,12 @@ export function proximity(scenario: Scenario): Goal {
   const inForce = new DeploymentsInForce(scenario);
   const domains = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.faultDomain.split('/')]));
   const places = new Map<string, { node: string; deployment: string }>();
-  const losses = new Losses();
+  const kept = new Kept([places]);
   const domainOf = (node: string, level: number): string =>
     level === SPREAD_NODE ? node : (domains.get(node) ?? []).slice(0, level).join('/');
   return goalOf(ledger, (record) => {
     inForce.observe(record);
-    if (losses.observe(record) !== null) places.clear();
+    kept.observe(record);
     if (record.kind === 'placement.decided') {
       const { instance, node, score, proximityMicros, otherPoints, runnersUp, why } = record.fields;
       for (const part of runnersUp === '' ? [] : runnersUp.split(' ')) {
@@ -81,10 +81,10 @@ export function resources(scenario: Scenario): Goal {
   const held = new Map<string, Map<string, Promised>>();
   const whereIs = new Map<string, string>();
   const draining = new Set<string>();
-  const losses = new Losses();
+  const kept = new Kept([held, whereIs, draining]);
   return goalOf(ledger, (record) => {
     inForce.observe(record);
-    if (losses.observe(record) !== null) for (const known of [held, whereIs, draining]) known.clear();
+    kept.observe(record);
     // An agent that starts anew takes new work.
     if (record.kind === 'node.enrolled') draining.delete(record.fields.node);
     if (record.kind === 'node.status') {
@@ -180,11 +180,11 @@ export function lifecycle(): Goal {
   const epochs = new Map<string, number>();
   /** The highest epochs, those included that the controller lost: agents may serve these until they are told. */
   const assigned = new Map<string, number>();
-  const losses = new Losses();
+  const kept = new Kept([state, epochs]);
   const check = (record: Extract<RunRecord, { kind: 'instance.state' }>): void => {
     const { instance, from, to, epoch, node } = record.fields;
-    // Of one that is first heard of after a loss nobody knows what the controller still had.
-    const before = state.get(instance) ?? (losses.any ? from : 'pending');
+    // Of one that is first heard of after a lie nobody knows what the controller still had.
+    const before = state.get(instance) ?? (kept.isComplete ? 'pending' : from);
     ledger.expect(from === before, record, () => `Instance ${instance} was said to leave ${from}, but it was ${before}.`, node);
     ledger.expect(
       INSTANCE_TRANSITIONS[from as InstanceState]?.includes(to as InstanceState) === true,
@@ -205,7 +205,7 @@ export function lifecycle(): Goal {
   /** Version that a node said it serves, by `node instance epoch`. */
   const served = new Map<string, number>();
   return goalOf(ledger, (record) => {
-    if (losses.observe(record) !== null) for (const known of [state, epochs]) known.clear();
+    kept.observe(record);
     if (record.kind === 'instance.state') check(record);
     if (record.kind === 'invocation.started') {
       const { node, instance, epoch, version, event } = record.fields;

@@ -2,7 +2,7 @@
 import { consumerOf } from '../../system/domain/deployment.ts';
 import { DEAD_LETTER_PREFIX } from '../../system/domain/event.ts';
 import type { Scenario } from '../scenario.ts';
-import { Losses } from './losses.ts';
+import { Kept } from './kept.ts';
 import { goalOf, Ledger, type Goal } from './goal.ts';
 
 export function retries(scenario: Scenario): Goal {
@@ -23,12 +23,12 @@ export function retries(scenario: Scenario): Goal {
   const delivered = new Map<string, number>();
   /** Dead-lettered events without their letter, by the letter's identifier. */
   const due = new Map<string, string>();
-  const losses = new Losses();
+  const kept = new Kept([failures]);
   return goalOf(
     ledger,
     (record) => {
-      // A broker that lost its journal counts anew.
-      if (losses.observe(record) !== null) for (const known of [failures, delivered, due]) known.clear();
+      // A broker counts on from what its journal has.
+      if (kept.observe(record) !== null) for (const known of [delivered, due]) known.clear();
       switch (record.kind) {
         case 'event.delivered': {
           const { consumer, event, attempt } = record.fields;

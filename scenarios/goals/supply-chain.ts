@@ -2,6 +2,7 @@
 import type { Scenario } from '../scenario.ts';
 import { describeBudget, describeMicros, describeSlack, goalOf, Ledger, type Goal } from './goal.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
+import { Kept } from './kept.ts';
 import { Losses } from './losses.ts';
 import { REPEATED_PREFIX } from './repetitions.ts';
 import { Slowness } from './slowness.ts';
@@ -21,11 +22,13 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
   const ledger = new Ledger('P3', 'Nothing unsigned, or signed by an untrusted or revoked key, is stored as deployable or instantiated.');
   /** Since when. */
   const trusted = new Map<string, number>();
-  const losses = new Losses();
-  /** When each key was first trusted. */
-  const everTrusted = new Map<string, number>();
+  const everTrusted = new Set<string>();
   /** When each key was revoked. Nodes hear of it when they are next told what is desired. */
   const revoked = new Map<string, number>();
+  // After a lie one that was trusted at any time since may be so again.
+  const kept = new Kept([trusted], (since) => {
+    for (const [key, micros] of revoked) if (micros > since) trusted.set(key, since);
+  });
   /** When each node was last told. */
   const told = new Map<string, Told>();
   /** Since when each node has had a session, without a break, and the network and all machines have been at peace. */
@@ -61,20 +64,17 @@ export function signatures(scenario: Scenario, slackMicros = 0): Goal {
     ledger,
     (record) => {
       inForce.observe(record);
-      const lost = losses.observe(record);
-      // A key that is trusted since the copy is as good as revoked now, or may be after a lie; one that was revoked since may be trusted again.
-      if (lost !== null) {
-        for (const [key, micros] of [...trusted]) {
-          if (micros <= lost || !losses.isWhole) continue;
-          trusted.delete(key);
-          revoked.set(key, record.micros);
+      // A key that the copy does not trust is as good as revoked now.
+      if (kept.observe(record) !== null) {
+        for (const key of everTrusted) {
+          if (trusted.has(key)) revoked.delete(key);
+          else if (!revoked.has(key)) revoked.set(key, record.micros);
         }
-        for (const [key, micros] of [...revoked]) if (micros > lost && (everTrusted.get(key) ?? Infinity) <= lost) trusted.set(key, lost);
       }
       switch (record.kind) {
         case 'trust.added':
           trusted.set(record.fields.key, record.micros);
-          if (!everTrusted.has(record.fields.key)) everTrusted.set(record.fields.key, record.micros);
+          everTrusted.add(record.fields.key);
           revoked.delete(record.fields.key);
           break;
         case 'trust.revoked':

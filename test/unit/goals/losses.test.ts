@@ -343,7 +343,7 @@ describe('of how things stand in the end', () => {
     const parameters = { key: 'count', subject: 'questions.plain' };
     const before = [accepts(1 * S, 'e1'), acknowledges(2 * S, 'e1'), wiped, accepts(30 * S, 'e2'), acknowledges(31 * S, 'e2')];
     expect(judged('counted-once', parameters, [...before, reads('1')]).held).toBe(true);
-    expect(judged('counted-once', parameters, [...before, reads('0')]).because).toContain('1 were acknowledged since the last loss');
+    expect(judged('counted-once', parameters, [...before, reads('0')]).because).toContain('1 were acknowledged and not lost');
     expect(judged('counted-once', parameters, [...before, reads('3')]).because).toContain('an effect came twice');
     expect(judged('counted-once', parameters, [...before.filter((record) => record !== wiped), reads('1')]).held).toBe(false);
   });
