@@ -12,6 +12,7 @@ import { assert, ok, rejected } from '../system/domain/outcome.ts';
 import type { Outcome } from '../system/domain/outcome.ts';
 import type { Keys } from '../system/ports/keys.ts';
 import { MICROS_PER_S } from '../system/ports/clock.ts';
+import type { Telemetry } from '../system/ports/telemetry.ts';
 import type { CompileProfile } from '../system/ports/wasm.ts';
 import { createClock } from './clock/clock.ts';
 import { CONTROLLER_CORES, CONTROLLER_FUEL_PER_MICRO, NETWORK_COSTS, ZONE_LATENCY } from './costs/costs.ts';
@@ -88,7 +89,7 @@ class SimTestbed implements Testbed {
   readonly #versions = new Map<string, string>();
   #driver: Driver | null = null;
   #scenario: Scenario | null = null;
-  /** The next start of the controller is the first from an older copy. */
+  /** No controller has started from an older copy yet that was put back. */
   #isRestored = false;
 
   constructor(kernel: Kernel, injected: SimInjected) {
@@ -301,10 +302,13 @@ class SimTestbed implements Testbed {
       fuelPerMicro: CONTROLLER_FUEL_PER_MICRO,
       profile: simulatedProfile('x86_64', []),
       profiles: [...profiles.values()],
-      createProgram: (ports) => {
-        const restored = this.#isRestored;
-        this.#isRestored = false;
-        return createController(ports, { ...config, restored });
+      createProgram: ({ telemetry, ...ports }) => {
+        // An operator says it until one has started: what a start that fails has written of its number is not enough to rely on.
+        const record: Telemetry['record'] = (kind, fields, correlation) => {
+          if (kind === 'controller.started') this.#isRestored = false;
+          telemetry.record(kind, fields, correlation);
+        };
+        return createController({ ...ports, telemetry: { ...telemetry, record } }, { ...config, restored: this.#isRestored });
       },
     });
   }

@@ -213,7 +213,7 @@ describe('fuzz', () => {
     expect(documentedOptions('coverage')).toEqual(helpedOptions(help.stdout));
   });
 
-  test('loses last copies where it is asked to, in a file that plays alone', async () => {
+  test('loses last copies where it is asked to', async () => {
     const out = join(folder.path, 'unrepairable');
     const { code, stdout } = await wasmmatrix(['fuzz', '--unrepairable', '--seed', '0xe00005', '--runs', '1', '--json', '--out', out]);
     expect(code).toBe(0);

@@ -5,6 +5,7 @@ import { ensureEngine } from '../../../hardware/wasm/build/build.ts';
 import { openEngine } from '../../../hardware/wasm/native/native.ts';
 import { SynchronousEngine } from '../../../hardware/wasm/wasm.ts';
 import { buildExamples } from '../../../scenarios/examples/build.ts';
+import type { RunRecord } from '../../../scenarios/record.ts';
 import { playScenario } from '../../../scenarios/run.ts';
 import type { PlayResult } from '../../../scenarios/run.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
@@ -29,13 +30,19 @@ export async function prepareWorld(): Promise<SimInjected> {
 }
 
 /** `kind` null: every fault does what it does. */
-export async function playWithout(injected: SimInjected, scenario: Scenario, kind: FaultKind | null, seed: string): Promise<PlayResult> {
+export async function playWithout(
+  injected: SimInjected,
+  scenario: Scenario,
+  kind: FaultKind | null,
+  seed: string,
+  onRecord: (record: RunRecord) => void = () => {},
+): Promise<PlayResult> {
   const kernel = createKernel({ seed, host: createNodeHost() });
   const testbed = createSimTestbed(kernel, injected);
   if (kind !== null) disable(testbed, kind, (delayMicros, run) => void kernel.after(delayMicros, null, 'nothing ends', run));
   let result = null as PlayResult | null;
   const drive = async (): Promise<void> => {
-    result = await playScenario(testbed, scenario, { onRecord: () => {}, cancelled: () => false, stopWhenBroken: true });
+    result = await playScenario(testbed, scenario, { onRecord, cancelled: () => false, stopWhenBroken: true });
   };
   kernel.after(0, null, 'driver', () => kernel.own('driver', drive()));
   const microsMax = scenario.durationMicros + scenario.quietMicros + OVERTIME_MICROS;
