@@ -1,7 +1,7 @@
 // A controller that starts again tells once more what its last journal record changed, because it cannot know whether that
 // was told before its end. Such facts carry a correlation that says so. Goals see each fact once.
 import type { RunRecord } from '../record.ts';
-import { Losses } from './losses.ts';
+import { Kept } from './kept.ts';
 
 export const REPEATED_PREFIX = 'repeated/';
 /** Bound: facts remembered. One journal record holds far fewer. */
@@ -12,15 +12,12 @@ export class Repetitions {
   readonly #told = new Map<string, number>();
   /** By what facts are about, when the last of them was told. */
   readonly #newest = new Map<string, number>();
-  readonly #losses = new Losses();
+  // What was told just after a copy was taken may be in it: goals have forgotten it with the rest, and hear it again.
+  readonly #kept = new Kept([this.#told, this.#newest], () => {});
 
   /** True when this fact was told before and is only repeated. */
   has(record: RunRecord): boolean {
-    const lost = this.#losses.observe(record);
-    // What was told just after a copy was taken may be in it: goals have forgotten it with the rest, and hear it again.
-    if (lost !== null && this.#losses.isWhole) {
-      for (const told of [this.#told, this.#newest]) for (const [key, micros] of told) if (micros > lost) told.delete(key);
-    }
+    this.#kept.observe(record);
     if (record.source !== 'controller' || BROKER_KIND.test(record.kind)) return false;
     const fact = `${record.kind} ${JSON.stringify(record.fields)}`;
     const subject = `${record.kind} ${String(Object.values(record.fields)[0])}`;

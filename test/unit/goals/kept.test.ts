@@ -190,6 +190,11 @@ describe('P8', () => {
     expect(judged(known, copied, restored, again(known), goesOn)).toMatchObject({ held: true, because: '' });
     const moved = turns(15 * S, 'running', { from: 'assigned' });
     expect(judged(known, copied, moved, restored, again(known), goesOn)).toMatchObject({ held: true, because: '' });
+    // The same happened once more after the copy.
+    const runs = turns(6 * S, 'running', { from: 'assigned' });
+    const lapses = turns(15 * S, 'assigned', { from: 'running' });
+    const once = [known, runs, copied, lapses, { ...runs, micros: 16 * S }, restored, again(runs)];
+    expect(judged(...once, turns(25 * S, 'assigned', { from: 'running' }))).toMatchObject({ held: true, because: '' });
   });
 
   it('of one that is first heard of after a lie nobody knows what it was, and of a copy of before one does', () => {
