@@ -20,6 +20,7 @@ import {
   type GoalDefinition,
   type GoalParameters,
 } from './goal.ts';
+import { Following } from './following.ts';
 import { Identifiers } from './identifiers.ts';
 import { deploymentOf, DeploymentsInForce } from './in-force.ts';
 import { Kept, ServedLast } from './kept.ts';
@@ -194,24 +195,32 @@ function failover(parameters: GoalParameters, scenario: Scenario, slackMicros: n
 }
 
 /** Every instance of a deployment ends up running one version. */
-function versionEverywhere(parameters: GoalParameters): Goal {
+function versionEverywhere(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
   const deployment = textOf(parameters, 'deployment');
   const claimed = countOf(parameters, 'version');
   /** What was applied or rolled back to last: after a loss versions are counted anew, from those that are left. */
   const wanted = new Map<string, number>();
   const kept = new Kept([wanted]);
   const servedLast = new ServedLast();
+  const following = new Following(scenario, slackMicros);
   const ledger = new Ledger('version-everywhere', `At the end every instance of ${deployment} runs version ${claimed}.`);
-  const seen = new Map<string, { readonly state: string; readonly version: number; readonly node: string | null }>();
+  const seen = new Map<
+    string,
+    { readonly state: string; readonly version: number; readonly node: string | null; readonly runs: boolean }
+  >();
   return goalOf(
     ledger,
     (record) => {
       kept.observe(record);
       servedLast.observe(record);
+      following.observe(record);
       if (record.kind === 'deployment.applied') wanted.set(record.fields.deployment, record.fields.version);
       if (record.kind === 'rollback.accepted') wanted.set(record.fields.deployment, record.fields.to);
       if (record.kind === 'instance.observed' && record.fields.instance.startsWith(`${deployment}/`))
-        seen.set(record.fields.instance, record.fields);
+        seen.set(record.fields.instance, {
+          ...record.fields,
+          runs: record.fields.state === 'running' || following.isOnItsWay(record.fields.instance, record.micros),
+        });
     },
     (end) => {
       const version = (kept.losses.any ? wanted.get(deployment) : undefined) ?? claimed;
@@ -219,7 +228,7 @@ function versionEverywhere(parameters: GoalParameters): Goal {
       for (const [instance, view] of seen) {
         if (view.state === 'stopped') continue;
         ledger.expectByEnd(
-          view.state === 'running' && view.version === version,
+          view.runs && view.version === version,
           end,
           () => `Instance ${instance} is ${view.state} in version ${view.version} at the end.`,
           view.node,
@@ -236,7 +245,7 @@ function versionEverywhere(parameters: GoalParameters): Goal {
 }
 
 /** All instances of a deployment run at the end, optionally inside (or outside) a zone. */
-function running(parameters: GoalParameters, scenario: Scenario): Goal {
+function running(parameters: GoalParameters, scenario: Scenario, slackMicros: number): Goal {
   const deployment = textOf(parameters, 'deployment');
   const least = countOf(parameters, 'atLeast');
   const most = countOf(parameters, 'atMost', Number.MAX_SAFE_INTEGER);
@@ -244,12 +253,14 @@ function running(parameters: GoalParameters, scenario: Scenario): Goal {
   const bounds = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : least === most ? `${least}` : `${least} to ${most}`;
   const ledger = new Ledger('running', `At the end ${bounds} instances of ${deployment} run${zone === null ? '' : ` in ${zone}`}.`);
   const zones = new Map(scenario.fleet.nodes.map((node) => [node.node as string, node.zone as string]));
+  const following = new Following(scenario, slackMicros);
   let found = 0;
   return goalOf(
     ledger,
     (record) => {
-      if (record.kind !== 'instance.observed' || !record.fields.instance.startsWith(`${deployment}/`) || record.fields.state !== 'running')
-        return;
+      following.observe(record);
+      if (record.kind !== 'instance.observed' || !record.fields.instance.startsWith(`${deployment}/`)) return;
+      if (record.fields.state !== 'running' && !following.isOnItsWay(record.fields.instance, record.micros)) return;
       const at = zones.get(record.fields.node ?? '') ?? '';
       if (zone === null || at === zone || at.startsWith(`${zone}/`)) found += 1;
     },

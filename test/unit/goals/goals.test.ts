@@ -234,6 +234,49 @@ describe('running', () => {
   });
 });
 
+describe('an instance that follows its work', () => {
+  const leaves = (micros: number, from = 'running'): RunRecord =>
+    said(micros, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from,
+      to: 'pending',
+      node: null,
+      epoch: 1,
+      version: 1,
+      cause: 'nearer',
+    });
+  const arrives = (to: string): RunRecord =>
+    said(49_500 * MS, 'instance.state', {
+      instance: 'echo/0',
+      deployment: 'echo',
+      from: to === 'running' ? 'assigned' : 'pending',
+      to,
+      node: 'b-1',
+      epoch: 2,
+      version: 1,
+      cause: 'nearer',
+    });
+  const isOnItsWay = isSeen(0, { state: 'assigned', node: 'b-1' });
+
+  it.each([
+    ['running', { deployment: 'echo', atLeast: 1 }],
+    ['version-everywhere', { deployment: 'echo', version: 1 }],
+  ])('is %s while it is on its way to another node at the end, and for no longer than that takes', (goal, parameters) => {
+    const judgedAs = (whenNearer: 'move' | 'stay', ...records: readonly RunRecord[]): boolean => {
+      const created = CLAIMS[goal]?.create(parameters, deployed({ whenNearer }), 0);
+      if (created === undefined) throw new Error(`there is no goal ${goal}`);
+      return judge(created, [isServed(1 * S, 'a-1'), ...records, isOnItsWay]).held;
+    };
+    expect(judgedAs('move', leaves(49 * S), arrives('assigned'))).toBe(true);
+    expect(judgedAs('stay', leaves(49 * S), arrives('assigned'))).toBe(false);
+    expect(judgedAs('move', leaves(47 * S), arrives('assigned'))).toBe(false);
+    expect(judgedAs('move', leaves(49 * S, 'failed'), arrives('assigned'))).toBe(false);
+    // It arrived, and was seen not to run all the same.
+    expect(judgedAs('move', leaves(49 * S), arrives('assigned'), arrives('running'))).toBe(false);
+  });
+});
+
 describe('counted-once', () => {
   const accepted = (event: string, subject = 'counts.tick'): RunRecord =>
     said(1 * S, 'event.accepted', { event, subject, sequence: 1, bytes: 1, instance: null, epoch: null });
