@@ -18,8 +18,8 @@ import type { Keys } from '../../system/ports/keys.ts';
 import { SimWorld } from './sim-world.ts';
 
 export const METHODS: Methods = { calls: ['/a/B'], streams: ['/a/S'] };
-/** For tests of peers that vanish. Others keep the product's own: a busy machine may be silent for as long as this. */
-export const SHORT_KEEPALIVE = { idleMs: 500, answerMs: 400 };
+/** For tests of peers that vanish; one that is only busy has `answerMs` to say that it is there. Others keep the product's own. */
+export const SHORT_KEEPALIVE = { idleMs: 500, answerMs: 3_000 };
 
 export function get<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) throw new Error(`${outcome.error.code}: ${outcome.error.message}`);

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildExamples } from '../../scenarios/examples/build.ts';
-import { freePort } from '../support/mqtt/mosquitto.ts';
+import { reservePort } from '../support/network/reserve.ts';
 import { temporaryFolder, type Ended } from '../support/e2e/command.ts';
 import { eventually, Platform } from '../support/e2e/platform.ts';
 
@@ -41,7 +41,7 @@ describe.skipIf(process.env['WASMMATRIX_TEST_MACHINES'] === undefined)(
   () => {
     beforeAll(async () => {
       // As machines call this one, beside loopback.
-      const port = await freePort();
+      const port = await reservePort();
       const addresses = `127.0.0.1:${port},10.0.2.2:${port}`;
       const patience = ['--heartbeat', '2s', '--suspect', '6s', '--lease', '8s', '--unavailable', '10s'];
       await platform.up(['--listen', `127.0.0.1:${port}`, '--advertise', addresses, ...patience]);

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../support/e2e/command.ts';
 import { eventually, Platform } from '../support/e2e/platform.ts';
 import { DEPLOY } from '../support/deploy/files.ts';
-import { freePort } from '../support/mqtt/mosquitto.ts';
+import { reservePort } from '../support/network/reserve.ts';
 
 const WALL_MS = 180_000;
 type NodeRow = { readonly facts: { readonly node: string; readonly zone: string }; readonly status: string };
@@ -12,7 +12,7 @@ type NodeRow = { readonly facts: { readonly node: string; readonly zone: string 
 const folder = temporaryFolder();
 /** What is advertised must be what is listened on, so the port cannot be 0. */
 const here = async (name: string): Promise<readonly string[]> => {
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${await reservePort()}`;
   return ['--data', join(folder.path, name), '--listen', address, '--advertise', address, '--admin', '127.0.0.1:0'];
 };
 let platform: Platform | null = null;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildExamples } from '../../scenarios/examples/build.ts';
 import { temporaryFolder } from '../support/e2e/command.ts';
 import { eventually, Platform } from '../support/e2e/platform.ts';
-import { freeAddress } from '../support/nats/address.ts';
+import { reserveAddress } from '../support/network/reserve.ts';
 import { NATS, startNats } from '../support/nats/nats.ts';
 import type { NatsServer } from '../support/nats/nats.ts';
 
@@ -26,8 +26,8 @@ describe.skipIf('missing' in NATS).each(['embedded', 'nats'])(
     let admins: readonly [string, string];
     beforeAll(async () => {
       nats = await startNats({ config: 'max_payload: 2MB' });
-      addresses = [await freeAddress(), await freeAddress()];
-      admins = [await freeAddress(), await freeAddress()];
+      addresses = [await reserveAddress(), await reserveAddress()];
+      admins = [await reserveAddress(), await reserveAddress()];
     });
     afterAll(async () => {
       await first.close();

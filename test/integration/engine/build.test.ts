@@ -12,6 +12,9 @@ import { createProgressPrinter, createWaitPrinter, describeDuration } from '../.
 const MAIN = fileURLToPath(new URL('../../../hardware/wasm/build/build.main.ts', import.meta.url));
 const RUSTC = 'rustc 1.95.0 (f2d3ce0bd 2026-03-21)\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n';
 
+/** A look now and then leaves the processor to what is waited for. */
+const LOOK_EVERY_MS = 10;
+
 let folder = '';
 
 beforeEach(() => {
@@ -25,8 +28,8 @@ function script(name: string, body: string): void {
   writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
 }
 
-/** A toolchain whose cargo counts its builds, shows a bar, and writes a library that is only a text. */
-function fakeToolchain(seconds: number): void {
+/** A toolchain whose cargo counts its builds, shows a bar, and writes a library that is only a text: at once, or after `finish()`. */
+function fakeToolchain(end: 'at once' | 'when told' = 'at once'): void {
   script('rustc', `printf '${RUSTC.replaceAll('\n', '\\n')}'`);
   script('cc', 'exit 0');
   script(
@@ -34,12 +37,19 @@ function fakeToolchain(seconds: number): void {
     `[ "$1" = --version ] && exit 0
 echo build >> ${folder}/builds
 printf '    Building [==>    ] 57/171: wasmtime, cranelift-codegen\\r' >&2
-sleep ${seconds} &
+${
+  end === 'at once'
+    ? ''
+    : `while [ -e ${folder}/builds ] && [ ! -e ${folder}/finish ]; do sleep 0.02; done &
 echo $! >${folder}/compiler
-wait $!
+wait $!`
+}
 mkdir -p "$CARGO_TARGET_DIR/release" && echo library > "$CARGO_TARGET_DIR/release/libwasmmatrix_engine.so"`,
   );
 }
+
+/** Lets a cargo that was to be told come to its end. */
+const finish = (): void => writeFileSync(join(folder, 'finish'), '');
 
 type Ended = { readonly code: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string };
 
@@ -47,7 +57,7 @@ function build(
   path: string,
   main: string = MAIN,
   args: readonly string[] = [],
-): { readonly ended: Promise<Ended>; readonly child: ReturnType<typeof spawn> } {
+): { readonly ended: Promise<Ended>; readonly said: () => string; readonly child: ReturnType<typeof spawn> } {
   const env = { PATH: path, HOME: folder, CARGO_HOME: join(folder, 'none'), XDG_CACHE_HOME: join(folder, 'cache') };
   const child = spawn(process.execPath, ['--no-warnings', main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
@@ -55,7 +65,7 @@ function build(
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const ended = new Promise<Ended>((resolve) => child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr })));
-  return { ended, child };
+  return { ended, said: () => stderr, child };
 }
 
 const withTools = (): string => `${join(folder, 'bin')}:/usr/bin:/bin`;
@@ -71,7 +81,7 @@ function isRunning(pid: string): boolean {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
 }
 
 describe('a machine without what a build needs is told what to install', () => {
@@ -83,7 +93,7 @@ describe('a machine without what a build needs is told what to install', () => {
   });
 
   it('Rust that is too old', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     script('rustc', "printf 'rustc 1.63.0\\nhost: x86_64-unknown-linux-gnu\\nrelease: 1.63.0\\n'");
     // Debian's would be taken instead: here apt fails.
     script('apt-get', 'echo "E: no network" >&2; exit 100');
@@ -104,7 +114,7 @@ describe('a machine without what a build needs is told what to install', () => {
 
 describe('a build', () => {
   it('happens once; then the library is there', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     const first = await build(withTools()).ended;
     expect(first.code).toBe(0);
     const second = await build(withTools()).ended;
@@ -115,8 +125,11 @@ describe('a build', () => {
   });
 
   it('of two processes at once happens once', async () => {
-    fakeToolchain(2);
-    const ends = await Promise.all([build(withTools()).ended, build(withTools()).ended]);
+    fakeToolchain('when told');
+    const builds = [build(withTools()), build(withTools())];
+    await until(() => builds.some(({ said }) => said().includes('Waiting for process')));
+    finish();
+    const ends = await Promise.all(builds.map(({ ended }) => ended));
     expect(ends.map(({ code }) => code)).toEqual([0, 0]);
     expect(new Set(ends.map(({ stdout }) => stdout)).size).toBe(1);
     expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
@@ -125,7 +138,7 @@ describe('a build', () => {
   });
 
   it('takes over the lock of a process that is gone', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
     mkdirSync(cache, { recursive: true });
     writeFileSync(join(cache, 'lock'), '999999999');
@@ -133,7 +146,7 @@ describe('a build', () => {
   });
 
   it('takes over the lock of a process whose number another has now', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
     mkdirSync(cache, { recursive: true });
     const here = `${readlinkSync('/proc/self/ns/pid')}@${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
@@ -142,22 +155,20 @@ describe('a build', () => {
   });
 
   it('takes over the lock of another container that has long been silent, and waits for one that has not', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
     const lock = join(cache, 'lock');
     mkdirSync(cache, { recursive: true });
     writeFileSync(lock, `${process.pid} 1 pid:[1]@elsewhere`);
     const waiting = build(withTools());
-    let said = '';
-    waiting.child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await until(() => said !== '');
-    expect(said).toContain(`Waiting for process ${process.pid} of another container`);
+    await until(() => waiting.said() !== '');
+    expect(waiting.said()).toContain(`Waiting for process ${process.pid} of another container`);
     utimesSync(lock, new Date(0), new Date(0));
     expect((await waiting.ended).code).toBe(0);
   });
 
   it('without the compiler is not made where the whole engine is there', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     const small = await build(withTools(), MAIN, ['--runtime-only']).ended;
     const whole = await build(withTools()).ended;
     expect(whole.stdout).not.toBe(small.stdout);
@@ -167,17 +178,18 @@ describe('a build', () => {
   });
 
   it('without the compiler is not made when the whole one came while it waited', async () => {
-    fakeToolchain(2);
+    fakeToolchain('when told');
     const whole = build(withTools());
-    await new Promise<void>((resolve) => whole.child.stderr?.once('data', () => resolve()));
-    const small = await build(withTools(), MAIN, ['--runtime-only']).ended;
-    expect(small.stderr).toMatch(/Waiting for process \d+/);
-    expect(small.stdout).toBe((await whole.ended).stdout);
+    await until(() => existsSync(join(folder, 'builds')));
+    const small = build(withTools(), MAIN, ['--runtime-only']);
+    await until(() => /Waiting for process \d+/.test(small.said()));
+    finish();
+    expect((await small.ended).stdout).toBe((await whole.ended).stdout);
     expect(readFileSync(join(folder, 'builds'), 'utf8')).toBe('build\n');
   });
 
   it('that fails shows what cargo said, and leaves nothing behind', async () => {
-    fakeToolchain(0);
+    fakeToolchain();
     script('cargo', '[ "$1" = --version ] && exit 0\necho "error: linking failed" >&2\nexit 101');
     const { code, stderr } = await build(withTools()).ended;
     expect(code).toBe(2);
@@ -185,12 +197,12 @@ describe('a build', () => {
     expect(stderr).toContain('error: linking failed');
     const cache = join(folder, 'cache', 'wasmmatrix', 'engine');
     expect(existsSync(join(cache, 'lock'))).toBe(false);
-    fakeToolchain(0);
+    fakeToolchain();
     expect((await build(withTools()).ended).code).toBe(0);
   });
 
   it('that is interrupted ends at once, without a lock or a half-made library', async () => {
-    fakeToolchain(30);
+    fakeToolchain('when told');
     const { ended, child } = build(withTools());
     await until(() => existsSync(join(folder, 'builds')));
     child.kill('SIGINT');
@@ -206,7 +218,7 @@ describe('a build', () => {
     ['by a signal that others listen to', 'process.on("SIGTERM", () => {});'],
     ['by whoever wanted it', 'const cancel = new AbortController(); process.on("SIGTERM", () => cancel.abort());'],
   ])('that is stopped %s takes its compilers with it, and says so', async (_how, listen) => {
-    fakeToolchain(60);
+    fakeToolchain('when told');
     const main = join(folder, 'main.ts');
     const door = fileURLToPath(new URL('../../../hardware/wasm/build/build.ts', import.meta.url));
     const options = listen.includes('cancel') ? '{ signal: cancel.signal }' : '';
@@ -223,7 +235,7 @@ describe('a build', () => {
   });
 
   it('that is waited for can be given up', async () => {
-    fakeToolchain(60);
+    fakeToolchain('when told');
     const first = build(withTools());
     await until(() => existsSync(join(folder, 'builds')));
     const main = join(folder, 'main.ts');

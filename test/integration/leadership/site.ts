@@ -25,7 +25,7 @@ import {
   encodeOperatorRequest,
 } from '../../../system/wire/codec/operator.ts';
 import { PROFILE, ScriptedWasm } from '../../support/agent/scripted-wasm.ts';
-import { freeAddress } from '../../support/nats/address.ts';
+import { reserveAddress } from '../../support/network/reserve.ts';
 import { startNats } from '../../support/nats/nats.ts';
 import type { NatsServer } from '../../support/nats/nats.ts';
 import { MemoryTelemetry } from '../../support/ports/memory-telemetry.ts';
@@ -84,7 +84,7 @@ export class Site {
   }
 
   async startController(name: string, setting: Partial<ControllerSetting> = {}): Promise<Member> {
-    const listen = await freeAddress();
+    const listen = await reserveAddress();
     const whole: ControllerSetting = {
       name,
       nats: this.nats.url,

@@ -143,7 +143,7 @@ describe.skipIf(!HAS_MOSQUITTO)('a gateway in trouble', () => {
   it('notices a broker that stands still, and goes on when it is back', async () => {
     const mosquitto = brokerOf();
     await mosquitto.start();
-    const running = await connected(run(mosquitto, {}, { keepAliveS: 1 }));
+    const running = await connected(run(mosquitto, {}, { keepAliveS: 3 }));
     mosquitto.signal('SIGSTOP');
     await until(() => running.gateway.status.state === 'connecting');
     mosquitto.signal('SIGCONT');

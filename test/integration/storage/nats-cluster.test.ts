@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNatsStorage } from '../../../hardware/storage/nats/nats.ts';
 import type { OpenStorage } from '../../../hardware/storage/storage.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
-import { freeAddress } from '../../support/nats/address.ts';
+import { reserveAddress } from '../../support/network/reserve.ts';
 import { NATS, startNats } from '../../support/nats/nats.ts';
 import type { NatsServer } from '../../support/nats/nats.ts';
 import { until } from '../leadership/site.ts';
@@ -23,7 +23,7 @@ describe.skipIf('missing' in NATS)(`a store on a cluster (${'missing' in NATS ? 
   const servers: NatsServer[] = [];
   const connections: NatsConnection[] = [];
   beforeAll(async () => {
-    const routes = await Promise.all(Array.from({ length: REPLICAS }, freeAddress));
+    const routes = await Promise.all(Array.from({ length: REPLICAS }, reserveAddress));
     const all = routes.map((route) => `"nats://${route}"`).join(', ');
     for (const route of routes) {
       servers.push(await startNats({ config: `max_payload: 2MB\ncluster { name: test, listen: "${route}", routes: [${all}] }` }));

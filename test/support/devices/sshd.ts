@@ -2,10 +2,10 @@
 // or written, and it ends with the test.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
+import { reservePort } from '../network/reserve.ts';
 
 /** Bound: how long it may take to listen. */
 const READY_MS_MAX = 30_000;
@@ -16,16 +16,6 @@ const ROOT_FOLDER = '/run/sshd';
 export function findSshd(): string | null {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
   return folders.map((folder) => join(folder, 'sshd')).find((path) => existsSync(path)) ?? null;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
-    });
-  });
 }
 
 export class SshServer {
@@ -51,7 +41,7 @@ export class SshServer {
   static async start(program: string, folder: string): Promise<SshServer> {
     for (const name of ['host', 'client', 'stranger'])
       execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', join(folder, name)]);
-    const port = await freePort();
+    const port = await reservePort();
     writeFileSync(join(folder, 'authorized_keys'), readFileSync(join(folder, 'client.pub')), { mode: 0o600 });
     writeFileSync(join(folder, 'known_hosts'), `[127.0.0.1]:${port} ${readFileSync(join(folder, 'host.pub'), 'utf8')}`);
     const quoted = (name: string): string => `"${join(folder, name)}"`;

@@ -1,6 +1,7 @@
 // A platform as a user has it: `wasmmatrix up` and `wasmmatrix agent` as processes of their own, with folders of their own, and
 // commands against it. Nothing of the product is imported.
 import { join } from 'node:path';
+import { reserveAddress } from '../network/reserve.ts';
 import { start, wasmmatrix, type Ended, type Running, type Where } from './command.ts';
 
 type Told = {
@@ -29,10 +30,10 @@ export class Platform {
     return this.#told;
   }
 
-  /** The first start takes a free port; later ones take the same, so that agents find it again. */
+  /** Later starts take the port of the first, so that agents find it again. With `--listen` in `args` the process is there at once. */
   async up(args: readonly string[] = []): Promise<void> {
-    const listen = this.#told?.address ?? '127.0.0.1:0';
-    const running = start(['up', '--json', '--listen', listen, ...args], this.#where);
+    const listen = args.includes('--listen') ? [] : ['--listen', this.#told?.address ?? (await reserveAddress())];
+    const running = start(['up', '--json', ...listen, ...args], this.#where);
     this.#controller = running;
     await running.said('"joinToken"');
     const line = running.stdout().split('\n')[0] ?? '';

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { FileKeys } from '../../../hardware/keys/keys.ts';
 import { openOperator } from '../../../hardware/operator/operator.ts';
 import { start, type Running } from '../e2e/command.ts';
+import { reserveAddress } from '../network/reserve.ts';
 import { Judge, judgeEvents } from './judge.ts';
 import { readLines, type Line } from './lines.ts';
 
@@ -72,7 +73,7 @@ class Course {
   readonly #judge: Judge;
   readonly #keys: FileKeys;
   readonly #log: string;
-  #address = '127.0.0.1:0';
+  #address = '';
   #joinToken: string | null = null;
   #controller: Running | null = null;
   #load: Load | null = null;
@@ -91,6 +92,7 @@ class Course {
   }
 
   async run(): Promise<Outcome> {
+    this.#address = await reserveAddress();
     await this.#serve();
     this.#load = new Load([join(this.#data, 'operator.json'), join(this.#folder, 'keys'), this.#log]);
     await this.#load.said('loading', PAUSED_WITHIN_MS);
@@ -144,10 +146,8 @@ class Course {
     this.#controller = running;
     await running.said('"joinToken"');
     this.#startMs.push(performance.now() - since);
-    const told = (JSON.parse(running.stdout().split('\n')[0] ?? '') as { readonly controller: { address: string; joinToken: string } })
-      .controller;
+    const told = (JSON.parse(running.stdout().split('\n')[0] ?? '') as { readonly controller: { joinToken: string } }).controller;
     if (this.#joinToken !== null && told.joinToken !== this.#joinToken) throw new Error('the join token is another one after a start');
-    this.#address = told.address;
     this.#joinToken = told.joinToken;
   }
 

@@ -1,16 +1,13 @@
-// A real Mosquitto 2 on loopback, as a process of this test. It cannot take port 0, so a free port is asked of the system and
-// tried; when another process took it in between, the next one is.
+// A real Mosquitto 2 on loopback, as a process of this test. It cannot take port 0, so it has one that is reserved.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { reservePort } from '../network/reserve.ts';
 
 const PROGRAM = ['mosquitto', '/usr/sbin/mosquitto'].find((name) =>
   /^mosquitto version 2\./m.test(spawnSync(name, ['-h'], { encoding: 'utf8' }).stdout ?? ''),
 );
-/** Bound: ports that are tried. */
-const PORTS_TRIED_MAX = 10;
 
 export const HAS_MOSQUITTO = PROGRAM !== undefined;
 if (!HAS_MOSQUITTO)
@@ -50,18 +47,13 @@ export class Mosquitto {
 
   /** A port for a broker that is started later. */
   async choosePort(): Promise<void> {
-    this.port = await freePort();
+    this.port = await reservePort();
   }
 
   /** Keeps its port and its data from one start to the next. */
   async start(): Promise<void> {
-    for (let tried = 0; tried < PORTS_TRIED_MAX; tried++) {
-      if (this.port === 0) await this.choosePort();
-      if (await this.#startOn()) return;
-      if (!this.#log.includes('Address already in use')) break;
-      this.port = 0;
-    }
-    throw new Error(`mosquitto did not start:\n${this.#log}`);
+    if (this.port === 0) await this.choosePort();
+    if (!(await this.#startOn())) throw new Error(`mosquitto did not start:\n${this.#log}`);
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -115,15 +107,4 @@ export class Mosquitto {
       child.once('exit', () => resolve(false));
     });
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -1,5 +1,6 @@
 // Real NATS servers that form a cluster on loopback.
-import { freePort, startNats, type NatsServer } from './nats.ts';
+import { reserveAddress } from '../network/reserve.ts';
+import { startNats, type NatsServer } from './nats.ts';
 
 /** Bound: wait for the servers to find each other, and for one that was away to catch up. */
 const HEALTHY_MS_MAX = 120_000;
@@ -7,7 +8,7 @@ const LOOK_EVERY_MS = 50;
 
 /** Resolves when every server of it is whole. */
 export async function startCluster(size: number): Promise<readonly NatsServer[]> {
-  const routes = await Promise.all(Array.from({ length: size }, async () => `127.0.0.1:${await freePort()}`));
+  const routes = await Promise.all(Array.from({ length: size }, reserveAddress));
   const all = routes.map((route) => `"nats://${route}"`).join(', ');
   const servers: NatsServer[] = [];
   for (const route of routes)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadTestcontainers } from '../containers/engine.ts';
 import { NATS_SERVER_VERSION } from './build.ts';
-import { NatsStartError, READY, type Runner, type RunnerOptions } from './runner.ts';
+import { READY, type Runner, type RunnerOptions } from './runner.ts';
 
 const IMAGE = `wasmmatrix/nats-server:${NATS_SERVER_VERSION}`;
 const CONFIGURATION = '/nats/nats.conf';
@@ -44,7 +44,7 @@ export async function startContainer({ binary, configuration, files }: RunnerOpt
       heard += String(chunk);
       if (READY.test(heard)) return;
     }
-    throw new NatsStartError(`nats-server ended before it was ready:\n${heard}`);
+    throw new Error(`nats-server ended before it was ready:\n${heard}`);
   };
 
   return {
@@ -69,7 +69,7 @@ export async function startContainer({ binary, configuration, files }: RunnerOpt
       try {
         id = (await container.start()).getId();
       } catch (error) {
-        throw new NatsStartError(`nats-server ended before it was ready: ${String(error)}\n${words.join('')}`);
+        throw new Error(`nats-server ended before it was ready: ${String(error)}\n${words.join('')}`);
       }
       return undefined;
     },

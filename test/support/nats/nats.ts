@@ -1,19 +1,15 @@
 // Real NATS servers for tests, in a container where an engine answers and as a process elsewhere; never a fake. `NATS` says
 // which it will be, before anything is started, so that suites can name it and leave themselves out aloud. A server has its
-// own free port and store, which it keeps over `kill` and `restart`; suites share one per file, with streams of their own.
+// own port and store, which it keeps over `kill` and `restart`; suites share one per file, with streams of their own.
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureNatsServer, NATS_SERVER_VERSION } from './build.ts';
 import { findEngine } from '../containers/engine.ts';
 import { startContainer } from './container.ts';
 import { startProcess } from './process.ts';
-import { NatsStartError } from './runner.ts';
-
-/** Bound: ports that are tried; one that was free when it was looked for may be taken when the server starts. */
-const PORTS_TRIED = 5;
+import { reservePort } from '../network/reserve.ts';
 
 export type NatsOptions = {
   /** The server calls fsync before it acknowledges. Default true: tests judge what production does. */
@@ -53,17 +49,6 @@ export const NATS: { readonly how: 'container' | 'process'; readonly title: stri
         title: `nats-server ${NATS_SERVER_VERSION} as a ${engine === null ? 'process' : 'container'}`,
       };
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
-    });
-  });
-}
-
 function configurationOf(options: NatsOptions, ports: { readonly client: number; readonly monitor: number }, store: string): string {
   const { syncAlways = true, jetStream = true, config = '' } = options;
   return [
@@ -80,40 +65,37 @@ function configurationOf(options: NatsOptions, ports: { readonly client: number;
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
   if ('missing' in found) throw new Error(`There is no nats-server: ${found.missing}.`);
   const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-nats-'));
-  for (let tried = 1; ; tried++) {
-    const ports = { client: await freePort(), monitor: await freePort() };
-    const store = engine === null ? join(folder, 'store') : '/store';
-    const runnerOptions = { binary: found.path, configuration: configurationOf(options, ports, store), files: options.files ?? {}, folder };
-    const runner = engine === null ? startProcess(runnerOptions) : await startContainer(runnerOptions);
-    try {
-      await runner.start();
-    } catch (error) {
-      await runner.remove();
-      if (error instanceof NatsStartError && error.message.includes('address already in use') && tried < PORTS_TRIED) continue;
-      await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
-    let running = true;
-    const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-      if (running) await runner.signal(signal);
-      running = false;
-    };
-    return {
-      url: `nats://127.0.0.1:${ports.client}`,
-      monitorUrl: `http://127.0.0.1:${ports.monitor}`,
-      how: engine === null ? 'process' : 'container',
-      kill: () => end('SIGKILL'),
-      halt: () => end('SIGTERM'),
-      restart: async () => {
-        await end('SIGTERM');
-        await runner.start();
-        running = true;
-      },
-      stop: async () => {
-        await end('SIGKILL');
-        await runner.remove();
-        await rm(folder, { recursive: true, force: true });
-      },
-    };
+  const ports = { client: await reservePort(), monitor: await reservePort() };
+  const store = engine === null ? join(folder, 'store') : '/store';
+  const runnerOptions = { binary: found.path, configuration: configurationOf(options, ports, store), files: options.files ?? {}, folder };
+  const runner = engine === null ? startProcess(runnerOptions) : await startContainer(runnerOptions);
+  try {
+    await runner.start();
+  } catch (error) {
+    await runner.remove();
+    await rm(folder, { recursive: true, force: true });
+    throw error;
   }
+  let running = true;
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+    if (running) await runner.signal(signal);
+    running = false;
+  };
+  return {
+    url: `nats://127.0.0.1:${ports.client}`,
+    monitorUrl: `http://127.0.0.1:${ports.monitor}`,
+    how: engine === null ? 'process' : 'container',
+    kill: () => end('SIGKILL'),
+    halt: () => end('SIGTERM'),
+    restart: async () => {
+      await end('SIGTERM');
+      await runner.start();
+      running = true;
+    },
+    stop: async () => {
+      await end('SIGKILL');
+      await runner.remove();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NatsStartError, READY, type Runner, type RunnerOptions } from './runner.ts';
+import { READY, type Runner, type RunnerOptions } from './runner.ts';
 
 /** Bound: characters of the server's words that are kept for the message when it does not start. */
 const WORDS_MAX = 4_096;
@@ -31,7 +31,7 @@ export function startProcess({ binary, configuration, files, folder }: RunnerOpt
         started.once('error', reject);
         started.once('exit', () => {
           process.off('exit', killWithUs);
-          reject(new NatsStartError(`nats-server ended before it was ready:\n${words}`));
+          reject(new Error(`nats-server ended before it was ready:\n${words}`));
         });
       }),
     signal: async (signal) => {
