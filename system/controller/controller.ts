@@ -16,6 +16,7 @@ import { createStateStore, type StateStore } from '../state/state.ts';
 import { Authority, Holders } from './authority.ts';
 import { CONTROLLER_KEY } from './compiler.ts';
 import { assertConfig, isOperator, type ControllerConfig } from './config.ts';
+import { planEpochFloor } from './epochs.ts';
 import { Head } from './head.ts';
 import { Leader } from './leader.ts';
 import { recover, type Recovered } from './recovery.ts';
@@ -110,8 +111,8 @@ class LeadingController implements Controller {
     const head = new Head(recovered.state, {
       journal,
       tell: (facts, correlation, sequence) => this.#tell(facts, correlation, sequence),
-      raiseFence: ({ instance, epoch, node }) => {
-        this.#place({ instance, epoch }, node);
+      raiseFence: ({ id, epoch, node }) => {
+        this.#place({ instance: id, epoch }, node);
         this.#holders.prune(recovered.state.deployments.instances);
       },
     });
@@ -126,7 +127,8 @@ class LeadingController implements Controller {
       everyEntries: this.#config.snapshotEveryEntries,
       onBroken: (cause) => this.#end(cause),
     });
-    head.commit([{ kind: 'leader-term', term }]);
+    const floor = this.#config.restored ? { epochFloor: planEpochFloor(recovered.state, clock.civilMs()) } : {};
+    head.commit([{ kind: 'leader-term', term, ...floor }]);
     const durable = await Promise.race([
       new Promise<boolean>((resolve) => journal.whenDurable(() => resolve(true))),
       this.ended.then(() => false),

@@ -27,8 +27,8 @@ export type FleetProfile = CompileProfile & { readonly architecture: Architectur
 export type HeadOptions = {
   readonly journal: Pick<Journal<Entry>, 'append' | 'whenDurable'>;
   readonly tell: (facts: readonly Fact[], correlation: CorrelationId | null, sequence: number) => void;
-  /** The record with this placement is durable: what came before it must have no effect from here on. */
-  readonly raiseFence: (entry: Extract<InstanceEntry, { readonly kind: 'instance-assigned' }>) => void;
+  /** The record with this epoch of an instance is durable: what came before it must have no effect from here on. */
+  readonly raiseFence: (placement: Pick<InstanceRecord, 'id' | 'epoch' | 'node'>) => void;
 };
 
 /** Told of each entry, before and after it changed the state; what it makes known it holds back until the record is durable. */
@@ -115,7 +115,10 @@ export class Head {
     this.#after(entry);
     this.observer?.changed(entry);
     this.entriesSinceSnapshot += 1;
-    if (entry.kind === 'instance-assigned') this.#options.journal.whenDurable(() => this.#options.raiseFence(entry));
+    if (entry.kind === 'instance-assigned' || (entry.kind === 'instance-told' && entry.epoch !== undefined)) {
+      const placement = this.getInstance(entry.instance);
+      this.#options.journal.whenDurable(() => this.#options.raiseFence(placement));
+    }
     if (facts.length > 0) this.#options.journal.whenDurable(() => this.#options.tell(facts, correlation, sequence));
   }
 

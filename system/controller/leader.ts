@@ -19,6 +19,7 @@ import { planCommand } from './commands.ts';
 import { Compiler } from './compiler.ts';
 import type { ControllerConfig } from './config.ts';
 import { Durability } from './durability.ts';
+import { planAboveFloor } from './epochs.ts';
 import { tooMany } from './feed.ts';
 import { GuestLogs } from './guest-logs.ts';
 import { Matrix } from './matrix.ts';
@@ -166,7 +167,7 @@ export class Leader {
     await this.#triggers.start(this.#head.state.events.triggers);
     if (this.#stopped) return;
     for (const instance of this.#head.state.deployments.instances.values()) this.#retries.schedule(instance);
-    this.commit([]);
+    this.commit(planAboveFloor(this.#head.state, clock.civilMs()));
     this.#scheduleTick();
   }
 

@@ -1,6 +1,6 @@
 // Gives pending instances a node, moves work away from nodes that drain and after demand that moves, and says why when nothing fits.
 // Runs after every change that may help; synchronous, so that what frees an instance and what places it are in one record (R6.2).
-import type { Epoch, InstanceId, NodeId } from '../domain/identifiers.ts';
+import type { InstanceId, NodeId } from '../domain/identifiers.ts';
 import type { DeploymentName } from '../domain/identifiers.ts';
 import { pointsOf, type PlacementCandidate, type PlacementDecision } from '../domain/deployment.ts';
 import { assert } from '../domain/outcome.ts';
@@ -10,6 +10,7 @@ import { holdsNode, instancesOf, type DeploymentRecord, type InstanceRecord } fr
 import { findVersion } from '../modules/modules.ts';
 import { decide, type PlacementRequest, type PlacementWeights } from '../placement/placement.ts';
 import { instanceIdOf } from '../domain/identifiers.ts';
+import { nextEpoch } from './epochs.ts';
 import { Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import type { Matrix } from './matrix.ts';
@@ -295,7 +296,7 @@ export class Placing {
       instance: instance.id,
       node: node.facts.node,
       nodeIncarnation: node.incarnation,
-      epoch: (instance.epoch + 1) as Epoch,
+      epoch: nextEpoch(this.#options.head.state, instance),
       version,
       memoryBytes: spec.requirements.memoryBytes,
       cpuMillis: spec.requirements.cpuMillis,

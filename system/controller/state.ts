@@ -1,6 +1,6 @@
 // The controller's state is the fold of its journal: the union of its components' states, and the replies that make operator
 // commands idempotent. Pure; the same entries give the same state in every process (architecture §5).
-import type { Digest, Term } from '../domain/identifiers.ts';
+import type { Digest, Epoch, Term } from '../domain/identifiers.ts';
 import type { OperatorReply } from '../domain/operator.ts';
 import { assert } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
@@ -41,7 +41,8 @@ export const ANSWERED_MAX = 4_096;
 export type ReplyBody = { readonly kind: 'done' } | Omit<Extract<OperatorReply, { readonly kind: 'module-stored' }>, 'sequence'>;
 
 export type ControllerEntry =
-  | { readonly kind: 'leader-term'; readonly term: Term }
+  /** `epochFloor` where an older copy of the store was put back: whoever acts from here on does so in a higher epoch. */
+  | { readonly kind: 'leader-term'; readonly term: Term; readonly epochFloor?: Epoch }
   | { readonly kind: 'request-answered'; readonly id: string; readonly command: string; readonly reply: ReplyBody }
   /** A blob holds the state through this sequence. */
   | { readonly kind: 'snapshot-taken'; readonly snapshot: Digest; readonly through: number };
@@ -56,6 +57,8 @@ export type ControllerState = {
   readonly events: EventsState;
   readonly answered: Map<string, OperatorReply>;
   snapshot: { readonly snapshot: Digest; readonly through: number } | null;
+  /** No epoch that was given and lost is higher. Absent until an older copy is put back, so that snapshots are what they were. */
+  epochFloor?: Epoch;
 };
 
 export function createState(): ControllerState {
@@ -85,6 +88,10 @@ function applyControllerEntry(state: ControllerState, entry: ControllerEntry, se
     case 'leader-term':
       assert(entry.term > state.term, 'the leader term grows with each start');
       state.term = entry.term;
+      if (entry.epochFloor !== undefined) {
+        assert(entry.epochFloor >= (state.epochFloor ?? 0), 'the floor of epochs never goes down');
+        state.epochFloor = entry.epochFloor;
+      }
       return;
     case 'request-answered':
       state.answered.set(entry.id, { ...entry.reply, sequence });

@@ -58,8 +58,8 @@ export type InstanceEntry =
       readonly cpuMillis: number;
       readonly decision: PlacementDecision;
     })
-  /** Its node is told again: another version, or it was found not to run there. */
-  | (InstanceChange & { readonly kind: 'instance-told'; readonly version: number })
+  /** Its node is told again: another version, another epoch, or it was found not to run there. */
+  | (InstanceChange & { readonly kind: 'instance-told'; readonly version: number; readonly epoch?: Epoch })
   | (InstanceChange & { readonly kind: 'instance-running' })
   | (InstanceChange & { readonly kind: 'instance-failed'; readonly code: ErrorCode | null })
   /** Wants a node again; `boundTo` alone, where it is given. */
@@ -203,7 +203,13 @@ export function change({ boundTo: _, ...instance }: InstanceRecord, entry: Insta
         decision: entry.decision,
       };
     case 'instance-told':
-      return { ...instance, version: entry.version, failures: entry.version === instance.version ? instance.failures : 0 };
+      assert(entry.epoch === undefined || entry.epoch > instance.epoch, `the epoch of ${instance.id} grows when it is told another`);
+      return {
+        ...instance,
+        epoch: entry.epoch ?? instance.epoch,
+        version: entry.version,
+        failures: entry.version === instance.version ? instance.failures : 0,
+      };
     case 'instance-failed':
       return { ...instance, failures: instance.failures + 1 };
     case 'instance-running':

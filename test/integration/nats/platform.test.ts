@@ -1,7 +1,7 @@
 // A whole platform whose events travel through NATS: a controller with its endpoint, two agents that use JetStream themselves, and
 // an operator who knows the controller alone. Real network, store, clock and keys; modules are scripts.
 import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { cp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ import {
 } from '../../../system/wire/codec/operator.ts';
 import { GrpcWorld, TestAuthority } from '../../contract/grpc-world.ts';
 import { PROFILE, ScriptedWasm, type Script } from '../../support/agent/scripted-wasm.ts';
-import { codeOf, consumerOf, eventOf, get } from '../../support/bus/site.ts';
+import { codeOf, consumerOf, eventOf, fenceOf, get } from '../../support/bus/site.ts';
 import { deploymentOf, ScriptCompiler, triggerOf } from '../../support/controller/world.ts';
 import { NATS, startNats, type NatsServer } from '../../support/nats/nats.ts';
 import { NatsPlatform } from '../../support/nats/platform.ts';
@@ -72,6 +72,7 @@ class Platform {
   readonly #ends: (() => Promise<unknown>)[] = [];
   #operator: GrpcNetwork | null = null;
   #commands = 0;
+  #stopController: () => Promise<unknown> = () => Promise.resolve();
 
   private constructor(server: NatsServer, authority: TestAuthority) {
     this.nats = new NatsPlatform(server.url);
@@ -87,6 +88,7 @@ class Platform {
 
   async end(): Promise<void> {
     for (const end of this.#ends.toReversed()) await end();
+    await this.#stopController();
     await this.nats.leave();
     await this.world.close();
     await rm(this.#folder, { recursive: true, force: true });
@@ -102,22 +104,49 @@ class Platform {
     return storage;
   }
 
-  async #startController(): Promise<void> {
+  async #startController(restored = false): Promise<void> {
     const { clock, random, telemetry } = this;
     const { bus } = await this.nats.join('platform');
+    const network = await this.#machine('controller');
+    const storage = get(await openStorage({ folder: this.#controllerFolder }));
     const ports = {
       clock,
       random,
       telemetry,
-      network: await this.#machine('controller'),
-      storage: await this.#storage('controller'),
+      network,
+      storage,
       keys: this.#keys,
       wasm: new ScriptCompiler(clock, SCRIPTS),
     };
-    const config = { ...DEFAULT_CONFIG, joinToken: TOKEN };
+    const config = { ...DEFAULT_CONFIG, joinToken: TOKEN, restored };
     const controller = createController(ports, config, { broker: createBusGateway(ports, bus) });
     get(await controller.start());
-    this.#ends.push(() => controller.stop());
+    this.#stopController = async () => {
+      await controller.stop();
+      await network.close();
+      bus.close();
+      await storage.close();
+    };
+  }
+
+  get #controllerFolder(): string {
+    return join(this.#folder, 'controller');
+  }
+
+  /** As docs/howto/backup.md says: stop the process, copy the whole folder, start the process. */
+  async backUp(): Promise<void> {
+    await this.#stopController();
+    await rm(join(this.#folder, 'copy'), { recursive: true, force: true });
+    await cp(this.#controllerFolder, join(this.#folder, 'copy'), { recursive: true });
+    await this.#startController();
+  }
+
+  /** Puts the whole copy in place of the folder, and tells the controller so. */
+  async restore(): Promise<void> {
+    await this.#stopController();
+    await rm(this.#controllerFolder, { recursive: true });
+    await cp(join(this.#folder, 'copy'), this.#controllerFolder, { recursive: true });
+    await this.#startController(true);
   }
 
   async startAgent(name: string): Promise<void> {
@@ -198,6 +227,12 @@ class Platform {
 
 const pingOf = (id: string) => eventOf(id, { subject: 'ping.a' as Subject, data: new TextEncoder().encode(id) });
 
+type Instances = Awaited<ReturnType<Platform['instances']>>;
+
+function isServed([instance]: Instances, node: NodeId): boolean {
+  return instance?.state === 'running' && instance.node === node;
+}
+
 async function answersOf(bus: Bus): Promise<readonly string[]> {
   const fetched = get(await bus.fetch(ANSWERS, { eventsMax: 10, waitMs: 10_000, fence: null }));
   for (const delivery of fetched) get(await bus.settle(ANSWERS, delivery, { kind: 'ack' }, { fence: null }));
@@ -243,6 +278,56 @@ describe.skipIf('missing' in NATS)(`a platform on NATS JetStream (${'missing' in
         if (fetched.ok) for (const { event } of fetched.value) answers.add(new TextDecoder().decode(event.data));
         return answers.has('three');
       });
+    } finally {
+      await platform.end();
+      await server.stop();
+    }
+  });
+
+  test('serves again above every fence when an older copy of the controller is put back while agents and NATS go on', async () => {
+    const server = await startNats();
+    const platform = await Platform.start(server);
+    try {
+      for (const name of ['n1', 'n2']) await platform.startAgent(name);
+      await platform.deployEcho();
+      const [copied] = await platform.instances();
+      expect(copied?.epoch).toBe(1);
+      await platform.backUp();
+
+      // Two moves that the copy knows nothing of: away from its node, and back to it.
+      const nodes = { here: copied!.node!, there: (copied!.node === 'n1' ? 'n2' : 'n1') as NodeId };
+      await platform.execute({ kind: 'node-drain', node: nodes.here });
+      await until('it moved away', async () => isServed(await platform.instances(), nodes.there));
+      await platform.execute({ kind: 'node-undrain', node: nodes.here });
+      await platform.execute({ kind: 'node-drain', node: nodes.there });
+      await until('it moved back', async () => isServed(await platform.instances(), nodes.here));
+      expect(await platform.instances()).toMatchObject([{ epoch: 3 }]);
+
+      // A node that NATS reaches, and no controller.
+      const { bus: holder } = await platform.nats.join('agent');
+      const said = (id: string) => eventOf(id, { subject: 'said' as Subject });
+      get(await holder.publish(said('before'), { fence: fenceOf('echo/0', 3), deadlineMicros: 5 * S }));
+
+      await platform.restore();
+      const { telemetry } = platform.agents.get(nodes.here)!;
+      const { term } = platform.telemetry.of('controller.started').at(-1)!;
+      await until('its node follows the copy', () => telemetry.of('agent.desired').some((told) => told.term === term));
+      await until('it serves again', async () => isServed(await platform.instances(), nodes.here));
+      const bus = platform.bus();
+      get(await bus.createConsumer(consumerOf('answers', { filter: 'pong' as SubjectFilter })));
+      get(await bus.publish(pingOf('four'), { fence: null, deadlineMicros: 5 * S }));
+      expect(await answersOf(bus)).toEqual(['four']);
+      const [restored] = await platform.instances();
+      expect(restored?.epoch).toBeGreaterThan(3);
+      expect(telemetry.of('event.accepted')).toMatchObject([{ subject: 'pong', instance: 'echo/0', epoch: restored?.epoch }]);
+      const late = await holder.publish(said('after'), { fence: fenceOf('echo/0', 3), deadlineMicros: 5 * S });
+      expect(codeOf(late)).toBe('WM_FENCED');
+
+      // What is placed from here on is above the floor too, also after a start that is told of no copy.
+      await platform.backUp();
+      await platform.execute({ kind: 'node-drain', node: nodes.here });
+      await until('it moves again', async () => isServed(await platform.instances(), nodes.there));
+      expect(await platform.instances()).toMatchObject([{ epoch: (restored?.epoch ?? 0) + 1 }]);
     } finally {
       await platform.end();
       await server.stop();
