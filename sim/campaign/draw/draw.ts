@@ -6,11 +6,13 @@ import { SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
 import { Dice, msOf, written, type Fields } from './dice.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { FAULT_DRAWS } from './faults.ts';
-import { drawFleet, drawPlatform, isCalmFleet, type Site } from './fleet.ts';
+import { drawFleet, drawPlatform, HEARTBEAT_MS, isCalmFleet, type Site } from './fleet.ts';
 import { baseOf } from './base.ts';
 import { freshPlan, kindsOf, type Plan } from './plan.ts';
 import { drawLosses, mayBefall, type Losing } from './losses.ts';
+import { PAIR_DRAWS } from './pairs.ts';
 import { CALM_UNTIL_MS, type TimedStep } from './operators.ts';
+import { drawRoad, type Road } from './road.ts';
 import { drawWork } from './work.ts';
 
 export { FAULT_DRAWS } from './faults.ts';
@@ -23,6 +25,9 @@ const QUIET = '45s';
 const FAULTS_MAX = [1, 3, 10] as const;
 /** Bound: kinds that the question of a run names. */
 const KINDS_TOLD_MAX = 6;
+/** Bound: pairs of faults of one sort in one run; one run in so many that know the first kind has some. */
+const PAIRS_MAX = 3;
+const PAIRED_RUNS = 2;
 /** Mean distances of two faults of one kind. */
 const DISTANCES_MS = [1_500, 4_000, 10_000, 25_000] as const;
 /** Before the end of the work, where modules have to be deployed once more, and before that, where nothing may spoil them. */
@@ -49,9 +54,10 @@ export function drawRun(seed: string, kinds: readonly FaultKind[], base: Base | 
 /** The same plan and base draw the same text anywhere. `unrepairable`: last good copies are lost too; not with a base, whose work is set up once. */
 export function drawPlan(plan: Plan, base: Base | null, unrepairable = false): Drawn {
   const { seed } = plan;
-  const drawn = base === null ? drawAll(plan, unrepairable) : { ...baseOf(base), losing: NOTHING_LOST };
+  const drawn = base === null ? drawAll(plan, unrepairable) : { ...baseOf(base), losing: NOTHING_LOST, beside: 0 };
   const { site, durationMs, redeployMs, calmMs, losing } = drawn;
-  const repairable = drawFaults(plan, site, { fromMs: calmMs, durationMs, redeployMs });
+  const frame = { fromMs: calmMs, durationMs, redeployMs };
+  const repairable = [...drawFaults(plan, site, frame), ...drawPairs(plan, site, frame)].sort((a, b) => a.ms - b.ms);
   const faults: readonly DrawnFault[] = unrepairable
     ? [...repairable.filter((fault) => mayBefall(fault, losing.lies)), ...losing.faults].sort((a, b) => a.ms - b.ms)
     : repairable;
@@ -79,7 +85,7 @@ export function drawPlan(plan: Plan, base: Base | null, unrepairable = false): D
     file: `${name}${SCENARIO_SUFFIX}`,
     text: `# ${how}. Seed ${seed}.\n${stringify(document, { flowCollectionPadding: true })}`,
     faults: counts,
-    nodes: site.nodes.length,
+    nodes: site.nodes.length + drawn.beside,
   };
 }
 
@@ -94,7 +100,10 @@ export type Ground = {
   readonly calmMs: number;
 };
 
-function drawAll({ ground, faults }: Plan, unrepairable: boolean): Ground & { readonly losing: Losing } {
+/** `beside`: nodes that no fault is drawn over. */
+type Whole = Ground & { readonly losing: Losing; readonly beside: number };
+
+function drawAll({ ground, faults }: Plan, unrepairable: boolean): Whole {
   const durationMs = new Dice(ground, 'shape').between(DURATION_MS.least, DURATION_MS.most);
   const spoils = unrepairable || kindsOf(faults).some((kind) => FAULT_DRAWS[kind].spoilsModules === true);
   const redeployMs = spoils ? durationMs - REDEPLOY_MS : null;
@@ -110,6 +119,9 @@ function drawAll({ ground, faults }: Plan, unrepairable: boolean): Ground & { re
   );
   const losing = unrepairable && redeployMs !== null ? drawLosses(new Dice(ground, 'losses'), site, redeployMs) : NOTHING_LOST;
   const platform = drawPlatform(new Dice(ground, 'platform'), fleet);
+  const isCalm = !unrepairable && kindsOf(faults).length === 0 && isCalmFleet(fleet);
+  const heartbeatMs = platform === null ? HEARTBEAT_MS : msOf(platform['heartbeat']);
+  const road = isCalm ? drawRoad(new Dice(ground, 'road'), { controllerZone: site.controllerZone, heartbeatMs, durationMs }) : null;
   const work = drawWork(
     {
       work: new Dice(ground, 'work'),
@@ -125,7 +137,7 @@ function drawAll({ ground, faults }: Plan, unrepairable: boolean): Ground & { re
     {
       durationMs,
       redeployMs,
-      isCalm: !unrepairable && kindsOf(faults).length === 0 && isCalmFleet(fleet),
+      isCalm,
       losing: unrepairable ? losing : null,
     },
   );
@@ -133,29 +145,37 @@ function drawAll({ ground, faults }: Plan, unrepairable: boolean): Ground & { re
     document: {
       duration: written(durationMs),
       quiet: QUIET,
-      fleet,
+      fleet: road === null ? fleet : withRoad(fleet, road),
       ...(platform === null ? {} : { platform }),
-      steps: [...work.steps].sort((a, b) => a.ms - b.ms).map(stepOf),
-      workload: work.workload,
+      steps: [...work.steps, ...(road?.steps ?? [])].sort((a, b) => a.ms - b.ms).map(stepOf),
+      workload: [...work.workload, ...(road?.workload ?? [])],
       observe: ['answers.>'],
       ...(work.observeState.length === 0 ? {} : { observeState: work.observeState }),
-      goals: work.goals,
+      goals: [...work.goals, ...(road?.goals ?? [])],
     },
     site,
     durationMs,
     redeployMs,
     calmMs: CALM_UNTIL_MS,
     losing,
+    beside: road?.fleet.nodes.length ?? 0,
   };
+}
+
+function withRoad(fleet: Fields, road: Road): Fields {
+  const both = (field: 'zones' | 'links' | 'nodes'): readonly Fields[] => [
+    ...((fleet[field] ?? []) as readonly Fields[]),
+    ...road.fleet[field],
+  ];
+  return { ...fleet, ...road.fleet, zones: both('zones'), links: both('links'), nodes: both('nodes') };
 }
 
 type DrawnFault = TimedStep & { readonly kind: FaultKind };
 
-function drawFaults(
-  plan: Plan,
-  site: Site,
-  { fromMs, durationMs, redeployMs }: { readonly fromMs: number; readonly durationMs: number; readonly redeployMs: number | null },
-): readonly DrawnFault[] {
+/** When faults may begin. */
+type Frame = Pick<Ground, 'durationMs' | 'redeployMs'> & { readonly fromMs: number };
+
+function drawFaults(plan: Plan, site: Site, { fromMs, durationMs, redeployMs }: Frame): readonly DrawnFault[] {
   const faults: DrawnFault[] = [];
   for (const kind of kindsOf(plan.faults)) {
     const { draw, spoilsModules } = FAULT_DRAWS[kind];
@@ -173,6 +193,22 @@ function drawFaults(
     }
   }
   return faults.sort((a, b) => a.ms - b.ms);
+}
+
+/** Drawn from the seed of the first kind, each sort of pair in a stream of its own. */
+function drawPairs(plan: Plan, site: Site, { fromMs, durationMs }: Frame): readonly DrawnFault[] {
+  return PAIR_DRAWS.flatMap(({ first, second, draw }) => {
+    const seed = plan.faults[first];
+    if (seed === undefined) return [];
+    const dice = new Dice(seed, `pair ${first} ${second}`);
+    if (!dice.chance(1, PAIRED_RUNS)) return [];
+    return Array.from({ length: dice.between(1, PAIRS_MAX) }, () => {
+      const ms = dice.between(fromMs, durationMs - 1);
+      const { step, follower } = draw(dice, site);
+      const isWithin = ms + follower.afterMs < durationMs;
+      return [{ ms, step, kind: first }, ...(isWithin ? [{ ms: ms + follower.afterMs, step: follower.step, kind: second }] : [])];
+    }).flat();
+  });
 }
 
 /** Something is pushed and deployed just when what is stored is spoilt, and once more when all else is: a fault that spoils nothing shows nothing. */

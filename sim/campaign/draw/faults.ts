@@ -12,11 +12,11 @@ export type FaultDraw = {
   readonly spoilsModules?: true;
 };
 
-const CONTROLLER = 'controller';
+export const CONTROLLER = 'controller';
 /** Bound: an operator waits 30 s for an answer, and a command that nobody carried out fails the run. */
-const CONTROLLER_MS_MAX = 4_000;
-const NODE_MS_MAX = 12_000;
-const NETWORK_MS_MAX = 8_000;
+export const CONTROLLER_MS_MAX = 4_000;
+export const NODE_MS_MAX = 12_000;
+export const NETWORK_MS_MAX = 8_000;
 /** From a second that leaps to a day that is wrong. */
 const STEPS_MS = [-86_400_000, -3_000, -40, 40, 1_000, 60_000, 86_400_000] as const;
 
@@ -161,6 +161,6 @@ function link(dice: Dice, site: Site): readonly [string, string] {
 }
 
 /** Short ones as often as long ones: what matters is often over within a heartbeat. */
-function lasting(dice: Dice, msMax: number): string {
+export function lasting(dice: Dice, msMax: number): string {
   return written(dice.between(20, dice.pick([300, 2_000, msMax])));
 }

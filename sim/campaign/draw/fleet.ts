@@ -4,7 +4,7 @@ import { written, type Dice, type Fields } from './dice.ts';
 
 const ZONES = ['cloud/a', 'cloud/b', 'edge/n', 'edge/s'] as const;
 const NODES_MAX = 9;
-const ARCHITECTURES = ['x86_64', 'aarch64', 'riscv64'] as const;
+export const ARCHITECTURES = ['x86_64', 'aarch64', 'riscv64'] as const;
 const LATE_MS_MAX = 8_000;
 const THOUSAND = 1_000;
 
@@ -86,7 +86,7 @@ function drawWay(dice: Dice): Fields {
  * No clock is right. Oscillators differ by less than what a lease leaves to the controller's time; civil time by what machines have that
  * nobody sets, and certificates forgive.
  */
-function drawClock(dice: Dice): Fields {
+export function drawClock(dice: Dice): Fields {
   return { offset: written(dice.pick([-5_000, -1_000, -40, 0, 40, 1_000, 5_000])), drift: dice.between(-100, 100) };
 }
 
@@ -164,6 +164,9 @@ export function isCalmFleet({ vehicles, nodes }: Fields): boolean {
 function isRough({ vehicles, links }: Fields): boolean {
   return Array.isArray(vehicles) || (Array.isArray(links) && links.some((link: Fields) => 'loss' in link || 'burstLoss' in link));
 }
+
+/** What a platform has where nothing is said. */
+export const HEARTBEAT_MS = 500;
 
 /** Times of the control plane, at half of all runs its own. */
 export function drawPlatform(dice: Dice, fleet: Fields): Fields | null {

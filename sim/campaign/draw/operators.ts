@@ -11,6 +11,8 @@ export type DrawnSteps = { readonly steps: readonly TimedStep[]; readonly goals:
 
 /** Events begin when the trigger is there for certain: what nobody listens to yet is accepted and gone. */
 export const CALM_UNTIL_MS = 5_000;
+/** Longer than any run: all that is asked is that it comes. */
+export const ANSWERED_WITHIN = '10m';
 /** Where nothing breaks, a node that is drained has given away what it had by then. */
 const DRAINED_WITHIN_MS = 5_000;
 const NOTHING: DrawnSteps = { steps: [], goals: [] };

@@ -3,7 +3,16 @@
 import { written, type Dice, type Fields } from './dice.ts';
 import type { Site } from './fleet.ts';
 import { againAt, type Losing } from './losses.ts';
-import { CALM_UNTIL_MS, drawDrains, drawForgeries, drawGreed, drawLongDrain, drawSpare, type TimedStep } from './operators.ts';
+import {
+  ANSWERED_WITHIN,
+  CALM_UNTIL_MS,
+  drawDrains,
+  drawForgeries,
+  drawGreed,
+  drawLongDrain,
+  drawSpare,
+  type TimedStep,
+} from './operators.ts';
 
 export type DrawnWork = {
   readonly steps: readonly TimedStep[];
@@ -55,8 +64,6 @@ const DELIVERIES: Readonly<Record<string, number>> = { counter: 1_000, trap: 3 }
 const RIGHTS: readonly (readonly string[])[] = [[], [], ['clock'], ['clock', 'publish:forbidden.>', 'state-read:forbidden']];
 /** So many deliveries outlast whatever happens to instances where nothing breaks. */
 const OUTLASTING_DELIVERIES = 50;
-/** Longer than any run: all that is asked is that it comes. */
-const ANSWERED_WITHIN = '10m';
 
 /** A stream for each purpose. */
 export type WorkDice = {
