@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { MqttClient } from 'mqtt';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, it, type TestContext } from 'vitest';
 import type { GatewayConfig } from '../../../hardware/mqtt/mqtt.ts';
 import type { SubjectFilter } from '../../../system/domain/identifiers.ts';
 import { HAS_MOSQUITTO, Mosquitto } from '../../support/mqtt/mosquitto.ts';
@@ -57,27 +57,27 @@ const repeated = (counts: ReadonlyMap<string, number>): readonly string[] =>
   [...counts].filter(([, count]) => count > 1).map(([text]) => text);
 
 // Reason: a machine without Mosquitto cannot try it; CI installs one.
-describe.skipIf(!HAS_MOSQUITTO)('kill -9', () => {
-  let mosquitto: Mosquitto;
-  let platform: Platform;
-  let cleanups: (() => Promise<unknown>)[] = [];
-
-  beforeEach(async () => {
-    mosquitto = new Mosquitto();
+describe.skipIf(!HAS_MOSQUITTO).concurrent('kill -9', () => {
+  /** A broker and a platform of its own for each test, which all wait a while for what was lost to come again. */
+  const open = async (
+    onTestFinished: TestContext['onTestFinished'],
+  ): Promise<{ readonly mosquitto: Mosquitto; readonly platform: Platform }> => {
+    const mosquitto = new Mosquitto();
+    onTestFinished(() => mosquitto.close());
     await mosquitto.start();
-    platform = await Platform.open();
-  });
-  afterEach(async () => {
-    for (const cleanup of cleanups.reverse()) await cleanup();
-    cleanups = [];
-    await platform.close();
-    await mosquitto.close();
-  });
+    const platform = await Platform.open();
+    onTestFinished(() => platform.close());
+    return { mosquitto, platform };
+  };
 
-  it('of the gateway loses no message and stores none twice, with identifiers of their own or without', async () => {
+  it('of the gateway loses no message and stores none twice, with identifiers of their own or without', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const { mosquitto, platform } = await open(onTestFinished);
     const config = gatewayConfig(mosquitto, { receiptsFile: `${platform.folder}/receipts` });
     const car = await device(mosquitto);
-    cleanups.push(() => car.endAsync(true));
+    onTestFinished(() => car.endAsync(true));
     const sent: string[] = [];
     const publish = async (text: string, id: string | null): Promise<void> => {
       const properties = id === null ? {} : { userProperties: { id } };
@@ -86,7 +86,7 @@ describe.skipIf(!HAS_MOSQUITTO)('kill -9', () => {
     };
     for (let round = 0; round < KILLS; round++) {
       const gateway = new GatewayProcess(platform, config);
-      cleanups.push(() => gateway.kill());
+      onTestFinished(() => gateway.kill());
       await gateway.connected;
       const publishing = Promise.all(
         Array.from({ length: BATCH }, (_, i) => publish(`${round}.${i}`, i % 2 === 0 ? `id-${round}.${i}` : null)),
@@ -96,15 +96,19 @@ describe.skipIf(!HAS_MOSQUITTO)('kill -9', () => {
       await publishing;
     }
     const last = new GatewayProcess(platform, config);
-    cleanups.push(() => last.kill());
+    onTestFinished(() => last.kill());
     const counts = await countsOf(platform, sent);
     expect(sent).toHaveLength(KILLS * BATCH);
     expect(repeated(counts)).toEqual([]);
   });
 
-  it('of the broker, with its data on disk, loses no message that it had saved, and has none stored twice by identifier', async () => {
+  it('of the broker, with its data on disk, loses no message that it had saved, and has none stored twice by identifier', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const { mosquitto, platform } = await open(onTestFinished);
     const { gateway } = await connected(startGateway(platform.bus, gatewayConfig(mosquitto)));
-    cleanups.push(() => gateway.stop());
+    onTestFinished(() => gateway.stop());
     const sent: string[] = [];
     const publish = async (car: MqttClient, text: string): Promise<void> => {
       await car.publishAsync('vehicles/a/brake', text, { qos: 1, properties: { userProperties: { id: text } } });
@@ -137,18 +141,19 @@ describe.skipIf(!HAS_MOSQUITTO)('kill -9', () => {
     expect(gateway.counters.connections).toBeGreaterThan(KILLS);
   });
 
-  it('of the gateway loses no event on its way out, and what comes again has the same identifier', async () => {
+  it('of the gateway loses no event on its way out, and what comes again has the same identifier', async ({ expect, onTestFinished }) => {
+    const { mosquitto, platform } = await open(onTestFinished);
     const config = gatewayConfig(mosquitto, {
       inbound: [],
       outbound: [{ name: 'alerts', subjects: 'alerts.>' as SubjectFilter, topic: null, retain: false }],
     });
     const car = await device(mosquitto);
-    cleanups.push(() => car.endAsync(true));
+    onTestFinished(() => car.endAsync(true));
     const heard = await listen(car, 'alerts/#');
     const sent: string[] = [];
     for (let round = 0; round < KILLS; round++) {
       const gateway = new GatewayProcess(platform, config);
-      cleanups.push(() => gateway.kill());
+      onTestFinished(() => gateway.kill());
       await gateway.connected;
       await until(() => platform.telemetry.of('consumer.created').length > 1);
       await Promise.all(
@@ -161,7 +166,7 @@ describe.skipIf(!HAS_MOSQUITTO)('kill -9', () => {
       await gateway.kill();
     }
     const last = new GatewayProcess(platform, config);
-    cleanups.push(() => last.kill());
+    onTestFinished(() => last.kill());
     const idsHeard = (): Set<string> => new Set(heard.map(({ properties }) => String(properties?.userProperties?.['id'])));
     // What the last one held is given out again when its time has run out.
     await until(() => idsHeard().size === sent.length, 3 * PATIENCE_MS);

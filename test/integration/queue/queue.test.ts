@@ -1,34 +1,19 @@
 // Runs that are spread over workers by a real NATS server: none is lost, none counts twice, and what comes of each is what comes of it
-// here. Workers that must die are processes; the others are in this one.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// here. What has to be waited for stands in silence.test.ts.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectNats, type NatsLink } from '../../../hardware/nats/nats.ts';
-import { ACK_WAIT_MS, CampaignQueue, WorkerQueue, type Taken } from '../../../hardware/queue/queue.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RunSummary } from '../../../scenarios/record.ts';
 import { runCampaign, type CampaignProgress, type PlayJob } from '../../../sim/campaign/campaign.ts';
-import { findScenario, readScenarios } from '../../../sim/campaign/library.main.ts';
 import { summaryOf } from '../../../sim/campaign/player.ts';
-import { prepare } from '../../../sim/campaign/prepare.main.ts';
-import { buildOf, toBuild, type Build } from '../../../sim/campaign/remote/build.ts';
+import { toBuild } from '../../../sim/campaign/remote/build.ts';
 import { encodeMeta, encodeSummary, sha256Of } from '../../../sim/campaign/remote/messages.ts';
-import { campaignName, RemoteCrew } from '../../../sim/campaign/remote/remote.ts';
-import { Worker } from '../../../sim/campaign/remote/work.ts';
-import type { ScenarioSettings } from '../../../sim/campaign/scenario.main.ts';
-import { assert, ok } from '../../../system/domain/outcome.ts';
+import { assert } from '../../../system/domain/outcome.ts';
 import { get } from '../../support/bus/site.ts';
-import { start, type Running } from '../../support/e2e/command.ts';
 import { NATS, startNats, type NatsServer } from '../../support/nats/nats.ts';
-import { jobOf, playerUrl } from '../../unit/sim-kernel/jobs.ts';
-
-const PLAYER = new URL('../../../sim/campaign/scenario.main.ts', import.meta.url);
-const TOY = { player: playerUrl('toy.ts') };
-const TOYS: Build = toBuild({ version: '0', node: '24', sources: 'toy', engine: '', guests: '' }, null);
-const seeds = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `0x${(i + 1).toString(16)}`);
-/** What a run came to, without what the machine was like. */
-const comeTo = ({ wallMs: _, ...rest }: RunSummary): Omit<RunSummary, 'wallMs'> => rest;
+import { jobOf } from '../../unit/sim-kernel/jobs.ts';
+import { comeTo, isPlaying, Place, QueueSite, seeds, TOY, TOYS } from './site.ts';
 
 /** What docs/reference/nats.md says that the server has to allow. */
 const PAGE = readFileSync(new URL('../../../docs/reference/nats.md', import.meta.url), 'utf8');
@@ -38,92 +23,38 @@ const STRICT = (/^## Runs over many machines[^]*?^```\n(authorization [^]*?)^```
 
 // Left out where there is neither a nats-server nor Go to build one.
 describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS ? NATS.missing : NATS.title})`, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-queue-'));
-  let server: NatsServer;
-  let prefix = '';
-  let prefixes = 0;
-  const ends: (() => Promise<unknown>)[] = [];
-  const links: NatsLink[] = [];
+  let site: QueueSite;
+  let place: Place;
+  let places = 0;
 
   beforeAll(async () => {
-    server = await startNats();
+    site = await QueueSite.open();
   });
-  beforeEach(async () => {
-    for (const end of ends.splice(0).toReversed()) await end();
-    prefix = `q${(prefixes += 1)}`;
+  beforeEach(() => {
+    place = new Place(site, `q${(places += 1)}`);
   });
-  afterAll(async () => {
-    for (const end of ends.splice(0).toReversed()) await end();
-    for (const link of links) await link.close();
-    await server.stop();
-    rmSync(folder, { recursive: true });
-  });
+  afterEach(() => place.end());
+  afterAll(() => site.close());
 
-  const connect = async (): Promise<NatsLink> => {
-    const link = get(await connectNats({ servers: [server.url], name: 'test', credentials: { kind: 'none' }, tls: null }));
-    links.push(link);
-    return link;
+  const crewOf: Place['crewOf'] = (...args) => place.crewOf(...args);
+  const hire: Place['hire'] = (...args) => place.hire(...args);
+  const whatIsLeft: Place['whatIsLeft'] = () => place.whatIsLeft();
+  /** A place on a server of its own. */
+  const strictly = async (config: string): Promise<NatsServer> => {
+    const strict = await startNats({ config });
+    place = new Place(site, 'wasmmatrix');
+    place.onEnd(() => strict.stop());
+    return strict;
   };
-
-  const login = async ({ url }: NatsServer, user: string, password: string): Promise<NatsLink> => {
-    const credentials = { kind: 'password', user, password } as const;
-    const link = get(await connectNats({ servers: [url], name: user, credentials, tls: null }));
-    links.push(link);
-    return link;
-  };
-
-  type Told = { readonly crew: RemoteCrew; readonly said: string[]; readonly campaign: string; readonly queue: CampaignQueue };
-  const crewOf = async (build: Build = TOYS, link: NatsLink | null = null): Promise<Told> => {
-    const campaign = campaignName();
-    const queue = get(await CampaignQueue.open({ link: link ?? (await connect()), prefix, campaign }));
-    const said: string[] = [];
-    const say = (text: string): void => void said.push(text);
-    return { crew: new RemoteCrew({ queue, build, servers: server.url, warn: say, tell: say }), said, campaign, queue };
-  };
-
-  type Hired = { readonly worker: Worker; readonly ended: Promise<void>; readonly played: string[]; readonly said: string[] };
-  const hire = async (name: string, threads = 1, build: Build = TOYS, link: NatsLink | null = null, isWell = true): Promise<Hired> => {
-    const played: string[] = [];
-    const said: string[] = [];
-    const worker = new Worker({
-      queue: get(WorkerQueue.open(link ?? (await connect()), prefix)),
-      build,
-      name,
-      threads,
-      player: TOY,
-      folder,
-      warn: (text) => said.push(text),
-      onRun: ({ scenario, seed }) => played.push(`${scenario} ${seed}`),
-    });
-    const ended = worker.run();
-    ends.push(async () => {
-      worker.giveBack();
-      return isWell ? ended : null;
-    });
-    return { worker, ended, played, said };
-  };
-
   /** A run of the toy that goes on for some seconds. */
   const slow = (seed: string): PlayJob => {
     const job = jobOf('gossip', seed);
     return { ...job, scenario: { ...job.scenario, durationMicros: 400_000_000 } };
   };
-  const whatIsLeft = async (): Promise<Readonly<Record<string, readonly [messages: number, consumers: number]>>> => {
-    const { manager } = await connect();
-    const left: Record<string, readonly [number, number]> = {};
-    for await (const { config, state } of manager.streams.list())
-      if (config.name.startsWith(`${prefix}-`)) left[config.name] = [state.messages, state.consumer_count];
-    return left;
-  };
-  const isPlaying = (runs: number): { readonly seen: Promise<void>; readonly onProgress: (progress: CampaignProgress) => void } => {
-    let see: () => void = () => {};
-    const seen = new Promise<void>((resolve) => (see = resolve));
-    return { seen, onProgress: ({ active }) => void (active.length >= runs && see()) };
-  };
 
   test('comes to what it comes to here, in the same order, with the same records, and leaves nothing behind', async () => {
     const jobs = (name: string): readonly PlayJob[] =>
-      seeds(12).map((seed) => jobOf(seed === '0x5' ? 'bug' : 'gossip', seed, { recordFile: join(folder, `${name}-${seed}`) }));
+      seeds(12).map((seed) => jobOf(seed === '0x5' ? 'bug' : 'gossip', seed, { recordFile: join(site.folder, `${name}-${seed}`) }));
     const here = await runCampaign({ jobs: jobs('here'), ...TOY, workersMax: 2 });
     await hire('one', 2);
     await hire('two');
@@ -139,63 +70,13 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     expect(there.map(comeTo)).toEqual(here.map(comeTo));
     expect(order).toEqual(seeds(12).map((_, index) => index));
     for (const seed of seeds(12))
-      expect(readFileSync(join(folder, `there-${seed}`), 'utf8'), seed).toBe(readFileSync(join(folder, `here-${seed}`), 'utf8'));
+      expect(readFileSync(join(site.folder, `there-${seed}`), 'utf8'), seed).toBe(readFileSync(join(site.folder, `here-${seed}`), 'utf8'));
     expect(told.at(-1)).toMatchObject({ runsDone: 12, runsTotal: 12, active: [], workers: 2 });
     expect(said).toEqual(expect.arrayContaining(['Worker one plays with 2 threads.', 'Worker two plays with 1 thread.']));
     const again = await crew.play({ jobs: [jobOf('gossip', '0x1')] });
     expect(again.map(({ digest }) => digest)).toEqual([here[0]?.digest]);
     await crew.close();
-    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
-  });
-
-  test('gives what a worker played that was killed to another, once', async () => {
-    const settings = await prepare(true);
-    expect(settings).not.toBeNull();
-    const files = ['node-failure', 'node-return'].map(findScenario).flatMap((found) => (found.ok ? [found.value] : []));
-    const jobs = (name: string): readonly PlayJob[] =>
-      readScenarios(files).scenarios.flatMap((scenario) =>
-        seeds(3).map((seed) => {
-          const recordFile = join(folder, `${name}-${scenario.name}-${seed}`);
-          return { scenario, seed, verify: false, recordFile, reproduce: `run ${scenario.name} --seed ${seed}` };
-        }),
-      );
-    const here = await runCampaign({ jobs: jobs('here'), player: PLAYER, settings, workersMax: 2 });
-    const process = (name: string): Running => {
-      const running = start(['worker', '--nats', server.url, '--nats-prefix', prefix, '--jobs', '1', '--name', name, '--json']);
-      ends.push(async () => {
-        running.child.kill('SIGKILL');
-        await running.ended;
-      });
-      return running;
-    };
-    const { crew, said } = await crewOf(buildOf(settings as ScenarioSettings));
-    const { seen, onProgress } = isPlaying(1);
-    const results: string[] = [];
-    const playing = crew.play({
-      jobs: jobs('there'),
-      onProgress,
-      onResult: ({ scenario, seed }, index) => results.push(`${index} ${scenario} ${seed}`),
-    });
-    const first = process('first');
-    await seen;
-    first.child.kill('SIGKILL');
-    await first.ended;
-    const second = process('second');
-    const there = await playing;
-    expect(there.map(comeTo)).toEqual(here.map(comeTo));
-    expect(there.map(({ verdict }) => verdict)).toEqual(seeds(6).map(() => 'held'));
-    expect(results).toEqual(jobs('there').map(({ scenario, seed }, index) => `${index} ${scenario.name} ${seed}`));
-    for (const { recordFile } of jobs('there')) {
-      const mine = readFileSync(recordFile ?? '', 'utf8');
-      expect(mine).toBe(readFileSync((recordFile ?? '').replace('there-', 'here-'), 'utf8'));
-    }
-    // What the first had under way was played by the second: no run was ended twice.
-    const ended = (running: Running): number => running.stdout().split('\n').length - 1;
-    // A worker says so after it has told the campaign, and one that is killed in between never does.
-    await expect.poll(() => ended(first) + ended(second), { timeout: 30_000 }).toBeGreaterThanOrEqual(5);
-    expect(ended(first) + ended(second)).toBeLessThanOrEqual(6);
-    expect(said).toEqual(expect.arrayContaining(['Worker first plays with 1 thread.', 'Worker second plays with 1 thread.']));
-    await crew.close();
+    expect(await whatIsLeft()).toEqual({ [`${place.prefix}-runs`]: [0, 0], [`${place.prefix}-verdicts`]: [0, 0] });
   });
 
   test('goes round a worker of another build, which says why, and whose refusal costs no run a try', async () => {
@@ -242,7 +123,7 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     await Promise.all([mine.crew.close(), other.crew.close()]);
     worker.leave();
     await ended;
-    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
+    expect(await whatIsLeft()).toEqual({ [`${place.prefix}-runs`]: [0, 0], [`${place.prefix}-verdicts`]: [0, 0] });
   });
 
   test('shares workers with another in turn', async () => {
@@ -279,9 +160,9 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
 
   test('tells as trouble of a run that every worker dies of it', async () => {
     const { crew, campaign } = await crewOf();
-    const recordFile = join(folder, 'worn');
+    const recordFile = join(site.folder, 'worn');
     const playing = crew.play({ jobs: [jobOf('gossip', '0x7', { recordFile })] });
-    const deadly = get(WorkerQueue.open(await connect(), prefix));
+    const deadly = await place.workerQueue();
     for (let deaths = 0; deaths < 3;) {
       const taken = get(await deadly.take(campaign));
       // As the server does when a worker is silent.
@@ -296,11 +177,11 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
 
   test('counts a run once, by the first end and with its record, however many come and whenever', async () => {
     const { crew, campaign } = await crewOf();
-    const [first, second] = ['0x1', '0x2'].map((seed) => jobOf('gossip', seed, { recordFile: join(folder, `once-${seed}`) }));
+    const [first, second] = ['0x1', '0x2'].map((seed) => jobOf('gossip', seed, { recordFile: join(site.folder, `once-${seed}`) }));
     assert(first !== undefined && second !== undefined, 'there are two');
     const results: unknown[] = [];
     const playing = crew.play({ jobs: [first, second], onResult: ({ seed, steps }, index) => results.push([index, seed, steps]) });
-    const queue = get(WorkerQueue.open(await connect(), prefix));
+    const queue = await place.workerQueue();
     const tellEnd = async (run: number, job: PlayJob, attempt: string, steps: number): Promise<void> => {
       const piece = new Uint8Array(gzipSync(attempt));
       const record = { kind: 'record', attempt, n: 0 } as const;
@@ -326,11 +207,11 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
   test('takes pieces that were read out of the stream before their run ends', async () => {
     const { crew, campaign } = await crewOf();
     const stop = new AbortController();
-    const playing = crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile: join(folder, 'long') })], signal: stop.signal });
-    const queue = get(WorkerQueue.open(await connect(), prefix));
+    const playing = crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile: join(site.folder, 'long') })], signal: stop.signal });
+    const queue = await place.workerQueue();
     for (let n = 0; n < 9; n++)
       get(await queue.tell(campaign, 0, `a.${n}`, encodeMeta({ kind: 'record', attempt: 'a', n }), new Uint8Array(512 * 1_024)));
-    await expect.poll(async () => (await whatIsLeft())[`${prefix}-verdicts`]).toEqual([1, 1]);
+    await expect.poll(async () => (await whatIsLeft())[`${place.prefix}-verdicts`]).toEqual([1, 1]);
     stop.abort();
     expect(await playing).toMatchObject([{ verdict: 'cancelled' }]);
     await crew.close();
@@ -344,76 +225,28 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     };
     await expect(crew.play({ jobs: [jobOf('gossip')], onResult })).rejects.toThrow('no room for plans');
     await crew.close();
-    expect(await whatIsLeft()).toEqual({ [`${prefix}-runs`]: [0, 0], [`${prefix}-verdicts`]: [0, 0] });
+    expect(await whatIsLeft()).toEqual({ [`${place.prefix}-runs`]: [0, 0], [`${place.prefix}-verdicts`]: [0, 0] });
   });
-
-  test.each([[['runs']], [['verdicts']], [['runs', 'verdicts']]])(
-    'offers again what the server lost with %j',
-    { timeout: 180_000 },
-    async (streams) => {
-      const { crew, said } = await crewOf();
-      const playing = crew.play({ jobs: seeds(3).map((seed) => jobOf('gossip', seed)) });
-      await expect.poll(async () => (await whatIsLeft())[`${prefix}-runs`]).toEqual([3, 1]);
-      const { manager } = await connect();
-      for (const stream of streams) await manager.streams.delete(`${prefix}-${stream}`);
-      await hire('one');
-      expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held']);
-      // One may be with the worker, which keeps what came of it until it can tell.
-      expect(said).toContainEqual(expect.stringMatching(/^The queue has lost [23] runs; they are offered again\.$/));
-      await crew.close();
-    },
-  );
 
   test('needs no more rights at the server than docs/reference/nats.md lists', async () => {
     expect(STRICT).toContain('user: worker');
-    const strict = await startNats({ config: STRICT });
-    ends.push(() => strict.stop());
-    prefix = 'wasmmatrix';
-    const { crew } = await crewOf(TOYS, await login(strict, 'campaign', 'c'));
-    await hire('one', 2, TOYS, await login(strict, 'worker', 'w'));
-    const recordFile = join(folder, 'strict');
+    const strict = await strictly(STRICT);
+    const { crew } = await crewOf(TOYS, await site.login(strict, 'campaign', 'c'));
+    await hire('one', 2, TOYS, await site.login(strict, 'worker', 'w'));
+    const recordFile = join(site.folder, 'strict');
     const runs = await crew.play({ jobs: [jobOf('gossip', '0x1', { recordFile }), jobOf('gossip', '0x2')] });
     expect(runs.map(({ verdict }) => verdict)).toEqual(['held', 'held']);
-    await crew.close();
-  });
-
-  test('stays with a worker for as long as that says so, and with a silent one for no longer', { timeout: 120_000 }, async () => {
-    const { crew, campaign } = await crewOf();
-    const playing = crew.play({ jobs: [jobOf('gossip')] });
-    const queue = get(WorkerQueue.open(await connect(), prefix));
-    const first: Taken[] = [];
-    const takeInto = async (list: Taken[]): Promise<number> => {
-      const taken = get(await queue.take(campaign));
-      return taken === null ? list.length : list.push(taken);
-    };
-    await expect.poll(() => takeInto(first)).toBe(1);
-    const startMs = performance.now();
-    const meanwhile: Taken[] = [];
-    const held = async (): Promise<number> => {
-      await takeInto(meanwhile);
-      return performance.now() - startMs;
-    };
-    await expect.poll(held, { timeout: 3 * ACK_WAIT_MS, interval: 500 }).toBeGreaterThan(1.5 * ACK_WAIT_MS);
-    expect(meanwhile).toEqual([]);
-    first[0]?.abandon();
-    await expect.poll(() => takeInto(meanwhile), { timeout: 3 * ACK_WAIT_MS, interval: 500 }).toBe(1);
-    expect(meanwhile[0]?.deliveries).toBe(2);
-    await hire('one');
-    get((await meanwhile[0]?.back()) ?? ok());
-    expect(await playing).toMatchObject([{ verdict: 'held' }]);
     await crew.close();
   });
 
   test('ends a worker that may not tell what came of a run, and tells why', async () => {
     const config = STRICT.replace('"wasmmatrix.verdicts.>"', '');
     expect(config).not.toBe(STRICT);
-    const strict = await startNats({ config });
-    ends.push(() => strict.stop());
-    prefix = 'wasmmatrix';
-    const { crew } = await crewOf(TOYS, await login(strict, 'campaign', 'c'));
+    const strict = await strictly(config);
+    const { crew } = await crewOf(TOYS, await site.login(strict, 'campaign', 'c'));
     const stop = new AbortController();
     const playing = crew.play({ jobs: [jobOf('gossip')], signal: stop.signal });
-    const { ended } = await hire('mute', 1, TOYS, await login(strict, 'worker', 'w'), false);
+    const { ended } = await hire('mute', 1, TOYS, await site.login(strict, 'worker', 'w'), false);
     await expect(ended).rejects.toThrow(/WM_NATS_REFUSED.* may not publish wasmmatrix\.verdicts\./);
     stop.abort();
     expect(await playing).toMatchObject([{ verdict: 'cancelled' }]);
@@ -426,7 +259,7 @@ describe.skipIf('missing' in NATS)(`a campaign over a queue (${'missing' in NATS
     const playing = crew.play({ jobs: [slow('0x1'), ...seeds(4).map((seed) => jobOf('gossip', seed))], onProgress });
     await hire('one');
     await seen;
-    await server.restart();
+    await site.server.restart();
     expect((await playing).map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held', 'held', 'held']);
     await crew.close();
   });
