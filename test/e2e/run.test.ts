@@ -23,6 +23,7 @@ function refusalOf({ code, stdout, stderr }: Ended): string {
   return stderr;
 }
 
+// Tests that only start commands, each with a folder of its own, go side by side.
 const digestsOf = (stdout: string): readonly string[] => [...stdout.matchAll(/^ {2}([0-9a-f]{16}) {2}/gm)].map((match) => match[1] ?? '');
 
 describe('help', () => {
@@ -51,7 +52,7 @@ describe('help', () => {
   });
 });
 
-describe('list', () => {
+describe.concurrent('list', () => {
   test('names every scenario of the catalogue with its question, and then those that are too large for it', async () => {
     const { code, stdout } = await wasmmatrix(['run', '--list']);
     const files = ['catalogue', 'large'].flatMap((folder) => readdirSync(join(ROOT, 'scenarios', folder)).sort());
@@ -80,7 +81,7 @@ describe('list', () => {
   });
 });
 
-describe('refuses, with a sentence', () => {
+describe.concurrent('refuses, with a sentence', () => {
   test('a verb that it does not know', async () => {
     expect(refusalOf(await wasmmatrix(['runn']))).toMatch(/Unknown command 'runn'\n\(Did you mean run\?\)/);
   });
@@ -170,7 +171,7 @@ describe('refuses, with a sentence', () => {
   });
 });
 
-describe('a scenario of the catalogue', () => {
+describe.concurrent('a scenario of the catalogue', () => {
   test('holds, and leaves reports that can be read', async () => {
     const out = join(folder.make('held'), 'out');
     const { code, stdout, stderr } = await wasmmatrix(['run', 'deploy-and-answer', '--seeds', '2', '--out', out]);
@@ -216,7 +217,7 @@ describe('a scenario of the catalogue', () => {
   });
 });
 
-describe('what is printed', () => {
+describe.concurrent('what is printed', () => {
   test('with --json is JSON and nothing else', async () => {
     const scenario = writeScenario(folder.make('json'), 'broken', 'broken');
     const ended = await wasmmatrix(['run', scenario, '--seeds', '2', '--json', '--digests', '--out', join(folder.path, 'json', 'out')]);
@@ -248,7 +249,7 @@ describe('what is printed', () => {
   });
 });
 
-describe('a failure', () => {
+describe.concurrent('a failure', () => {
   test('is told by its goal, the last events and a command that repeats it', async () => {
     const place = folder.make('a failure');
     writeScenario(place, 'broken', 'broken');
