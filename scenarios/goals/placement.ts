@@ -198,6 +198,12 @@ export function lifecycle(): Goal {
       () => `The epoch of instance ${instance} went back from ${epochs.get(instance)} to ${epoch}.`,
       node,
     );
+    ledger.expect(
+      from !== 'assigned' || to !== 'assigned' || epoch > (epochs.get(instance) ?? 0),
+      record,
+      () => `Instance ${instance} was assigned once more in epoch ${epoch}, which it had.`,
+      node,
+    );
     epochs.set(instance, epoch);
     assigned.set(instance, Math.max(epoch, assigned.get(instance) ?? 0));
     state.set(instance, to);

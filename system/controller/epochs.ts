@@ -20,8 +20,8 @@ export function nextEpoch({ epochFloor }: Pick<ControllerState, 'epochFloor'>, {
 }
 
 /**
- * Takes to an epoch above the floor whoever has a node in one that is not: what runs goes on where it runs, and what was only on its way is
- * placed again. Nothing where no floor was set, or all of it was done by an earlier start. Whatever an unavailable node has is left
+ * Takes to an epoch above the floor whoever has a node in one that is not, in its place: it would not be placed again on a node that
+ * drains. Nothing where no floor was set, or all of it was done by an earlier start. Whatever an unavailable node has is left
  * alone: it is placed anew when the node returns or is lost, and goes on there meanwhile as far as it may (R5.4).
  */
 export function planAboveFloor(state: ControllerState, atMs: number): readonly Entry[] {
@@ -29,10 +29,8 @@ export function planAboveFloor(state: ControllerState, atMs: number): readonly E
   if (epochFloor === undefined) return [];
   return [...deployments.instances.values()].flatMap((instance): readonly Entry[] => {
     if (!holdsNode(instance) || instance.epoch > epochFloor || nodes.nodes.get(instance.node)?.status === 'unavailable') return [];
-    const common = { instance: instance.id, atMs, cause: 'an older copy of the controller was put back' };
-    if (instance.state === 'running')
-      return [{ ...common, kind: 'instance-told', version: instance.version, epoch: nextEpoch(state, instance) }];
-    const stays = deployments.deployments.get(instance.deployment)?.spec.whenUnreachable === 'stay';
-    return [{ ...common, kind: 'instance-unplaced', ...(stays ? { boundTo: instance.node } : {}) }];
+    const { id, version } = instance;
+    const cause = 'an older copy of the controller was put back';
+    return [{ kind: 'instance-told', instance: id, version, epoch: nextEpoch(state, instance), atMs, cause }];
   });
 }

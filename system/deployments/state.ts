@@ -131,7 +131,7 @@ export function targetOf(before: InstanceState, entry: InstanceEntry): InstanceS
     case 'instance-assigned':
       return 'assigned';
     case 'instance-told':
-      return before === 'assigned' ? null : 'assigned';
+      return before === 'assigned' && entry.epoch === undefined ? null : 'assigned';
     case 'instance-running':
       return 'running';
     case 'instance-failed':

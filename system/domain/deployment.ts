@@ -77,10 +77,10 @@ export function consumerOf(trigger: TriggerName): ConsumerName {
  */
 export type InstanceState = 'pending' | 'assigned' | 'running' | 'failed' | 'stopped';
 
-/** P8: the only transitions there are. */
+/** P8: the only transitions there are. Assigned once more: in a later epoch, after an older copy of the controller was put back. */
 export const INSTANCE_TRANSITIONS: Readonly<Record<InstanceState, readonly InstanceState[]>> = {
   pending: ['assigned', 'stopped'],
-  assigned: ['running', 'failed', 'pending', 'stopped'],
+  assigned: ['assigned', 'running', 'failed', 'pending', 'stopped'],
   running: ['assigned', 'failed', 'pending', 'stopped'],
   failed: ['pending', 'assigned', 'stopped'],
   stopped: ['pending'],

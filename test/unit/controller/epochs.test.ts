@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import { nextEpoch, planAboveFloor, planEpochFloor } from '../../../system/controller/epochs.ts';
 import { applyEntry, createState, type ControllerState, type Entry } from '../../../system/controller/state.ts';
 import type { DeploymentName, Epoch, Incarnation, InstanceId, NodeId, Term } from '../../../system/domain/identifiers.ts';
-import { planApply } from '../../../system/deployments/deployments.ts';
+import { factsOfInstanceEntry, planApply, type InstanceEntry } from '../../../system/deployments/deployments.ts';
 import { decodeValue, encodeValue } from '../../../system/journal/journal.ts';
 import type { NodeStatus } from '../../../system/domain/node.ts';
 import type { NodeRecord } from '../../../system/nodes/nodes.ts';
-import { ControllerWorld, deploymentOf, S, triggerOf } from '../../support/controller/world.ts';
+import { ControllerWorld, deploymentOf, MS, S, triggerOf } from '../../support/controller/world.ts';
 
 const NODE = 'n1' as NodeId;
 const [FIRST, SECOND, THIRD] = ['echo/0', 'echo/1', 'echo/2'] as readonly string[] as readonly [InstanceId, InstanceId, InstanceId];
@@ -37,10 +37,10 @@ const led = (term: number, epochFloor?: number): Entry => ({
 });
 
 /** echo/0 runs in epoch 5, echo/1 is on its way in epoch 1, echo/2 waits for a node. */
-function stateOf(status: NodeStatus, whenUnreachable: 'move' | 'stay' = 'move'): ControllerState {
+function stateOf(status: NodeStatus): ControllerState {
   const state = createState();
   state.nodes.nodes.set(NODE, { status } as NodeRecord);
-  apply(state, planApply(state.deployments, deploymentOf({ replicas: 3, whenUnreachable }), 1, 1));
+  apply(state, planApply(state.deployments, deploymentOf({ replicas: 3 }), 1, 1));
   apply(state, [led(1), assigned(FIRST, 5), running(FIRST), assigned(SECOND, 1)]);
   return state;
 }
@@ -66,33 +66,36 @@ test('the next epoch is above the floor, and above the last', () => {
   expect(() => apply(state, [led(3, 99)])).toThrow('never goes down');
 });
 
-test('what runs goes on in its place above the floor, what is on its way is placed again, and that once', () => {
+test('what has a node goes on in its place above the floor, and that once', () => {
   const state = stateOf('draining');
   expect(planAboveFloor(state, 2)).toEqual([]);
   apply(state, [led(2, 100)]);
   const planned = planAboveFloor(state, 2);
   expect(planned).toMatchObject([
     { kind: 'instance-told', instance: FIRST, version: 1, epoch: 101 },
-    { kind: 'instance-unplaced', instance: SECOND },
+    { kind: 'instance-told', instance: SECOND, version: 1, epoch: 101 },
+  ]);
+  expect(planned.flatMap((entry) => factsOfInstanceEntry(state.deployments, entry as InstanceEntry))).toMatchObject([
+    { fields: { instance: FIRST, from: 'running', to: 'assigned', node: NODE, epoch: 101 } },
+    { fields: { instance: SECOND, from: 'assigned', to: 'assigned', node: NODE, epoch: 101 } },
   ]);
   apply(state, planned);
   const { instances } = state.deployments;
-  expect(instances.get(FIRST)).toMatchObject({ state: 'assigned', node: NODE, nodeIncarnation: 1, epoch: 101, version: 1, memoryBytes: 1 });
-  expect(instances.get(SECOND)).toMatchObject({ state: 'pending', node: null });
-  expect(instances.get(SECOND)?.boundTo).toBeUndefined();
+  for (const instance of [FIRST, SECOND])
+    expect(instances.get(instance)).toMatchObject({ state: 'assigned', node: NODE, nodeIncarnation: 1, epoch: 101, sinceMs: 2 });
   expect(instances.get(THIRD)).toMatchObject({ state: 'pending', epoch: 0 });
   apply(state, [led(3)]);
   expect(planAboveFloor(state, 3)).toEqual([]);
   // Another copy is put back, or the same again: all of it once more.
   apply(state, [led(4, 200)]);
-  expect(planAboveFloor(state, 4)).toMatchObject([{ kind: 'instance-unplaced', instance: FIRST }]);
+  expect(planAboveFloor(state, 4)).toMatchObject([
+    { instance: FIRST, epoch: 201 },
+    { instance: SECOND, epoch: 201 },
+  ]);
 });
 
-test('what stays with its node comes back to it, and an unavailable node is left what it may go on with', () => {
-  const state = stateOf('healthy', 'stay');
-  apply(state, [led(2, 100)]);
-  expect(planAboveFloor(state, 2)[1]).toMatchObject({ kind: 'instance-unplaced', instance: SECOND, boundTo: NODE });
-  const cutOff = stateOf('unavailable', 'stay');
+test('an unavailable node is left what it may go on with', () => {
+  const cutOff = stateOf('unavailable');
   apply(cutOff, [led(2, 100)]);
   expect(planAboveFloor(cutOff, 2)).toEqual([]);
 });
@@ -135,5 +138,28 @@ test('a controller from an older copy has its instances go on where they run, fe
     expect((await world.publish('e1', 'ping.a', 'one')).ok).toBe(true);
     await world.pass(2 * S);
     expect(world.of('event.acknowledged').map(({ fields }) => fields.epoch)).toEqual([after?.epoch]);
+  });
+});
+
+test('a copy that is put back twice in a row leaves on a draining node what it has', async () => {
+  const world = new ControllerWorld({ config: { restored: true } });
+  await world.play(async () => {
+    await world.startNode('n1');
+    await world.trust();
+    await world.push('echo', 'echo');
+    await world.must({ kind: 'deployment-apply', spec: deploymentOf({ name: 'echo' as DeploymentName, whenUnreachable: 'stay' }) });
+    await world.pass(2 * S);
+    await world.must({ kind: 'node-drain', node: NODE });
+    const [before] = (await world.query('instances')).instances;
+    expect(before).toMatchObject({ state: 'running', node: NODE });
+
+    // The second start comes before a node could say that it runs anything.
+    await world.restartController();
+    await world.pass(3 * MS);
+    await world.restartController();
+    await world.pass(10 * S);
+    const [after] = (await world.query('instances')).instances;
+    expect(after).toMatchObject({ state: 'running', node: NODE });
+    expect(world.of('instance.state').map(({ fields }) => `${fields.from} ${fields.to}`)).toContain('assigned assigned');
   });
 });

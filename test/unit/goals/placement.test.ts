@@ -137,7 +137,7 @@ describe('P8', () => {
     ];
     const result = judge(lifecycle(), life);
     expect(result).toMatchObject({ held: true, because: '' });
-    expect(result.checks).toBe(19);
+    expect(result.checks).toBe(25);
   });
 
   it('is broken by a transition that does not exist', () => {
@@ -164,6 +164,12 @@ describe('P8', () => {
   it('is broken by an epoch that goes back', () => {
     const back = [turns(1 * S, 0, { epoch: 3 }), turns(2 * S, 0, { from: 'assigned', to: 'running', epoch: 2 })];
     expect(judge(lifecycle(), back).because).toBe('The epoch of instance echo/0 went back from 3 to 2.');
+  });
+
+  it('is broken by one that is assigned once more in an epoch that it had', () => {
+    const again = (epoch: number) => judge(lifecycle(), [turns(1 * S, 0, { epoch: 1 }), turns(2 * S, 0, { from: 'assigned', epoch })]);
+    expect(again(2)).toMatchObject({ held: true, because: '' });
+    expect(again(1).because).toBe('Instance echo/0 was assigned once more in epoch 1, which it had.');
   });
 
   it('is broken by an agent that serves what it was never assigned', () => {
