@@ -33,7 +33,8 @@ function plansIn(out: string): readonly Plan[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Plan);
 }
 
-describe('fuzz', () => {
+// Side by side: commands that start or play with one thread leave a core to others.
+describe.concurrent('fuzz', () => {
   test('lists the options that the reference lists', async () => {
     const { code, stdout } = await wasmmatrix(['fuzz', '--help']);
     expect(code).toBe(0);

@@ -1,3 +1,4 @@
+// `wasmmatrix run` as a user has it. Tests that only start commands, each with a folder of its own, go side by side.
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -23,7 +24,6 @@ function refusalOf({ code, stdout, stderr }: Ended): string {
   return stderr;
 }
 
-// Tests that only start commands, each with a folder of its own, go side by side.
 const digestsOf = (stdout: string): readonly string[] => [...stdout.matchAll(/^ {2}([0-9a-f]{16}) {2}/gm)].map((match) => match[1] ?? '');
 
 describe('help', () => {
