@@ -26,13 +26,15 @@ export const CONDITIONS: Readonly<Record<string, Definition>> = {
 
 function nodesHealthy(): Condition {
   const on = new Set<string>();
-  const status = new Map<string, string>();
+  const status = new Map<string, { readonly is: string; readonly micros: number }>();
   /** Nodes that are on and not healthy, so that a look at all of them is none at each. */
   const unwell = new Map<string, string>();
-  // Of one that is still known after a lie nothing is told.
-  const kept = new Kept([status], () => {});
+  // Of one that is still known after a lie nothing is told, and nothing of one that is well there and was not so when the power failed.
+  const kept = new Kept([status], (since) => {
+    for (const [node, { micros }] of status) if (micros > since) status.set(node, { is: 'healthy', micros });
+  });
   const lookAt = (node: string): void => {
-    const is = status.get(node) ?? 'not in the inventory';
+    const is = status.get(node)?.is ?? 'not in the inventory';
     if (on.has(node) && is !== 'healthy' && is !== 'draining') unwell.set(node, is);
     else unwell.delete(node);
   };
@@ -47,10 +49,10 @@ function nodesHealthy(): Condition {
           on.delete(record.fields.machine);
           return lookAt(record.fields.machine);
         case 'node.enrolled':
-          status.set(record.fields.node, 'healthy');
+          status.set(record.fields.node, { is: 'healthy', micros: record.micros });
           return lookAt(record.fields.node);
         case 'node.status':
-          status.set(record.fields.node, record.fields.to);
+          status.set(record.fields.node, { is: record.fields.to, micros: record.micros });
           return lookAt(record.fields.node);
         default:
           return undefined;

@@ -21,16 +21,31 @@ export function countedOnce(parameters: GoalParameters, scenario: Scenario): Goa
   const triggers = scenario.steps.flatMap((step) => (step.do === 'trigger' ? [step.spec] : []));
   /** Events whose effect the state may have. */
   const accepted = new Identifiers();
-  /** All of the subject, what was lost included. */
-  const ever = new Identifiers();
+  /** All of the subject, what was lost included, by the consumers that listen. Bound: sets of triggers that share a subject. */
+  const ever = new Map<string, Identifiers>();
+  /** Null of an event that is none of the subject's. */
+  const listenersOf = (event: string): readonly string[] | null => {
+    for (const [names, events] of ever) if (events.has(event)) return names === '' ? [] : names.split(' ');
+    return null;
+  };
   /** Triggers that have not settled an event, by event. Bound: what the broker holds. */
   const open = new Map<string, Set<string>>();
   /** Dead-lettered for a trigger: its guest may be at work all the same. */
   const buried = new Set<string>();
   /** Acknowledged for all triggers. */
   const counts = new Identifiers();
-  const kept = new Kept([accepted, open, counts], () => counts.clear());
+  const kept = new Kept([accepted, open, counts], () => {
+    counts.clear();
+    // What was settled since the lie may be settled once more.
+    for (const event of open.keys()) open.set(event, new Set(listenersOf(event)));
+  });
   const { losses } = kept;
+  /** What was under way at a loss is known without being open, until the broker is seen to have it. */
+  const take = (event: string, listeners: readonly string[], isThere: boolean): void => {
+    const isNew = accepted.add(event);
+    const isLeft = losses.any && isThere && !open.has(event) && !counts.has(event);
+    if ((isNew || isLeft) && listeners.length > 0) open.set(event, new Set(listeners));
+  };
   let value: string | null = null;
   let observed = false;
   return goalOf(
@@ -40,15 +55,18 @@ export function countedOnce(parameters: GoalParameters, scenario: Scenario): Goa
       // The guest of an event that only a lost broker had may go on, and its effect comes after.
       if (kept.observe(record) !== null) for (const event of underWay) accepted.add(event);
       // What is delivered or acknowledged is there: an event that was on the way to the disk when its copy was taken.
-      if (losses.any && (record.kind === 'event.delivered' || record.kind === 'event.acknowledged') && ever.has(record.fields.event))
-        accepted.add(record.fields.event);
+      if (losses.any && (record.kind === 'event.delivered' || record.kind === 'event.acknowledged')) {
+        const listeners = listenersOf(record.fields.event);
+        if (listeners !== null) take(record.fields.event, listeners, true);
+      }
       if (record.kind === 'event.acknowledged' || record.kind === 'event.deadlettered') {
         const { event, consumer } = record.fields;
         const left = open.get(event);
         left?.delete(consumer);
         if (left?.size === 0) open.delete(event);
-        if (record.kind === 'event.deadlettered') buried.add(event);
-        else if (accepted.has(event) && !open.has(event) && !buried.has(event)) counts.add(event);
+        if (record.kind === 'event.deadlettered') {
+          if (listenersOf(event) !== null) buried.add(event);
+        } else if (accepted.has(event) && !open.has(event) && !buried.has(event)) counts.add(event);
       }
       // An event that survived a crash before it was told of is first heard of as the duplicate of its repetition.
       if (
@@ -56,9 +74,13 @@ export function countedOnce(parameters: GoalParameters, scenario: Scenario): Goa
         matchesSubject(subject, record.fields.subject as Subject)
       ) {
         const { event } = record.fields;
-        ever.add(event);
         const listening = triggers.filter((trigger) => matchesSubject(trigger.subject, record.fields.subject as Subject));
-        if (accepted.add(event) && listening.length > 0) open.set(event, new Set(listening.map(({ name }) => consumerOf(name))));
+        const listeners = listening.map(({ name }) => consumerOf(name));
+        const names = listeners.join(' ');
+        const alike = ever.get(names) ?? new Identifiers();
+        ever.set(names, alike);
+        alike.add(event);
+        take(event, listeners, record.kind === 'event.accepted');
       }
       if (record.kind === 'state.observed' && record.fields.key === key) {
         observed = true;

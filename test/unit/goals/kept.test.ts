@@ -318,6 +318,12 @@ describe('conditions', () => {
     expect(missing('nodes-healthy', on, enrols(2 * S), wiped)).toBe('Node a-1 is not in the inventory.');
     // What is left after a lie is not told.
     expect(missing('nodes-healthy', on, lied, enrols(12 * S), failed)).toBe('');
+    const turnsTo = (micros: number, to: 'healthy' | 'suspect'): RunRecord =>
+      said(micros, 'node.status', { node: 'a-1', incarnation: 1, from: 'healthy', to, cause: '' });
+    expect(missing('nodes-healthy', on, enrols(2 * S), lied, turnsTo(15 * S, 'suspect'), failed)).toBe('');
+    expect(missing('nodes-healthy', on, enrols(2 * S), lied, turnsTo(15 * S, 'suspect'))).toBe('Node a-1 is suspect.');
+    expect(missing('nodes-healthy', on, enrols(2 * S), turnsTo(9 * S, 'suspect'), lied, failed)).toBe('Node a-1 is suspect.');
+    expect(missing('nodes-healthy', on, enrols(2 * S), lied, failed, turnsTo(25 * S, 'suspect'))).toBe('Node a-1 is suspect.');
   });
 
   it('events are settled that the copy has, for the consumers that it has', () => {
