@@ -34,7 +34,7 @@ export function countedOnce(parameters: GoalParameters, scenario: Scenario): Goa
   const buried = new Set<string>();
   /** Acknowledged for all triggers. */
   const counts = new Identifiers();
-  const kept = new Kept([accepted, open, counts], () => {
+  const kept = new Kept([accepted, open, counts, buried], () => {
     counts.clear();
     // What was settled since the lie may be settled once more.
     for (const event of open.keys()) open.set(event, new Set(listenersOf(event)));

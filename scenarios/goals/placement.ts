@@ -178,9 +178,11 @@ export function lifecycle(): Goal {
   );
   const state = new Map<string, string>();
   const epochs = new Map<string, number>();
+  /** Where each was last said to be. */
+  const whereIs = new Map<string, string | null>();
   /** The highest epochs, those included that the controller lost: agents may serve these until they are told. */
   const assigned = new Map<string, number>();
-  const kept = new Kept([state, epochs]);
+  const kept = new Kept([state, epochs, whereIs]);
   const check = (record: Extract<RunRecord, { kind: 'instance.state' }>): void => {
     const { instance, from, to, epoch, node } = record.fields;
     // Of one that is first heard of after a lie nobody knows what the controller still had.
@@ -198,12 +200,14 @@ export function lifecycle(): Goal {
       () => `The epoch of instance ${instance} went back from ${epochs.get(instance)} to ${epoch}.`,
       node,
     );
-    ledger.expect(
-      from !== 'assigned' || to !== 'assigned' || epoch > (epochs.get(instance) ?? 0),
-      record,
-      () => `Instance ${instance} was assigned once more in epoch ${epoch}, which it had.`,
-      node,
-    );
+    if (from === 'assigned' && to === 'assigned') {
+      const said = `Instance ${instance} was assigned once more`;
+      ledger.expect(kept.losses.any, record, () => `${said}, and no older copy of the controller was put back.`, node);
+      ledger.expect(epoch > (epochs.get(instance) ?? 0), record, () => `${said} in epoch ${epoch}, which it had.`, node);
+      const was = whereIs.get(instance) ?? node;
+      ledger.expect(node === was, record, () => `${said} on ${node}, and was on ${was}.`, node);
+    }
+    whereIs.set(instance, node);
     epochs.set(instance, epoch);
     assigned.set(instance, Math.max(epoch, assigned.get(instance) ?? 0));
     state.set(instance, to);

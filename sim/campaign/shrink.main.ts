@@ -186,7 +186,13 @@ class Shrinking {
     });
     this.#now = `looking, from ${describeSize(sizeOf(document, isFault))}`;
     try {
-      await this.#trials.begin(writeDocument(document), failure);
+      const isShown = await this.#trials.begin(writeDocument(document), failure);
+      if (!isShown && this.#options.json !== true && this.#options.mute !== true) {
+        this.#line.clear();
+        say(
+          '  It fails without its faults as well. That what is left can hold at all is shown only by --against, a checkout in which it does.',
+        );
+      }
       return await shrink(await this.#pinned(document, failure), {
         // Where what is left has to hold elsewhere, too little time is no failure of its own.
         passes: passesFor({ keepsQuiet: failure.unconverged && this.#options.against === undefined }),

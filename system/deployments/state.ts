@@ -177,6 +177,8 @@ export function applyInstanceEntry(state: DeploymentsState, entry: InstanceEntry
     to === null || INSTANCE_TRANSITIONS[before.state].includes(to),
     `instance ${before.id} may not go from ${before.state} to ${String(to)}`,
   );
+  // Another node is for one that has none: only its epoch may change in between (P8).
+  assert(entry.kind !== 'instance-assigned' || before.state !== 'assigned', `instance ${before.id} is assigned when it has no node`);
   const changed: InstanceRecord = to === null ? before : { ...before, state: to, sinceMs: entry.atMs, cause: entry.cause };
   state.instances.set(before.id, change(changed, entry));
 }

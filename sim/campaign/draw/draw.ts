@@ -201,7 +201,7 @@ function drawPairs(plan: Plan, site: Site, { fromMs, durationMs }: Frame): reado
     const seed = plan.faults[first];
     if (seed === undefined) return [];
     const dice = new Dice(seed, `pair ${first} ${second}`);
-    if (!dice.chance(1, PAIRED_RUNS)) return [];
+    if (durationMs <= fromMs || !dice.chance(1, PAIRED_RUNS)) return [];
     return Array.from({ length: dice.between(1, PAIRS_MAX) }, () => {
       const ms = dice.between(fromMs, durationMs - 1);
       const { step, follower } = draw(dice, site);

@@ -228,12 +228,18 @@ function options(document: Document): readonly Change[] {
   const changes: Change[] = HEAD_OPTIONS.flatMap((field) => (field in document.head ? [setHead(field, undefined)] : []));
   for (const [list, fields] of Object.entries(OPTIONS) as readonly (readonly [ListName, readonly string[]])[]) {
     for (const field of fields) {
-      for (const { key } of document[list].filter((item) => field in item.fields)) {
+      for (const { key } of document[list].filter((item) => field in item.fields && !isPromised(document, item.fields, field))) {
         changes.push((now) => changed(now, list, (item) => (item.key === key ? leftOut(item.fields, field) : item.fields)));
       }
     }
   }
   return changes;
+}
+
+/** Without `whenNearer` no platform keeps what `near` asks of the deployment. */
+function isPromised({ goals }: Document, fields: Fields, field: string): boolean {
+  if (field !== 'whenNearer') return false;
+  return goals.some(({ fields: { near } }) => isRecord(near) && near['deployment'] === fields['deploy']);
 }
 
 function setHead(field: string, value: string | undefined): Change {

@@ -58,9 +58,11 @@ export class Trials {
     return run ?? null;
   }
 
-  /** What fails only because of its faults must go on doing so. */
-  async begin(text: string, failure: Failure): Promise<void> {
-    this.#needsFaults = this.#against === null && !(await this.#failsWithoutFaults(text, failure));
+  /** What fails only because of its faults must go on doing so. False: nothing shows of what is left that it could hold at all. */
+  async begin(text: string, failure: Failure): Promise<boolean> {
+    if (this.#against !== null) return true;
+    this.#needsFaults = !(await this.#failsWithoutFaults(text, failure));
+    return this.#needsFaults;
   }
 
   async firstFailing(texts: readonly string[], failure: Failure): Promise<Failing | null> {

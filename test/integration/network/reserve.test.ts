@@ -1,5 +1,6 @@
 // Ports that tests give to servers which start later: nobody else gets them in between.
 import { fork } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,18 +9,52 @@ import process from 'node:process';
 import { expect, it } from 'vitest';
 import { PORT_FIRST, PORT_LAST, reservePort } from '../../support/network/reserve.ts';
 
-/** Below those of `reservePort`, and others for each process: of an earlier one the claims may still stand. */
-const OURS = 5_000 + (process.pid % 800) * 5;
+/** Ports of each test: below those of `reservePort`, where the claims of an earlier test may still stand. */
+const PORTS = 3;
+const FIRST = 5_000;
+const BLOCKS = 1_600;
+
+/** Ports one after the other on which nobody of this machine listens, others for each process that looks. */
+async function freeRange(): Promise<{ readonly first: number; readonly last: number }> {
+  for (let n = 0; n < BLOCKS; n++) {
+    const first = FIRST + ((process.pid + n) % BLOCKS) * PORTS;
+    const ports = [first, first + 1, first + 2];
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return { first, last: first + PORTS - 1 };
+  }
+  throw new Error('This machine has no three free ports in a row.');
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const claim = createSocket('udp4');
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      claim.once('error', reject);
+      claim.bind({ port, address: '127.0.0.1', exclusive: true }, resolve);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    claim.close();
+    server.close();
+  }
+}
 
 it('has no port twice, here or in another process, until the process that has it ends', async () => {
-  const first = OURS;
-  const range = { first, last: first + 2 };
+  const range = await freeRange();
+  const { first } = range;
   const here = await reservePort(range);
   const listening = createServer();
   const taken = await reservePort(range);
   await new Promise<void>((resolve) => listening.listen(taken, '127.0.0.1', resolve));
   const other = fork(join(import.meta.dirname, 'reserve.fixture.ts'), [String(range.first), String(range.last)]);
-  const [there] = (await once(other, 'message')) as [number];
+  const ends = once(other, 'exit').then(([code]) => Promise.reject(new Error(`The other process ended with ${code}.`)));
+  const [there] = (await Promise.race([once(other, 'message'), ends])) as [number];
   expect([here, taken, there].toSorted((a, b) => a - b)).toEqual([first, first + 1, first + 2]);
   await expect(reservePort(range)).rejects.toThrow(`Each port from ${first} to ${first + 2} is taken.`);
   const ended = once(other, 'exit');
@@ -30,7 +65,8 @@ it('has no port twice, here or in another process, until the process that has it
 });
 
 it('passes over a port on which somebody listens who reserved none', async () => {
-  const range = { first: OURS + 3, last: OURS + 4 };
+  const { first } = await freeRange();
+  const range = { first, last: first + 1 };
   const listening = createServer();
   await new Promise<void>((resolve) => listening.listen(range.first, '127.0.0.1', resolve));
   expect(await reservePort(range)).toBe(range.last);

@@ -44,6 +44,7 @@ function findBreak(records: readonly RecordOf<'instance.state'>[]): string | nul
     const before = state.get(instance) ?? 'pending';
     if (before !== from) return `${instance} was ${before}, and ${text} was told`;
     if (!INSTANCE_TRANSITIONS[from as InstanceState].includes(to as InstanceState)) return `${text} is no transition`;
+    if (from === 'assigned' && to === 'assigned') return `${text} is for an older copy, and none was put back`;
     if (epoch < (epochs.get(instance) ?? 0)) return `${text} goes back in epoch`;
     state.set(instance, to);
     epochs.set(instance, epoch);

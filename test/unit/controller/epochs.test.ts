@@ -106,6 +106,11 @@ test('no instance is told an epoch that it had', () => {
   expect(() => apply(state, [again])).toThrow('grows when it is told another');
 });
 
+test('no instance that has a node is given another', () => {
+  const state = stateOf('healthy');
+  expect(() => apply(state, [assigned(SECOND, 2)])).toThrow('echo/1 is assigned when it has no node');
+});
+
 test('a snapshot keeps the floor, and without one is what it was', () => {
   const state = createState();
   expect(Object.keys(state)).not.toContain('epochFloor');

@@ -344,4 +344,11 @@ describe('a run drawn for a scenario', () => {
     }
     expect(new Set(runs.flatMap(faultsOf)).size).toBeGreaterThan(4);
   });
+
+  test('has no fault where there is no millisecond for one', () => {
+    const steps = ['steps: [{ at: 0s, push: echo }]', 'goals: [{ happens: { record: controller.started, atLeast: 1 } }]'];
+    const short = ['question: Does it start?', 'requirements: [R1.2]', 'duration: 500us', 'fleet: three-zones', ...steps].join('\n');
+    const base = { scenario: load({ file: 'short.scenario.yaml', text: short, faults: {}, nodes: 6 }), text: short };
+    for (const seed of SEEDS.slice(0, 50)) expect(faultsOf(load(drawRun(seed, SIM_FAULT_KINDS, base)))).toEqual([]);
+  });
 });

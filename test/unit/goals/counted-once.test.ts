@@ -86,4 +86,11 @@ describe('of dead letters', () => {
     expect(judged(2, ...counts, ...buried, restored)).toMatchObject({ held: true, because: '' });
     expect(judged(3, ...counts, ...buried, restored).because).toContain('2 events were accepted: an effect came twice');
   });
+
+  it('one that the copy does not know of leaves its event due once it is settled', () => {
+    const buried = [accepts(1 * S, 'e1'), copied, buries(12 * S, 'e1', COUNTER), restored];
+    const settled = [delivers(30 * S, 'e1', COUNTER), acknowledges(31 * S, 'e1', COUNTER), acknowledges(32 * S, 'e1', OTHER)];
+    expect(judged(0, ...buried, ...settled).because).toContain(LOST);
+    expect(judged(1, ...buried, ...settled)).toMatchObject({ held: true, because: '' });
+  });
 });

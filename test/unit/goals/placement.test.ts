@@ -137,7 +137,7 @@ describe('P8', () => {
     ];
     const result = judge(lifecycle(), life);
     expect(result).toMatchObject({ held: true, because: '' });
-    expect(result.checks).toBe(25);
+    expect(result.checks).toBe(19);
   });
 
   it('is broken by a transition that does not exist', () => {
@@ -166,10 +166,21 @@ describe('P8', () => {
     expect(judge(lifecycle(), back).because).toBe('The epoch of instance echo/0 went back from 3 to 2.');
   });
 
-  it('is broken by one that is assigned once more in an epoch that it had', () => {
-    const again = (epoch: number) => judge(lifecycle(), [turns(1 * S, 0, { epoch: 1 }), turns(2 * S, 0, { from: 'assigned', epoch })]);
-    expect(again(2)).toMatchObject({ held: true, because: '' });
-    expect(again(1).because).toBe('Instance echo/0 was assigned once more in epoch 1, which it had.');
+  it('is broken by one that is assigned once more, but for a later epoch in its place after an older copy was put back', () => {
+    const fault = { fault: 'fault-1', kind: 'restore', target: 'controller' };
+    const putBack = [said(2 * S, 'fault.begun', { ...fault, detail: '' }), said(3 * S, 'fault.felt', fault)];
+    const again = (epoch: number, node = 'a-1') => turns(4 * S, 0, { from: 'assigned', epoch, node });
+    const first = turns(1 * S, 0, { epoch: 1 });
+    expect(judge(lifecycle(), [first, ...putBack, again(2)])).toMatchObject({ held: true, because: '' });
+    expect(judge(lifecycle(), [first, ...putBack, again(1)]).because).toBe(
+      'Instance echo/0 was assigned once more in epoch 1, which it had.',
+    );
+    expect(judge(lifecycle(), [first, ...putBack, again(2, 'a-2')]).because).toBe(
+      'Instance echo/0 was assigned once more on a-2, and was on a-1.',
+    );
+    expect(judge(lifecycle(), [first, again(2)]).because).toBe(
+      'Instance echo/0 was assigned once more, and no older copy of the controller was put back.',
+    );
   });
 
   it('is broken by an agent that serves what it was never assigned', () => {

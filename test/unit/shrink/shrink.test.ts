@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadScenario } from '../../../scenarios/load.ts';
 import { createGoals } from '../../../scenarios/goals/goals.ts';
@@ -239,4 +241,13 @@ test('a failure that a drive shows keeps the vehicle and its cells, and nothing 
   expect(scenario.fleet.vehicles[0]?.path).toEqual(before?.fleet.vehicles[0]?.path);
   expect(scenario.fleet.cells).toHaveLength(1);
   expect(scenario.steps.some(({ do: what }) => what === 'fault')).toBe(false);
+});
+
+test('work that has to come near keeps the leave to move, without which no platform could bring it there', async () => {
+  const text = readFileSync(join(import.meta.dirname, '../../../scenarios/catalogue/truck-drives-by.scenario.yaml'), 'utf8');
+  const near = ({ goals, steps }: Scenario): boolean =>
+    goals.some(({ goal }) => goal === 'near') && steps.some(({ do: what }) => what === 'deploy');
+  const { scenario } = await shrunk(text, near);
+  const left = scenario.steps.flatMap((step) => (step.do === 'deploy' ? [step.spec] : []));
+  expect(left).toMatchObject([{ name: 'echo', whenNearer: 'move', concurrency: 4 }]);
 });
