@@ -83,11 +83,14 @@ export function nameOf(file: string): string {
   return base.endsWith(SCENARIO_SUFFIX) ? base.slice(0, -SCENARIO_SUFFIX.length) : base.replace(/\.ya?ml$/, '');
 }
 
+/** Of a platform of which nothing is said. */
+export const HEARTBEAT_MS = 500;
+
 function platformOf(source: Source, fields: Fields): PlatformSpec {
   const millis = (name: string, fallback: number): number =>
     typeof fields[name] === 'string' ? Math.round((parseDuration(fields[name]) ?? 0) / 1_000) : fallback;
   const platform: PlatformSpec = {
-    heartbeatIntervalMs: millis('heartbeat', 500),
+    heartbeatIntervalMs: millis('heartbeat', HEARTBEAT_MS),
     suspectAfterMs: millis('suspect', 1_500),
     unavailableAfterMs: millis('unavailable', 3_000),
     leaseMs: millis('lease', 2_500),

@@ -15,7 +15,7 @@ import type { Samples } from './samples.ts';
 
 const NOTHING = new Uint8Array(0);
 /** A round takes so many heartbeats or longer: every node of a fleet asks the same few landmarks, and a large fleet beats slowly. */
-const PROBE_HEARTBEATS = 4;
+export const PROBE_HEARTBEATS = 4;
 
 /** What a node answers on its own endpoint. */
 export const PING_SERVICE: ServiceHandler = Object.freeze({

@@ -172,6 +172,13 @@ describe.concurrent('fuzz', () => {
     expect(existsSync(join(folder.path, 'all held', 'smallest.scenario.yaml'))).toBe(false);
   });
 
+  test('says of a failure that needs no fault that nothing shows whether what is left can hold', async () => {
+    const calm = writeScenario(folder.path, 'calm', 'late');
+    const told = await wasmmatrix(['shrink', calm, '--seed', '5', '--runs', '1', '--out', join(folder.path, 'calm.small.scenario.yaml')]);
+    expect(told.stdout, told.stderr).toContain('It fails without its faults as well.');
+    expect(told.stdout).toContain('--against');
+  });
+
   test('refuses to make small what does not fail', async () => {
     const holding = writeScenario(folder.path, 'holding', 'holds');
     const held = await wasmmatrix(['shrink', holding, '--seed', '1', '--out', join(folder.path, 'none.scenario.yaml')]);

@@ -2,11 +2,11 @@
 // comes. What is drawn is a scenario file, which is loaded and played as any other, so that a failure is a file from the start.
 // Runs differ most in what they leave out: each takes a subset of the kinds.
 import { stringify } from 'yaml';
-import { SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
+import { HEARTBEAT_MS, SCENARIO_SUFFIX } from '../../../scenarios/load.ts';
 import { Dice, msOf, written, type Fields } from './dice.ts';
 import type { FaultKind, Scenario } from '../../../scenarios/scenario.ts';
 import { FAULT_DRAWS } from './faults.ts';
-import { drawFleet, drawPlatform, HEARTBEAT_MS, isCalmFleet, type Site } from './fleet.ts';
+import { drawFleet, drawPlatform, isCalmFleet, type Site } from './fleet.ts';
 import { baseOf } from './base.ts';
 import { freshPlan, kindsOf, type Plan } from './plan.ts';
 import { drawLosses, mayBefall, type Losing } from './losses.ts';

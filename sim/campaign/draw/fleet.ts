@@ -165,9 +165,6 @@ function isRough({ vehicles, links }: Fields): boolean {
   return Array.isArray(vehicles) || (Array.isArray(links) && links.some((link: Fields) => 'loss' in link || 'burstLoss' in link));
 }
 
-/** What a platform has where nothing is said. */
-export const HEARTBEAT_MS = 500;
-
 /** Times of the control plane, at half of all runs its own. */
 export function drawPlatform(dice: Dice, fleet: Fields): Fields | null {
   if (dice.chance(1, 2)) return null;

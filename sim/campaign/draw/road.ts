@@ -1,5 +1,7 @@
 // Demand that moves: a van drives past roadside units, and work that needs what only those have follows it from one to the next. Drawn beside
 // everything else of a run in which nothing breaks, since only there is a time promised within which it has followed.
+import { AGENT_BOUNDS } from '../../../agents/bounds.ts';
+import { PROBE_HEARTBEATS } from '../../../agents/probes/probes.ts';
 import { written, type Dice, type Fields } from './dice.ts';
 import { ARCHITECTURES, drawClock } from './fleet.ts';
 import { ANSWERED_WITHIN, CALM_UNTIL_MS, type DrawnSteps, type TimedStep } from './operators.ts';
@@ -22,10 +24,6 @@ const APART_MS = { least: 14, most: 40 };
 /** The first unit is known to be the nearest. */
 const LEAVES_MS = { least: 7_000, most: 10_000 };
 const STAGE_MS_LEAST = 1_500;
-/** What agents measure: once in four heartbeats, or every two seconds where those are less, and the least of four round trips counts. */
-const ROUND_HEARTBEATS = 4;
-const ROUND_MS_LEAST = 2_000;
-const ROUNDS_REMEMBERED = 4;
 /** For the controller to look, the artefact to get there, and the work to begin. */
 const MOVE_MS = 3_000;
 
@@ -106,7 +104,8 @@ export function drawRoad(dice: Dice, { controllerZone, heartbeatMs, durationMs }
 
 /** A unit that fell behind is told to be near until its last good round trip is forgotten; a heartbeat tells of it. */
 function nearWithinMs(heartbeatMs: number): number {
-  return ROUNDS_REMEMBERED * Math.max(ROUND_MS_LEAST, ROUND_HEARTBEATS * heartbeatMs) + heartbeatMs + MOVE_MS;
+  const { probeIntervalMs, probeSamplesMax } = AGENT_BOUNDS;
+  return probeSamplesMax * Math.max(probeIntervalMs, PROBE_HEARTBEATS * heartbeatMs) + heartbeatMs + MOVE_MS;
 }
 
 function stepsOf(dice: Dice): readonly TimedStep[] {
