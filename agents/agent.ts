@@ -102,7 +102,8 @@ class NodeAgent implements Agent {
       { bounds, node, controller: config.controller, onConnected: () => this.#cache.wake() },
       {
         hello: () => this.#hello(),
-        vitals: () => ({ load: this.#meter.load(), latencies: this.#probes.reports() }),
+        load: () => this.#meter.load(),
+        latencies: () => this.#probes.reports(),
         welcomed: (welcome) => this.#welcomed(welcome),
         acceptsTerm: (term) => this.#lifecycle.acceptsTerm(term),
         renewLease: (sentMicros, leaseMs) => this.#lease.renew(sentMicros, leaseMs),

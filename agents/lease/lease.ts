@@ -14,6 +14,7 @@ export class Lease {
   #expiry: LeaseExpiry = null;
   #isAnnounced = false;
   #timer: Timer | null = null;
+  readonly #onDue = (): void => this.#due();
 
   /** `onChange` is called once for each change, before anything else happens under the lease. */
   constructor(ports: Pick<Ports, 'clock' | 'telemetry'>, node: NodeId, onChange: (state: 'held' | 'lapsed') => void) {
@@ -60,10 +61,12 @@ export class Lease {
   /** One timer for many renewals: it looks at the expiry of the day when it fires. */
   #arm(): void {
     const left = (this.#expiry ?? 0) - this.#clock.monotonicMicros();
-    this.#timer = this.#clock.after(left, () => {
-      this.#timer = null;
-      this.observe();
-      if (this.#isAnnounced) this.#arm();
-    });
+    this.#timer = this.#clock.after(left, this.#onDue);
+  }
+
+  #due(): void {
+    this.#timer = null;
+    this.observe();
+    if (this.#isAnnounced) this.#arm();
   }
 }

@@ -34,7 +34,7 @@ export const PING_SERVICE: ServiceHandler = Object.freeze({
 type Probe = {
   readonly landmark: Landmark;
   samples: Samples;
-  /** Of the samples, for every heartbeat to say. */
+  /** Of the samples, for heartbeats to say. */
   report: LatencyReport | null;
   connection: Connection | null;
 };
@@ -49,7 +49,10 @@ export class Probes {
   readonly #wait: Wait;
   #isStopped = false;
   #nextAt = 0;
-  /** What every heartbeat says, until something else was measured. */
+  /** The landmarks of the last round, as they were given, and those of them that are measured: all but itself. */
+  #given: readonly Landmark[] = [];
+  #wanted: readonly Landmark[] = [];
+  /** What heartbeats say, until something else was measured. */
   #reports: readonly LatencyReport[] | null = null;
 
   constructor(
@@ -76,7 +79,7 @@ export class Probes {
 
   /** The landmarks changed: they are measured now. */
   wake(): void {
-    if ([...this.#wanted()].some((landmark) => !this.#probes.has(landmark.node))) this.#wait.wake();
+    if (this.#landmarks().some(({ node }) => node !== this.#self && !this.#probes.has(node))) this.#wait.wake();
   }
 
   stop(): void {
@@ -93,51 +96,54 @@ export class Probes {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await Promise.all(this.#round().map((probe) => this.#measure(probe)));
+      for (const measured of this.#measureRound()) await measured;
       if (!this.#isStopped) await this.#wait.for(this.#intervalMs() * MICROS_PER_MS);
     }
   }
 
-  #wanted(): readonly Landmark[] {
-    return this.#landmarks().filter((landmark) => landmark.node !== this.#self);
-  }
-
-  /** Takes turns when there are more landmarks than one round may probe. */
-  #round(): readonly Probe[] {
-    const wanted = this.#wanted();
-    const known = new Map(wanted.map((landmark) => [landmark.node, landmark]));
-    for (const [node, probe] of this.#probes) {
-      if (known.get(node)?.endpoint === probe.landmark.endpoint) continue;
-      probe.connection?.close();
-      this.#probes.delete(node);
-      this.#reports = null;
-    }
-    const round: Probe[] = [];
-    for (let i = 0; i < Math.min(wanted.length, this.#bounds.probesPerRoundMax); i++) {
+  /** All at once. Takes turns when there are more landmarks than one round may probe. */
+  #measureRound(): readonly Promise<void>[] {
+    const given = this.#landmarks();
+    if (given !== this.#given) this.#choose(given);
+    const wanted = this.#wanted;
+    const round: Promise<void>[] = [];
+    for (let i = 0; i < wanted.length && i < this.#bounds.probesPerRoundMax; i++) {
       const landmark = wanted[(this.#nextAt + i) % wanted.length];
-      if (landmark === undefined) continue;
-      let probe = this.#probes.get(landmark.node);
-      if (probe === undefined) {
-        probe = { landmark, samples: [], report: null, connection: null };
-        this.#probes.set(landmark.node, probe);
-      }
-      round.push(probe);
+      if (landmark !== undefined) round.push(this.#measure(this.#probeOf(landmark)));
     }
     this.#nextAt = wanted.length === 0 ? 0 : (this.#nextAt + round.length) % wanted.length;
     return round;
   }
 
-  async #measure(probe: Probe): Promise<void> {
-    const deadlineMicros = this.#bounds.probeDeadlineMs * MICROS_PER_MS;
-    const connection = probe.connection;
-    if (connection === null) {
-      const connected = await this.#ports.network.connect(probe.landmark.endpoint, { deadlineMicros });
-      if (!connected.ok) return this.#note(probe, null);
-      if (!this.#isCurrent(probe)) return connected.value.close();
-      probe.connection = connected.value;
-      return this.#ping(probe, connected.value, deadlineMicros);
+  #choose(given: readonly Landmark[]): void {
+    this.#given = given;
+    this.#wanted = given.filter(({ node }) => node !== this.#self);
+    const endpoints = new Map(this.#wanted.map(({ node, endpoint }) => [node, endpoint]));
+    for (const [node, probe] of this.#probes) {
+      if (endpoints.get(node) === probe.landmark.endpoint) continue;
+      probe.connection?.close();
+      this.#probes.delete(node);
+      this.#reports = null;
     }
-    return this.#ping(probe, connection, deadlineMicros);
+  }
+
+  #probeOf(landmark: Landmark): Probe {
+    let probe = this.#probes.get(landmark.node);
+    if (probe === undefined) this.#probes.set(landmark.node, (probe = { landmark, samples: [], report: null, connection: null }));
+    return probe;
+  }
+
+  #measure(probe: Probe): Promise<void> {
+    const deadlineMicros = this.#bounds.probeDeadlineMs * MICROS_PER_MS;
+    return probe.connection === null ? this.#dial(probe, deadlineMicros) : this.#ping(probe, probe.connection, deadlineMicros);
+  }
+
+  async #dial(probe: Probe, deadlineMicros: number): Promise<void> {
+    const connected = await this.#ports.network.connect(probe.landmark.endpoint, { deadlineMicros });
+    if (!connected.ok) return this.#note(probe, null);
+    if (!this.#isCurrent(probe)) return connected.value.close();
+    probe.connection = connected.value;
+    await this.#ping(probe, connected.value, deadlineMicros);
   }
 
   async #ping(probe: Probe, connection: Connection, deadlineMicros: number): Promise<void> {

@@ -5,8 +5,11 @@ import { SESSION_METHOD } from '../../system/domain/session.ts';
 import { describeError, failed } from '../../system/domain/outcome.ts';
 import type { Err, Outcome, WmError } from '../../system/domain/outcome.ts';
 import type { Endpoint, Term } from '../../system/domain/identifiers.ts';
+import { MEASURED_FOR_MS } from '../../system/domain/node.ts';
+import type { LatencyReport, NodeLoad } from '../../system/domain/node.ts';
 import type { ByteStream, Connection } from '../../system/ports/network.ts';
 import { MICROS_PER_MS } from '../../system/ports/clock.ts';
+import { hearAll } from '../../system/ports/hear.ts';
 import type { Clock, Timer } from '../../system/ports/clock.ts';
 import type { Ports } from '../../system/ports/ports.ts';
 import { decodeControllerMessage, encodeAgentMessage } from '../../system/wire/codec/session.ts';
@@ -16,12 +19,13 @@ import type { Outbox } from './outbox.ts';
 export type Welcome = Extract<ControllerMessage, { kind: 'welcome' }>;
 export type Desired = Extract<ControllerMessage, { kind: 'desired' }>;
 export type Hello = Extract<AgentMessage, { kind: 'hello' }>;
-export type Vitals = Pick<Extract<AgentMessage, { kind: 'heartbeat' }>, 'load' | 'latencies'>;
 
 /** What the agent knows and a session has to ask or tell. */
 export type SessionHost = {
   readonly hello: () => Hello;
-  readonly vitals: () => Vitals;
+  readonly load: () => NodeLoad;
+  /** The same array until something was measured anew. */
+  readonly latencies: () => readonly LatencyReport[];
   /** Whether the controller may be believed: its term is not older, its key the one that was pinned. */
   readonly welcomed: (welcome: Welcome) => Promise<Outcome<void>>;
   /** False: an older leader speaks. */
@@ -34,6 +38,10 @@ export const NO_SESSION: Err = failed('WM_UNREACHABLE', {
   message: 'There is no session with the controller now.',
   next: 'The controller is dialled again; repeat the call then.',
 });
+
+/** Distances are said when they are new, and again before the controller would forget them: most heartbeats need not. */
+export const LATENCIES_AGAIN_MS = MEASURED_FOR_MS / 3;
+const NO_NEWS: readonly LatencyReport[] = [];
 
 export type LinkEnd = {
   readonly cause: string;
@@ -62,8 +70,16 @@ export class Link {
   #isHeartbeatDue = false;
   #sequence = 0;
   #silentHeartbeats = 0;
-  /** Bound: a session with more unanswered heartbeats than `silentHeartbeatsMax` has ended; answers forget older ones. */
-  readonly #unanswered: { readonly sequence: number; readonly sentMicros: number }[] = [];
+  /** When the heartbeat of a number was sent, in the place of its number. Bound: `silentHeartbeatsMax`; nobody waits for an older answer. */
+  readonly #sentMicros: number[];
+  /** Number of the last heartbeat that was answered. */
+  #answered = 0;
+  /** The distances that were said last, and when. */
+  #latencies: readonly LatencyReport[] | null = null;
+  #latenciesMicros = 0;
+  readonly #onBeat = (): void => this.#beat();
+  readonly #onHeard = (received: Outcome<Uint8Array | null>): boolean => this.#hear(received);
+  readonly #onSent = (sent: Outcome<void>): void => this.#sent(sent);
 
   constructor(
     ports: Pick<Ports, 'clock' | 'network' | 'telemetry'>,
@@ -78,6 +94,7 @@ export class Link {
     this.#host = host;
     this.#outbox = outbox;
     this.#onConnected = onConnected;
+    this.#sentMicros = Array.from({ length: bounds.silentHeartbeatsMax }, () => 0);
   }
 
   /** Resolves when the session has ended. */
@@ -104,14 +121,14 @@ export class Link {
       this.#isWelcomed = true;
       this.#onConnected();
       this.#beat();
-      await this.#listen(opened.value);
+      await hearAll(opened.value, this.#onHeard);
     }
     return this.#end ?? this.#finish('the controller closed the session', false);
   }
 
   /** There is something in the outbox. */
   wake(): void {
-    if (this.#isWelcomed) void this.#send();
+    if (this.#isWelcomed) this.#send();
   }
 
   isWelcomed(): boolean {
@@ -137,9 +154,8 @@ export class Link {
     this.#outbox.forgetReports();
     const sent = await stream.send(encodeAgentMessage(this.#host.hello()));
     if (!sent.ok) return void this.#finish(describeError(sent.error), false);
-    const message = this.#decode(await stream.receive());
-    if (message === null || this.#end !== null) return;
-    const answer = message.message;
+    const answer = this.#decode(await stream.receive());
+    if (answer === null || this.#end !== null) return;
     if (answer.kind === 'refused') return void this.#refused(answer.code, answer.message, answer.next);
     if (answer.kind !== 'welcome') return void this.#finish(`the controller began with ${answer.kind} instead of a welcome`, true);
     const believed = await this.#host.welcomed(answer);
@@ -148,12 +164,11 @@ export class Link {
     if (this.#end === null) this.#host.renewLease(sentMicros, answer.leaseMs);
   }
 
-  async #listen(stream: ByteStream): Promise<void> {
-    while (this.#end === null) {
-      const received = this.#decode(await stream.receive());
-      if (received === null || this.#end !== null) return;
-      this.#handle(received.message, received.bytes);
-    }
+  /** False: nothing more is wanted. */
+  #hear(received: Outcome<Uint8Array | null>): boolean {
+    const message = this.#decode(received);
+    if (message !== null && received.ok && received.value !== null) this.#handle(message, received.value);
+    return this.#end === null;
   }
 
   #handle(message: ControllerMessage, bytes: Uint8Array): void {
@@ -181,11 +196,10 @@ export class Link {
 
   /** When the heartbeat of that number was sent; forgets it and those before it. Null: it is not known. */
   #takeAnswered(sequence: number): number | null {
-    for (let first = this.#unanswered[0]; first !== undefined && first.sequence <= sequence; first = this.#unanswered[0]) {
-      this.#unanswered.shift();
-      if (first.sequence === sequence) return first.sentMicros;
-    }
-    return null;
+    if (sequence <= this.#answered || sequence > this.#sequence) return null;
+    this.#answered = sequence;
+    const places = this.#sentMicros.length;
+    return sequence > this.#sequence - places ? (this.#sentMicros[sequence % places] as number) : null;
   }
 
   #refused(code: string, message: string, next: string): void {
@@ -199,7 +213,7 @@ export class Link {
   }
 
   /** Null: the session has ended, by this or before. */
-  #decode(received: Outcome<Uint8Array | null>): { readonly message: ControllerMessage; readonly bytes: Uint8Array } | null {
+  #decode(received: Outcome<Uint8Array | null>): ControllerMessage | null {
     if (this.#end !== null) return null;
     if (!received.ok) {
       this.#finish(describeError(received.error), false);
@@ -214,7 +228,7 @@ export class Link {
       this.#finish(describeError(decoded.error), true);
       return null;
     }
-    return { message: decoded.value, bytes: received.value };
+    return decoded.value;
   }
 
   /** Now, and again after every interval. A machine that was paused beats once and is not blamed for the silence of its pause. */
@@ -226,30 +240,42 @@ export class Link {
     }
     this.#silentHeartbeats += 1;
     this.#isHeartbeatDue = true;
-    this.#heartbeatTimer = this.#clock.after(this.#heartbeatIntervalMs * MICROS_PER_MS, () => this.#beat());
-    void this.#send();
+    this.#heartbeatTimer = this.#clock.after(this.#heartbeatIntervalMs * MICROS_PER_MS, this.#onBeat);
+    this.#send();
   }
 
   /** One sender at a time; whatever is due when the window opens is sent, so nothing piles up behind a slow link. */
-  async #send(): Promise<void> {
+  #send(): void {
     const stream = this.#stream;
-    if (this.#isSending || stream === null) return;
+    if (this.#isSending || stream === null || this.#end !== null) return;
+    const message = this.#outbox.take() ?? this.#takeHeartbeat() ?? this.#outbox.takeLogs();
+    if (message === null) return;
     this.#isSending = true;
-    while (this.#end === null) {
-      const message = this.#outbox.take() ?? this.#takeHeartbeat() ?? this.#outbox.takeLogs();
-      if (message === null) break;
-      const sent = await stream.send(encodeAgentMessage(message));
-      if (!sent.ok) this.#finish(describeError(sent.error), false);
-    }
+    void stream.send(encodeAgentMessage(message)).then(this.#onSent);
+  }
+
+  #sent(sent: Outcome<void>): void {
     this.#isSending = false;
+    if (sent.ok) this.#send();
+    else this.#finish(describeError(sent.error), false);
   }
 
   #takeHeartbeat(): AgentMessage | null {
     if (!this.#isHeartbeatDue) return null;
     this.#isHeartbeatDue = false;
-    this.#sequence += 1;
-    this.#unanswered.push({ sequence: this.#sequence, sentMicros: this.#clock.monotonicMicros() });
-    return { kind: 'heartbeat', sequence: this.#sequence, ...this.#host.vitals() };
+    const nowMicros = this.#clock.monotonicMicros();
+    const sequence = ++this.#sequence;
+    this.#sentMicros[sequence % this.#sentMicros.length] = nowMicros;
+    return { kind: 'heartbeat', sequence, load: this.#host.load(), latencies: this.#takeLatencies(nowMicros) };
+  }
+
+  #takeLatencies(nowMicros: number): readonly LatencyReport[] {
+    const latencies = this.#host.latencies();
+    const isKnown = latencies === this.#latencies && nowMicros - this.#latenciesMicros < LATENCIES_AGAIN_MS * MICROS_PER_MS;
+    if (isKnown) return NO_NEWS;
+    this.#latencies = latencies;
+    this.#latenciesMicros = nowMicros;
+    return latencies;
   }
 
   #finish(cause: string, isRefused: boolean): LinkEnd {

@@ -33,10 +33,16 @@ export function hashText(text: string): TextHash {
   return { a: finish(a), b: finish(b) };
 }
 
+type Slot = { text: string; hash: TextHash };
+
+const SLOT_MASK = 127;
+const EMPTY_HASH = hashText('');
+
 export class RollingDigest {
   #a = 0x57617331 | 0;
   #b = 0x4d617472 | 0;
   readonly #texts = new Map<string, TextHash>();
+  readonly #recent = Array.from({ length: SLOT_MASK + 1 }, (): Slot => ({ text: '', hash: EMPTY_HASH }));
 
   event(micros: number, machine: TextHash, label: string): void {
     this.#mix(micros, machine, this.#hashOf(label));
@@ -76,10 +82,17 @@ export class RollingDigest {
   }
 
   #hashOf(text: string): TextHash {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    const hash = hashText(text);
-    if (this.#texts.size < HASHED_TEXTS_MAX) this.#texts.set(text, hash);
+    // Nearly all events have one of a dozen labels: most are found here, without hashing.
+    const slot = (text.length * 8 + (text.charCodeAt(0) & 7)) & SLOT_MASK;
+    const recent = this.#recent[slot] as Slot;
+    if (recent.text === text) return recent.hash;
+    let hash = this.#texts.get(text);
+    if (hash === undefined) {
+      hash = hashText(text);
+      if (this.#texts.size < HASHED_TEXTS_MAX) this.#texts.set(text, hash);
+    }
+    recent.text = text;
+    recent.hash = hash;
     return hash;
   }
 }

@@ -37,7 +37,32 @@ export type EndOptions = {
   readonly onGone?: () => void;
 };
 
-type PendingCall = { readonly settle: (outcome: Outcome<Uint8Array>) => void; readonly deadline: ScheduledEvent };
+/** A call that has no answer yet: among `calls` until it is settled, by an answer, a loss or its deadline. */
+class PendingCall {
+  readonly #id: number;
+  readonly #calls: Map<number, PendingCall>;
+  readonly #resolve: (outcome: Outcome<Uint8Array>) => void;
+  readonly #overdue: () => Err;
+  deadline: ScheduledEvent | null = null;
+
+  constructor(id: number, calls: Map<number, PendingCall>, resolve: (outcome: Outcome<Uint8Array>) => void, overdue: () => Err) {
+    this.#id = id;
+    this.#calls = calls;
+    this.#resolve = resolve;
+    this.#overdue = overdue;
+    calls.set(id, this);
+  }
+
+  settle(outcome: Outcome<Uint8Array>): void {
+    if (!this.#calls.delete(this.#id)) return;
+    this.deadline?.cancel();
+    this.#resolve(outcome);
+  }
+
+  act(): void {
+    this.settle(this.#overdue());
+  }
+}
 
 export class ConnectionEnd implements StreamCarrier {
   readonly host: Host;
@@ -130,7 +155,7 @@ export class ConnectionEnd implements StreamCarrier {
     if (this.#state === 'gone') return;
     this.#leave();
     const error = connectionLost(this.peer, why);
-    for (const { settle } of [...this.#calls.values()]) settle(error);
+    this.#loseCalls(error);
     for (const stream of [...this.#streams.values()]) stream.lose(error);
     this.#streams.clear();
     this.#recent = null;
@@ -160,8 +185,12 @@ export class ConnectionEnd implements StreamCarrier {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     const error = connectionLost(this.peer, why);
-    for (const { settle } of [...this.#calls.values()]) settle(error);
+    this.#loseCalls(error);
     this.#leaveWhenIdle();
+  }
+
+  #loseCalls(error: Err): void {
+    for (const call of [...this.#calls.values()]) call.settle(error);
   }
 
   #leaveWhenIdle(): void {
@@ -177,24 +206,17 @@ export class ConnectionEnd implements StreamCarrier {
     this.#registry?.delete(this);
   }
 
-  async #call(method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> {
-    if (request.length > MESSAGE_BYTES_MAX) return tooLarge(request.length);
-    if (this.#state !== 'open') return this.#notSent('the connection has ended');
-    if (this.#calls.size >= CALLS_OPEN_MAX) return this.#notSent(`${CALLS_OPEN_MAX} calls of the connection have no answer yet`);
-    const copy = request.slice();
+  #call(method: string, request: Uint8Array, deadlineMicros: number): Promise<Outcome<Uint8Array>> {
+    if (request.length > MESSAGE_BYTES_MAX) return Promise.resolve(tooLarge(request.length));
+    if (this.#state !== 'open') return Promise.resolve(this.#notSent('the connection has ended'));
+    if (this.#calls.size >= CALLS_OPEN_MAX) {
+      return Promise.resolve(this.#notSent(`${CALLS_OPEN_MAX} calls of the connection have no answer yet`));
+    }
+    const copy = request.length === 0 ? request : request.slice();
     const id = this.#nextId++;
     return new Promise((resolve) => {
-      const settle = (outcome: Outcome<Uint8Array>): void => {
-        const pending = this.#calls.get(id);
-        if (pending === undefined) return;
-        this.#calls.delete(id);
-        pending.deadline.cancel();
-        resolve(outcome);
-      };
-      const deadline = this.#env.kernel.after(Math.max(0, Math.ceil(deadlineMicros)), this.host.machine, 'call deadline', () =>
-        settle(this.#overdue(method, deadlineMicros)),
-      );
-      this.#calls.set(id, { settle, deadline });
+      const call = new PendingCall(id, this.#calls, resolve, () => this.#overdue(method, deadlineMicros));
+      call.deadline = this.#env.kernel.after(Math.max(0, Math.ceil(deadlineMicros)), this.host.machine, 'call deadline', call);
       this.#transmit('request', copy.length, (other) => other.#answer(method, copy, (answer) => other.#reply(id, answer)));
     });
   }
@@ -241,10 +263,13 @@ export class ConnectionEnd implements StreamCarrier {
   }
 
   transmitFrame(id: number, frame: StreamFrame): void {
-    this.#transmit('frame', frame.kind === 'message' ? frame.bytes.length : FRAME_BYTES, (other) => other.#accept(id, frame));
+    if (!this.lives) return;
+    const bytes = frame.kind === 'message' ? frame.bytes.length : FRAME_BYTES;
+    this.#link.transmit(new Parcel(this, this.#joined(), 'frame', bytes, frame, id));
   }
 
-  #accept(id: number, frame: StreamFrame): void {
+  /** `frame` of stream `id` arrived. */
+  accept(id: number, frame: StreamFrame): void {
     const known = this.#streamOf(id);
     if (known !== null) known.accept(frame);
     else if (this.#handler !== null && frame.kind !== 'credit') this.#addStream(id).accept(frame);
@@ -260,9 +285,12 @@ export class ConnectionEnd implements StreamCarrier {
   /** Sends a packet to the other end, where `handle` runs on its machine; no progress breaks the connection. */
   #transmit(label: string, bytes: number, handle: (other: ConnectionEnd) => void): void {
     if (!this.lives) return;
-    const other = this.#other;
-    assert(other !== null, 'a connection has two ends');
-    this.#link.transmit(new Parcel(this, other, label, bytes, handle));
+    this.#link.transmit(new Parcel(this, this.#joined(), label, bytes, handle, 0));
+  }
+
+  #joined(): ConnectionEnd {
+    assert(this.#other !== null, 'a connection has two ends');
+    return this.#other;
   }
 
   /** What the system of the peer's machine answers when its process knows no such connection. */
@@ -340,20 +368,24 @@ class Parcel implements Packet, Incoming {
   readonly payloadBytes: number;
   readonly #sender: ConnectionEnd;
   readonly #receiver: ConnectionEnd;
-  readonly #handle: (receiver: ConnectionEnd) => void;
+  /** What the receiver does about it, or what it is of a stream: nearly all that is said, and it needs no function of its own. */
+  readonly #content: ((receiver: ConnectionEnd) => void) | StreamFrame;
+  readonly #stream: number;
 
   constructor(
     sender: ConnectionEnd,
     receiver: ConnectionEnd,
     label: string,
     payloadBytes: number,
-    handle: (receiver: ConnectionEnd) => void,
+    content: ((receiver: ConnectionEnd) => void) | StreamFrame,
+    stream: number,
   ) {
     this.#sender = sender;
     this.#receiver = receiver;
     this.label = label;
     this.payloadBytes = payloadBytes;
-    this.#handle = handle;
+    this.#content = content;
+    this.#stream = stream;
   }
 
   get bytes(): number {
@@ -383,6 +415,9 @@ class Parcel implements Packet, Incoming {
   }
 
   handle(): void {
-    if (this.#receiver.lives) this.#handle(this.#receiver);
+    const receiver = this.#receiver;
+    if (!receiver.lives) return;
+    if (typeof this.#content === 'function') this.#content(receiver);
+    else receiver.accept(this.#stream, this.#content);
   }
 }

@@ -5,6 +5,9 @@ import type { Outcome, WmError } from '../../system/domain/outcome.ts';
 const REPLY = 0;
 const ERROR = 1;
 
+/** What most calls that only ask whether somebody is there get. Nothing can be written into it. */
+const NOTHING: Outcome<Uint8Array> = { ok: true, value: new Uint8Array(0) };
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -18,6 +21,7 @@ export function encodeAnswer(answer: Outcome<Uint8Array>): Uint8Array {
 
 /** Only reads what `encodeAnswer` wrote. */
 export function decodeAnswer(bytes: Uint8Array): Outcome<Uint8Array> {
+  if (bytes.length === 1 && bytes[0] === REPLY) return NOTHING;
   const body = bytes.subarray(1);
   return bytes[0] === REPLY ? { ok: true, value: body } : { ok: false, error: JSON.parse(decoder.decode(body)) as WmError };
 }

@@ -48,6 +48,8 @@ export function tooLarge(bytes: number): Err {
   });
 }
 
+type Receiver = (outcome: Outcome<Uint8Array | null>) => void;
+
 export class SimStream implements ByteStream {
   readonly peer: PeerIdentity;
   readonly #carrier: StreamCarrier;
@@ -62,7 +64,7 @@ export class SimStream implements ByteStream {
   readonly #early = new Map<number, StreamFrame>();
   readonly #inbox: Uint8Array[] = [];
   #taken = 0;
-  #receiver: ((outcome: Outcome<Uint8Array | null>) => void) | null = null;
+  #receiver: Receiver | null = null;
   #peerEnded = false;
   #closed = false;
   #lost: Err | null = null;
@@ -127,7 +129,7 @@ export class SimStream implements ByteStream {
       if (next !== frame) this.#early.delete(this.#expected);
       this.#expected++;
       if (next.kind === 'open') this.#carrier.opened(this, next.method);
-      if (next.kind === 'message' && !this.#closed) this.#inbox.push(next.bytes);
+      if (next.kind === 'message' && !this.#closed) this.#take(next.bytes);
       if (next.kind === 'end') this.#peerEnd();
       next = this.#early.size === 0 ? undefined : this.#early.get(this.#expected);
     }
@@ -159,14 +161,25 @@ export class SimStream implements ByteStream {
     }
   }
 
+  /** Whom the product has waiting gets it at once: nearly always nothing is before it. */
+  #take(message: Uint8Array): void {
+    const receiver = this.#receiver;
+    if (receiver === null || this.#inbox.length > 0) this.#inbox.push(message);
+    else this.#hand(receiver, message);
+  }
+
+  #hand(receiver: Receiver, message: Uint8Array): void {
+    this.#receiver = null;
+    this.#credit(message.length);
+    receiver(ok<Uint8Array | null>(message));
+  }
+
   #serve(): void {
     const receiver = this.#receiver;
     if (receiver === null) return;
-    const message = this.#inbox.shift();
+    const message = this.#inbox.length === 0 ? undefined : this.#inbox.shift();
     if (message !== undefined) {
-      this.#receiver = null;
-      this.#credit(message.length);
-      receiver(ok<Uint8Array | null>(message));
+      this.#hand(receiver, message);
     } else if (this.#closed || this.#peerEnded) {
       this.#receiver = null;
       receiver(ok<Uint8Array | null>(null));

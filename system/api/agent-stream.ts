@@ -2,6 +2,7 @@
 import type { Outcome } from '../domain/outcome.ts';
 import { ok } from '../domain/outcome.ts';
 import type { AgentMessage, ControllerMessage } from '../domain/session.ts';
+import { hearAll } from '../ports/hear.ts';
 import type { ByteStream, PeerIdentity } from '../ports/network.ts';
 import { decodeAgentMessage, encodeControllerMessage } from '../wire/codec/session.ts';
 
@@ -23,6 +24,11 @@ export class AgentStream {
   /** Null when the agent closed in order. */
   receive(): Promise<Outcome<AgentMessage | null>> {
     return this.#stream.receive().then(decoded);
+  }
+
+  /** All that comes, until `take` wants no more. */
+  hearAll(take: (received: Outcome<AgentMessage | null>) => boolean): Promise<void> {
+    return hearAll(this.#stream, (received) => take(decoded(received)));
   }
 
   close(): void {

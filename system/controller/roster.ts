@@ -2,7 +2,7 @@
 // to run, built when a record is closed and sent when it is durable.
 import type { NodeId, Term, TriggerName } from '../domain/identifiers.ts';
 import type { ModuleVersion, SignedArtefact, TrustedKey } from '../domain/module.ts';
-import { rejected, type Err } from '../domain/outcome.ts';
+import { rejected, type Err, type Outcome } from '../domain/outcome.ts';
 import type { AgentMessage } from '../domain/session.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 import type { AgentStream } from '../api/api.ts';
@@ -147,13 +147,16 @@ export class Roster {
     if (this.#stopped) return stream.close();
     if (rival !== null) return this.#refuse(stream, rival);
     const session = this.#enter(hello, stream);
-    while (!session.closed) {
-      const received = await stream.receive();
-      if (session.closed) break;
-      if (!received.ok) session.close(received.error.code);
-      else if (received.value === null) session.close('the agent closed it');
-      else this.#handle(session, received.value);
-    }
+    if (!session.closed) await stream.hearAll((received) => this.#hear(session, received));
+  }
+
+  /** False: nothing more is wanted. */
+  #hear(session: AgentSession, received: Outcome<AgentMessage | null>): boolean {
+    if (session.closed) return false;
+    if (!received.ok) session.close(received.error.code);
+    else if (received.value === null) session.close('the agent closed it');
+    else this.#handle(session, received.value);
+    return !session.closed;
   }
 
   #checkFirst(message: AgentMessage, peer: string): Err['error'] | null {
@@ -284,7 +287,7 @@ export class Roster {
 
   #heard(session: AgentSession, { load, latencies, sequence }: Extract<AgentMessage, { readonly kind: 'heartbeat' }>): void {
     const { head, ports, liveness, config, term, commit } = this.#options;
-    const old = liveness.hear(session.node, ports.clock.monotonicMicros(), load, latencies);
+    const old = liveness.hear(session.node, session.heardMicros, load, latencies);
     for (const landmark of old) head.fleet.forget(session.node, landmark);
     for (const { landmark, rttMicros } of latencies) {
       if (Number.isSafeInteger(rttMicros) && rttMicros >= 0) head.fleet.measure(session.node, landmark, rttMicros);

@@ -31,6 +31,7 @@ export class AgentSession {
   #content = '';
   #sending = false;
   #closed = false;
+  readonly #onSent = (sent: Outcome<void>): void => this.#sent(sent);
 
   constructor(options: SessionOptions) {
     this.node = options.node;
@@ -82,21 +83,17 @@ export class AgentSession {
   }
 
   #pump(): void {
-    if (!this.#sending && !this.#closed) void this.#send();
+    if (this.#sending || this.#closed) return;
+    this.#sending = true;
+    const sending = this.#sendNext();
+    if (sending === null) this.#sending = false;
+    else void sending.then(this.#onSent);
   }
 
-  async #send(): Promise<void> {
-    this.#sending = true;
-    for (;;) {
-      const sending = this.#sendNext();
-      if (sending === null) break;
-      const sent = await sending;
-      if (!sent.ok) {
-        this.close(sent.error.code);
-        break;
-      }
-    }
+  #sent(sent: Outcome<void>): void {
     this.#sending = false;
+    if (sent.ok) this.#pump();
+    else this.close(sent.error.code);
   }
 
   /** Hands the next message to the network; null when none waits. */

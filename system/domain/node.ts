@@ -55,6 +55,9 @@ export type NodeLoad = {
 /** Measured round trip from a node to a landmark, in microseconds: the least of the recent probes. */
 export type LatencyReport = { readonly landmark: NodeId; readonly rttMicros: number };
 
+/** A distance counts for so long after the node reported it last: longer than a restart and a lossy line, shorter than a change of place. */
+export const MEASURED_FOR_MS = 60_000;
+
 export type NodeView = {
   readonly facts: NodeFacts;
   readonly status: NodeStatus;

@@ -1,6 +1,6 @@
 // When each node was last heard, what it said of its load, and which distances it measures. Lives in memory only.
 import type { NodeId } from '../domain/identifiers.ts';
-import type { LatencyReport, NodeLoad } from '../domain/node.ts';
+import { MEASURED_FOR_MS, type LatencyReport, type NodeLoad } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { MICROS_PER_MS, type Micros } from '../ports/clock.ts';
 
@@ -13,11 +13,17 @@ type LivenessTimes = {
 /** Bound: latency reports that one heartbeat may carry. */
 export const LATENCIES_MAX = 256;
 
-/** A distance counts for so long after the node reported it last: longer than a restart and a lossy line, shorter than a change of place. */
-export const MEASURED_FOR_MS = 60_000;
+const NONE: readonly NodeId[] = [];
 
-/** `measured`: when each distance was last reported. Bound: LATENCIES_MAX, and what is not reported goes with the next look. */
-type Heard = { readonly node: NodeId; lastMicros: Micros; load: NodeLoad | null; readonly measured: Map<NodeId, Micros> };
+type Heard = {
+  readonly node: NodeId;
+  lastMicros: Micros;
+  load: NodeLoad | null;
+  /** When each distance was last reported. Bound: LATENCIES_MAX, and what is not reported goes with the next look. */
+  readonly measured: Map<NodeId, Micros>;
+  /** None of them is too old before. */
+  oldMicros: Micros;
+};
 
 export class Liveness {
   readonly #times: LivenessTimes;
@@ -45,14 +51,10 @@ export class Liveness {
   /** Returns the landmarks whose distance it has not reported for so long that it is not believed any more. */
   hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): readonly NodeId[] {
     const heard = this.#heardOf(node);
-    const { measured } = heard;
-    for (const { landmark } of latencies.slice(0, LATENCIES_MAX)) measured.set(landmark, nowMicros);
     heard.lastMicros = nowMicros;
-    heard.load = load;
-    const old: NodeId[] = [];
-    for (const [landmark, micros] of measured) if (nowMicros - micros >= MEASURED_FOR_MS * MICROS_PER_MS) old.push(landmark);
-    for (const landmark of old) measured.delete(landmark);
-    return old;
+    if (heard.load === null || !saysTheSame(heard.load, load)) heard.load = load;
+    for (let i = 0; i < latencies.length && i < LATENCIES_MAX; i++) heard.measured.set((latencies[i] as LatencyReport).landmark, nowMicros);
+    return nowMicros < heard.oldMicros ? NONE : takeOld(heard, nowMicros);
   }
 
   /** It was removed: nobody waits for it. */
@@ -85,7 +87,26 @@ export class Liveness {
 
   #heardOf(node: NodeId): Heard {
     let heard = this.#heard.get(node);
-    if (heard === undefined) this.#heard.set(node, (heard = { node, lastMicros: 0, load: null, measured: new Map() }));
+    if (heard === undefined) this.#heard.set(node, (heard = { node, lastMicros: 0, load: null, measured: new Map(), oldMicros: 0 }));
     return heard;
   }
+}
+
+/** Most heartbeats repeat what the last one said: the object that is known already is kept, and theirs can go. */
+function saysTheSame(a: NodeLoad, b: NodeLoad): boolean {
+  return a.cpuPermille === b.cpuPermille && a.memoryBytesFree === b.memoryBytesFree && a.invocationsActive === b.invocationsActive;
+}
+
+/** What is too old by now, which is forgotten; the next look is worth while when the oldest of the others is. */
+function takeOld(heard: Heard, nowMicros: Micros): readonly NodeId[] {
+  const forMicros = MEASURED_FOR_MS * MICROS_PER_MS;
+  const old: NodeId[] = [];
+  let oldestMicros = nowMicros;
+  for (const [landmark, micros] of heard.measured) {
+    if (nowMicros - micros >= forMicros) old.push(landmark);
+    else if (micros < oldestMicros) oldestMicros = micros;
+  }
+  for (const landmark of old) heard.measured.delete(landmark);
+  heard.oldMicros = oldestMicros + forMicros;
+  return old;
 }

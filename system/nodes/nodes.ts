@@ -8,7 +8,7 @@ import type { Fact } from '../domain/telemetry.ts';
 import { checkFacts } from './enrolment.ts';
 
 export { checkHello } from './enrolment.ts';
-export { Liveness, MEASURED_FOR_MS } from './liveness.ts';
+export { Liveness } from './liveness.ts';
 
 export type NodeRecord = {
   readonly facts: NodeFacts;

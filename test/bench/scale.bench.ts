@@ -10,7 +10,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { loadScenario } from '../../scenarios/load.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { fleetLibrary } from '../../sim/campaign/library.main.ts';
-import { youngMibOf } from '../../sim/campaign/threads.ts';
+import { keepYoung, youngMibOf } from '../../sim/campaign/threads.ts';
 import { startPlatform } from '../support/scale/platform.ts';
 
 const CATALOGUE = join(import.meta.dirname, '..', '..', 'scenarios', 'catalogue');
@@ -88,6 +88,7 @@ async function measure(nodes: number, which: Row['run'], folder: string): Promis
 function measureInThread(nodes: number, folder: string): Promise<readonly Row[]> {
   const setup: Setup = { nodes, folder };
   const resourceLimits = { maxYoungGenerationSizeMb: youngMibOf(nodes), maxOldGenerationSizeMb: OLD_MIB };
+  keepYoung();
   const thread = new Worker(new URL(import.meta.url), { workerData: setup, resourceLimits });
   return new Promise((resolve, reject) => thread.once('message', resolve).once('error', reject));
 }

@@ -6,10 +6,16 @@ import { consumerOf } from '../../../system/domain/deployment.ts';
 import type { Endpoint, NodeId, TriggerName } from '../../../system/domain/identifiers.ts';
 import { ok } from '../../../system/domain/outcome.ts';
 import { PING_METHOD } from '../../../system/domain/node-service.ts';
-import { CLOUD } from '../../contract/sim-world.ts';
+import type { AgentMessage } from '../../../system/domain/session.ts';
+import { CLOUD, FLEET } from '../../contract/sim-world.ts';
 import { assignmentOf, bindingOf } from '../../support/agent/assignments.ts';
 import { request } from '../../support/agent/scripted-wasm.ts';
 import { AgentWorld, FACTS, MS, S } from '../../support/agent/world.ts';
+
+/** Its heartbeats that say a distance. */
+function toldIn(world: AgentWorld): readonly Extract<AgentMessage, { kind: 'heartbeat' }>[] {
+  return world.controller.heard.flatMap((message) => (message.kind === 'heartbeat' && message.latencies.length > 0 ? [message] : []));
+}
 
 test('the least of the recent round trips counts, and silence is no distance', () => {
   let samples: Samples = [];
@@ -40,7 +46,7 @@ test('an agent measures its landmarks, reports them with its heartbeats, and ans
     };
     await world.start();
     await world.pass(6 * S);
-    const latencies = world.controller.last('heartbeat')?.latencies ?? [];
+    const latencies = toldIn(world).at(-1)?.latencies ?? [];
     expect(latencies.map((one) => one.landmark)).toEqual(['landmark']);
     expect(latencies[0]?.rttMicros).toBeGreaterThanOrEqual(10 * MS);
     expect(latencies[0]?.rttMicros).toBeLessThan(12 * MS);
@@ -49,6 +55,35 @@ test('an agent measures its landmarks, reports them with its heartbeats, and ans
       return connected.ok ? connected.value.call(PING_METHOD, new Uint8Array(), { deadlineMicros: S }) : connected;
     });
     expect(answered.ok).toBe(true);
+  });
+});
+
+test('distances are said when they are new, again before they would be forgotten, and first thing in every session', async () => {
+  const world = new AgentWorld({ bounds: { probeIntervalMs: 50_000, probeSamplesMax: 1 } });
+  await world.play(async () => {
+    const endpoint = 'agent/landmark' as Endpoint;
+    await world.on(world.sim.add('landmark', CLOUD), async () => {
+      await world.sim.network
+        .portOf('landmark')
+        .listen(endpoint, { call: async () => ok(new Uint8Array()), stream: async (_method, stream) => stream.close() });
+    });
+    world.controller.desired = { ...world.controller.desired, landmarks: [{ node: 'landmark' as NodeId, endpoint }] };
+    await world.start();
+    await world.pass(45 * S);
+    const all = world.controller.heard.filter((message) => message.kind === 'heartbeat');
+    expect(all.length).toBeGreaterThan(80);
+    // A heartbeat every half second. What was measured in the first is said in the second, and again every 20 s.
+    expect(toldIn(world).map(({ sequence }) => sequence)).toEqual([2, 42, 82]);
+    world.sim.network.begin('far', { kind: 'latency', a: CLOUD, b: FLEET, factor: [3, 1] });
+    await world.pass(9 * S);
+    expect(toldIn(world).map(({ sequence }) => sequence)).toEqual([2, 42, 82, 102]);
+    const [before, after] = [toldIn(world).at(-2), toldIn(world).at(-1)].map((beat) => beat?.latencies[0]?.rttMicros ?? 0);
+    expect(after).toBeGreaterThan(2 * (before ?? 0));
+    const heard = world.controller.heard.length;
+    world.controller.hangUp();
+    await world.pass(2 * S);
+    const anew = world.controller.heard.slice(heard).filter((message) => message.kind === 'heartbeat');
+    expect(anew[0]).toMatchObject({ sequence: 1, latencies: [{ landmark: 'landmark', rttMicros: after }] });
   });
 });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DeploymentSpec } from '../../../system/domain/deployment.ts';
 import type { GeoPoint } from '../../../system/domain/node.ts';
-import { MEASURED_FOR_MS } from '../../../system/nodes/nodes.ts';
+import { MEASURED_FOR_MS } from '../../../system/domain/node.ts';
 import { ControllerWorld, deploymentOf, MS, S } from '../../support/controller/world.ts';
 
 describe('a node that moves', () => {
