@@ -25,12 +25,20 @@ export type DesiredOptions = {
  */
 export const DESIRED_BYTES_MAX = 3 * 1024 * 1024;
 
+/**
+ * Bound: withdrawn instances that one message names, in the quarter that DESIRED_BYTES_MAX leaves; the rest is named when the node has
+ * let go of all of these.
+ */
+export const WITHDRAWN_MAX = 1_024;
+
 type Desired = Extract<ControllerMessage, { readonly kind: 'desired' }>;
 
 export type Built = {
   readonly message: Desired;
   /** Instances that the message has no room for, although they are placed on this node. */
   readonly leftOut: readonly InstanceRecord[];
+  /** More is withdrawn than the message names. */
+  readonly isMoreWithdrawn: boolean;
 };
 
 /** What is kept warm goes before anything is left out. */
@@ -96,16 +104,15 @@ function build(head: Head, id: NodeId, options: DesiredOptions, warmVersionsMax:
     const newest = state.modules.versions.get(spec.module) ?? [];
     for (const warm of warmVersionsMax === 0 ? [] : newest.slice(-warmVersionsMax)) grant(warm);
   }
-  const withdrawn: Withdrawn[] = [];
-  for (const { id: instance, epoch, version, ...stopped } of head.instancesOn(id)) {
-    if (stopped.state !== 'stopped' || stopped.nodeIncarnation !== node.incarnation) continue;
-    // What there is no room for now is asked after with the next message that has something new, or answered by the node's next hello.
-    bytes += FRAME_BYTES;
-    if (bytes > DESIRED_BYTES_MAX) break;
-    withdrawn.push({ instance, epoch, version });
-  }
+  const gone = head.instancesOn(id).filter(({ state: its, nodeIncarnation }) => its === 'stopped' && nodeIncarnation === node.incarnation);
+  const withdrawn = gone.slice(0, WITHDRAWN_MAX).map(({ id: instance, epoch, version }): Withdrawn => ({ instance, epoch, version }));
   const { term, revision } = options;
-  return { message: { kind: 'desired', term, revision, trust, modules: [...grants.values()], assignments, landmarks, withdrawn }, leftOut };
+  const modules = [...grants.values()];
+  return {
+    message: { kind: 'desired', term, revision, trust, modules, assignments, landmarks, withdrawn },
+    leftOut,
+    isMoreWithdrawn: gone.length > withdrawn.length,
+  };
 }
 
 /** What is around the text of one of these on the wire, at most: tags, lengths, numbers, digests, keys and signatures. */

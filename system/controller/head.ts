@@ -55,6 +55,8 @@ export class Head {
   readonly dirty = new Set<NodeId>();
   /** Of these, nodes that are to be told even what they were told before. */
   readonly retell = new Set<NodeId>();
+  /** Nodes to which more is withdrawn than one message names: what that names and the node has not let go of. */
+  readonly toLetGo = new Map<NodeId, Set<InstanceId>>();
   /** Something happened that may let a pending instance be placed. */
   placingWanted = false;
   #landmarks: ReadonlyMap<ZonePath, OriginPlace> | null = null;
@@ -131,8 +133,18 @@ export class Head {
     const instance = this.state.deployments.instances.get(entry.instance);
     if (instance === undefined) return;
     this.#unindex(instance);
-    // What a node reports of itself changes nothing of what it is told.
-    if (instance.node !== null && entry.kind !== 'instance-running' && entry.kind !== 'instance-released') this.dirty.add(instance.node);
+    if (instance.node !== null && this.#changesWhatIsTold(entry.kind, instance.node, instance.id)) this.dirty.add(instance.node);
+  }
+
+  /** What a node reports of itself changes nothing of what it is told, unless it lets go of the last that it was told to. */
+  #changesWhatIsTold(kind: Entry['kind'], node: NodeId, instance: InstanceId): boolean {
+    if (kind === 'instance-released') return this.#isLastLetGo(node, instance);
+    return kind !== 'instance-running';
+  }
+
+  #isLastLetGo(node: NodeId, instance: InstanceId): boolean {
+    const named = this.toLetGo.get(node);
+    return named !== undefined && named.delete(instance) && named.size === 0;
   }
 
   #after(entry: Entry): void {
@@ -209,6 +221,7 @@ export class Head {
     this.#leaveProfile(id);
     this.dirty.delete(id);
     this.retell.delete(id);
+    this.toLetGo.delete(id);
     this.#landmarks = null;
     this.placingWanted = true;
   }

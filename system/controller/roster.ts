@@ -112,7 +112,9 @@ export class Roster {
       const session = this.#sessions.get(node);
       if (session === undefined) continue;
       this.#revision = Math.max(this.#revision + 1, sequence);
-      const { message, leftOut } = buildDesired(head, node, { term, revision: this.#revision, ready });
+      const { message, leftOut, isMoreWithdrawn } = buildDesired(head, node, { term, revision: this.#revision, ready });
+      if (isMoreWithdrawn) head.toLetGo.set(node, new Set(message.withdrawn.map(({ instance }) => instance)));
+      else head.toLetGo.delete(node);
       if (leftOut.length > 0) journal.whenDurable(() => this.#giveUp(leftOut));
       const again = head.retell.has(node);
       journal.whenDurable(() => session.desire(message, again, () => rollbacks.left(node, sequence)));

@@ -3,7 +3,11 @@ import { expect, test } from 'vitest';
 import { DISK_COSTS } from '../../../sim/costs/costs.ts';
 import { SimStorage } from '../../../sim/storage/storage.ts';
 import { recover } from '../../../system/controller/recovery.ts';
-import type { DeploymentName, Digest } from '../../../system/domain/identifiers.ts';
+import { WITHDRAWN_MAX } from '../../../system/controller/desired.ts';
+import type { DeploymentName, Digest, NodeId } from '../../../system/domain/identifiers.ts';
+import { SESSION_METHOD } from '../../../system/domain/session.ts';
+import { decodeControllerMessage, encodeAgentMessage } from '../../../system/wire/codec/session.ts';
+import { FACTS } from '../../support/agent/world.ts';
 import { ControllerWorld, deploymentOf, S } from '../../support/controller/world.ts';
 
 const CONTROLLER = 'controller';
@@ -43,5 +47,47 @@ test('a node lets go of what was placed on it and stopped in one record', async 
     const told = world.of('agent.desired').slice(before);
     expect(told.map(({ fields }) => fields.assignments)).toEqual([1, 1]);
     expect(await standOf(world)).toEqual(['other/0 running n1 1', 'echo/0 stopped nowhere 1']);
+  });
+});
+
+test('a node hears of all that was withdrawn, also where that is more than one message names', async () => {
+  const world = new ControllerWorld();
+  await world.play(async () => {
+    await world.trust();
+    await world.push('echo', 'echo 1');
+    world.addMachine('n1', 'node/n1');
+    const told: number[] = [];
+    let names = 0;
+    void world.stream('n1', SESSION_METHOD, async (opened) => {
+      if (!opened.ok) throw new Error(opened.error.message);
+      const { value: stream } = opened;
+      const facts = { ...FACTS, node: 'n1' as NodeId };
+      const hello = { kind: 'hello', facts, joinToken: world.config.joinToken, bootId: 'b', incarnation: null } as const;
+      await stream.send(encodeAgentMessage({ ...hello, instances: [], artefacts: [] }));
+      // It runs nothing, and says so of what it is asked.
+      for (;;) {
+        const received = await stream.receive();
+        const message = received.ok && received.value !== null ? decodeControllerMessage(received.value) : null;
+        if (message === null) break;
+        const load = { cpuPermille: 0, memoryBytesFree: 1, invocationsActive: 0 };
+        if (message.ok && message.value.kind === 'welcome')
+          await stream.send(encodeAgentMessage({ kind: 'heartbeat', sequence: 0, load, latencies: [] }));
+        if (!message.ok || message.value.kind !== 'desired') continue;
+        const { withdrawn } = message.value;
+        if (withdrawn.length > 0) told.push(withdrawn.length);
+        names += withdrawn.length;
+        for (const gone of withdrawn)
+          await stream.send(encodeAgentMessage({ kind: 'instance', report: { ...gone, state: 'stopped', cause: 'not here', code: null } }));
+      }
+    });
+    await world.pass(1 * S);
+    const requirements = { ...deploymentOf().requirements, memoryBytes: 0, cpuMillis: 0 };
+    const spec = deploymentOf({ replicas: WITHDRAWN_MAX + 10, requirements });
+    await world.must({ kind: 'deployment-apply', spec });
+    await world.pass(1 * S);
+    await world.must({ kind: 'deployment-delete', deployment: spec.name });
+    await world.pass(2 * S);
+    expect([told, names]).toEqual([[WITHDRAWN_MAX, 10], WITHDRAWN_MAX + 10]);
+    expect((await standOf(world)).filter((line) => !line.includes(' stopped nowhere '))).toEqual([]);
   });
 });
