@@ -10,6 +10,8 @@ export type ChosenDevices = {
   readonly devices: ReadonlyMap<string, Device>;
   /** Nodes whose disk is to be filled. */
   readonly kept: readonly string[];
+  /** Nodes whose clock is to be wrong, and whose disk is not to be filled. */
+  readonly skewed: readonly string[];
 };
 
 type ClockFault = Extract<FaultSpec, { readonly kind: 'clock-step' | 'clock-drift' | 'clock-freeze' }>;
@@ -35,7 +37,12 @@ export function chooseDevices({ fleet, steps }: Scenario, devices: readonly Devi
     nodes = nodes.filter((node) => node !== best.node);
     free = free.filter((device) => device !== best.device);
   }
-  return { devices: chosen, kept: fleet.nodes.map(({ node }) => node as string).filter((node) => filled.has(node)) };
+  const names = fleet.nodes.map(({ node }) => node as string);
+  return {
+    devices: chosen,
+    kept: names.filter((node) => filled.has(node)),
+    skewed: names.filter((node) => skewed.has(node) && !filled.has(node)),
+  };
 }
 
 /** The less, the better; each question weighs more than all after it. */

@@ -34,6 +34,8 @@ export type Cast = {
   readonly devices: ReadonlyMap<string, Device>;
   /** Nodes whose disk is to be filled, and which are no devices. */
   readonly kept: readonly string[];
+  /** Others whose clock is to be wrong. */
+  readonly skewed: readonly string[];
   readonly machines: ReadonlyMap<string, ForeignArchitecture>;
   readonly simulated: ReadonlySet<string> | null;
 };
@@ -49,12 +51,12 @@ export function architectureHere(): Outcome<Architecture> {
 }
 
 export function castOf(scenario: Scenario, { devices, machinesMax, processesMax }: Offer): Cast {
-  const { devices: there, kept } = chooseDevices(scenario, devices ?? []);
+  const { devices: there, kept, skewed } = chooseDevices(scenario, devices ?? []);
   const others = { ...scenario, fleet: { ...scenario.fleet, nodes: scenario.fleet.nodes.filter(({ node }) => !there.has(node)) } };
   const machines = chooseMachines(others, machinesMax);
   const simulated =
     processesMax === null ? null : chooseRoles(scenario.fleet, new Set([...machines.keys(), ...there.keys()]), processesMax).simulated;
-  return { devices: there, kept, machines, simulated };
+  return { devices: there, kept, skewed, machines, simulated };
 }
 
 /** `featuresOf`: the ISA features of a device, by its node. */
@@ -86,15 +88,18 @@ export function refusalOf(scenario: Scenario, offer: Offer): string | null {
   const faultKinds = [...LOCAL_FAULT_KINDS, ...(cast.machines.size === 0 ? [] : CLOCK_FAULT_KINDS)];
   const lacking = lackingOf({ world: offer.world, faultKinds, fleetFeatures: [] }, scenario);
   if (lacking !== null) return lacking;
-  if (offer.devices !== null && cast.devices.size === 0) return describeError(noneFits(scenario, cast.kept).error);
+  if (offer.devices !== null && cast.devices.size === 0) return describeError(noneFits(scenario, cast).error);
   const fitted = fitCast(scenario, cast, (_, { architecture }) => knownFeatures(architecture));
   return fitted.ok ? null : describeError(fitted.error);
 }
 
-function noneFits({ name }: Scenario, kept: readonly string[]): Err {
-  const why = kept.length === 0 ? 'the clock of each is to be wrong' : `the disk of ${kept.join(', ')} is to be filled`;
+function noneFits({ name }: Scenario, { kept, skewed }: Cast): Err {
+  const why = [
+    ...(kept.length === 0 ? [] : [`the disk of ${kept.join(', ')} is to be filled`]),
+    ...(skewed.length === 0 ? [] : [`the clock of ${skewed.join(', ')} is to be wrong`]),
+  ];
   return rejected('WM_FAULT_UNSUPPORTED', {
-    message: `No node of ${name} can be a device: ${why}, which is not done to one.`,
-    next: 'Play it with --target local or qemu.',
+    message: `No node of ${name} can be a device: ${why.join(', and ')}, which is not done to one.`,
+    next: skewed.length === 0 ? 'Play it with --target local or qemu.' : 'Play it with --target qemu.',
   });
 }
