@@ -1,7 +1,7 @@
 // An SSH server on loopback as the present user, with keys and settings of its own in a folder of the test: nobody's home is read
-// or written, and it ends with the test.
+// or written, and it ends with the test. Several may run at once, also of several processes of tests.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
@@ -9,7 +9,10 @@ import { reservePort } from '../network/reserve.ts';
 
 /** Bound: how long it may take to listen. */
 const READY_MS_MAX = 30_000;
-/** Where sshd goes before it knows who comes; it wants it when it is root, and packages make it at boot. */
+/**
+ * Where sshd goes before it knows who comes, empty; it wants it when it is root, and packages make it at boot. All that run on this
+ * machine share it, so whoever made it leaves it.
+ */
 const ROOT_FOLDER = '/run/sshd';
 
 /** Null: there is none on this machine. */
@@ -27,15 +30,13 @@ export class SshServer {
   /** A key that it does not let in. */
   readonly strangerKey: string;
   readonly #child: ChildProcess;
-  readonly #madeFolder: boolean;
 
-  private constructor(folder: string, port: number, child: ChildProcess, madeFolder: boolean) {
+  private constructor(folder: string, port: number, child: ChildProcess) {
     this.port = port;
     this.key = join(folder, 'client');
     this.strangerKey = join(folder, 'stranger');
     this.knownHosts = join(folder, 'known_hosts');
     this.#child = child;
-    this.#madeFolder = madeFolder;
   }
 
   static async start(program: string, folder: string): Promise<SshServer> {
@@ -63,8 +64,7 @@ export class SshServer {
         '',
       ].join('\n'),
     );
-    const madeFolder = process.getuid?.() === 0 && !existsSync(ROOT_FOLDER);
-    if (madeFolder) mkdirSync(ROOT_FOLDER, { mode: 0o755 });
+    if (process.getuid?.() === 0) mkdirSync(ROOT_FOLDER, { recursive: true, mode: 0o755 });
     const child = spawn(program, ['-D', '-e', '-f', join(folder, 'sshd_config')], { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     await new Promise<void>((resolve, reject) => {
@@ -77,7 +77,7 @@ export class SshServer {
         resolve();
       });
     });
-    return new SshServer(folder, port, child, madeFolder);
+    return new SshServer(folder, port, child);
   }
 
   async stop(): Promise<void> {
@@ -86,6 +86,5 @@ export class SshServer {
       this.#child.kill('SIGTERM');
       await ended;
     }
-    if (this.#madeFolder) rmSync(ROOT_FOLDER, { recursive: true, force: true });
   }
 }
