@@ -1,7 +1,6 @@
 // `wasmmatrix worker`: plays runs that campaigns on other machines put into a queue at NATS. A composition root.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { WorkerQueue } from '../../../hardware/queue/queue.ts';
@@ -12,6 +11,7 @@ import { diskFull } from '../output.main.ts';
 import { prepare } from '../prepare.main.ts';
 import { EXIT_REJECTED, onInterrupt, print, refuse } from '../teller.main.ts';
 import { buildOf } from './build.ts';
+import { makeWorkerFolder } from './folder.main.ts';
 import { addNatsOptions, connectQueue, watchLink, type NatsFlags } from './nats.main.ts';
 import { DiskFull, Refused, Worker } from './work.ts';
 
@@ -50,7 +50,7 @@ async function work(flags: WorkerFlags): Promise<number> {
     return EXIT_REJECTED;
   }
   const warn = (text: string): void => void process.stderr.write(`${text}\n`);
-  const folder = mkdtempSync(join(tmpdir(), 'wasmmatrix-worker-'));
+  const folder = makeWorkerFolder();
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   process.on('exit', remove);
   try {
