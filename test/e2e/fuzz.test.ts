@@ -1,6 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { drawPlan, freshPlan } from '../../sim/campaign/draw/draw.ts';
+import { SIM_FAULT_KINDS } from '../../sim/faults/faults.ts';
 import { ROOT, shell, start, temporaryFolder, wasmmatrix } from '../support/e2e/command.ts';
 import { documentedOptions, helpedOptions } from '../support/e2e/reference.ts';
 import { writeScenario } from '../support/e2e/scenarios.ts';
@@ -31,6 +33,16 @@ type Summary = {
 function plansIn(out: string): readonly Plan[] {
   const lines = readFileSync(join(out, 'plans.jsonl'), 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Plan);
+}
+
+/** What `wasmmatrix run` makes of one file, from where nothing else is. */
+async function playedAlone(file: string, seed: string): Promise<{ readonly code: number | null; readonly runs: readonly object[] }> {
+  const { code, stdout, stderr } = await wasmmatrix(['run', basename(file), '--seed', seed, '--json', '--out', 'out'], {
+    cwd: dirname(file),
+  });
+  expect(stdout, stderr).not.toBe('');
+  const { runs } = JSON.parse(stdout) as { readonly runs: readonly Pick<Plan, 'verdict' | 'seed' | 'digest'>[] };
+  return { code, runs: runs.map(({ verdict, seed: its, digest }) => ({ verdict, seed: its, digest })) };
 }
 
 // Side by side: commands that start or play with one thread leave a core to others.
@@ -221,13 +233,31 @@ describe.concurrent('fuzz', () => {
     expect(documentedOptions('coverage')).toEqual(helpedOptions(help.stdout));
   });
 
-  test('loses last copies where it is asked to', async () => {
-    const out = join(folder.path, 'unrepairable');
-    const { code, stdout } = await wasmmatrix(['fuzz', '--unrepairable', '--seed', '0xe00005', '--runs', '1', '--json', '--out', out]);
+  test('loses last copies where it is asked to, in a file that plays alone', async () => {
+    const [out, seed] = [join(folder.path, 'unrepairable'), '0xe00005'];
+    const { code, stdout } = await wasmmatrix(['fuzz', '--unrepairable', '--seed', seed, '--runs', '1', '--json', '--out', out]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ unrepairable: true, runs: 1, held: 1 });
     const [plan] = plansIn(out);
     expect(Object.keys(plan?.faults ?? {}).some((kind) => kind === 'wipe' || kind === 'restore')).toBe(true);
+    // The file of a run that held is not kept: it is drawn here as it was there.
+    const drawn = drawPlan(freshPlan(seed, SIM_FAULT_KINDS), null, true);
+    const alone = join(folder.make('drawn alone'), drawn.file);
+    writeFileSync(alone, drawn.text);
+    expect(await playedAlone(alone, seed)).toEqual({ code: 0, runs: [{ verdict: plan?.verdict, seed, digest: plan?.digest }] });
+  });
+
+  test('keeps a failure in a file that plays alone, without its campaign and what that drew for', async () => {
+    const [out, seed] = [join(folder.path, 'kept'), '0x5'];
+    const late = writeScenario(folder.make('drawn for'), 'late', 'late');
+    const { stdout } = await wasmmatrix(['fuzz', late, '--seed', seed, '--runs', '1', '--json', '--out', out]);
+    const [plan] = plansIn(out);
+    const { scenario = '' } = (JSON.parse(stdout) as Summary).failures[0] ?? {};
+    const alone = join(folder.make('kept alone'), basename(scenario));
+    renameSync(join(out, basename(scenario)), alone);
+    for (const gone of [out, late]) rmSync(gone, { recursive: true });
+    expect(plan?.verdict).toBe('unconverged');
+    expect(await playedAlone(alone, seed)).toEqual({ code: 3, runs: [{ verdict: plan?.verdict, seed, digest: plan?.digest }] });
   });
 
   test('refuses what it does not know, in words', async () => {
