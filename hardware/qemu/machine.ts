@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
+import { execa, ExecaError } from 'execa';
 import { failed, ok, rejected, type Outcome } from '../../system/domain/outcome.ts';
 import { decodeJoinToken, encodeJoinToken } from '../network/network.ts';
 import type { MachineImage } from './images.ts';
@@ -28,7 +28,13 @@ const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const END_MS_MAX = 10_000;
 const LOOK_MS = 200;
 const SECOND_MS = 1_000;
+/** Bound: ports that others may take between the choice and QEMU, which holds them from its start to its end. */
+const PICKS_MAX = 8;
+/** QEMU's words for a port that is not free; nothing has booted then. */
+const PORT_TAKEN = 'Could not set up host forwarding rule';
 const MICROS_PER_MS = 1_000;
+/** Bound: letters of what QEMU says that are told. */
+const WORDS_MAX = 400;
 
 export const MACHINE_FAULTS = {
   pause: [['stop', {}]],
@@ -63,6 +69,8 @@ export type MachineOptions = {
   readonly endsOnReset?: true;
   /** Instead of an agent: a command, which finds a read-only file system over the root; the machine switches itself off when it has ended. */
   readonly task?: { readonly layer: string; readonly command: string };
+  /** Chooses a port of loopback; absent: one that nobody has at the moment. */
+  readonly choosePort?: () => Promise<number>;
 };
 
 /** The agent's end of the port that carries its records: the first program of the machine links ports by their names. */
@@ -101,7 +109,7 @@ export async function startMachine(options: MachineOptions): Promise<Outcome<Mac
 }
 
 async function start(options: MachineOptions): Promise<Outcome<MachineLook>> {
-  const { name, folder, image, memoryMib } = options;
+  const { name, folder, image } = options;
   if (!NAME.test(name)) return refused(`'${name}' is no name of a machine.`, 'Use lower-case letters, digits and inner hyphens.');
   if (pidOf(folder, name) !== null) return refused(`The machine ${name} is running.`, `Stop it first: wasmmatrix machines stop ${name}.`);
   const before = readKept(folder, name);
@@ -116,24 +124,35 @@ async function start(options: MachineOptions): Promise<Outcome<MachineLook>> {
   if (!token.ok) return token;
   const home = join(folder, name);
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const user = options.joinToken === null ? 'device' : 'root';
-  const ssh = image.ssh === undefined ? null : ({ user, port: await freePort(), image: image.ssh } as const);
-  const kept: Kept = {
-    architecture: image.architecture,
-    port: await freePort(),
-    zone: options.zone,
-    ...(ssh === null ? {} : { ssh: { user, port: ssh.port } }),
-  };
-  const made = await makeDisks(options, home, kept, token.value);
-  if (!made.ok) return made;
+  for (let pick = 1; ; pick += 1) {
+    const kept = await choosePorts(options);
+    const made = await makeDisks(options, home, kept, token.value);
+    if (!made.ok) return made;
+    const trouble = await boot(options, home, kept);
+    if (trouble === null) return lookAt(folder, name);
+    if (pick < PICKS_MAX && trouble.includes(PORT_TAKEN)) continue;
+    return failed('WM_MACHINE', { message: `The machine ${name} could not be started: ${trouble}`, next: 'Correct what it names.' });
+  }
+}
+
+async function choosePorts({ image, joinToken, zone, choosePort = freePort }: MachineOptions): Promise<Kept> {
+  const user = joinToken === null ? 'device' : 'root';
+  const ssh = image.ssh === undefined ? {} : { ssh: { user, port: await choosePort() } as const };
+  return { architecture: image.architecture, port: await choosePort(), zone, ...ssh };
+}
+
+/** Null: QEMU runs it; otherwise why it does not. */
+async function boot(options: MachineOptions, home: string, kept: Kept): Promise<string | null> {
+  const { name, folder, image, memoryMib } = options;
+  const { ssh } = kept;
   const { program, args, console } = SYSTEMS[image.architecture];
   for (const socket of ['qmp', 'orders']) rmSync(fileOf(folder, name, socket), { force: true });
-  const layer = options.task?.layer ?? ssh?.image;
+  const layer = options.task?.layer ?? image.ssh;
   const disk = (file: string, id: string, more: string): readonly string[] => [
     ...['-drive', `file=${escaped(file)},if=none,id=${id},format=raw,${more}`],
     ...['-device', `virtio-blk-pci,drive=${id}`],
   ];
-  const forwarded = [[kept.port, NODE_PORT] as const, ...(ssh === null ? [] : [[ssh.port, SSH_PORT] as const])]
+  const forwarded = [[kept.port, NODE_PORT] as const, ...(ssh === undefined ? [] : [[ssh.port, SSH_PORT] as const])]
     .map(([outside, inside]) => `,hostfwd=tcp:127.0.0.1:${outside}-:${inside}`)
     .join('');
   try {
@@ -176,10 +195,13 @@ async function start(options: MachineOptions): Promise<Outcome<MachineLook>> {
       ],
       { stdin: 'ignore', stdout: 'ignore' },
     );
+    return null;
   } catch (error) {
-    return failed('WM_MACHINE', { message: `The machine ${name} could not be started: ${wordsOf(error)}`, next: 'Correct what it names.' });
+    // What it says, without the long command.
+    const stderr: unknown = error instanceof ExecaError ? error.stderr : null;
+    const said = typeof stderr === 'string' ? stderr.trim() : '';
+    return said === '' ? wordsOf(error) : said.slice(-WORDS_MAX);
   }
-  return lookAt(folder, name);
 }
 
 /** How a machine names an address of loopback: inside, that is the machine itself. */
