@@ -87,8 +87,9 @@ export class EmbeddedBroker {
 
   /**
    * Safety: whoever holds a delivery of after the copy must not settle another event by its numbers. Microseconds besides, so
-   * that the same copy that is put back twice does not number alike; starts by them alone (one in 72 minutes), or a process that
-   * is always started so would run out of numbers.
+   * that the same copy that is put back twice does not number new events alike; starts by them alone (one in 72 minutes), or a process
+   * that is always started so would run out of numbers. Put back twice within that, deliveries of what the copy itself holds may have
+   * the same numbers again: those of instances are told apart by their fences.
    */
   #goesBeyond({ starts, nextSequence }: BrokerState): Entry & { readonly kind: 'started' } {
     const micros = Math.floor(this.#ports.clock.civilMs() * MICROS_PER_MS);
