@@ -1,6 +1,6 @@
 // The mistakes of a file, each with its place: `file:line:column`, the path in the document, what was found, what was
 // expected. All of them are told together, up to a bound.
-import { isMap, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { isMap, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
 import type { ErrorCode } from '../system/domain/errors.ts';
 import { rejected, type Err } from '../system/domain/outcome.ts';
 
@@ -41,6 +41,25 @@ export class Source {
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
     for (const { code, pos, message } of this.#document.errors)
       this.#add(pos[0], code === 'MULTIPLE_DOCS' ? 'a second document begins here, and a file holds one' : `not valid YAML: ${message}`);
+    if (!this.faulty) this.#checkAliases();
+  }
+
+  /** What shows only when plain values are made of the document: aliases of nothing, and aliases of aliases without end. */
+  #checkAliases(): void {
+    let first: number | null = null;
+    visit(this.#document, {
+      Alias: (_, alias) => {
+        const offset = rangeStart(alias) ?? 0;
+        first ??= offset;
+        if (alias.resolve(this.#document) === undefined) this.#add(offset, `the alias *${alias.source} has no anchor before it`);
+      },
+    });
+    if (first === null || this.faulty) return;
+    try {
+      this.#document.toJS();
+    } catch (error) {
+      this.#add(first, `not valid YAML: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** The document as plain values. */

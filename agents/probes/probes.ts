@@ -77,8 +77,9 @@ export class Probes {
     void this.#run();
   }
 
-  /** The landmarks changed: they are measured now. */
+  /** The landmarks changed: they are measured now, and what is known of them is said again. */
   wake(): void {
+    this.#reports = null;
     if (this.#landmarks().some(({ node }) => node !== this.#self && !this.#probes.has(node))) this.#wait.wake();
   }
 

@@ -40,8 +40,10 @@ export const NO_SESSION: Err = failed('WM_UNREACHABLE', {
 });
 
 /** Distances are said when they are new, and again before the controller would forget them: most heartbeats need not. */
-export const LATENCIES_AGAIN_MS = MEASURED_FOR_MS / 3;
+const LATENCIES_AGAIN_MS = MEASURED_FOR_MS / 3;
 const NO_NEWS: readonly LatencyReport[] = [];
+/** Bound: heartbeats whose time of sending is remembered. */
+const SENT_MAX = 1_024;
 
 export type LinkEnd = {
   readonly cause: string;
@@ -70,8 +72,8 @@ export class Link {
   #isHeartbeatDue = false;
   #sequence = 0;
   #silentHeartbeats = 0;
-  /** When the heartbeat of a number was sent, in the place of its number. Bound: `silentHeartbeatsMax`; nobody waits for an older answer. */
-  readonly #sentMicros: number[];
+  /** When the heartbeat of a number was sent, in the place of its number. Bound: those within one lease; an answer to an older one renews nothing. */
+  #sentMicros: number[] = [];
   /** Number of the last heartbeat that was answered. */
   #answered = 0;
   /** The distances that were said last, and when. */
@@ -94,7 +96,6 @@ export class Link {
     this.#host = host;
     this.#outbox = outbox;
     this.#onConnected = onConnected;
-    this.#sentMicros = Array.from({ length: bounds.silentHeartbeatsMax }, () => 0);
   }
 
   /** Resolves when the session has ended. */
@@ -161,6 +162,8 @@ export class Link {
     const believed = await this.#host.welcomed(answer);
     if (!believed.ok) return void this.#disbelieved(believed.error);
     this.#heartbeatIntervalMs = Math.max(answer.heartbeatIntervalMs, this.#bounds.heartbeatIntervalMsMin);
+    const withinLease = Math.ceil(answer.leaseMs / this.#heartbeatIntervalMs) + 1;
+    this.#sentMicros = Array.from({ length: Math.min(SENT_MAX, Math.max(this.#bounds.silentHeartbeatsMax, withinLease)) }, () => 0);
     if (this.#end === null) this.#host.renewLease(sentMicros, answer.leaseMs);
   }
 

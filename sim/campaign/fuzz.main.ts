@@ -2,7 +2,7 @@
 // scenario as a file, with the one command that plays it again. A composition root.
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { Coverage, COVERAGE_FILE, neverLine, type CoverageSummary, type RunCoverage } from '../../reports/coverage.ts';
@@ -233,10 +233,7 @@ class FuzzCampaign {
   async play(play: Play): Promise<FuzzSummary> {
     const over = this.#over;
     const timer = Number.isFinite(this.#msMax) ? setTimeout(() => over.abort(), this.#msMax) : undefined;
-    if (this.#options.json !== true)
-      say(
-        `Drawing from seed ${this.#seed}; a run without "near" is \`wasmmatrix fuzz --seed <its seed> --runs 1${this.#options.unrepairable === true ? ' --unrepairable' : ''}\`.`,
-      );
+    if (this.#options.json !== true) say(`Drawing from seed ${this.#seed}; a run without "near" is \`${this.#oneRun()}\`.`);
     try {
       while (!over.signal.aborted && this.#ending() === null) await this.#playBatch(play, over.signal);
     } finally {
@@ -244,6 +241,15 @@ class FuzzCampaign {
       this.#line.clear();
     }
     return this.#summary();
+  }
+
+  /** The command that plays one run of the campaign again. */
+  #oneRun(): string {
+    const { permute, unrepairable } = this.#options;
+    const [base, ...others] = this.#bases;
+    const drawnFor = base === undefined ? '' : others.length === 0 ? ` ${asNamed(base.scenario)}` : ' <its scenario>';
+    const options = `${unrepairable === true ? ' --unrepairable' : ''}${permute === true ? ' --permute' : ''}`;
+    return `wasmmatrix fuzz${drawnFor} --seed <its seed> --runs 1${options}`;
   }
 
   /** Null while nothing that was asked for has ended it. */
@@ -328,7 +334,7 @@ class FuzzCampaign {
       return;
     }
     // As `shrink` reads it.
-    const text = this.#options.permute === true ? drawn.text.replace(`Seed ${seed}.`, `Seed ${seed} --permute.`) : drawn.text;
+    const text = this.#options.permute === true ? permuted(drawn.text, seed) : drawn.text;
     writeFileSync(planned.scenario.file, text);
     const because = summary.trouble ?? goal?.because ?? '';
     const { reproduce, verdict } = summary;
@@ -401,4 +407,15 @@ function describeFaults(faults: Readonly<Record<string, number>>): string {
       .map(([kind, n]) => `${kind} ${n}`)
       .join(', ') || 'no fault'
   );
+}
+
+/** By its name where that finds it, by its file otherwise. */
+function asNamed({ name, file }: Scenario): string {
+  const found = findScenario(name);
+  return quotePath(found.ok && resolve(found.value) === resolve(file) ? name : describePath(file));
+}
+
+/** What a permuted run says of itself: how it is drawn again, and with what `shrink` plays it. */
+function permuted(text: string, seed: string): string {
+  return text.replace(/^(# Drawn by `[^`]*)`/, '$1 --permute`').replace(`Seed ${seed}.`, `Seed ${seed} --permute.`);
 }

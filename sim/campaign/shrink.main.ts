@@ -6,6 +6,7 @@ import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import { loadScenario, nameOf, SCENARIO_SUFFIX } from '../../scenarios/load.ts';
+import type { RunSummary } from '../../scenarios/record.ts';
 import type { Scenario } from '../../scenarios/scenario.ts';
 import { STEPS_STREAM, timesOf } from '../../scenarios/times.ts';
 import { describeError } from '../../system/domain/outcome.ts';
@@ -15,7 +16,7 @@ import { describePath, findScenario, fleetLibrary, quotePath } from './library.m
 import { wordsOf } from './output.main.ts';
 import { prepare } from './prepare.main.ts';
 import { describeSize, pinned, readDocument, sizeOf, writeDocument, type Document } from './shrink/document.ts';
-import { describeFailure, failsAlike, failureOf, type Failure } from './shrink/failure.ts';
+import { brokenGoal, describeFailure, failsAlike, failureOf, type Failure } from './shrink/failure.ts';
 import { isFault, passesFor } from './shrink/passes.ts';
 import { shrink } from './shrink/shrink.ts';
 import { Trials } from './shrink/trials.main.ts';
@@ -52,8 +53,14 @@ type ShrinkVerbOptions = {
 
 type Shrunk = { readonly document: Document; readonly smallest: Document; readonly failure: Failure; readonly out: string };
 
-/** A failed run: its scenario's file and its seed. */
-type Wanted = { readonly file: string; readonly seed: string; readonly permute: boolean };
+/** What a folder says that the run failed with; `goal` is null where something else stopped it. */
+type Recorded = { readonly verdict: string; readonly goal: string | null };
+
+/** A failed run: its scenario's file and its seed. `recorded` is null where nothing says how it failed. */
+type Wanted = { readonly file: string; readonly seed: string; readonly permute: boolean; readonly recorded: Recorded | null };
+
+/** `isTold`: also after a campaign, which shrinks nothing without a word where nothing failed. */
+type Refusal = { readonly refusal: string; readonly isTold?: true };
 
 export function addShrink(program: Command): void {
   program
@@ -84,7 +91,8 @@ export function addShrink(program: Command): void {
 
 /** `--shrink` of a campaign: its first failure in the simulator, beside its report. Nothing when none failed there. */
 export async function shrinkFirst(folder: string, { quiet, json }: { readonly quiet?: true; readonly json?: true }): Promise<void> {
-  if ('refusal' in wantedIn(folder, undefined)) return;
+  const wanted = wantedIn(folder, undefined);
+  if ('refusal' in wanted) return wanted.isTold === true ? void refuse([wanted.refusal]) : undefined;
   const silent = quiet === true || json === true ? { quiet: true as const } : {};
   await shrinkVerb(folder, { minutes: MINUTES_AFTER, out: join(folder, SMALLEST), ...silent, ...(json === true ? { mute: true } : {}) });
 }
@@ -154,10 +162,7 @@ class Shrinking {
       const original = await this.#trials.playOne(scenario);
       const failure = original === null ? null : failureOf(original);
       const named = describePath(this.#wanted.file);
-      if (original === null || failure === null)
-        return refuse([
-          `WM_ARGUMENT (rejected): ${named} does not fail with seed ${this.#wanted.seed}: ${original?.verdict ?? 'it was stopped'}. Name a seed that fails with --seed.`,
-        ]);
+      if (original === null || failure === null) return refuse([this.#describeHeld(named, original?.verdict ?? 'it was stopped')]);
       const there = await this.#trials.playThere(scenario);
       if (there !== null && there.verdict !== 'held')
         return refuse([
@@ -166,6 +171,9 @@ class Shrinking {
       const document = readDocument(text, fleetLibrary);
       if (this.#options.json !== true && this.#options.mute !== true) {
         say(`${named} with seed ${this.#wanted.seed}: ${describeFailure(failure)}`);
+        const { recorded } = this.#wanted;
+        if (recorded !== null && !isAsRecorded(recorded, failure))
+          say(`  It was recorded as ${describeRecorded(recorded)}, and fails otherwise with this code: that is what is made small.`);
         say(`  before: ${describeSize(sizeOf(document, isFault))}`);
       }
       const smallest = await this.#shrink(document, failure, Math.ceil(original.simulatedMicros / MICROS_PER_MS));
@@ -173,6 +181,20 @@ class Shrinking {
     } finally {
       await this.#trials.close();
     }
+  }
+
+  /** What ended the search before nothing more could be taken away. */
+  #boundMet(): string | null {
+    if (this.#interrupted) return 'an interrupt';
+    if (this.#trials.runs >= this.#runsMax) return `--runs ${this.#runsMax}`;
+    return this.#over.signal.aborted ? `--minutes ${this.#msMax / MS_PER_MINUTE}` : null;
+  }
+
+  #describeHeld(named: string, verdict: string): string {
+    const { recorded, seed } = this.#wanted;
+    if (recorded === null)
+      return `WM_ARGUMENT (rejected): ${named} does not fail with seed ${seed}: ${verdict}. Name a seed that fails with --seed.`;
+    return `WM_ARGUMENT (rejected): ${named} with seed ${seed} was recorded as ${describeRecorded(recorded)}, and with this code it is not: ${verdict}. Shrink it with the code that it failed with, or name another seed with --seed.`;
   }
 
   async #shrink(document: Document, failure: Failure, endMs: number): Promise<Document> {
@@ -243,10 +265,14 @@ class Shrinking {
     const { runs } = this.#trials;
     if (this.#options.json === true) {
       const { goal, verdict, essence } = failure;
-      const found = { schema: 1, scenario: out, seed, verdict, goal, essence, before, after, runs, proved, reproduce };
+      const { recorded } = this.#wanted;
+      const stoppedBy = this.#boundMet();
+      const found = { schema: 1, scenario: out, seed, verdict, goal, essence, recorded, before, after, runs, stoppedBy, proved, reproduce };
       print(JSON.stringify(found, null, 2));
     } else if (this.#options.mute !== true) {
       say(`  after:  ${describeSize(after)}, found in ${runs} runs${proved ? ', and it fails alike when it is played twice more' : ''}`);
+      const bound = this.#boundMet();
+      if (bound !== null) say(`  stopped by ${bound}: what is left may not be the least there is.`);
       say(`  ${describePath(out)}`);
       say(`  reproduce: ${reproduce}`);
     }
@@ -267,7 +293,7 @@ function outputOf(name: string, options: ShrinkVerbOptions): string {
     : resolve('reports', 'out', 'shrink', `${name}${SCENARIO_SUFFIX}`);
 }
 
-function wantedOf(named: string, { seed, permute }: ShrinkVerbOptions): Wanted | { readonly refusal: string } {
+function wantedOf(named: string, { seed, permute }: ShrinkVerbOptions): Wanted | Refusal {
   if (existsSync(named) && statSync(named).isDirectory()) return wantedIn(named, seed);
   // What `replay` and `diff` take: the record stands beside the summary.
   if (named.endsWith('.jsonl') && existsSync(named)) return wantedIn(dirname(named), seed);
@@ -276,13 +302,13 @@ function wantedOf(named: string, { seed, permute }: ShrinkVerbOptions): Wanted |
   const [, commented, isPermuted] = /^#.*\bSeed (0x[0-9a-f]+)( --permute)?/m.exec(readFileSync(found.value, 'utf8')) ?? [];
   const told = seed ?? commented;
   if (told !== undefined)
-    return { file: found.value, seed: told, permute: permute === true || (isPermuted !== undefined && told === commented) };
+    return { file: found.value, seed: told, permute: permute === true || (isPermuted !== undefined && told === commented), recorded: null };
   return { refusal: `WM_ARGUMENT (rejected): ${describePath(found.value)} names no seed that fails. Name one with --seed.` };
 }
 
 /** In the summary of `run` or of `fuzz`; both tell a failure by the command that plays it again. */
-function wantedIn(folder: string, seed: string | undefined): Wanted | { readonly refusal: string } {
-  type Told = { readonly seed: string; readonly verdict: string; readonly reproduce: string };
+function wantedIn(folder: string, seed: string | undefined): Wanted | Refusal {
+  type Told = Recorded & Partial<Pick<RunSummary, 'goals'>> & { readonly seed: string; readonly reproduce: string };
   const file = join(folder, 'summary.json');
   if (!existsSync(file))
     return { refusal: `WM_ARGUMENT (rejected): ${describePath(folder)} holds no summary.json. Name the folder of a \`run\` or \`fuzz\`.` };
@@ -294,8 +320,26 @@ function wantedIn(folder: string, seed: string | undefined): Wanted | { readonly
     return {
       refusal: `WM_ARGUMENT (rejected): No run of ${describePath(folder)} failed in the simulator${seed === undefined ? '' : ` with seed ${seed}`}. There is nothing to make smaller.`,
     };
+  if (failed.verdict === 'nondeterministic')
+    return {
+      isTold: true,
+      refusal: `WM_ARGUMENT (rejected): The run of ${describePath(folder)} with seed ${failed.seed} is nondeterministic: two plays of it differ, and there is no failure that a smaller one could share. \`${failed.reproduce}\` says where they part.`,
+    };
   const found = findScenario(name.startsWith("'") ? name.slice(1, -1).replaceAll("'\\''", "'") : name);
   return found.ok
-    ? { file: found.value, seed: failed.seed, permute: / --permute\b/.test(failed.reproduce) }
+    ? { file: found.value, seed: failed.seed, permute: / --permute\b/.test(failed.reproduce), recorded: recordedOf(failed) }
     : { refusal: describeError(found.error) };
+}
+
+/** `run` tells all goals of a run, `fuzz` the one that was broken. */
+function recordedOf({ verdict, goal, goals }: Recorded & Partial<Pick<RunSummary, 'goals'>>): Recorded {
+  return { verdict, goal: goals === undefined ? goal : (brokenGoal({ goals })?.name ?? null) };
+}
+
+function isAsRecorded({ verdict, goal }: Recorded, failure: Failure): boolean {
+  return verdict === failure.verdict && (goal === null || failure.goal === null || goal === failure.goal);
+}
+
+function describeRecorded({ verdict, goal }: Recorded): string {
+  return goal === null ? verdict : `${verdict}: ${goal}`;
 }

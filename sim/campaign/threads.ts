@@ -29,12 +29,16 @@ export function youngMibOf(machines: number): number {
   return Math.min(YOUNG_MIB_MAX, Math.max(YOUNG_MIB, Math.ceil(machines / MACHINES_PER_MIB)));
 }
 
+let isYoungKept = false;
+
 /**
- * For all threads that are started from here on. While a fleet starts everything lives, and V8 concludes that the objects made at a
+ * For this process, before its first thread. While a fleet starts everything lives, and V8 concludes that the objects made at a
  * place will live, and from then on puts them where only a full collection looks: the result of every receive for the rest of the run,
  * and with it the message that it holds. A thousand nodes take a fifth longer for it.
  */
 export function keepYoung(): void {
+  if (isYoungKept) return;
+  isYoungKept = true;
   setFlagsFromString('--no-allocation-site-pretenuring');
 }
 

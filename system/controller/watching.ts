@@ -3,7 +3,7 @@
 // Surprising: deployments are told as of the end of a record, since their views grow with their instances; the rest entry by entry.
 import type { CorrelationId, DeploymentName, InstanceId, NodeId, Term } from '../domain/identifiers.ts';
 import { keyOfCell, type MatrixCell } from '../domain/matrix.ts';
-import type { NodeLoad } from '../domain/node.ts';
+import { sameLoad, type NodeLoad } from '../domain/node.ts';
 import { rejected } from '../domain/outcome.ts';
 import type { Fact } from '../domain/telemetry.ts';
 import type { EventView, StateKind, StateViews, WatchMessage } from '../domain/watch.ts';
@@ -190,7 +190,12 @@ export class Watching implements HeadObserver {
     const micros = clock.monotonicMicros();
     const load = inventory.loadOf(node);
     const told = this.#loads.get(node);
-    if (told !== undefined && (micros - told.micros < LOAD_INTERVAL_MICROS || sameLoad(told.load, load))) return;
+    if (
+      told !== undefined &&
+      (micros - told.micros < LOAD_INTERVAL_MICROS ||
+        (load === null || told.load === null ? load === told.load : sameLoad(told.load, load)))
+    )
+      return;
     this.#loads.set(node, { micros, load });
     this.#tellNode(node);
   }
@@ -313,10 +318,6 @@ function joinsChange(last: WatchItem, next: WatchItem): boolean {
 
 function joinsEvent(last: WatchItem, next: WatchItem): boolean {
   return last.phase === next.phase;
-}
-
-function sameLoad(a: NodeLoad | null, b: NodeLoad | null): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function viewsOf(inventory: Inventory, kind: StateKind): readonly StateViews[StateKind][] {

@@ -52,6 +52,10 @@ export type NodeLoad = {
   readonly invocationsActive: number;
 };
 
+export function sameLoad(a: NodeLoad, b: NodeLoad): boolean {
+  return a.cpuPermille === b.cpuPermille && a.memoryBytesFree === b.memoryBytesFree && a.invocationsActive === b.invocationsActive;
+}
+
 /** Measured round trip from a node to a landmark, in microseconds: the least of the recent probes. */
 export type LatencyReport = { readonly landmark: NodeId; readonly rttMicros: number };
 

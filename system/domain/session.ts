@@ -52,6 +52,7 @@ export type AgentMessage =
       readonly kind: 'heartbeat';
       readonly sequence: number;
       readonly load: NodeLoad;
+      /** All that are known where one is new in this session, or none was said for a third of `MEASURED_FOR_MS`; empty says nothing. */
       readonly latencies: readonly LatencyReport[];
     }
   | { readonly kind: 'instance'; readonly report: InstanceReport }

@@ -1,6 +1,6 @@
 // When each node was last heard, what it said of its load, and which distances it measures. Lives in memory only.
 import type { NodeId } from '../domain/identifiers.ts';
-import { MEASURED_FOR_MS, type LatencyReport, type NodeLoad } from '../domain/node.ts';
+import { MEASURED_FOR_MS, sameLoad, type LatencyReport, type NodeLoad } from '../domain/node.ts';
 import { assert } from '../domain/outcome.ts';
 import { MICROS_PER_MS, type Micros } from '../ports/clock.ts';
 
@@ -19,7 +19,7 @@ type Heard = {
   readonly node: NodeId;
   lastMicros: Micros;
   load: NodeLoad | null;
-  /** When each distance was last reported. Bound: LATENCIES_MAX, and what is not reported goes with the next look. */
+  /** When each distance was last reported. Bound: LATENCIES_MAX of each heartbeat; they go when they are MEASURED_FOR_MS old. */
   readonly measured: Map<NodeId, Micros>;
   /** None of them is too old before. */
   oldMicros: Micros;
@@ -52,7 +52,8 @@ export class Liveness {
   hear(node: NodeId, nowMicros: Micros, load: NodeLoad, latencies: readonly LatencyReport[]): readonly NodeId[] {
     const heard = this.#heardOf(node);
     heard.lastMicros = nowMicros;
-    if (heard.load === null || !saysTheSame(heard.load, load)) heard.load = load;
+    // Most heartbeats repeat what the last one said: the object that is known already is kept, and theirs can go.
+    if (heard.load === null || !sameLoad(heard.load, load)) heard.load = load;
     for (let i = 0; i < latencies.length && i < LATENCIES_MAX; i++) heard.measured.set((latencies[i] as LatencyReport).landmark, nowMicros);
     return nowMicros < heard.oldMicros ? NONE : takeOld(heard, nowMicros);
   }
@@ -90,11 +91,6 @@ export class Liveness {
     if (heard === undefined) this.#heard.set(node, (heard = { node, lastMicros: 0, load: null, measured: new Map(), oldMicros: 0 }));
     return heard;
   }
-}
-
-/** Most heartbeats repeat what the last one said: the object that is known already is kept, and theirs can go. */
-function saysTheSame(a: NodeLoad, b: NodeLoad): boolean {
-  return a.cpuPermille === b.cpuPermille && a.memoryBytesFree === b.memoryBytesFree && a.invocationsActive === b.invocationsActive;
 }
 
 /** What is too old by now, which is forgotten; the next look is worth while when the oldest of the others is. */

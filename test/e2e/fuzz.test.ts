@@ -117,6 +117,21 @@ describe.concurrent('fuzz', () => {
     const { failures } = JSON.parse(stdout) as Summary;
     const { reproduce = '' } = failures[0] ?? {};
     expect(reproduce).toMatch(/ --seed 0x5 --permute$/);
+    expect(readFileSync(join(out, readdirSync(out).find((file) => file.endsWith('.scenario.yaml')) ?? ''), 'utf8')).toMatch(
+      /^# Drawn by `wasmmatrix fuzz permutes --seed 0x5 --runs 1 --permute`\. Seed 0x5 --permute\.\n/,
+    );
+    const told = await wasmmatrix([
+      'fuzz',
+      'node-failure',
+      '--seed',
+      '0x5',
+      '--runs',
+      '1',
+      '--permute',
+      '--out',
+      join(folder.path, 'told'),
+    ]);
+    expect(told.stdout).toContain('`wasmmatrix fuzz node-failure --seed <its seed> --runs 1 --permute`');
     const again = await shell(
       `${reproduce.replace('npx wasmmatrix', '$WASMMATRIX')} --json --out '${join(folder.path, 'permuted again')}'`,
     );
@@ -189,6 +204,30 @@ describe.concurrent('fuzz', () => {
     const told = await wasmmatrix(['shrink', calm, '--seed', '5', '--runs', '1', '--out', join(folder.path, 'calm.small.scenario.yaml')]);
     expect(told.stdout, told.stderr).toContain('It fails without its faults as well.');
     expect(told.stdout).toContain('--against');
+  });
+
+  test('says so where a recorded failure is another one by now, or none', async () => {
+    const failing = writeScenario(folder.path, 'otherwise', 'late');
+    const out = join(folder.path, 'recorded');
+    await wasmmatrix(['run', failing, '--seed', '0x5', '--quiet', '--out', out]);
+    const file = join(out, 'summary.json');
+    const summary = readFileSync(file, 'utf8');
+    const small = ['--runs', '1', '--out', join(folder.path, 'otherwise.small.scenario.yaml')];
+    const alike = await wasmmatrix(['shrink', out, ...small]);
+    expect(alike.stdout).not.toContain('It was recorded as');
+    expect(alike.stdout).toContain('stopped by --runs 1: what is left may not be the least there is.');
+    writeFileSync(file, summary.replaceAll('"name": "running"', '"name": "P2"'));
+    const otherwise = await wasmmatrix(['shrink', out, ...small]);
+    expect(otherwise.stdout, otherwise.stderr).toContain('It was recorded as unconverged: P2, and fails otherwise with this code');
+    writeFileSync(file, summary.replaceAll('"unconverged"', '"nondeterministic"'));
+    const parted = await wasmmatrix(['shrink', out, ...small]);
+    expect(parted).toMatchObject({ code: 2, stdout: '' });
+    expect(parted.stderr).toMatch(/^WM_ARGUMENT \(rejected\): The run of .* with seed 0x5 is nondeterministic/);
+    writeFileSync(file, summary);
+    writeFileSync(failing, readFileSync(writeScenario(folder.path, 'holds by now', 'holds'), 'utf8'));
+    const held = await wasmmatrix(['shrink', out, ...small]);
+    expect(held).toMatchObject({ code: 2, stdout: '' });
+    expect(held.stderr).toMatch(/was recorded as unconverged: running, and with this code it is not: held\./);
   });
 
   test('refuses to make small what does not fail', async () => {

@@ -87,6 +87,40 @@ test('distances are said when they are new, again before they would be forgotten
   });
 });
 
+test('a landmark that is replaced, or has another endpoint, is measured anew and the old one is heard of no more', async () => {
+  const world = new AgentWorld({ bounds: { probeIntervalMs: 2_000 } });
+  await world.play(async () => {
+    const asked: string[] = [];
+    await world.on(world.sim.add('landmark', CLOUD), async () => {
+      for (const name of ['a', 'b', 'b2']) {
+        await world.sim.network.portOf('landmark').listen(`agent/${name}` as Endpoint, {
+          call: async () => {
+            asked.push(name);
+            return ok(new Uint8Array());
+          },
+          stream: async (_method, stream) => stream.close(),
+        });
+      }
+    });
+    const want = async (node: string, endpoint: string): Promise<readonly string[]> => {
+      asked.length = 0;
+      const heard = world.controller.heard.length;
+      const landmarks = [{ node: node as NodeId, endpoint: `agent/${endpoint}` as Endpoint }];
+      world.controller.desired = { ...world.controller.desired, landmarks };
+      world.controller.revision += 1;
+      if (heard > 0) await world.controller.sayDesired();
+      else await world.start();
+      await world.pass(5 * S);
+      const told = toldIn(world).filter((beat) => world.controller.heard.indexOf(beat) >= heard);
+      expect(told.at(-1)?.latencies.map(({ landmark }) => landmark)).toEqual([node]);
+      return [...new Set(asked)];
+    };
+    expect(await want('a', 'a')).toEqual(['a']);
+    expect(await want('b', 'b')).toEqual(['b']);
+    expect(await want('b', 'b2')).toEqual(['b2']);
+  });
+});
+
 test('metrics count invocations and failures, and a node that rests says that no guest is open', async () => {
   const world = new AgentWorld();
   world.scripts.set('echo', function* (options) {

@@ -1,6 +1,7 @@
 // The agent and its controller: enrolment, heartbeats, lease, reconnection, refusal (R1.1, R1.3).
 import { describe, expect, test } from 'vitest';
 import { FLEET, CLOUD } from '../../contract/sim-world.ts';
+import type { Term } from '../../../system/domain/identifiers.ts';
 import { AgentWorld, MS, NODE, S } from '../../support/agent/world.ts';
 
 const CUT = { kind: 'partition', a: [CLOUD], b: [FLEET] } as const;
@@ -76,6 +77,30 @@ describe('the lease', () => {
       await world.pass(8 * S);
       expect(world.of('agent.lease').map((record) => record.fields.state)).toEqual(['held', 'lapsed', 'held']);
     });
+  });
+});
+
+test('answers that are late renew the lease as long as they are younger than it, and what was never sent renews nothing', async () => {
+  const world = new AgentWorld();
+  await world.play(async () => {
+    world.controller.leaseMs = 10_000;
+    await world.start();
+    await world.pass(3 * S);
+    // The round trip grows to 3 s, six heartbeats: answers never stay away, they are only late.
+    for (let factor = 10; factor <= 300; factor += 10) {
+      world.sim.network.begin(`far ${factor}`, { kind: 'latency', a: CLOUD, b: FLEET, factor: [factor, 1] });
+      if (factor > 10) world.sim.network.end(`far ${factor - 10}`);
+      await world.pass(3 * S);
+    }
+    await world.pass(30 * S);
+    expect(world.of('agent.lease').map((record) => record.fields.state)).toEqual(['held']);
+    expect(world.controller.sessions).toBe(1);
+    world.controller.answersHeartbeats = false;
+    for (let i = 0; i < 40; i++) {
+      await world.controller.say({ kind: 'heartbeat-ack', term: world.controller.term as Term, sequence: 100_000 + i, leaseMs: 10_000 });
+      await world.pass(S / 2);
+    }
+    expect(world.of('agent.lease').map((record) => record.fields.state)).toEqual(['held', 'lapsed']);
   });
 });
 

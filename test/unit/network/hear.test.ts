@@ -45,6 +45,14 @@ test('an end and an error are handed on like messages', async () => {
   }
 });
 
+test('a receive that is rejected, the first or a later one, rejects the whole', async () => {
+  for (const before of [0, 1]) {
+    const script = new Script(...MESSAGES.slice(0, before));
+    const stream = { receive: () => (script.asked === before ? Promise.reject(new Error('no stream any more')) : script.receive()) };
+    await expect(hearAll(stream, () => true)).rejects.toThrow('no stream any more');
+  }
+});
+
 test('what is thrown about a message, the first or a later one, is thrown by the whole, and nothing more is asked for', async () => {
   for (const at of [1, 2]) {
     const script = new Script(...MESSAGES);

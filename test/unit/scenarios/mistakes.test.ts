@@ -75,6 +75,13 @@ const SHAPE: readonly Change[] = [
     'expected the name of a fleet',
   ],
   ['what is no YAML', 'tags: [calm]', 'tags: [calm]]', 'not valid YAML'],
+  ['an alias of nothing', 'tags: [calm]', 'tags: *calm', 'the alias *calm has no anchor before it'],
+  [
+    'aliases of aliases without end',
+    'tags: [calm]',
+    `tags: [&a [x, x, x, x, x, x, x, x, x, x], &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a], &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]]`,
+    'not valid YAML: Excessive alias count',
+  ],
   ['a value that stands twice', 'tags: [calm]', 'tags: §[calm, calm]', 'found ["calm","calm"], expected no value twice'],
   ['a second document', 'tags: [calm]', 'tags: [calm]\n§---\nquestion: Why?', 'a second document begins here, and a file holds one'],
   [

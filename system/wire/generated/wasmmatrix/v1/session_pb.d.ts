@@ -131,6 +131,8 @@ export declare type Heartbeat = Message<"wasmmatrix.v1.Heartbeat"> & {
   load?: NodeLoad | undefined;
 
   /**
+   * All that are known where one is new in this session, or none was said for a while; empty says nothing, and takes nothing back.
+   *
    * @generated from field: repeated wasmmatrix.v1.LatencyReport latencies = 3;
    */
   latencies: LatencyReport[];
