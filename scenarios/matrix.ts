@@ -1,6 +1,6 @@
 // Matrices of measured round trips become a fleet: a zone and a node for each chosen site, and between each two a law of half of
 // their round trips. Several matrices are the same sites at several times. Pure: reading files is for the caller.
-import { failed, ok, type Outcome } from '../system/domain/outcome.ts';
+import { ok, rejected, type Outcome } from '../system/domain/outcome.ts';
 import { writeDuration } from './units.ts';
 
 /** Bound of the schema: delays of one law. The first ones are taken. */
@@ -54,5 +54,5 @@ export function fleetOfMatrices(texts: readonly string[], { unitMicros, sites }:
 }
 
 function refused(message: string): Outcome<string> {
-  return failed('WM_ARGUMENT', { message, next: 'Give square matrices, and rows that they have.' });
+  return rejected('WM_ARGUMENT', { message, next: 'Give square matrices, and rows that they have.' });
 }

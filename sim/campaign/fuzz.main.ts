@@ -65,7 +65,7 @@ export function addFuzz(program: Command): void {
     .option('--minutes <n>', `play for so long (default: ${MINUTES}, or until --runs or --until-quiet)`, positive)
     .option('--runs <n>', 'play so many runs', count(RUNS_MAX))
     .option('--until-quiet <n>', 'play until so many runs, one after the other, met nothing new', count(RUNS_MAX))
-    .option('--failures <n>', `end at so many failures (default: ${FAILURES_MAX})`, count(FAILURES_MAX), FAILURES_MAX)
+    .option('--failures <n>', 'end at so many failures', count(FAILURES_MAX), FAILURES_MAX)
     .option('--seed <seed>', 'seed of the first run, the next ones follow it (default: a random one)', seedOf)
     .option('--jobs <n>', 'worker threads (default: 1)', count(256))
     .option('--permute', 'draw the order of what happens at the same instant on different machines from the seed too')

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { nodeCrypto } from '../../../hardware/keys/keys.ts';
 import type { FaultSpec } from '../../../scenarios/scenario.ts';
-import { DISK_COSTS } from '../../../sim/costs/costs.ts';
+import { DISK_COSTS, WASM_COSTS } from '../../../sim/costs/costs.ts';
 import { createClock } from '../../../sim/clock/clock.ts';
 import { CIVIL_START_MS } from '../../../sim/kernel/kernel.ts';
 import { Faults } from '../../../sim/faults/faults.ts';
@@ -11,9 +11,11 @@ import { KeyRing } from '../../../sim/keys/keys.ts';
 import { createRandom } from '../../../sim/random/random.ts';
 import { createDisk, SimStorage } from '../../../sim/storage/storage.ts';
 import { RecordSink } from '../../../sim/telemetry/telemetry.ts';
+import { simulatedProfile, SimWasm } from '../../../sim/wasm/wasm.ts';
 import type { Digest } from '../../../system/domain/identifiers.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
 import { CLOUD, SimWorld } from '../../contract/sim-world.ts';
+import { GUEST, HOLDING } from '../../support/sim-wasm/holding.ts';
 
 const SECOND = 1_000_000;
 const BLOB = 'sha256:1' as Digest;
@@ -23,6 +25,7 @@ function get<T>(outcome: Outcome<T>): T {
   return outcome.value;
 }
 
+const X86 = simulatedProfile('x86_64', []);
 /** A record, a key and a blob, all acknowledged as durable. */
 async function store(storage: SimStorage, value: number): Promise<void> {
   const journal = get(await storage.journal('j'));
@@ -58,6 +61,19 @@ function setUp(seed = '1') {
   sink.onRecord(({ kind, micros }) => {
     if (kind === 'fault.felt') felt.push(micros / SECOND);
   });
+  const wasm = new SimWasm({
+    engine: HOLDING,
+    kernel,
+    machine,
+    clock: createClock(kernel, machine),
+    costs: WASM_COSTS,
+    profile: X86,
+    profiles: [X86],
+    fuelPerMicro: 100,
+    slots: 4,
+  });
+  /** When the process of the machine would have been ended for its memory, in seconds. */
+  const ended: number[] = [];
   const faults = new Faults({
     kernel,
     network,
@@ -73,7 +89,11 @@ function setUp(seed = '1') {
       shutDown: nothing,
       install: nothing,
       babble: () => {},
-      squeeze: () => {},
+      squeeze: (_, leavesBytes, felt) =>
+        wasm.limitMemory(leavesBytes, () => {
+          felt();
+          ended.push(kernel.now() / SECOND);
+        }),
       runs: () => true,
       disk: () => disk,
       throttle: (_, slowness, felt) => machine.throttle(slowness, felt),
@@ -92,8 +112,28 @@ function setUp(seed = '1') {
     nowMicros: () => kernel.now(),
     after: (delay: number, label: string, run: () => void) => void kernel.after(delay, machine, label, run),
   };
-  return { world, kernel, machine, clock, read, until, inject, felt, storage: () => new SimStorage(disk, host, DISK_COSTS) };
+  return { world, kernel, machine, clock, read, until, inject, felt, wasm, ended, storage: () => new SimStorage(disk, host, DISK_COSTS) };
 }
+
+it('memory pressure ends what holds more than it leaves, while it lasts, and of several the one that leaves least counts', async () => {
+  const { world, machine, until, inject, felt, wasm, ended } = setUp();
+  await world.play(machine, async () => {
+    const module = get(await wasm.load(get(await wasm.compile(new Uint8Array([1]), X86.profile)).artefact));
+    get(module.start(GUEST));
+    get(module.start(GUEST));
+    await until(1);
+    inject({ kind: 'memory-pressure', machine: 'truck', leavesBytes: 2 * GUEST.memoryBytesMax, forMicros: 9 * SECOND });
+    await until(2);
+    inject({ kind: 'memory-pressure', machine: 'truck', leavesBytes: GUEST.memoryBytesMax, forMicros: SECOND });
+    await until(4);
+    // What the other still leaves is enough for two, and not for a third.
+    get(module.start(GUEST));
+    await until(11);
+    get(module.start(GUEST));
+  });
+  expect(ended).toEqual([2, 4]);
+  expect(felt[0]).toBe(2);
+});
 
 it('a step moves the civil clock alone, and it is set right at the end', async () => {
   const { world, clock, read, until, inject } = setUp();
