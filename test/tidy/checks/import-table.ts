@@ -192,7 +192,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
 /** Every file of these folders is a door; elsewhere the file with the name of its folder is. */
 export const ALL_DOORS: readonly { readonly folder: string; readonly why: string }[] = [
   { folder: 'system/domain', why: 'One file for each thing of the domain.' },
-  { folder: 'system/ports', why: 'One file for each port.' },
+  { folder: 'system/ports', why: 'One file for each port, and for each way to use one that several need.' },
   { folder: 'system/wire/codec', why: 'One file for each family of messages.' },
 ];
 

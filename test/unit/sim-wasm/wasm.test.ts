@@ -7,23 +7,13 @@ import { simulatedProfile, SimWasm } from '../../../sim/wasm/wasm.ts';
 import type { GuestEngine, LegClocks } from '../../../sim/wasm/wasm.ts';
 import { ok } from '../../../system/domain/outcome.ts';
 import type { Outcome } from '../../../system/domain/outcome.ts';
-import type { Guest, GuestOptions, LoadedModule } from '../../../system/ports/wasm.ts';
+import type { Guest, LoadedModule } from '../../../system/ports/wasm.ts';
 import { CLOUD, SimWorld } from '../../contract/sim-world.ts';
+import { GUEST as OPTIONS } from '../../support/sim-wasm/holding.ts';
 
 const FUEL_PER_MICRO = 100;
 const X86 = simulatedProfile('x86_64', []);
 const ARM = simulatedProfile('aarch64', ['sve']);
-
-const OPTIONS: GuestOptions = {
-  args: [],
-  environment: [],
-  stdin: new Uint8Array(),
-  fuelMax: 1e9,
-  memoryBytesMax: 65_536,
-  outputBytesMax: 10,
-  randomSeed: new Uint8Array(32),
-  granted: { clock: true, random: false, sleep: false },
-};
 
 /** A module is one byte: thousands of fuel that each of its two legs burns. */
 class CountingEngine implements GuestEngine {
